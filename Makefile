@@ -1,0 +1,65 @@
+# `make` or `make help` says what there is.
+
+PYTHON ?= python3
+UV_COMPILE = .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	--no-header --no-annotate
+PROJECTS = users_api thoughts_api web
+PIP = .venv/bin/python -m pip --disable-pip-version-check --quiet
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## Say what there is
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+.PHONY: run
+run: ## Install, prepare and start all three on SQLite; Ctrl-C ends them
+	@$(PYTHON) tools/check_machine.py --ports
+	@$(MAKE) --no-print-directory .venv/run
+	@exec .venv/bin/python -m tools.run
+
+.PHONY: test
+test: ## Lint, types, the tests of each project, then of the whole system
+	@$(PYTHON) tools/check_machine.py
+	@$(MAKE) --no-print-directory .venv/dev
+	@.venv/bin/python -m tools.test
+
+.PHONY: manage
+manage: .venv/run ## Run a Django command: make manage in=users_api do="changepassword bruce"
+	@.venv/bin/python -m tools.manage $(in) $(do)
+
+.PHONY: add
+add: .venv/dev ## Add a dependency and lock again: make add to=web package=httpx
+	.venv/bin/uv add --frozen --project $(to) $(package)
+	@$(MAKE) --no-print-directory lock
+
+.PHONY: lock
+lock: .venv/dev ## Compile all lock files again, to the same versions (upgrade=1 takes the newest)
+	$(UV_COMPILE) $(if $(upgrade),--upgrade) common/pyproject.toml $(PROJECTS:%=%/pyproject.toml) --extra api --group dev \
+		-o requirements-dev.txt
+	$(UV_COMPILE) -c requirements-dev.txt --group test -o requirements-test.txt
+	$(UV_COMPILE) -c requirements-dev.txt common/pyproject.toml users_api/pyproject.toml --extra api -o users_api/requirements.txt
+	$(UV_COMPILE) -c requirements-dev.txt common/pyproject.toml thoughts_api/pyproject.toml --extra api -o thoughts_api/requirements.txt
+	$(UV_COMPILE) -c requirements-dev.txt common/pyproject.toml web/pyproject.toml -o web/requirements.txt
+
+.PHONY: format
+format: .venv/dev ## Format Python and templates
+	.venv/bin/ruff check --fix --quiet .
+	.venv/bin/ruff format --quiet .
+	.venv/bin/djlint --quiet --reformat .
+
+.PHONY: reset
+reset: ## Forget the keys, databases and static files of `make run`
+	rm -rf var
+
+.venv/run: $(PROJECTS:%=%/requirements.txt)
+	@echo "Installing what the three projects need …"
+	@test -x .venv/bin/python || $(PYTHON) -m venv .venv
+	@$(PIP) install --require-hashes $(PROJECTS:%=-r %/requirements.txt)
+	@touch $@
+
+.venv/dev: requirements-dev.txt
+	@echo "Installing what developers need …"
+	@test -x .venv/bin/python || $(PYTHON) -m venv .venv
+	@$(PIP) install --require-hashes -r requirements-dev.txt
+	@touch $@

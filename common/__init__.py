@@ -1,0 +1,1 @@
+"""What users_api, thoughts_api and web share. It has no models and imports none of them."""

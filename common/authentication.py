@@ -1,0 +1,28 @@
+"""Token authentication for Django REST framework."""
+
+from rest_framework.authentication import BaseAuthentication
+from rest_framework.request import Request
+
+from common import tokens
+from common.exceptions import NotAuthenticated, ServiceUnavailable
+from common.keys import KeysUnavailable, key_set
+
+
+class TokenAuthentication(BaseAuthentication):
+    """Sets `request.user` to a `common.tokens.TokenUser` from the Authorization header."""
+
+    def authenticate(self, request: Request) -> tuple[tokens.TokenUser, None] | None:
+        """Return the user, or None without a header; 401 for a bad token, 503 while there is no key."""
+        header = request.META.get("HTTP_AUTHORIZATION")
+        if header is None:
+            return None
+        try:
+            return tokens.from_header(header, key_set()), None
+        except tokens.InvalidToken as error:
+            raise NotAuthenticated(str(error)) from None
+        except KeysUnavailable:
+            raise ServiceUnavailable("Tokens cannot be verified right now. Try again soon.") from None
+
+    def authenticate_header(self, request: Request) -> str:
+        """Return the WWW-Authenticate of a 401 (RFC 6750 section 3)."""
+        return "Bearer"

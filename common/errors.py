@@ -1,0 +1,66 @@
+"""The one body of every error of both APIs: `{"message": str, "errors": {field: [str]}}`."""
+
+from typing import Any
+
+from django.db import InterfaceError, OperationalError
+from django.http import HttpRequest, JsonResponse
+from rest_framework import exceptions, status
+from rest_framework.response import Response
+from rest_framework.settings import api_settings
+from rest_framework.views import exception_handler as rest_framework_exception_handler
+
+from common.exceptions import ServiceUnavailable
+
+
+def exception_handler(exc: Exception, context: dict[str, Any]) -> Response | None:
+    """Return the answer for an exception that a view raised; None leaves it to Django (500)."""
+    if isinstance(exc, (OperationalError, InterfaceError)):
+        exc = ServiceUnavailable("The database does not answer right now. Try again soon.")
+    response = rest_framework_exception_handler(exc, context)
+    if response is None:
+        return None
+    if response.status_code == status.HTTP_401_UNAUTHORIZED:
+        response["WWW-Authenticate"] = "Bearer"  # RFC 9110 section 15.5.2
+    if isinstance(exc, exceptions.ValidationError):
+        errors = field_errors(exc.detail)
+        response.data = {"message": _summary(errors), "errors": errors}
+    else:
+        response.data = {"message": response.data["detail"]}
+        if response.status_code == status.HTTP_400_BAD_REQUEST:
+            response.data["errors"] = {}
+    return response
+
+
+def field_errors(detail: Any, name: str = api_settings.NON_FIELD_ERRORS_KEY) -> dict[str, list[str]]:
+    """Return Django REST framework's `detail` as lists of messages by field; nested names are joined by dots."""
+    if isinstance(detail, dict):
+        prefix = "" if name == api_settings.NON_FIELD_ERRORS_KEY else f"{name}."
+        return {
+            key: messages
+            for field, inner in detail.items()
+            for key, messages in field_errors(inner, f"{prefix}{field}").items()
+        }
+    messages = detail if isinstance(detail, list) else [detail]
+    return {name: [str(message) for message in messages]}
+
+
+def _summary(errors: dict[str, list[str]]) -> str:
+    return " ".join(
+        " ".join(messages) if field == api_settings.NON_FIELD_ERRORS_KEY else f"{field}: {' '.join(messages)}"
+        for field, messages in errors.items()
+    )
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> JsonResponse:
+    """Answer what Django itself refuses, such as an unknown host or a body that is too large (handler400)."""
+    return JsonResponse({"message": "The request is malformed.", "errors": {}}, status=400)
+
+
+def not_found(request: HttpRequest, exception: Exception) -> JsonResponse:
+    """Answer a path that no view serves (handler404)."""
+    return JsonResponse({"message": "There is nothing at this address."}, status=404)
+
+
+def server_error(request: HttpRequest) -> JsonResponse:
+    """Answer a fault of ours (handler500)."""
+    return JsonResponse({"message": "Something went wrong on our side."}, status=500)

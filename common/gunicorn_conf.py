@@ -1,0 +1,62 @@
+"""gunicorn's settings for all three projects: `gunicorn -c python:common.gunicorn_conf <project>.wsgi`.
+
+https://gunicorn.org/reference/settings/
+"""
+
+import math
+import os
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from gunicorn.glogging import Logger
+from prometheus_client import multiprocess
+
+
+def available_cpus() -> int:
+    """Return how many CPUs this container or machine may use, rounded up (cgroup v2, cgroup v1, else all)."""
+    try:
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
+    except (OSError, ValueError):
+        try:
+            quota = Path("/sys/fs/cgroup/cpu/cpu.cfs_quota_us").read_text().strip()
+            period = Path("/sys/fs/cgroup/cpu/cpu.cfs_period_us").read_text().strip()
+        except OSError:
+            quota = period = "max"
+    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if quota in ("max", "-1"):
+        return count
+    return min(count, math.ceil(int(quota) / int(period)))
+
+
+class QuietLogger(Logger):
+    """gunicorn's logger, without a line for each probe and each look at the metrics."""
+
+    def access(self, resp: Any, req: Any, environ: dict[str, Any], request_time: timedelta) -> None:
+        """Write the line of one request."""
+        if req.path not in ("/healthz", "/readyz", "/metrics"):
+            super().access(resp, req, environ, request_time)
+
+
+reload = os.environ.get("RELOAD", "") == "true"
+# A wrong environment then ends the start once, with its own message.
+preload_app = not reload
+bind = f"{os.environ.get('HOST', '0.0.0.0')}:{os.environ.get('PORT', '8000')}"
+worker_class = "gthread"
+workers = int(os.environ.get("WEB_CONCURRENCY", "") or available_cpus())
+threads = int(os.environ.get("THREADS", "") or 8)
+timeout = 30
+graceful_timeout = int(os.environ.get("GRACEFUL_TIMEOUT", "") or 20)
+keepalive = 75
+control_socket_disable = True
+worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None
+logger_class = QuietLogger
+accesslog = "-"
+# No query and no header but the request's id: neither a search nor a token is anyone's business here.
+access_log_format = '%(m)s %(U)s %(s)s %(B)s bytes %(M)s ms [%({x-request-id}o)s]'
+
+
+def child_exit(server: object, worker: object) -> None:
+    """Forget the gauges of a worker that ended."""
+    if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
+        multiprocess.mark_process_dead(worker.pid)

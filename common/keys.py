@@ -1,0 +1,101 @@
+"""The public keys that verify tokens: a JSON Web Key Set (RFC 7517), loaded once and kept."""
+
+import functools
+import json
+import logging
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jwt
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from django.conf import settings
+from django.core.signals import setting_changed
+from django.dispatch import receiver
+from jwt.algorithms import RSAAlgorithm
+
+logger = logging.getLogger(__name__)
+
+MIN_INTERVAL = 10.0  # seconds between two loads, whatever key ids arrive
+MAX_AGE = 300.0  # seconds after which a key set that is in use is loaded again
+TIMEOUT = 2.0  # seconds that a load over HTTP may take
+
+
+class KeysUnavailable(Exception):
+    """No key could be loaded yet, so no token can be judged: 503, not 401."""
+
+
+class UnknownKey(Exception):
+    """The key set has no key with this id."""
+
+
+class KeySet:
+    """RSA public keys by key id (`kid`), from a `load` function that returns a JWK Set as a dict.
+
+    An unknown id loads the set again, at most once in `MIN_INTERVAL` seconds; a set older than
+    `MAX_AGE` seconds is loaded again beside the requests, so that a withdrawn key ends too. When
+    loading fails, the keys that are there stay in use.
+    """
+
+    def __init__(self, load: Callable[[], dict[str, Any]]) -> None:
+        self._load = load
+        self._keys: dict[str, RSAPublicKey] = {}
+        self._attempted = -MAX_AGE
+        self._lock = threading.Lock()
+
+    def find(self, kid: str) -> RSAPublicKey:
+        """Return the key with this id; raise `UnknownKey`, or `KeysUnavailable` when there is no key at all."""
+        key = self._keys.get(kid)
+        if key is None:
+            self._reload(older_than=MIN_INTERVAL)
+            key = self._keys.get(kid)
+        elif time.monotonic() - self._attempted > MAX_AGE and not self._lock.locked():
+            threading.Thread(target=self._reload, args=(MAX_AGE,), daemon=True).start()
+        if key is not None:
+            return key
+        if not self._keys:
+            raise KeysUnavailable
+        raise UnknownKey
+
+    def _reload(self, older_than: float) -> None:
+        # Whoever waited here for another thread's load finds it done: one load serves all.
+        with self._lock:
+            if time.monotonic() - self._attempted <= older_than:
+                return
+            try:
+                self._keys = _rsa_keys(self._load()) or self._keys
+            except (jwt.PyJWTError, OSError, ValueError, KeyError, TypeError) as error:
+                logger.warning("the key set could not be loaded: %s", error)
+            finally:
+                self._attempted = time.monotonic()
+
+
+def _rsa_keys(jwks: dict[str, Any]) -> dict[str, RSAPublicKey]:
+    keys = {}
+    for jwk in jwks["keys"]:
+        # RFC 7517 section 4: a key of another type or use is not an error.
+        if jwk.get("kty") == "RSA" and jwk.get("use", "sig") == "sig" and isinstance(jwk.get("kid"), str):
+            key = RSAAlgorithm.from_jwk(jwk)
+            if isinstance(key, RSAPublicKey):
+                keys[jwk["kid"]] = key
+    return keys
+
+
+@functools.cache
+def key_set() -> KeySet:
+    """Return this process's key set, from the setting TOKENS_JWKS: a URL, a JSON file, or a function."""
+    source = settings.TOKENS_JWKS
+    if callable(source):
+        return KeySet(source)
+    if source.startswith(("http://", "https://")):
+        client = jwt.PyJWKClient(source, cache_jwk_set=False, timeout=TIMEOUT)
+        return KeySet(client.fetch_data)
+    return KeySet(lambda: json.loads(Path(source).read_bytes()))
+
+
+@receiver(setting_changed)
+def _forget(*, setting: str, **kwargs: object) -> None:
+    if setting == "TOKENS_JWKS":
+        key_set.cache_clear()

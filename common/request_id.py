@@ -1,0 +1,43 @@
+"""The id of the request that is being answered, for the logs and for calls to other services."""
+
+import logging
+import re
+import uuid
+from contextvars import ContextVar
+
+from django.http import HttpRequest
+
+_headers: ContextVar[dict[str, str]] = ContextVar("request_headers", default={})  # noqa: B039
+
+_ACCEPTED = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+
+
+def begin(request: HttpRequest) -> str:
+    """Take over the request's id and trace context, and return the id; a new one if it has none that is safe to log."""
+    given = request.headers.get("X-Request-ID", "")
+    request_id = given if _ACCEPTED.fullmatch(given) else uuid.uuid4().hex
+    headers = {"X-Request-ID": request_id}
+    # W3C Trace Context sections 3.2 and 3.3.
+    traceparent = request.headers.get("traceparent", "")
+    if _TRACEPARENT.fullmatch(traceparent):
+        headers["traceparent"] = traceparent
+        tracestate = request.headers.get("tracestate", "")
+        if tracestate and len(tracestate) <= 512 and tracestate.isprintable() and tracestate.isascii():
+            headers["tracestate"] = tracestate
+    _headers.set(headers)
+    return request_id
+
+
+def outgoing_headers() -> dict[str, str]:
+    """Return the headers that carry the request id and the trace context on to another service."""
+    return dict(_headers.get())
+
+
+class LogFilter(logging.Filter):
+    """Gives every log record a `request_id`; `-` outside of a request."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Set it; always True."""
+        record.request_id = _headers.get().get("X-Request-ID", "-")
+        return True

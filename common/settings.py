@@ -1,0 +1,124 @@
+"""Settings from the environment, and the settings that are the same in several projects.
+
+Each project's `settings.py` reads its variables from one `Env`, then calls `seal()`.
+"""
+
+import ipaddress
+from pathlib import Path
+from typing import Any
+
+import dj_database_url
+import environs
+
+ROOT = Path(__file__).resolve().parent.parent
+VAR = ROOT / "var"
+
+
+class Env(environs.Env):
+    """The process's environment, read by type: `env.str`, `env.bool`, `env.int`, `env.list`, …"""
+
+    def __init__(self) -> None:
+        super().__init__(eager=False)
+        self.add_parser("database", _database)
+        self.add_parser("networks", _networks)
+        self.add_parser("http_url", _http_url)
+
+    def seal(self) -> None:
+        """End the process with one line that names each variable that is missing or wrong, if any is."""
+        try:
+            super().seal()
+        except environs.EnvValidationError as error:
+            wrong = "; ".join(
+                f"{name}: {', '.join(messages)}" for name, messages in error.error_messages.items()
+            )
+            raise SystemExit(f"The environment is not right. {wrong}") from None
+
+
+def _database(value: str) -> dict[str, Any]:
+    try:
+        database: dict[str, Any] = dict(dj_database_url.parse(value))
+    except (ValueError, KeyError) as error:
+        raise environs.EnvError(f"not a database URL: {error}") from None
+    options = database.setdefault("OPTIONS", {})
+    if database["ENGINE"] == "django.db.backends.sqlite3":
+        # https://docs.djangoproject.com/en/5.2/ref/databases/#database-is-locked-errors
+        options |= {
+            "transaction_mode": "IMMEDIATE",
+            "timeout": 20,
+            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL",
+        }
+    elif database["ENGINE"] == "django.db.backends.postgresql":
+        # Django's pool needs CONN_MAX_AGE = 0, which is its default.
+        options |= {"pool": {"min_size": 1, "max_size": 8, "timeout": 5}, "connect_timeout": 3}
+        database["CONN_HEALTH_CHECKS"] = True
+    else:
+        raise environs.EnvError("the database must be sqlite:///<file> or postgresql://…")
+    return database
+
+
+def _networks(value: str) -> list[ipaddress.IPv4Network | ipaddress.IPv6Network]:
+    try:
+        return [ipaddress.ip_network(part.strip()) for part in value.split(",") if part.strip()]
+    except ValueError as error:
+        raise environs.EnvError(f"not a list of networks such as 10.0.0.0/8: {error}") from None
+
+
+def _http_url(value: str) -> str:
+    if not value.startswith(("http://", "https://")):
+        raise environs.EnvError(f"not an http:// or https:// address: {value!r}")
+    return value.rstrip("/")
+
+
+# The names with which a service is reached without a cluster; *.localhost needs no hosts file.
+LOCAL_HOSTS = ["localhost", "127.0.0.1", "[::1]", ".localhost"]
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["common.authentication.TokenAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": [],
+    "DEFAULT_PARSER_CLASSES": [
+        "common.parsers.JSONParser",
+        "rest_framework.parsers.FormParser",
+        "rest_framework.parsers.MultiPartParser",
+    ],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "common.negotiation.OnlyJSON",
+    "DEFAULT_SCHEMA_CLASS": "common.schema.AutoSchema",
+    "EXCEPTION_HANDLER": "common.errors.exception_handler",
+    "UNAUTHENTICATED_USER": None,
+}
+
+SPECTACULAR_SETTINGS = {
+    "VERSION": "1.0.0",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "SERVE_AUTHENTICATION": [],
+}
+
+
+def logging(level: str) -> dict[str, Any]:
+    """Django's LOGGING: one line an entry on stderr, with the request's id; `level` is a name such as INFO."""
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "filters": {"request_id": {"()": "common.request_id.LogFilter"}},
+        "formatters": {
+            "line": {"format": "%(levelname)s %(name)s [%(request_id)s] %(message)s"},
+        },
+        "handlers": {
+            "stderr": {
+                "class": "logging.StreamHandler",
+                "filters": ["request_id"],
+                "formatter": "line",
+            },
+        },
+        "root": {"handlers": ["stderr"], "level": level},
+        "loggers": {"django": {"handlers": [], "propagate": True}},
+    }
+
+
+def storages(hashed: bool) -> dict[str, Any]:
+    """Django's STORAGES: static files with hashed, compressed names that `collectstatic` made, or as they are."""
+    hashed_storage = "whitenoise.storage.CompressedManifestStaticFilesStorage"
+    plain_storage = "django.contrib.staticfiles.storage.StaticFilesStorage"
+    return {"staticfiles": {"BACKEND": hashed_storage if hashed else plain_storage}}

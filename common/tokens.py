@@ -1,0 +1,79 @@
+"""Access tokens: JSON Web Tokens (RFC 7519) signed with RS256. Signing is in users_api alone."""
+
+import time
+from dataclasses import dataclass
+
+import jwt
+from django.conf import settings
+
+from common.keys import KeySet, UnknownKey
+
+ALGORITHM = "RS256"
+CLOCK_SKEW = 10  # seconds by which another machine's clock may be ahead
+
+
+class InvalidToken(Exception):
+    """The token is not one that users_api signed for now; the text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class TokenUser:
+    """The person that a valid access token speaks for; `expires` is in seconds since 1970."""
+
+    username: str
+    user_id: int | None
+    is_staff: bool
+    expires: int
+    is_authenticated = True
+
+
+def verify(token: str, keys: KeySet) -> TokenUser:
+    """Return whom an access token speaks for.
+
+    Raises `InvalidToken`, or `common.keys.KeysUnavailable` when no key is known yet. The key is found
+    by `kid` alone; what else the header offers (`jwk`, `jku`, `x5u`) is never used (RFC 8725 section 3.10).
+    """
+    try:
+        header = jwt.get_unverified_header(token)
+        # Only the one algorithm, before any key is touched (RFC 8725 section 3.1).
+        if header.get("alg") != ALGORITHM or "crit" in header:
+            raise InvalidToken("The token is not signed with RS256.")
+        kid = header.get("kid")
+        if not isinstance(kid, str):
+            raise InvalidToken("The token does not name its key.")
+        claims = jwt.decode(
+            token,
+            keys.find(kid),
+            algorithms=[ALGORITHM],
+            issuer=settings.TOKENS_ISSUER,
+            leeway=CLOCK_SKEW,
+            options={"require": ["exp", "iss", "username"]},
+        )
+    except UnknownKey:
+        raise InvalidToken("The token is signed with an unknown key.") from None
+    except (jwt.PyJWTError, ValueError, RecursionError):
+        raise InvalidToken("The token is not valid.") from None
+
+    # The leeway above is for `iat` and `nbf`: a token that has ended has ended (RFC 7519 section 4.1.4).
+    if claims["exp"] <= time.time():
+        raise InvalidToken("The token has expired.")
+    username = claims["username"]
+    if not isinstance(username, str) or not username:
+        raise InvalidToken("The token names nobody.")
+    return TokenUser(
+        username=username,
+        user_id=claims.get("user_id"),
+        is_staff=claims.get("is_staff") is True,
+        expires=int(claims["exp"]),
+    )
+
+
+def from_header(value: str, keys: KeySet) -> TokenUser:
+    """Return whom the value of an Authorization header speaks for: `Bearer <token>` (RFC 6750 section 2.1).
+
+    Raises what `verify` raises; the scheme's name is taken in any case (RFC 9110 section 11.1).
+    """
+    scheme, _, token = value.partition(" ")
+    if scheme.lower() != "bearer" or not token or not token.isascii():
+        raise InvalidToken("The Authorization header must be 'Bearer <token>'.")
+    return verify(token, keys)

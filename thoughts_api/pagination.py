@@ -1,0 +1,90 @@
+"""Lists in pages, by keyset: a page starts after the last id of the one before, so it costs the same anywhere."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.db.models import Model, QuerySet
+from rest_framework import serializers
+from rest_framework.pagination import BasePagination
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+LIMIT = 100
+MAX_LIMIT = 1000
+MAX_ID = 2**63 - 1
+
+
+class PageSerializer(serializers.Serializer[Any]):
+    """The query parameters of a list."""
+
+    ordering = serializers.ChoiceField(["id", "-id"], default="id", help_text="`-id` is newest first.")
+    limit = serializers.IntegerField(min_value=1, max_value=MAX_LIMIT, default=LIMIT)
+    after = serializers.IntegerField(
+        min_value=0, max_value=MAX_ID, required=False, help_text="Only what comes after this id in the order."
+    )
+    before = serializers.IntegerField(
+        min_value=0, max_value=MAX_ID, required=False, help_text="Only the nearest that come before this id."
+    )
+
+    def validate(self, data: dict[str, Any]) -> dict[str, Any]:
+        """Refuse both ends at once."""
+        if "after" in data and "before" in data:
+            raise serializers.ValidationError("Give 'after' or 'before', not both.")
+        return data
+
+
+class KeysetPagination(BasePagination):
+    """Pages of rows by `id`; the answer stays an array, and a Link header (RFC 8288) leads to the next and previous."""
+
+    def paginate_queryset(self, queryset: QuerySet[Any], request: Request, view: APIView | None = None) -> list[Any]:
+        """Return the rows of the page that the query parameters name; `ValidationError` (400) if they are wrong."""
+        query = PageSerializer(data=request.query_params)
+        query.is_valid(raise_exception=True)
+        data = query.validated_data
+        backwards = "before" in data
+        anchor = data.get("before", data.get("after"))
+        # Backwards, the rows nearest to the anchor are read first and turned round afterwards.
+        falling = (data["ordering"] == "-id") != backwards
+        if anchor is not None:
+            queryset = queryset.filter(id__lt=anchor) if falling else queryset.filter(id__gt=anchor)
+        rows = list(queryset.order_by("-id" if falling else "id")[: data["limit"] + 1])
+        more = len(rows) > data["limit"]
+        rows = rows[: data["limit"]]
+        if backwards:
+            rows.reverse()
+
+        has_next = backwards or more
+        has_previous = more if backwards else anchor is not None
+        first, last = _ends(rows, anchor, falling)
+        self.links = {
+            "next": _link(request, "after", last) if has_next else None,
+            "prev": _link(request, "before", first) if has_previous else None,
+        }
+        return rows
+
+    def get_paginated_response(self, data: Any) -> Response:
+        """Return the rows with their Link header, if there is another page."""
+        links = ", ".join(f'<{url}>; rel="{rel}"' for rel, url in self.links.items() if url)
+        return Response(data, headers={"Link": links} if links else None)
+
+    def get_paginated_response_schema(self, schema: dict[str, Any]) -> dict[str, Any]:
+        """Return the OpenAPI schema of the body: the array itself."""
+        return schema
+
+
+def _ends(rows: Sequence[Model], anchor: int | None, falling: bool) -> tuple[int, int]:
+    """Return the ids that `before` and `after` of the neighbouring pages start from."""
+    if rows:
+        return rows[0].pk, rows[-1].pk
+    # Nothing is beyond the anchor; the way back includes the anchor's own row.
+    back = max(0, (anchor or 0) + (-1 if falling else 1))
+    return back, back
+
+
+def _link(request: Request, name: str, value: int) -> str:
+    query = request.query_params.copy()
+    query.pop("after", None)
+    query.pop("before", None)
+    query[name] = str(value)
+    return request.build_absolute_uri(f"{request.path}?{query.urlencode()}")

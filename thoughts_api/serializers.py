@@ -1,0 +1,27 @@
+"""What goes in and comes out of thoughts_api."""
+
+from typing import Any
+
+from rest_framework import serializers
+
+from common.serializers import TextField
+from thoughts_api.models import TEXT_MAX_LENGTH, Thought
+
+
+class ThoughtSerializer(serializers.ModelSerializer[Thought]):
+    text = TextField(max_length=TEXT_MAX_LENGTH)
+
+    class Meta:
+        model = Thought
+        fields = ["id", "username", "text", "timestamp"]
+        read_only_fields = ["username", "timestamp"]
+
+
+class SearchSerializer(serializers.Serializer[Any]):
+    search = serializers.CharField(
+        required=False,
+        default="",
+        allow_blank=True,
+        trim_whitespace=False,
+        help_text="A piece of the text, taken whole; letter case and accents do not matter.",
+    )

@@ -1,0 +1,66 @@
+"""Django settings of thoughts_api. What the environment may set is read here, and nowhere else."""
+
+from django.core.management.utils import get_random_secret_key
+
+from common import settings as common
+
+env = common.Env()
+DEBUG = env.bool("DEBUG", False)
+ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", common.LOCAL_HOSTS)
+DATABASES = {"default": env.database("DATABASE_URL", f"sqlite:///{common.VAR}/thoughts.sqlite3")}
+TOKENS_JWKS = env.str("TOKENS_JWKS")
+TOKENS_ISSUER = env.str("TOKENS_ISSUER", "users-api")
+BEHIND_TLS = env.bool("BEHIND_TLS", False)
+STATIC_ROOT = env.path("STATIC_ROOT", common.VAR / "static" / "thoughts_api")
+STATIC_HASHED = env.bool("STATIC_HASHED", not DEBUG)
+LOG_LEVEL = env.log_level("LOG_LEVEL", "INFO")
+VERSION = env.str("VERSION", "dev")
+COMMIT = env.str("COMMIT", "unknown")
+env.seal()
+
+# Nothing here is signed with it: there are no sessions and no forms.
+SECRET_KEY = get_random_secret_key()
+
+INSTALLED_APPS = [
+    "thoughts_api",
+    "common",
+    "django.contrib.staticfiles",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+]
+
+MIDDLEWARE = [
+    "common.middleware.RequestIDMiddleware",
+    "common.health.HealthMiddleware",
+    "common.metrics.MetricsMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+
+TEMPLATES = [{"BACKEND": "django.template.backends.django.DjangoTemplates", "APP_DIRS": True}]
+
+ROOT_URLCONF = "thoughts_api.urls"
+WSGI_APPLICATION = "thoughts_api.wsgi.application"
+
+REST_FRAMEWORK = common.REST_FRAMEWORK
+SPECTACULAR_SETTINGS = common.SPECTACULAR_SETTINGS | {
+    "TITLE": "thoughts_api",
+    "DESCRIPTION": "Stores, lists and searches thoughts.",
+}
+
+STATIC_URL = "static/"
+STORAGES = common.storages(STATIC_HASHED)
+LOGGING = common.logging(LOG_LEVEL)
+
+LANGUAGE_CODE = "en-us"
+TIME_ZONE = "UTC"
+USE_TZ = True
+
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if BEHIND_TLS else None
+SECURE_HSTS_SECONDS = 31_536_000 if BEHIND_TLS else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = BEHIND_TLS
+X_FRAME_OPTIONS = "DENY"
+# No cookies, so no CSRF; the ingress sends people to https, and web calls over plain HTTP inside the cluster.
+SILENCED_SYSTEM_CHECKS = ["security.W003", "security.W008"]

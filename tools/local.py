@@ -1,0 +1,122 @@
+"""The system without a cluster: its environment, keys, databases and files, all in one folder."""
+
+import hashlib
+import os
+import secrets
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+ROOT = Path(__file__).resolve().parent.parent
+PORTS = {"thoughts_api": 8000, "users_api": 8001, "web": 8002}
+PROJECTS = tuple(PORTS)
+
+
+@dataclass(frozen=True)
+class Local:
+    """One set of the three: where its files are, and on which port each listens."""
+
+    var: Path
+    ports: dict[str, int]
+
+    def url(self, project: str) -> str:
+        """Return the address of a project, without a slash at its end."""
+        return f"http://localhost:{self.ports[project]}"
+
+    def environment(self, project: str) -> dict[str, str]:
+        """Return the environment of a project's processes."""
+        own = {
+            "users_api": {
+                "SECRET_KEY": self._secret("users_api"),
+                "TOKENS_KEYS": str(self.var / "keys"),
+                "DATABASE_URL": f"sqlite:///{self.var / 'users.sqlite3'}",
+            },
+            "thoughts_api": {
+                "TOKENS_JWKS": f"{self._loopback('users_api')}/.well-known/jwks.json",
+                "DATABASE_URL": f"sqlite:///{self.var / 'thoughts.sqlite3'}",
+            },
+            "web": {
+                "SECRET_KEY": self._secret("web"),
+                "THOUGHTS_BACKEND_URL": self._loopback("thoughts_api"),
+                "USER_BACKEND_URL": self._loopback("users_api"),
+            },
+        }[project]
+        shared = {
+            "HOST": "127.0.0.1",
+            "PORT": str(self.ports[project]),
+            "WEB_CONCURRENCY": "1",
+            "STATIC_ROOT": str(self.var / "static" / project),
+            "DJANGO_SETTINGS_MODULE": f"{project}.settings",
+            "PYTHONPATH": str(ROOT),
+            "PYTHONUNBUFFERED": "1",
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
+        }
+        # What was exported for one project must not reach another; what was exported on purpose wins.
+        return {**os.environ, **shared, **own}
+
+    def prepare(self) -> None:
+        """Make what is missing: keys, secrets, database tables, sample data, collected static files."""
+        self.make_secrets()
+        with ThreadPoolExecutor() as pool:
+            list(pool.map(self._prepare_project, PROJECTS))
+
+    def manage(self, project: str, *arguments: str) -> str:
+        """Run one of a project's Django commands and return what it printed."""
+        done = subprocess.run(
+            [sys.executable, str(ROOT / project / "manage.py"), *arguments],
+            env=self.environment(project),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            raise SystemExit(f"{project}: {' '.join(arguments)} failed.\n{done.stdout}{done.stderr}")
+        return done.stdout
+
+    def _prepare_project(self, project: str) -> None:
+        if project != "web":
+            self.manage(project, "migrate", "--verbosity=0")
+            self.manage(project, "load_sample_data")
+        state = _static_state()
+        stamp = self.var / "static" / f"{project}.state"
+        if not stamp.exists() or stamp.read_text() != state:
+            self.manage(project, "collectstatic", "--no-input", "--clear", "--verbosity=0")
+            stamp.write_text(state)
+
+    def make_secrets(self) -> None:
+        """Make the signing key and the secrets that are missing, each readable by its owner alone."""
+        keys = self.var / "keys"
+        keys.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not (keys / "signing.pem").exists():
+            key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+            pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+            _write_secret(keys / "signing.pem", pem)
+        for project in ("users_api", "web"):
+            if not (keys / f"{project}.secret").exists():
+                _write_secret(keys / f"{project}.secret", secrets.token_urlsafe(50).encode())
+
+    def _secret(self, project: str) -> str:
+        return (self.var / "keys" / f"{project}.secret").read_text()
+
+    def _loopback(self, project: str) -> str:
+        return f"http://127.0.0.1:{self.ports[project]}"
+
+
+def _write_secret(path: Path, content: bytes) -> None:
+    # Under another name first: a file that exists is whole.
+    unfinished = path.with_suffix(".unfinished")
+    with os.fdopen(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+        file.write(content)
+    unfinished.replace(path)
+
+
+def _static_state() -> str:
+    """Return a digest that changes with the static files and with the packages that bring some."""
+    files = [*(ROOT / "web" / "static").rglob("*"), *ROOT.glob("*/requirements.txt")]
+    states = [f"{file} {file.stat().st_mtime_ns} {file.stat().st_size}" for file in sorted(files) if file.is_file()]
+    return hashlib.sha256("\n".join(states).encode()).hexdigest()

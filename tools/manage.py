@@ -1,0 +1,14 @@
+"""`make manage`: runs a Django command of one project with the environment of `make run`."""
+
+import os
+import sys
+
+from tools.local import PORTS, PROJECTS, ROOT, Local
+
+if __name__ == "__main__":
+    if len(sys.argv) < 3 or sys.argv[1] not in PROJECTS:
+        raise SystemExit(f'Say which project and which command: make manage in={PROJECTS[0]} do="showmigrations"')
+    local = Local(ROOT / "var", PORTS)
+    local.make_secrets()
+    manage = str(ROOT / sys.argv[1] / "manage.py")
+    os.execve(sys.executable, [sys.executable, manage, *sys.argv[2:]], local.environment(sys.argv[1]))

@@ -1,0 +1,167 @@
+"""`make run`: starts the three projects of the Procfile, keeps them running, and ends them together."""
+
+import argparse
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+
+from tools.local import PORTS, ROOT, Local
+
+RESTART_AFTER = 3.0  # seconds
+READY_WITHIN = 60.0  # seconds
+STOP_WITHIN = 25.0  # seconds; gunicorn drains for 20
+
+
+class Process:
+    """A line of the Procfile: started, and after a crash started again."""
+
+    def __init__(self, name: str, command: str, env: dict[str, str], say: Callable[[str, str], None]) -> None:
+        self.name, self.command, self.env, self.say = name, command, env, say
+        self.child: subprocess.Popen[str] | None = None
+        self.restart_at: float | None = None
+
+    def start(self) -> None:
+        """Start it in a process group of its own, so that Ctrl-C reaches it through `stop` alone."""
+        self.restart_at = None
+        self.child = subprocess.Popen(
+            self.command.split(),
+            cwd=ROOT,
+            env=self.env,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            start_new_session=True,
+        )
+        threading.Thread(target=self._relay, args=(self.child,), daemon=True).start()
+
+    def watch(self) -> None:
+        """Say so when it has crashed, and start it again after a moment."""
+        if self.restart_at and time.monotonic() >= self.restart_at:
+            self.start()
+        elif self.restart_at is None and self.crashed():
+            self.kill()
+            self.say("run", f"{self.name} crashed ({self.ending()}); starting it again in {RESTART_AFTER:.0f} s")
+            self.restart_at = time.monotonic() + RESTART_AFTER
+
+    def crashed(self) -> bool:
+        """Return whether it has ended."""
+        return self.child is not None and self.child.poll() is not None
+
+    def ending(self) -> str:
+        """Return how it ended, for a person."""
+        code = self.child.returncode if self.child else 0
+        return signal.Signals(-code).name if code < 0 else f"exit code {code}"
+
+    def stop(self) -> None:
+        """Ask it to end."""
+        if self.child and self.child.poll() is None:
+            self.child.terminate()
+
+    def kill(self) -> None:
+        """End what is left of its process group."""
+        if self.child:
+            try:
+                os.killpg(self.child.pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+            self.child.wait()
+
+    def _relay(self, child: "subprocess.Popen[str]") -> None:
+        assert child.stdout is not None
+        for line in child.stdout:
+            self.say(self.name, line.rstrip())
+
+
+def procfile() -> dict[str, str]:
+    """Return the commands of the Procfile by name."""
+    lines = (ROOT / "Procfile").read_text().splitlines()
+    return {name.strip(): command.strip() for name, _, command in (line.partition(":") for line in lines) if command}
+
+
+def ready(url: str) -> bool:
+    """Return whether a project says that it can serve."""
+    try:
+        with urllib.request.urlopen(f"{url}/readyz", timeout=2) as response:
+            return bool(response.status == 200)
+    except OSError:
+        return False
+
+
+def banner(local: Local) -> str:
+    """Return what a person wants to know now, in less than 80 columns."""
+    return f"""
+  Thoughts is running. Ctrl-C ends it; `make reset` forgets its data.
+
+    Write and search      {local.url("web")}
+    Thoughts API          {local.url("thoughts_api")}
+    Users API             {local.url("users_api")}
+    Admin                 {local.url("users_api")}/admin/
+
+  Log in as bruce, stephen or admin (staff); the password is the name.
+"""
+
+
+def run(local: Local) -> int:
+    """Prepare, start, keep running until a signal comes, stop; return the exit code."""
+    lock = threading.Lock()
+
+    def say(name: str, line: str) -> None:
+        with lock:
+            print(f"{name:<12} | {line}", flush=True)  # noqa: T201
+
+    stopping = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_: stopping.set())
+
+    local.prepare()
+    processes = [Process(name, command, local.environment(name), say) for name, command in procfile().items()]
+    code = 0
+    try:
+        for process in processes:
+            process.start()
+        waiting = {name: local.url(name).replace("localhost", "127.0.0.1") for name in local.ports}
+        deadline = time.monotonic() + READY_WITHIN
+        while waiting and not stopping.is_set():
+            failed = next((process for process in processes if process.crashed()), None)
+            late = time.monotonic() > deadline
+            if failed or late:
+                name = failed.name if failed else ", ".join(waiting)
+                say("run", f"{name} did not start ({failed.ending() if failed else 'not ready in time'}).")
+                return 1
+            waiting = {name: url for name, url in waiting.items() if not ready(url)}
+            stopping.wait(0.1)
+        if not stopping.is_set():
+            print(banner(local), flush=True)  # noqa: T201
+        while not stopping.wait(0.2):
+            for process in processes:
+                process.watch()
+    finally:
+        for process in processes:
+            process.stop()
+        deadline = time.monotonic() + STOP_WITHIN
+        while time.monotonic() < deadline and not all(process.crashed() for process in processes if process.child):
+            time.sleep(0.05)
+        for process in processes:
+            process.kill()
+    return code
+
+
+def main() -> int:
+    """Read the command line, and run."""
+    parser = argparse.ArgumentParser(prog="python -m tools.run", description=__doc__)
+    parser.add_argument("--var", type=Path, default=ROOT / "var", help="the folder for keys, databases and files")
+    for project, port in PORTS.items():
+        parser.add_argument(f"--{project.replace('_', '-')}-port", dest=project, type=int, default=port)
+    arguments = parser.parse_args()
+    return run(Local(arguments.var.resolve(), {project: getattr(arguments, project) for project in PORTS}))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

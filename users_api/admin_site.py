@@ -1,0 +1,30 @@
+"""The Django admin, with the limit on failed logins."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+
+from users_api.login_limit import TooManyFailures
+
+
+class AdminSite(admin.AdminSite):
+    site_header = "Thoughts: accounts"
+    site_title = "Thoughts"
+    index_title = "Accounts"
+    site_url = None
+
+    def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """Serve the login form; 429 with Retry-After after too many failures."""
+        try:
+            return super().login(request, extra_context)
+        except TooManyFailures as error:
+            context = self.each_context(request) | {"title": "Too many failed logins", "wait": error.wait}
+            return TemplateResponse(
+                request,
+                "admin/too_many_failures.html",
+                context,
+                status=error.status_code,
+                headers={"Retry-After": str(error.wait)},
+            )

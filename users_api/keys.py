@@ -1,0 +1,87 @@
+"""The signing keys: PEM files in the folder TOKENS_KEYS.
+
+`signing.pem` is the RSA private key that signs. Every other `*.pem`, private or public, is published
+beside it, so that two keys overlap while one is replaced: `next.pem` before, `previous.pem` after.
+"""
+
+import base64
+import functools
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
+from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
+from django.conf import settings
+from django.core.signals import setting_changed
+from django.dispatch import receiver
+from jwt.algorithms import RSAAlgorithm
+
+MIN_BITS = 2048  # RFC 7518 section 3.3
+
+
+@dataclass(frozen=True)
+class KeyRing:
+    """The key that signs, its id, and the JWK Set (RFC 7517) of all published keys."""
+
+    signing: RSAPrivateKey
+    kid: str
+    jwks: dict[str, Any]
+
+
+@functools.cache
+def key_ring() -> KeyRing:
+    """Return the keys of this process; ends it with one line if the folder has no usable signing.pem."""
+    folder: Path = settings.TOKENS_KEYS
+    try:
+        signing = _read(folder / "signing.pem")
+        if not isinstance(signing, RSAPrivateKey):
+            raise ValueError(f"{folder / 'signing.pem'} is not a private key")
+        public = {
+            thumbprint(key): key
+            for key in (_public(_read(path)) for path in sorted(folder.glob("*.pem")))
+        }
+    except (OSError, ValueError, TypeError) as error:
+        raise SystemExit(f"The environment is not right. TOKENS_KEYS: {error}") from None
+    return KeyRing(
+        signing=signing,
+        kid=thumbprint(signing.public_key()),
+        jwks={"keys": [_jwk(kid, key) for kid, key in public.items()]},
+    )
+
+
+def jwks() -> dict[str, Any]:
+    """Return the JWK Set that verifies tokens now."""
+    return key_ring().jwks
+
+
+def thumbprint(key: RSAPublicKey) -> str:
+    """Return the key's id: its JWK thumbprint with SHA-256 (RFC 7638)."""
+    members = RSAAlgorithm.to_jwk(key, as_dict=True)
+    canonical = json.dumps({name: members[name] for name in ("e", "kty", "n")}, separators=(",", ":"))
+    return base64.urlsafe_b64encode(hashlib.sha256(canonical.encode()).digest()).rstrip(b"=").decode()
+
+
+def _jwk(kid: str, key: RSAPublicKey) -> dict[str, Any]:
+    members = RSAAlgorithm.to_jwk(key, as_dict=True)
+    return {"kty": "RSA", "use": "sig", "alg": "RS256", "kid": kid, "n": members["n"], "e": members["e"]}
+
+
+def _public(key: RSAPrivateKey | RSAPublicKey) -> RSAPublicKey:
+    return key.public_key() if isinstance(key, RSAPrivateKey) else key
+
+
+def _read(path: Path) -> RSAPrivateKey | RSAPublicKey:
+    pem = path.read_bytes()
+    key = load_pem_private_key(pem, None) if b"PRIVATE KEY" in pem else load_pem_public_key(pem)
+    if not isinstance(key, (RSAPrivateKey, RSAPublicKey)) or key.key_size < MIN_BITS:
+        raise ValueError(f"{path} is not an RSA key of {MIN_BITS} bits or more")
+    return key
+
+
+@receiver(setting_changed)
+def _forget(*, setting: str, **kwargs: object) -> None:
+    if setting == "TOKENS_KEYS":
+        key_ring.cache_clear()

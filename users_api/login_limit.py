@@ -1,0 +1,61 @@
+"""How many logins may fail, counted in the database and so across all processes and pods.
+
+A name is limited for one address only: nobody can lock another person out from elsewhere. What is
+refused is not counted, so that a lock ends by itself.
+https://cheatsheetseries.owasp.org/cheatsheets/Authentication_Cheat_Sheet.html#login-throttling
+"""
+
+import math
+from datetime import timedelta
+
+from django.conf import settings
+from django.db.models import QuerySet
+from django.utils import timezone
+from django.utils.crypto import salted_hmac
+from rest_framework.exceptions import Throttled
+
+from users_api.models import LoginFailure
+
+
+class TooManyFailures(Throttled):
+    """429; `wait` is in seconds."""
+
+    default_detail = "Too many failed logins."
+
+
+def check(username: str, address: str | None) -> None:
+    """Raise `TooManyFailures` if this name from this address, or this address, has used up its failures."""
+    for failures, limit in _limits(username, address):
+        times = list(failures.order_by("-id").values_list("time", flat=True)[:limit])
+        if len(times) >= limit:
+            wait = times[-1] + settings.LOGIN_FAILURES_WINDOW - timezone.now()
+            raise TooManyFailures(wait=max(1, math.ceil(wait / timedelta(seconds=1))))
+
+
+def record(username: str, address: str | None) -> None:
+    """Count a failure. Raise `TooManyFailures` if, of many at the same time, this one is beyond the limit."""
+    LoginFailure.objects.filter(time__lt=timezone.now() - settings.LOGIN_FAILURES_WINDOW).delete()
+    own = LoginFailure.objects.create(name_digest=_digest(username), address=address)
+    for failures, limit in _limits(username, address):
+        if failures.filter(id__lte=own.id).count() > limit:
+            own.delete()
+            check(username, address)
+
+
+def forget(username: str, address: str | None) -> None:
+    """Forget the failures of this name from this address: the person has remembered the password."""
+    LoginFailure.objects.filter(name_digest=_digest(username), address=address).delete()
+
+
+def _limits(username: str, address: str | None) -> list[tuple[QuerySet[LoginFailure], int]]:
+    from_address = LoginFailure.objects.filter(
+        address=address, time__gt=timezone.now() - settings.LOGIN_FAILURES_WINDOW
+    )
+    return [
+        (from_address.filter(name_digest=_digest(username)), settings.LOGIN_FAILURES_PER_NAME),
+        (from_address, settings.LOGIN_FAILURES_PER_ADDRESS),
+    ]
+
+
+def _digest(username: str) -> str:
+    return salted_hmac("users_api.login_limit", username, algorithm="sha256").hexdigest()

@@ -1,0 +1,111 @@
+"""Django settings of users_api. What the environment may set is read here, and nowhere else."""
+
+from datetime import timedelta
+
+from common import settings as common
+from users_api import keys
+
+env = common.Env()
+DEBUG = env.bool("DEBUG", False)
+SECRET_KEY = env.str("SECRET_KEY")
+SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", [])
+ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", common.LOCAL_HOSTS)
+DATABASES = {"default": env.database("DATABASE_URL", f"sqlite:///{common.VAR}/users.sqlite3")}
+TOKENS_KEYS = env.path("TOKENS_KEYS")
+TOKENS_ISSUER = env.str("TOKENS_ISSUER", "users-api")
+TRUSTED_PROXIES = env.networks("TRUSTED_PROXIES", "")
+BEHIND_TLS = env.bool("BEHIND_TLS", False)
+CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", [])
+STATIC_ROOT = env.path("STATIC_ROOT", common.VAR / "static" / "users_api")
+STATIC_HASHED = env.bool("STATIC_HASHED", not DEBUG)
+LOG_LEVEL = env.log_level("LOG_LEVEL", "INFO")
+LOGIN_FAILURES_PER_NAME = env.int("LOGIN_FAILURES_PER_NAME", 10)
+LOGIN_FAILURES_PER_ADDRESS = env.int("LOGIN_FAILURES_PER_ADDRESS", 100)
+VERSION = env.str("VERSION", "dev")
+COMMIT = env.str("COMMIT", "unknown")
+env.seal()
+
+LOGIN_FAILURES_WINDOW = timedelta(minutes=15)
+ACCESS_TOKEN_LIFETIME = timedelta(minutes=15)
+REFRESH_TOKEN_LIFETIME = timedelta(days=14)
+TOKENS_JWKS = keys.jwks
+
+INSTALLED_APPS = [
+    "users_api",
+    "common",
+    "users_api.apps.AdminConfig",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+]
+
+MIDDLEWARE = [
+    "common.middleware.RequestIDMiddleware",
+    "common.health.HealthMiddleware",
+    "common.metrics.MetricsMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+ROOT_URLCONF = "users_api.urls"
+WSGI_APPLICATION = "users_api.wsgi.application"
+
+AUTH_USER_MODEL = "users_api.User"
+AUTHENTICATION_BACKENDS = ["users_api.backends.LimitedBackend"]
+PASSWORD_HASHERS = ["users_api.hashers.Argon2idPasswordHasher"]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+        "NumericPasswordValidator",
+    )
+]
+
+REST_FRAMEWORK = common.REST_FRAMEWORK
+SPECTACULAR_SETTINGS = common.SPECTACULAR_SETTINGS | {
+    "TITLE": "users_api",
+    "DESCRIPTION": "Accounts, login, and the keys that verify tokens.",
+}
+
+STATIC_URL = "static/"
+STORAGES = common.storages(STATIC_HASHED)
+LOGGING = common.logging(LOG_LEVEL)
+
+LANGUAGE_CODE = "en-us"
+TIME_ZONE = "UTC"
+USE_TZ = True
+
+SESSION_COOKIE_NAME = "users_session"
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = BEHIND_TLS
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if BEHIND_TLS else None
+SECURE_HSTS_SECONDS = 31_536_000 if BEHIND_TLS else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = BEHIND_TLS
+X_FRAME_OPTIONS = "DENY"
+# The ingress sends people to https; the other services call this one over plain HTTP inside the cluster.
+SILENCED_SYSTEM_CHECKS = ["security.W008"]

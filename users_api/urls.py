@@ -1,0 +1,22 @@
+from django.contrib import admin
+from django.urls import path as prefix
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+
+from common.urls import path
+from users_api import views
+
+urlpatterns = [
+    path("api/login/", views.LoginView.as_view(), name="login"),
+    path("api/token/refresh/", views.TokenRefreshView.as_view(), name="token-refresh"),
+    path("api/logout/", views.LogoutView.as_view(), name="logout"),
+    path("admin/users/", views.UsersView.as_view(), name="users"),
+    path(".well-known/jwks.json", views.JWKSView.as_view(), name="jwks"),
+    path("schema/", SpectacularAPIView.as_view(), name="schema"),
+    path("", SpectacularSwaggerView.as_view(url_name="schema"), name="swagger"),
+    path("admin/", admin.site.admin_view(admin.site.index)),
+    prefix("admin/", admin.site.urls),
+]
+
+handler400 = "common.errors.bad_request"
+handler404 = "common.errors.not_found"
+handler500 = "common.errors.server_error"

@@ -1,0 +1,79 @@
+"""Who is logged in: the cookies `session` (an Authorization header's value) and `refresh` (a refresh token)."""
+
+import time
+from dataclasses import dataclass
+
+from django.http import HttpRequest, HttpResponse
+
+from common import tokens
+from common.keys import KeysUnavailable, key_set
+from web.backends import users
+from web.backends.exceptions import BackendError, NotAuthenticated, Unavailable
+
+SESSION = "session"
+REFRESH = "refresh"
+COOKIE_AGE = 14 * 24 * 3600  # seconds; a refresh token ends after as long
+RENEW_BEFORE = 30  # seconds; a token that ends this soon could end on its way to an API
+
+
+@dataclass
+class Account:
+    """The person whose request this is: `user` if logged in, or `error` if an API that is away cannot say."""
+
+    user: tokens.TokenUser | None = None
+    authorization: str = ""
+    refresh: str = ""
+    error: BackendError | None = None
+    changed: bool = False
+
+    @classmethod
+    def from_request(cls, request: HttpRequest) -> "Account":
+        """Return who the cookies speak for, with the access token renewed if it has ended or is about to."""
+        account = cls(
+            authorization=request.COOKIES.get(SESSION, ""), refresh=request.COOKIES.get(REFRESH, "")
+        )
+        try:
+            if account.authorization:
+                account._verify()
+            if account.refresh and (account.user is None or account.user.expires < time.time() + RENEW_BEFORE):
+                account._renew()
+        except KeysUnavailable:
+            account.error = Unavailable(users.SERVICE)
+        return account
+
+    def log_in(self, authorization: str, refresh: str) -> None:
+        """Take over what a login returned."""
+        self.authorization, self.refresh, self.changed = authorization, refresh, True
+
+    def log_out(self) -> None:
+        """Forget the person."""
+        self.user, self.authorization, self.refresh, self.changed = None, "", "", True
+
+    def save(self, request: HttpRequest, response: HttpResponse) -> None:
+        """Set or delete the cookies, if anything changed."""
+        if not self.changed:
+            return
+        for name, value in ((SESSION, self.authorization), (REFRESH, self.refresh)):
+            if value:
+                response.set_cookie(
+                    name, value, max_age=COOKIE_AGE, httponly=True, samesite="Lax", secure=request.is_secure()
+                )
+            else:
+                response.delete_cookie(name, samesite="Lax")
+
+    def _verify(self) -> None:
+        try:
+            self.user = tokens.from_header(self.authorization, key_set())
+        except tokens.InvalidToken:
+            self.user = None
+
+    def _renew(self) -> None:
+        try:
+            self.authorization, self.changed = users.refresh(self.refresh), True
+        except NotAuthenticated:
+            self.log_out()
+        except BackendError as error:
+            # A token that still holds is good enough until the API is back.
+            self.error = None if self.user else error
+        else:
+            self._verify()

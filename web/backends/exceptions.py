@@ -1,0 +1,56 @@
+"""What a call to an API raises.
+
+BackendError
+├── InvalidInput        400: the person's input is at fault, with a message for each field
+├── NotAuthenticated    401: not logged in, or not any more
+├── NotFound            404
+├── TooManyRequests     429: too fast, with the seconds to wait
+└── Unavailable         no answer, a time-out, 5xx, or an answer that makes no sense
+"""
+
+
+class BackendError(Exception):
+    """A call to an API failed; `service` is what a person would call that API."""
+
+    status = 503
+
+    def __init__(self, service: str, message: str = "") -> None:
+        super().__init__(message)
+        self.service = service
+        self.message = message
+
+
+class InvalidInput(BackendError):
+    """The input is at fault; `errors` has a list of messages for each field."""
+
+    status = 400
+
+    def __init__(self, service: str, message: str, errors: dict[str, list[str]]) -> None:
+        super().__init__(service, message)
+        self.errors = errors
+
+
+class NotAuthenticated(BackendError):
+    """Nobody is logged in, or not any more."""
+
+    status = 401
+
+
+class NotFound(BackendError):
+    """There is no such thing."""
+
+    status = 404
+
+
+class TooManyRequests(BackendError):
+    """Too fast; `retry_after` is in seconds."""
+
+    status = 429
+
+    def __init__(self, service: str, message: str, retry_after: int) -> None:
+        super().__init__(service, message)
+        self.retry_after = retry_after
+
+
+class Unavailable(BackendError):
+    """The API is away or broken."""

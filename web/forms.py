@@ -1,0 +1,55 @@
+"""The forms of the pages."""
+
+from typing import Any
+
+from django import forms
+
+from web.backends.exceptions import InvalidInput
+
+TEXT_MAX_LENGTH = 250  # characters, as thoughts_api counts them
+
+
+class BackendForm(forms.Form):
+    """A form whose input an API has the last word about."""
+
+    def add_backend_errors(self, error: InvalidInput) -> None:
+        """Show an API's messages at the fields they are about."""
+        for name, messages in error.errors.items():
+            for message in messages:
+                self.add_error(name if name in self.fields else None, message)
+        if not error.errors:
+            self.add_error(None, error.message)
+
+
+class ThoughtForm(BackendForm):
+    text = forms.CharField(
+        label="Your thought",
+        # No maxlength: browsers count UTF-16 units, an emoji as two.
+        widget=forms.Textarea(attrs={"rows": 3, "data-limit": TEXT_MAX_LENGTH, "aria-describedby": "text-hint"}),
+        error_messages={"required": "Write something first."},
+    )
+
+    def clean_text(self) -> str:
+        """Return the text with one character for each end of line, as it was typed (browsers send two)."""
+        text: str = self.cleaned_data["text"].replace("\r\n", "\n")
+        if len(text) > TEXT_MAX_LENGTH:
+            raise forms.ValidationError(
+                f"This is {len(text)} characters long; please shorten it to {TEXT_MAX_LENGTH}."
+            )
+        return text
+
+
+class LoginForm(BackendForm):
+    username = forms.CharField(
+        label="User name",
+        strip=False,
+        widget=forms.TextInput(attrs={"autocomplete": "username", "autocapitalize": "none", "spellcheck": "false"}),
+    )
+    password = forms.CharField(
+        label="Password", strip=False, widget=forms.PasswordInput(attrs={"autocomplete": "current-password"})
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        first = "password" if self.is_bound and self.data.get("username") else "username"
+        self.fields[first].widget.attrs["autofocus"] = True

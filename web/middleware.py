@@ -1,0 +1,53 @@
+"""Middleware of web."""
+
+from django.http import HttpRequest, HttpResponse
+
+from common.middleware import Middleware
+from web import errors
+from web.accounts import Account
+from web.backends.exceptions import BackendError
+
+# https://cheatsheetseries.owasp.org/cheatsheets/Content_Security_Policy_Cheat_Sheet.html
+CONTENT_SECURITY_POLICY = "; ".join(
+    [
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "img-src 'self'",
+        "form-action 'self'",
+        "base-uri 'none'",
+        "frame-ancestors 'none'",
+    ]
+)
+
+
+class ContentSecurityPolicyMiddleware(Middleware):
+    """Allows a page nothing but this site's own files and forms."""
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        response = self.get_response(request)
+        response["Content-Security-Policy"] = CONTENT_SECURITY_POLICY
+        return response
+
+
+class AccountMiddleware(Middleware):
+    """Sets `request.account`, and keeps what changed of it in the cookies."""
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        request.account = Account.from_request(request)
+        response = self.get_response(request)
+        request.account.save(request, response)
+        # Every page has forms with a token of one's own, most have one's name.
+        response.setdefault("Cache-Control", "private, no-store" if request.account.user else "private, no-cache")
+        return response
+
+
+class BackendErrorMiddleware(Middleware):
+    """Answers a `BackendError` that no view took care of."""
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self.get_response(request)
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        """Return the page for the error; None leaves any other exception to Django."""
+        return errors.page(request, exception) if isinstance(exception, BackendError) else None

@@ -1,0 +1,81 @@
+"""Django settings of web. What the environment may set is read here, and nowhere else."""
+
+from common import settings as common
+
+env = common.Env()
+DEBUG = env.bool("DEBUG", False)
+SECRET_KEY = env.str("SECRET_KEY")
+SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", [])
+ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", common.LOCAL_HOSTS)
+THOUGHTS_BACKEND_URL = env.http_url("THOUGHTS_BACKEND_URL")
+USER_BACKEND_URL = env.http_url("USER_BACKEND_URL")
+TOKENS_JWKS = env.str("TOKENS_JWKS", f"{USER_BACKEND_URL}/.well-known/jwks.json")
+TOKENS_ISSUER = env.str("TOKENS_ISSUER", "users-api")
+TRUSTED_PROXIES = env.networks("TRUSTED_PROXIES", "")
+BEHIND_TLS = env.bool("BEHIND_TLS", False)
+CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", [])
+STATIC_ROOT = env.path("STATIC_ROOT", common.VAR / "static" / "web")
+STATIC_HASHED = env.bool("STATIC_HASHED", not DEBUG)
+LOG_LEVEL = env.log_level("LOG_LEVEL", "INFO")
+VERSION = env.str("VERSION", "dev")
+COMMIT = env.str("COMMIT", "unknown")
+env.seal()
+
+# Seconds; gunicorn gives a request 30.
+BACKEND_CONNECT_TIMEOUT = 1.0
+BACKEND_READ_TIMEOUT = 5.0
+
+DATABASES: dict[str, object] = {}
+
+INSTALLED_APPS = ["web", "common", "django.contrib.messages", "django.contrib.staticfiles"]
+
+MIDDLEWARE = [
+    "common.middleware.RequestIDMiddleware",
+    "common.health.HealthMiddleware",
+    "common.metrics.MetricsMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "web.middleware.ContentSecurityPolicyMiddleware",
+    "web.middleware.AccountMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "web.middleware.BackendErrorMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+ROOT_URLCONF = "web.urls"
+WSGI_APPLICATION = "web.wsgi.application"
+APPEND_SLASH = False
+
+STATIC_URL = "static/"
+STORAGES = common.storages(STATIC_HASHED)
+LOGGING = common.logging(LOG_LEVEL)
+MESSAGE_STORAGE = "django.contrib.messages.storage.cookie.CookieStorage"
+
+LANGUAGE_CODE = "en-us"
+TIME_ZONE = "UTC"
+USE_TZ = True
+
+# The cookies `session` and `refresh` are set by web.accounts; these are for the messages and the CSRF token.
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = BEHIND_TLS
+CSRF_FAILURE_VIEW = "web.views.csrf_failure"
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if BEHIND_TLS else None
+SECURE_HSTS_SECONDS = 31_536_000 if BEHIND_TLS else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = BEHIND_TLS
+X_FRAME_OPTIONS = "DENY"
+# The ingress sends people to https.
+SILENCED_SYSTEM_CHECKS = ["security.W008"]

@@ -1,0 +1,13 @@
+// Counts characters as thoughts_api does: code points, without the white space around them.
+for (const box of document.querySelectorAll("textarea[data-limit]")) {
+  const limit = Number(box.dataset.limit);
+  const hint = document.getElementById(box.getAttribute("aria-describedby"));
+  const count = () => {
+    const length = [...box.value.trim()].length;
+    hint.textContent = length > limit ? `${length - limit} too many` : `${limit - length} left`;
+    hint.classList.toggle("over", length > limit);
+  };
+  hint.setAttribute("role", "status");
+  box.addEventListener("input", count);
+  if (box.value) count();
+}
