@@ -1,0 +1,94 @@
+"""The started system that all tests here use.
+
+By default it is started for them, as `make run` does, on free ports in a folder of its own. With THOUGHTS_URL,
+USERS_URL and WEB_URL set, they use the system that is there: in a cluster, or in compose.
+"""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tools.local import PROJECTS, ROOT
+
+START_WITHIN = 60.0  # seconds
+
+
+@dataclass(frozen=True)
+class System:
+    """Where the three are, without a slash at the end; `process` is None for a system that was there before."""
+
+    thoughts: str
+    users: str
+    web: str
+    process: "subprocess.Popen[bytes] | None" = None
+    log: Path | None = None
+
+
+def free_ports(count: int) -> list[int]:
+    """Return TCP ports of the loopback address on which nothing listens now."""
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [each.getsockname()[1] for each in sockets]
+    for each in sockets:
+        each.close()
+    return ports
+
+
+def start(var: Path, **environment: str) -> System:
+    """Start the three with `tools.run` and return them when all are ready."""
+    ports = dict(zip(PROJECTS, free_ports(len(PROJECTS)), strict=True))
+    var.mkdir(parents=True, exist_ok=True)
+    log = var / "log"
+    options = [f"--{project.replace('_', '-')}-port={port}" for project, port in ports.items()]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tools.run", f"--var={var}", *options],
+        cwd=ROOT,
+        env={**os.environ, **environment},
+        stdout=log.open("wb"),
+        stderr=subprocess.STDOUT,
+    )
+    urls = {project: f"http://localhost:{port}" for project, port in ports.items()}
+    deadline = time.monotonic() + START_WITHIN
+    while not all(answers(f"{url}/readyz") for url in urls.values()):
+        if process.poll() is not None or time.monotonic() > deadline:
+            process.terminate()
+            process.wait()
+            pytest.fail(f"The system did not start:\n{log.read_text(errors='replace')}")
+        time.sleep(0.1)
+    return System(urls["thoughts_api"], urls["users_api"], urls["web"], process, log)
+
+
+def stop(system: System) -> None:
+    """End a system that `start` began, with all its processes."""
+    if system.process:
+        system.process.send_signal(signal.SIGTERM)
+        system.process.wait(timeout=60)
+
+
+def answers(url: str) -> bool:
+    """Return whether a GET is answered with 200."""
+    try:
+        with urllib.request.urlopen(url, timeout=2) as response:
+            return bool(response.status == 200)
+    except OSError:
+        return False
+
+
+@pytest.fixture(scope="session")
+def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    """The system that is named in the environment, or one that is started for this session."""
+    given = [os.environ.get(name, "").rstrip("/") for name in ("THOUGHTS_URL", "USERS_URL", "WEB_URL")]
+    if all(given):
+        yield System(*given)
+        return
+    started = start(tmp_path_factory.mktemp("system"))
+    yield started
+    stop(started)

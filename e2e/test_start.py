@@ -1,0 +1,10 @@
+"""The system starts, says so, and ends as a whole."""
+
+import requests
+
+from e2e.conftest import System
+
+
+def test_all_three_are_ready(system: System) -> None:
+    for url in (system.thoughts, system.users, system.web):
+        assert requests.get(f"{url}/readyz", timeout=10).json() == {"status": "ok"}
