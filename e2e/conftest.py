@@ -48,13 +48,14 @@ def start(var: Path, **environment: str) -> System:
     var.mkdir(parents=True, exist_ok=True)
     log = var / "log"
     options = [f"--{project.replace('_', '-')}-port={port}" for project, port in ports.items()]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tools.run", f"--var={var}", *options],
-        cwd=ROOT,
-        env={**os.environ, **environment},
-        stdout=log.open("wb"),
-        stderr=subprocess.STDOUT,
-    )
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "tools.run", f"--var={var}", *options],
+            cwd=ROOT,
+            env={**os.environ, **environment},
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
     urls = {project: f"http://localhost:{port}" for project, port in ports.items()}
     deadline = time.monotonic() + START_WITHIN
     while not all(answers(f"{url}/readyz") for url in urls.values()):
