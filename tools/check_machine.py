@@ -10,8 +10,9 @@ PORTS = {8000: "thoughts_api", 8001: "users_api", 8002: "web"}
 def lack():
     """Return what to do first, or None."""
     if sys.version_info < (3, 11):
-        return "Python 3.11 or newer is needed, this is %d.%d: make PYTHON=python3.13 (or another that you have) ..." % (
-            sys.version_info[:2]
+        return (
+            "Python 3.11 or newer is needed, this is %d.%d: make PYTHON=python3.13 (or another that you have) ..."
+            % (sys.version_info[:2])
         )
     if not os.path.exists(".venv/bin/python"):
         try:

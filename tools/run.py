@@ -1,6 +1,7 @@
 """`make run`: starts the three projects of the Procfile, keeps them running, and ends them together."""
 
 import argparse
+import contextlib
 import os
 import signal
 import subprocess
@@ -67,10 +68,8 @@ class Process:
     def kill(self) -> None:
         """End what is left of its process group."""
         if self.child:
-            try:
+            with contextlib.suppress(ProcessLookupError):
                 os.killpg(self.child.pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
             self.child.wait()
 
     def _relay(self, child: "subprocess.Popen[str]") -> None:
@@ -114,7 +113,7 @@ def run(local: Local) -> int:
 
     def say(name: str, line: str) -> None:
         with lock:
-            print(f"{name:<12} | {line}", flush=True)  # noqa: T201
+            print(f"{name:<12} | {line}", flush=True)
 
     stopping = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -138,7 +137,7 @@ def run(local: Local) -> int:
             waiting = {name: url for name, url in waiting.items() if not ready(url)}
             stopping.wait(0.1)
         if not stopping.is_set():
-            print(banner(local), flush=True)  # noqa: T201
+            print(banner(local), flush=True)
         while not stopping.wait(0.2):
             for process in processes:
                 process.watch()

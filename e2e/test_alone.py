@@ -1,0 +1,90 @@
+"""Each project alone: with its own lock and the shared app, without the other two.
+
+The only thing that shows a dependency that is used and not declared: in the developers' environment all are there.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from e2e.conftest import answers, free_ports
+from tools.local import PROJECTS, ROOT, Local
+
+
+def run(*command: object, cwd: Path, env: dict[str, str]) -> str:
+    """Run a command and return its output; fail with that output if it does not exit with 0."""
+    done = subprocess.run(
+        [str(part) for part in command],
+        cwd=cwd,
+        env=env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+    return done.stdout
+
+
+@pytest.mark.parametrize("project", PROJECTS)
+def test_a_project_installs_tests_migrates_and_serves_alone(project: str, tmp_path: Path) -> None:
+    # Only what git knows of the project and of the shared app.
+    app = tmp_path / "app"
+    names = run(
+        "git",
+        "ls-files",
+        "--cached",
+        "--others",
+        "--exclude-standard",
+        "common",
+        project,
+        cwd=ROOT,
+        env=dict(os.environ),
+    )
+    for name in names.splitlines():
+        if (ROOT / name).exists():
+            (app / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, app / name)
+
+    # Only the project's own lock; what its tests need beside it is in another place, and not there when it serves.
+    uv = [sys.executable, "-m", "uv"]
+    environment = dict(os.environ)
+    run(*uv, "venv", "--quiet", "--python", sys.executable, tmp_path / "venv", cwd=ROOT, env=environment)
+    python = tmp_path / "venv" / "bin" / "python"
+    install = [*uv, "pip", "install", "--quiet", "--require-hashes", "--python", python]
+    run(*install, "-r", ROOT / project / "requirements.txt", cwd=ROOT, env=environment)
+    run(*install, "--target", tmp_path / "test", "-r", ROOT / "requirements-test.txt", cwd=ROOT, env=environment)
+
+    bare = {"PATH": os.defpath, "HOME": str(tmp_path), "LANG": "C.UTF-8", "PYTHONDONTWRITEBYTECODE": "1"}
+    tests = ["-m", "pytest", "-q", "-p", "no:cacheprovider", "-c", f"{project}/pyproject.toml", f"{project}/tests"]
+    output = run(python, *tests, cwd=app, env={**bare, "PYTHONPATH": str(tmp_path / "test")})
+    assert " passed" in output.splitlines()[-1]
+
+    local = Local(tmp_path / "var", dict(zip(PROJECTS, free_ports(len(PROJECTS)), strict=True)))
+    local.make_secrets()
+    needed = ("SECRET_KEY", "TOKENS_", "DATABASE_URL", "_BACKEND_URL", "HOST", "PORT", "STATIC_ROOT")
+    own = {
+        name: value
+        for name, value in local.environment(project).items()
+        if name.endswith(needed) or name.startswith(needed)
+    }
+    serve = {**bare, **own}
+    if project != "web":
+        run(python, f"{project}/manage.py", "migrate", cwd=app, env=serve)
+    run(python, f"{project}/manage.py", "collectstatic", "--no-input", cwd=app, env=serve)
+    gunicorn = [str(python), "-m", "gunicorn", "-c", "python:common.gunicorn_conf", f"{project}.wsgi"]
+    with subprocess.Popen(gunicorn, cwd=app, env=serve, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as server:
+        url = local.url(project)
+        deadline = time.monotonic() + 30
+        while not answers(f"{url}/readyz") and server.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.1)
+        page = answers(f"{url}/login" if project == "web" else f"{url}/schema/")
+        server.terminate()
+        log, _ = server.communicate(timeout=60)
+    assert page, log.decode()
+    assert server.returncode == 0, log.decode()

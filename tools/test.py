@@ -1,0 +1,127 @@
+"""`make test`: everything that must hold, two steps at a time, then the whole system in the foreground.
+
+Each step prints one line when it is done, and its output if it failed. The whole-system tests come last; their
+summary repeats the steps, so that the end of the output says it all.
+"""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tools import chromium, postgres
+from tools.local import PORTS, ROOT, Local
+
+BIN = Path(sys.executable).parent
+PYTEST = [sys.executable, "-m", "pytest", "--quiet", "-p", "no:cacheprovider"]
+
+
+@dataclass
+class Step:
+    """A command that must exit with 0."""
+
+    name: str
+    command: list[str]
+    env: dict[str, str] = field(default_factory=dict)
+
+    def run(self) -> tuple[bool, str, float]:
+        """Run it; return whether it passed, what it printed, and its duration in seconds."""
+        start = time.monotonic()
+        done = subprocess.run(
+            self.command,
+            cwd=ROOT,
+            env={**os.environ, **self.env},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            check=False,
+        )
+        return done.returncode == 0, done.stdout, time.monotonic() - start
+
+
+def steps(local: Local, database_url: str) -> Iterator[Step]:
+    """Yield all steps but the last, the longest first."""
+    yield Step("each project alone", [*PYTEST, "-c", "e2e/pytest.ini", "e2e/test_alone.py"])
+    yield Step("schemathesis", [*PYTEST, "-c", "e2e/pytest.ini", "e2e/test_schemathesis.py"])
+    for project, on_postgres in [
+        ("thoughts_api", False),
+        ("users_api", False),
+        ("thoughts_api", True),
+        ("users_api", True),
+        ("common", False),
+        ("web", False),
+    ]:
+        database = "PostgreSQL" if on_postgres else "SQLite"
+        yield Step(
+            f"{project} on {database}" if project.endswith("_api") else project,
+            [*PYTEST, "-c", f"{project}/pyproject.toml", f"{project}/tests"],
+            {"DATABASE_URL": postgres.database(database_url, project)} if on_postgres else {},
+        )
+    yield Step("types", [str(BIN / "mypy"), "common", "users_api", "thoughts_api", "web", "tools", "e2e"])
+    yield Step("lint", [str(BIN / "ruff"), "check", "--no-cache", "."])
+    yield Step("format", [str(BIN / "ruff"), "format", "--no-cache", "--check", "."])
+    yield Step("imports", [str(BIN / "lint-imports"), "--no-cache"])
+    templates = ["web/templates", "users_api/templates"]
+    yield Step("templates", [str(BIN / "djlint"), "--lint", "--check", "--quiet", *templates])
+    for project in PORTS:
+        manage = [sys.executable, f"{project}/manage.py"]
+        yield Step(
+            f"{project} check --deploy",
+            [*manage, "check", "--deploy", "--fail-level=WARNING"],
+            {**local.environment(project), "BEHIND_TLS": "true"},
+        )
+        if project != "web":
+            yield Step(
+                f"{project} migrations", [*manage, "makemigrations", "--check", "--dry-run"], local.environment(project)
+            )
+
+
+def main() -> int:
+    """Run all steps, then the whole-system tests; return the exit code."""
+    results: list[dict[str, str | bool]] = []
+    lock = threading.Lock()
+
+    def run(step: Step) -> None:
+        passed, output, seconds = step.run()
+        counts = re.findall(r"^=* ?(\d+ (?:passed|failed|error).*?) in ", output, re.MULTILINE)
+        line = (
+            f"{'ok  ' if passed else 'FAIL'} {step.name:<28} {seconds:5.0f} s  {counts[-1] if counts else ''}".rstrip()
+        )
+        with lock:
+            results.append({"passed": passed, "line": line})
+            print(line if passed else f"{output}\n{line}", flush=True)
+
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        browser = chromium.find()
+        database_url = stack.enter_context(postgres.server(folder / "postgres"))
+        local = Local(folder / "var", PORTS)
+        local.make_secrets()
+        with ThreadPoolExecutor(max_workers=2) as pool:
+            list(pool.map(run, steps(local, database_url)))
+
+        summary = folder / "steps.json"
+        summary.write_text(json.dumps([result["line"] for result in results]))
+        ignored = [f"--ignore=e2e/test_{name}.py" for name in ("alone", "schemathesis")]
+        code = subprocess.run(
+            [*PYTEST, "-c", "e2e/pytest.ini", "e2e", *ignored],
+            cwd=ROOT,
+            env={**os.environ, "STEPS": str(summary), "CHROMIUM": browser},
+            check=False,
+        ).returncode
+    return code or int(not all(result["passed"] for result in results))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
