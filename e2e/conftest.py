@@ -4,6 +4,7 @@ By default it is started for them, as `make run` does, on free ports in a folder
 USERS_URL and WEB_URL set, they use the system that is there: in a cluster, or in compose.
 """
 
+import json
 import os
 import signal
 import socket
@@ -93,3 +94,11 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     started = start(tmp_path_factory.mktemp("system"))
     yield started
     stop(started)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Repeat what `make test` did before, so that the end of its output says it all."""
+    if "STEPS" in os.environ:
+        terminalreporter.section("make test")
+        for line in json.loads(Path(os.environ["STEPS"]).read_text()):
+            terminalreporter.line(line)

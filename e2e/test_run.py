@@ -1,0 +1,203 @@
+"""`make run` as a person meets it: starting, crashing, ending."""
+
+import os
+import re
+import shutil
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import requests
+
+from e2e.conftest import System, answers, start, stop
+from tools.local import ROOT
+
+TIMEOUT = 10
+
+
+@pytest.fixture(scope="module")
+def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    """A system that the tests of this file may break."""
+    system = start(tmp_path_factory.mktemp("own"))
+    yield system
+    stop(system)
+
+
+def within(seconds: float, condition: Callable[[], bool]) -> bool:
+    """Return whether the condition holds before the time is over."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if condition():
+            return True
+        time.sleep(0.1)
+    return False
+
+
+def children(pid: int) -> dict[int, str]:
+    """Return the command lines of a process's children by process id."""
+    output = subprocess.run(
+        ["ps", "-ww", "-o", "pid=,args=", "--ppid", str(pid)], capture_output=True, text=True, check=False
+    ).stdout
+    return {int(line.split(None, 1)[0]): line.split(None, 1)[1] for line in output.splitlines() if line.strip()}
+
+
+def kill(system: System, project: str) -> None:
+    """Kill a project's gunicorn, with no time to say anything."""
+    assert system.process
+    for pid, command in children(system.process.pid).items():
+        if f"{project}.wsgi" in command:
+            os.killpg(pid, signal.SIGKILL)
+            return
+    pytest.fail(f"{project} does not run")
+
+
+def test_the_banner_says_all_that_a_person_needs_in_80_columns(own: System) -> None:
+    assert own.log
+    assert within(5, lambda: "Log in as" in own.log.read_text())  # type: ignore[union-attr]
+    text = own.log.read_text()
+    banner = text[text.index("Thoughts is running") :].split("\n\n  Log in as")[0]
+    for url in (own.web, own.thoughts, own.users, f"{own.users}/admin/"):
+        assert url in banner
+    assert "Log in as bruce, stephen or admin (staff); the password is the name." in text
+    assert all(len(line) < 80 for line in banner.splitlines())
+
+
+def test_keys_are_made_once_and_readable_by_their_owner_alone(own: System) -> None:
+    assert own.log
+    keys = own.log.parent / "keys"
+    assert {path.name for path in keys.iterdir()} == {"signing.pem", "users_api.secret", "web.secret"}
+    assert {stat.S_IMODE(path.stat().st_mode) for path in keys.iterdir()} == {0o600}
+    assert subprocess.run(["git", "check-ignore", "-q", "var/keys/signing.pem"], cwd=ROOT, check=False).returncode == 0
+
+
+@pytest.mark.parametrize("projects", [["thoughts_api"], ["users_api"], ["thoughts_api", "users_api"]])
+def test_a_crash_is_said_by_name_the_pages_still_render_and_it_heals(own: System, projects: list[str]) -> None:
+    assert own.log
+    before = len(own.log.read_text())
+    urls = {"thoughts_api": own.thoughts, "users_api": own.users}
+    for project in projects:
+        kill(own, project)
+    for project in projects:
+        assert within(5, lambda name=project: f"{name} crashed (SIGKILL)" in own.log.read_text()[before:])  # type: ignore[misc]
+
+    search = requests.get(f"{own.web}/search?search=tea", timeout=TIMEOUT)
+    assert search.status_code == (503 if "thoughts_api" in projects else 200)
+    assert "<nav" in search.text
+    login_page = requests.get(f"{own.web}/login/", timeout=TIMEOUT)
+    assert login_page.status_code == 200
+
+    assert all(within(20, lambda name=project: answers(f"{urls[name]}/readyz")) for project in projects)  # type: ignore[misc]
+    assert requests.get(f"{own.web}/search?search=tea", timeout=TIMEOUT).status_code == 200
+
+
+def test_a_taken_port_is_one_line_and_nothing_is_made(tmp_path: Path) -> None:
+    copy = bare_copy(tmp_path)
+    with socket.socket() as taken:
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            taken.bind(("127.0.0.1", 8001))
+            taken.listen()
+        except OSError:
+            pass  # somebody has it already, which is the case in question
+        done = make_run(copy)
+    assert done.returncode != 0
+    assert re.match(r"Port 800\d, which \w+ needs, is taken: .+", done.stderr)
+    assert_nothing_made(copy, done)
+
+
+def test_a_python_that_is_too_old_is_one_line_and_nothing_is_made(tmp_path: Path) -> None:
+    copy = bare_copy(tmp_path)
+    pretend(copy, "import sys; sys.version_info = (3, 9, 18)")
+    done = make_run(copy, PYTHON=f"{sys.executable} -S pretend.py")
+    assert done.stderr.startswith("Python 3.11 or newer is needed, this is 3.9:")
+    assert_nothing_made(copy, done)
+
+
+def test_a_missing_venv_module_is_one_line_and_nothing_is_made(tmp_path: Path) -> None:
+    copy = bare_copy(tmp_path)
+    pretend(copy, "import sys; sys.modules['ensurepip'] = None")
+    done = make_run(copy, PYTHON=f"{sys.executable} -S pretend.py")
+    assert done.stderr.startswith("Python's venv module is missing:")
+    assert_nothing_made(copy, done)
+
+
+def test_ctrl_c_ends_everything(tmp_path: Path) -> None:
+    system = start(tmp_path)
+    assert system.process
+    started = children(system.process.pid)
+    assert len(started) == 3
+    workers = [pid for parent in started for pid in children(parent)]
+    system.process.send_signal(signal.SIGINT)
+    assert system.process.wait(timeout=30) == 0
+    for pid in [*started, *workers]:
+        assert not Path(f"/proc/{pid}").exists()
+    assert not answers(f"{system.web}/healthz")
+
+
+def test_a_wrong_environment_is_one_line_that_names_the_variable(tmp_path: Path) -> None:
+    for project, name, value in [
+        ("thoughts_api", "DATABASE_URL", "mysql://somewhere"),
+        ("users_api", "TOKENS_KEYS", str(tmp_path / "missing")),
+        ("users_api", "SECRET_KEY", None),
+        ("web", "THOUGHTS_BACKEND_URL", "thoughts-api"),
+        ("web", "USER_BACKEND_URL", None),
+    ]:
+        environment = {
+            "PATH": os.environ["PATH"],
+            "PORT": "0",
+            "SECRET_KEY": "only for this test",
+            "TOKENS_KEYS": str(tmp_path),
+            "TOKENS_JWKS": "http://127.0.0.1:1/",
+            "THOUGHTS_BACKEND_URL": "http://127.0.0.1:1",
+            "USER_BACKEND_URL": "http://127.0.0.1:1",
+        }
+        environment.pop(name, None)
+        if value is not None:
+            environment[name] = value
+        command = [sys.executable, "-m", "gunicorn", "-c", "python:common.gunicorn_conf", f"{project}.wsgi"]
+        done = subprocess.run(
+            command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60, check=False
+        )
+        assert done.returncode != 0
+        lines = [line for line in done.stderr.splitlines() if line and "[INFO]" not in line]
+        assert len(lines) == 1, done.stderr
+        assert lines[0].startswith("The environment is not right.")
+        assert name in lines[0]
+
+
+def bare_copy(folder: Path) -> Path:
+    """Return a copy of what `make run` looks at before it installs anything."""
+    copy = folder / "copy"
+    (copy / "tools").mkdir(parents=True)
+    shutil.copy(ROOT / "Makefile", copy)
+    shutil.copy(ROOT / "tools" / "check_machine.py", copy / "tools")
+    return copy
+
+
+def pretend(copy: Path, statement: str) -> None:
+    """Write pretend.py, which runs a script as on another machine."""
+    (copy / "pretend.py").write_text(
+        f"{statement}; import runpy; del sys.argv[0]; runpy.run_path(sys.argv[0], run_name='__main__')\n"
+    )
+
+
+def make_run(copy: Path, **variables: str) -> "subprocess.CompletedProcess[str]":
+    """Run `make run` there and return how it ended."""
+    options = [f"{name}={value}" for name, value in variables.items()]
+    environment = {"PATH": os.environ["PATH"], "HOME": str(copy)}
+    return subprocess.run(
+        ["make", "run", *options], cwd=copy, env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+def assert_nothing_made(copy: Path, done: "subprocess.CompletedProcess[str]") -> None:
+    """Assert that only the one line was said (make adds its own), and that no file is there that was not."""
+    assert len([line for line in done.stderr.splitlines() if not line.startswith("make: ***")]) == 1
+    assert {path.name for path in copy.iterdir()} <= {"Makefile", "tools", "pretend.py"}
+    assert not (copy / ".venv").exists()
