@@ -23,7 +23,7 @@ class UserManager(BaseUserManager["User"]):
         """Validate the name, store the account and return it; `ValidationError` for a bad or taken name."""
         user = self.model(username=self.model.normalize_username(username), **fields)
         user.set_password(password)
-        user.full_clean()
+        user.full_clean(validate_unique=False)  # clean() does that, for all letter cases
         user.save(using=self._db)
         return user
 
