@@ -51,7 +51,7 @@ class AutoSchema(SpectacularAutoSchema):
             statuses.append(404)
         if self.method in ("POST", "PUT", "PATCH"):
             statuses.append(415)
-        return {**{status: Error for status in statuses}, **answers}
+        return {**dict.fromkeys(statuses, Error), **answers}
 
     def get_auth(self) -> list[dict[str, list[str]]]:
         """Return the security requirement: a token where a permission asks for one."""

@@ -28,9 +28,7 @@ class Env(environs.Env):
         try:
             super().seal()
         except environs.EnvValidationError as error:
-            wrong = "; ".join(
-                f"{name}: {', '.join(messages)}" for name, messages in error.error_messages.items()
-            )
+            wrong = "; ".join(f"{name}: {', '.join(messages)}" for name, messages in error.error_messages.items())
             raise SystemExit(f"The environment is not right. {wrong}") from None
 
 

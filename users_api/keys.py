@@ -39,10 +39,7 @@ def key_ring() -> KeyRing:
         signing = _read(folder / "signing.pem")
         if not isinstance(signing, RSAPrivateKey):
             raise ValueError(f"{folder / 'signing.pem'} is not a private key")
-        public = {
-            thumbprint(key): key
-            for key in (_public(_read(path)) for path in sorted(folder.glob("*.pem")))
-        }
+        public = {thumbprint(key): key for key in (_public(_read(path)) for path in sorted(folder.glob("*.pem")))}
     except (OSError, ValueError, TypeError) as error:
         raise SystemExit(f"The environment is not right. TOKENS_KEYS: {error}") from None
     return KeyRing(

@@ -26,9 +26,7 @@ def log_in(request: HttpRequest, *, username: str, password: str) -> tuple[str, 
     update_last_login(None, user)
     user.refresh_tokens.filter(expires__lte=timezone.now()).delete()
     refresh = secrets.token_urlsafe(32)
-    user.refresh_tokens.create(
-        digest=_digest(refresh), expires=timezone.now() + settings.REFRESH_TOKEN_LIFETIME
-    )
+    user.refresh_tokens.create(digest=_digest(refresh), expires=timezone.now() + settings.REFRESH_TOKEN_LIFETIME)
     return access_token(user), refresh
 
 
