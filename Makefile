@@ -1,6 +1,8 @@
 # `make` or `make help` says what there is.
 
-PYTHON ?= python3
+# The first that is new enough; if none is, check_machine.py says so.
+PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && exit; done; echo python3)
 UV_COMPILE = .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--no-header --no-annotate
 PROJECTS = users_api thoughts_api web
@@ -15,13 +17,13 @@ help: ## Say what there is
 .PHONY: run
 run: ## Install, prepare and start all three on SQLite; Ctrl-C ends them
 	@$(PYTHON) tools/check_machine.py --ports
-	@$(MAKE) --no-print-directory .venv/run
+	@$(MAKE) --silent .venv/run
 	@exec .venv/bin/python -m tools.run
 
 .PHONY: test
 test: ## Lint, types, the tests of each project, then of the whole system
 	@$(PYTHON) tools/check_machine.py
-	@$(MAKE) --no-print-directory .venv/dev
+	@$(MAKE) --silent .venv/dev
 	@.venv/bin/python -m tools.test
 
 .PHONY: manage
@@ -38,6 +40,7 @@ lock: .venv/dev ## Compile all lock files again, to the same versions (upgrade=1
 	$(UV_COMPILE) $(if $(upgrade),--upgrade) common/pyproject.toml $(PROJECTS:%=%/pyproject.toml) --extra api --group dev \
 		-o requirements-dev.txt
 	$(UV_COMPILE) -c requirements-dev.txt --group test -o requirements-test.txt
+	$(UV_COMPILE) --no-deps --group postgres -o tools/requirements-postgres.txt
 	$(UV_COMPILE) -c requirements-dev.txt common/pyproject.toml users_api/pyproject.toml --extra api -o users_api/requirements.txt
 	$(UV_COMPILE) -c requirements-dev.txt common/pyproject.toml thoughts_api/pyproject.toml --extra api -o thoughts_api/requirements.txt
 	$(UV_COMPILE) -c requirements-dev.txt common/pyproject.toml web/pyproject.toml -o web/requirements.txt

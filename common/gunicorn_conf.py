@@ -30,7 +30,10 @@ def available_cpus() -> int:
 
 
 class QuietLogger(Logger):
-    """gunicorn's logger, without a line for each probe and each look at the metrics."""
+    """gunicorn's logger in the form of the others, without a line for each probe and each look at the metrics."""
+
+    error_fmt = "%(levelname)s gunicorn [-] %(message)s"
+    access_fmt = "%(levelname)s gunicorn.access %(message)s"
 
     def access(self, resp: Any, req: Any, environ: dict[str, Any], request_time: timedelta) -> None:
         """Write the line of one request."""
