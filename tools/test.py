@@ -105,7 +105,7 @@ def main() -> int:
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         browser = chromium.find()
-        database_url = stack.enter_context(postgres.server(folder / "postgres"))
+        database_url = stack.enter_context(postgres.server())
         local = Local(folder / "var", PORTS)
         local.make_secrets()
         with ThreadPoolExecutor(max_workers=2) as pool:
