@@ -5,6 +5,7 @@ from typing import Any
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, JsonResponse
 from rest_framework import exceptions, status
+from rest_framework.renderers import JSONRenderer
 from rest_framework.response import Response
 from rest_framework.settings import api_settings
 from rest_framework.views import exception_handler as rest_framework_exception_handler
@@ -19,6 +20,9 @@ def exception_handler(exc: Exception, context: dict[str, Any]) -> Response | Non
     response = rest_framework_exception_handler(exc, context)
     if response is None:
         return None
+    # In a view that answers with something else too, such as Swagger UI with a page.
+    context["request"].accepted_renderer = JSONRenderer()
+    context["request"].accepted_media_type = JSONRenderer.media_type
     if response.status_code == status.HTTP_401_UNAUTHORIZED:
         response["WWW-Authenticate"] = "Bearer"  # RFC 9110 section 15.5.2
     if isinstance(exc, exceptions.ValidationError):

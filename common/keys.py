@@ -66,7 +66,7 @@ class KeySet:
                 return
             try:
                 self._keys = _rsa_keys(self._load()) or self._keys
-            except (jwt.PyJWTError, OSError, ValueError, KeyError, TypeError) as error:
+            except Exception as error:  # noqa: BLE001 - whatever a source says, the requests go on
                 logger.warning("the key set could not be loaded: %s", error)
             finally:
                 self._attempted = time.monotonic()
@@ -75,11 +75,14 @@ class KeySet:
 def _rsa_keys(jwks: dict[str, Any]) -> dict[str, RSAPublicKey]:
     keys = {}
     for jwk in jwks["keys"]:
-        # RFC 7517 section 4: a key of another type or use is not an error.
-        if jwk.get("kty") == "RSA" and jwk.get("use", "sig") == "sig" and isinstance(jwk.get("kid"), str):
-            key = RSAAlgorithm.from_jwk(jwk)
-            if isinstance(key, RSAPublicKey):
-                keys[jwk["kid"]] = key
+        # RFC 7517 section 5: a key of another type or use, or without what it needs, is not an error.
+        try:
+            if jwk["kty"] == "RSA" and jwk.get("use", "sig") == "sig" and isinstance(jwk["kid"], str):
+                key = RSAAlgorithm.from_jwk(jwk)
+                if isinstance(key, RSAPublicKey):
+                    keys[jwk["kid"]] = key
+        except (jwt.PyJWTError, LookupError, TypeError, ValueError, AttributeError):
+            logger.warning("the key set has a key that is not one")
     return keys
 
 

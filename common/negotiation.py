@@ -12,7 +12,9 @@ class OnlyJSON(BaseContentNegotiation):
     """The APIs speak JSON and disregard `Accept`, as RFC 9110 section 12.1 allows."""
 
     def select_parser(self, request: Request, parsers: Sequence[BaseParser]) -> BaseParser | None:
-        """Return the parser for the body's Content-Type, or None (415)."""
+        """Return the parser for the body's Content-Type, or None (415); JSON is UTF-8 (RFC 8259 section 8.1)."""
+        if request._request.content_params.get("charset", "utf-8").lower() not in ("utf-8", "utf8", "us-ascii"):
+            return None
         media_type = request.content_type.partition(";")[0].strip().lower()
         return next((parser for parser in parsers if parser.media_type == media_type), None)
 

@@ -55,7 +55,8 @@ def verify(token: str, keys: KeySet) -> TokenUser:
         raise InvalidToken("The token is not valid.") from None
 
     # The leeway above is for `iat` and `nbf`: a token that has ended has ended (RFC 7519 section 4.1.4).
-    if claims["exp"] <= time.time():
+    expires = claims["exp"]
+    if not isinstance(expires, (int, float)) or expires <= time.time():
         raise InvalidToken("The token has expired.")
     username = claims["username"]
     if not isinstance(username, str) or not username:
@@ -64,16 +65,18 @@ def verify(token: str, keys: KeySet) -> TokenUser:
         username=username,
         user_id=claims.get("user_id"),
         is_staff=claims.get("is_staff") is True,
-        expires=int(claims["exp"]),
+        expires=int(expires),
     )
 
 
 def from_header(value: str, keys: KeySet) -> TokenUser:
     """Return whom the value of an Authorization header speaks for: `Bearer <token>` (RFC 6750 section 2.1).
 
-    Raises what `verify` raises; the scheme's name is taken in any case (RFC 9110 section 11.1).
+    Raises what `verify` raises; the scheme's name is taken in any case, with any number of spaces after it
+    (RFC 9110 sections 11.1 and 11.4).
     """
     scheme, _, token = value.partition(" ")
+    token = token.lstrip(" ")
     if scheme.lower() != "bearer" or not token or not token.isascii():
         raise InvalidToken("The Authorization header must be 'Bearer <token>'.")
     return verify(token, keys)

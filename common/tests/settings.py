@@ -1,0 +1,25 @@
+"""The smallest Django project that has all of common."""
+
+from common import settings as common
+
+SECRET_KEY = "only for tests"
+ALLOWED_HOSTS = ["testserver"]
+ROOT_URLCONF = "common.tests.urls"
+INSTALLED_APPS = ["common", "drf_spectacular"]
+MIDDLEWARE = [
+    "common.middleware.RequestIDMiddleware",
+    "common.health.HealthMiddleware",
+    "common.metrics.MetricsMiddleware",
+    "django.middleware.common.CommonMiddleware",
+]
+TEMPLATES = [{"BACKEND": "django.template.backends.django.DjangoTemplates", "APP_DIRS": True}]
+REST_FRAMEWORK = common.REST_FRAMEWORK
+SPECTACULAR_SETTINGS = common.SPECTACULAR_SETTINGS | {"TITLE": "common", "DESCRIPTION": ""}
+LOGGING = common.logging("INFO")
+USE_TZ = True
+
+TOKENS_JWKS = "made by tests/conftest.py"
+TOKENS_ISSUER = "users-api"
+TRUSTED_PROXIES = []
+VERSION = "1.2.3"
+COMMIT = "0123abc"

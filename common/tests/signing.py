@@ -1,0 +1,67 @@
+"""Keys and tokens as users_api makes them, and as it never would."""
+
+import base64
+import functools
+import json
+import time
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric import rsa
+from jwt.algorithms import RSAAlgorithm
+
+
+@functools.cache
+def private_key(name: str) -> rsa.RSAPrivateKey:
+    """Return the RSA key of this name; making one takes a moment, so each is made once."""
+    return rsa.generate_private_key(public_exponent=65537, key_size=2048)
+
+
+def jwk(kid: str = "ours") -> dict[str, Any]:
+    """Return the public half of the key of this name, whose id is its name."""
+    members = RSAAlgorithm.to_jwk(private_key(kid).public_key(), as_dict=True)
+    return {"kty": "RSA", "use": "sig", "alg": "RS256", "kid": kid, "n": members["n"], "e": members["e"]}
+
+
+def jwks(*kids: str) -> dict[str, Any]:
+    """Return a JWK Set of the keys of these names."""
+    return {"keys": [jwk(kid) for kid in kids]}
+
+
+def claims(**changes: Any) -> dict[str, Any]:
+    """Return the claims of a valid access token with these changes; a claim that is None is left out."""
+    now = int(time.time())
+    valid = {
+        "username": "bruce",
+        "user_id": 1,
+        "is_staff": False,
+        "iat": now,
+        "exp": now + 900,
+        "jti": "0123",
+        "iss": "users-api",
+    }
+    return {name: value for name, value in (valid | changes).items() if value is not None}
+
+
+def token(
+    payload: dict[str, Any] | None = None, *, key: str = "ours", headers: dict[str, Any] | None = None, **changes: Any
+) -> str:
+    """Return a token that is signed with RS256 by the key of this name; `headers` replace `{"kid": key}`."""
+    header = {"alg": "RS256", "typ": "JWT"} | ({"kid": key} if headers is None else headers)
+    return signed(as_json(header), as_json(claims(**changes) if payload is None else payload), key)
+
+
+def signed(header: bytes, payload: bytes, key: str = "ours") -> str:
+    """Return a token of two parts that are whatever bytes they are, with a right RS256 signature."""
+    message = base64url(header) + b"." + base64url(payload)
+    algorithm = RSAAlgorithm(RSAAlgorithm.SHA256)
+    return (message + b"." + base64url(algorithm.sign(message, private_key(key)))).decode()
+
+
+def base64url(content: bytes) -> bytes:
+    """Return the bytes as a part of a token (RFC 7515 section 2)."""
+    return base64.urlsafe_b64encode(content).rstrip(b"=")
+
+
+def as_json(value: Any) -> bytes:
+    """Return the value as JSON."""
+    return json.dumps(value).encode()

@@ -1,0 +1,429 @@
+"""The key set: when it is loaded, and what becomes of the requests when it cannot be."""
+
+import json
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from pytest_django import Settings
+from rest_framework.test import APIClient
+
+from common import keys
+from common.keys import MAX_AGE, MIN_INTERVAL, KeySet, KeysUnavailable, UnknownKey, key_set
+from common.tests import signing
+
+
+class Clock:
+    """What `common.keys` takes for the time."""
+
+    def __init__(self) -> None:
+        self.now = 1_000_000.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+class Source:
+    """Where the keys come from; counts its loads, and fails while it has an `error`."""
+
+    def __init__(self, *kids: str) -> None:
+        self.answer: Any = signing.jwks(*kids)
+        self.error: Exception | None = None
+        self.loads = 0
+
+    def __call__(self) -> dict[str, Any]:
+        self.loads += 1
+        if self.error:
+            raise self.error
+        answer: dict[str, Any] = self.answer
+        return answer
+
+
+class KeyServer(ThreadingHTTPServer):
+    """A server that says `answer`; after `close` nothing listens there."""
+
+    def __init__(self) -> None:
+        self.answer = b"{}"
+        self.status = 200
+        self.delay = 0.0
+        self.asked: list[str] = []
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.url = f"http://127.0.0.1:{self.server_port}/.well-known/jwks.json"
+        self._thread = threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.01})
+        self._thread.start()
+
+    def close(self) -> None:
+        if self._thread.is_alive():
+            self.shutdown()
+            self._thread.join()
+            self.server_close()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: KeyServer
+
+    def do_GET(self) -> None:
+        self.server.asked.append(self.path)
+        time.sleep(self.server.delay)
+        self.send_response(self.server.status)
+        self.send_header("Content-Length", str(len(self.server.answer)))
+        self.end_headers()
+        self.wfile.write(self.server.answer)
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(keys, "time", clock)
+    return clock
+
+
+@pytest.fixture
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make what would be loaded beside the request be loaded before it goes on."""
+
+    def thread(target: Callable[..., None], args: tuple[float], daemon: bool) -> SimpleNamespace:
+        return SimpleNamespace(start=lambda: target(*args))
+
+    monkeypatch.setattr(keys, "threading", SimpleNamespace(Thread=thread, Lock=threading.Lock))
+
+
+@pytest.fixture
+def key_server() -> Iterator[KeyServer]:
+    server = KeyServer()
+    server.answer = signing.as_json(signing.jwks("ours"))
+    yield server
+    server.close()
+
+
+@contextmanager
+def socket_that_says(answer: bytes) -> Iterator[str]:
+    """Listen, say this to the first who connects, and hang up; yields the URL."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                connection.recv(65536)
+                connection.sendall(answer)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}/jwks.json"
+        thread.join()
+
+
+def me(api: APIClient, token: str | None = None) -> int:
+    return api.get("/me/", headers={"Authorization": f"Bearer {token or signing.token()}"}).status_code
+
+
+def test_the_keys_are_loaded_at_the_first_need_and_once() -> None:
+    source = Source("ours")
+    key_set = KeySet(source)
+    assert source.loads == 0
+    for _ in range(10):
+        assert key_set.find("ours").public_numbers() == signing.private_key("ours").public_key().public_numbers()
+    assert source.loads == 1
+
+
+def test_two_overlapping_keys_are_both_taken(api: APIClient, settings: Settings) -> None:
+    settings.TOKENS_JWKS = Source("ours", "next")
+    assert me(api, signing.token(key="ours")) == 200
+    assert me(api, signing.token(key="next")) == 200
+
+
+def test_a_key_that_is_new_is_taken_without_a_restart(clock: Clock) -> None:
+    source = Source("ours")
+    key_set = KeySet(source)
+    key_set.find("ours")
+
+    source.answer = signing.jwks("ours", "next")
+    clock.now += MIN_INTERVAL + 1
+    assert key_set.find("next")
+    assert source.loads == 2
+
+
+def test_unknown_keys_load_the_set_at_a_bounded_rate(clock: Clock) -> None:
+    source = Source("ours")
+    key_set = KeySet(source)
+    # A hundred requests a second for ten intervals.
+    for tick in range(int(10 * MIN_INTERVAL) * 100):
+        clock.now += 0.01
+        with pytest.raises(UnknownKey):
+            key_set.find(f"unknown-{tick}")
+    assert 9 <= source.loads <= 11
+
+
+def test_unknown_keys_do_not_keep_the_known_ones_waiting(clock: Clock) -> None:
+    source = Source("ours")
+    key_set = KeySet(source)
+    key_set.find("ours")
+    entered, leave = threading.Event(), threading.Event()
+
+    def slow() -> dict[str, Any]:
+        entered.set()
+        assert leave.wait(10)
+        return signing.jwks("ours")
+
+    key_set._load = slow
+    clock.now += MIN_INTERVAL + 1
+    with ThreadPoolExecutor() as pool:
+        unknown = pool.submit(key_set.find, "unknown")
+        assert entered.wait(10)
+        # While that load goes on.
+        assert pool.submit(key_set.find, "ours").result(timeout=5)
+        leave.set()
+        with pytest.raises(UnknownKey):
+            unknown.result(timeout=10)
+
+
+def test_many_threads_at_once_load_the_set_once() -> None:
+    source = Source("ours")
+    barrier = threading.Barrier(16)
+
+    def load() -> dict[str, Any]:
+        time.sleep(0.05)
+        return source()
+
+    key_set = KeySet(load)
+
+    def find(_: int) -> object:
+        barrier.wait()
+        return key_set.find("ours")
+
+    with ThreadPoolExecutor(16) as pool:
+        assert all(pool.map(find, range(16)))
+    assert source.loads == 1
+
+
+def test_the_keys_that_are_there_stay_in_use_while_the_source_is_away(clock: Clock, at_once: None) -> None:
+    source = Source("ours")
+    key_set = KeySet(source)
+    key_set.find("ours")
+
+    source.error = OSError("away")
+    for _ in range(10):
+        clock.now += MAX_AGE + 1
+        assert key_set.find("ours")
+        with pytest.raises(UnknownKey):
+            key_set.find("unknown")
+    assert source.loads == 11
+
+
+@pytest.mark.parametrize("answer", [{}, {"keys": []}, {"keys": None}, {"keys": 1}, [], None, "keys"])
+def test_the_keys_that_are_there_stay_in_use_when_the_source_says_none(
+    clock: Clock, at_once: None, answer: Any
+) -> None:
+    source = Source("ours")
+    key_set = KeySet(source)
+    key_set.find("ours")
+    source.answer = answer
+    clock.now += MAX_AGE + 1
+    assert key_set.find("ours")
+    assert source.loads == 2
+    assert key_set.find("ours")
+
+
+def test_without_any_key_yet_a_token_is_503_and_not_401(api: APIClient, settings: Settings, clock: Clock) -> None:
+    settings.TOKENS_JWKS = source = Source("ours")
+    source.error = OSError("away")
+    for _ in range(3):
+        response = api.get("/me/", headers={"Authorization": f"Bearer {signing.token()}"})
+        assert response.status_code == 503
+        assert list(response.json()) == ["message"]
+        assert int(response["Retry-After"]) > 0
+        assert "WWW-Authenticate" not in response
+    # What needs no key is judged all the same.
+    assert me(api, "rubbish") == 401
+    assert api.get("/open/").status_code == 200
+    assert source.loads == 1
+
+    # It recovers by itself.
+    source.error = None
+    clock.now += MIN_INTERVAL + 1
+    assert me(api) == 200
+
+
+def test_a_withdrawn_key_ends_when_the_set_is_too_old(clock: Clock, at_once: None) -> None:
+    source = Source("ours", "stolen")
+    key_set = KeySet(source)
+    assert key_set.find("stolen")
+
+    source.answer = signing.jwks("ours")
+    clock.now += MAX_AGE - 1
+    assert key_set.find("stolen")
+    # The first one after that still gets it, and loads the set anew.
+    clock.now += 2
+    key_set.find("stolen")
+    with pytest.raises(UnknownKey):
+        key_set.find("stolen")
+    assert key_set.find("ours")
+    assert source.loads == 2
+
+
+def test_a_set_that_is_too_old_is_loaded_beside_the_request(clock: Clock) -> None:
+    key_set = KeySet(Source("ours"))
+    key_set.find("ours")
+    entered, leave, left = threading.Event(), threading.Event(), threading.Event()
+    loads = []
+
+    def slow() -> dict[str, Any]:
+        loads.append("load")
+        entered.set()
+        assert leave.wait(10)
+        left.set()
+        return signing.jwks("ours")
+
+    key_set._load = slow
+    clock.now += MAX_AGE + 1
+    # None of these waits for the load, and one is enough.
+    assert key_set.find("ours")
+    assert entered.wait(10)
+    for _ in range(10):
+        assert key_set.find("ours")
+    leave.set()
+    assert left.wait(10)
+    assert loads == ["load"]
+
+
+@pytest.mark.parametrize(
+    "junk",
+    [
+        None,
+        1,
+        "key",
+        [],
+        {},
+        {"kty": "RSA"},
+        {"kty": "RSA", "kid": "junk"},
+        {"kty": "RSA", "kid": "junk", "n": "AQAB", "e": None},
+        {"kty": "RSA", "kid": "junk", "n": "!", "e": "AQAB"},
+        {"kty": "RSA", "kid": "junk", "n": 1, "e": 1},
+        {"kty": "RSA", "kid": 1},
+        {"kty": ["RSA"], "kid": "junk"},
+        {"kty": "EC", "kid": "junk", "crv": "P-256", "x": "AA", "y": "AA"},
+        {"kty": "oct", "kid": "junk", "k": "c2VjcmV0"},
+        {"kty": "new-type", "kid": "junk"},
+    ],
+)
+def test_what_is_no_key_in_a_set_is_ignored(junk: Any) -> None:
+    # RFC 7517 section 5: an unknown, incomplete or wrong key is no reason to refuse the set.
+    source = Source("ours")
+    source.answer = {"keys": [junk, *source.answer["keys"], junk]}
+    key_set = KeySet(source)
+    assert key_set.find("ours")
+    with pytest.raises(UnknownKey):
+        key_set.find("junk")
+
+
+def test_a_key_for_encryption_is_ignored() -> None:
+    source = Source("ours")
+    source.answer["keys"].append({**signing.jwk("other"), "use": "enc"})
+    with pytest.raises(UnknownKey):
+        KeySet(source).find("other")
+
+
+@pytest.mark.parametrize(
+    "error", [RecursionError("deep"), AttributeError("get"), UnicodeDecodeError("utf-8", b"", 0, 1, "")]
+)
+def test_whatever_is_wrong_with_the_source_is_503(api: APIClient, settings: Settings, error: Exception) -> None:
+    settings.TOKENS_JWKS = source = Source("ours")
+    source.error = error
+    assert me(api) == 503
+
+
+def test_a_file_is_a_source(api: APIClient, settings: Settings, tmp_path: Path, clock: Clock) -> None:
+    path = tmp_path / "jwks.json"
+    settings.TOKENS_JWKS = str(path)
+    # It is not there yet.
+    assert me(api) == 503
+    # It is not whole yet.
+    path.write_text('{"keys": [')
+    clock.now += MIN_INTERVAL + 1
+    assert me(api) == 503
+    # It was nested until the parser gave up.
+    path.write_text("[" * 100_000)
+    clock.now += MIN_INTERVAL + 1
+    assert me(api) == 503
+
+    path.write_text(json.dumps(signing.jwks("ours")))
+    clock.now += MIN_INTERVAL + 1
+    assert me(api) == 200
+    # Gone again, it is needed no more.
+    path.unlink()
+    assert me(api) == 200
+
+
+def test_a_url_is_a_source_and_is_asked_once(api: APIClient, settings: Settings, key_server: KeyServer) -> None:
+    settings.TOKENS_JWKS = key_server.url
+    for _ in range(10):
+        assert me(api) == 200
+    assert key_server.asked == ["/.well-known/jwks.json"]
+
+
+def test_a_server_that_goes_away_is_not_missed(
+    api: APIClient, settings: Settings, key_server: KeyServer, clock: Clock, at_once: None
+) -> None:
+    settings.TOKENS_JWKS = key_server.url
+    assert me(api) == 200
+    key_server.close()
+    clock.now += MAX_AGE + 1
+    assert me(api) == 200
+    assert me(api, signing.token(key="unknown")) == 401
+
+
+@pytest.mark.parametrize(
+    ("status", "answer"),
+    [(500, b"{}"), (404, b"{}"), (200, b""), (200, b"<html>"), (200, b"[]"), (200, b"\xff"), (200, b"[" * 100_000)],
+)
+def test_a_server_that_answers_something_else_is_503_until_it_mends(
+    api: APIClient, settings: Settings, key_server: KeyServer, clock: Clock, status: int, answer: bytes
+) -> None:
+    settings.TOKENS_JWKS = key_server.url
+    good = key_server.answer
+    key_server.status, key_server.answer = status, answer
+    assert me(api) == 503
+    key_server.status, key_server.answer = 200, good
+    clock.now += MIN_INTERVAL + 1
+    assert me(api) == 200
+
+
+def test_a_server_that_speaks_no_http_is_503(api: APIClient, settings: Settings) -> None:
+    with socket_that_says(b"SSH-2.0-OpenSSH_9.2\r\n") as url:
+        settings.TOKENS_JWKS = url
+        assert me(api) == 503
+
+
+def test_an_answer_that_breaks_off_is_503(api: APIClient, settings: Settings) -> None:
+    with socket_that_says(b'HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\n{"keys": [') as url:
+        settings.TOKENS_JWKS = url
+        assert me(api) == 503
+
+
+def test_a_server_that_hangs_is_given_up(
+    api: APIClient, settings: Settings, key_server: KeyServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keys, "TIMEOUT", 0.1)
+    settings.TOKENS_JWKS = key_server.url
+    key_server.delay = 0.5
+    assert me(api) == 503
+
+
+def test_one_key_set_serves_the_whole_process() -> None:
+    assert key_set() is key_set()
+
+
+def test_no_key_is_not_an_unknown_key() -> None:
+    with pytest.raises(KeysUnavailable):
+        KeySet(lambda: {"keys": []}).find("ours")

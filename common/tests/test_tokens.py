@@ -1,0 +1,358 @@
+"""Which tokens are taken, and which are 401, each through a real view."""
+
+import base64
+import hashlib
+import hmac
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from rest_framework.response import Response
+from rest_framework.test import APIClient
+
+from common import tokens
+from common.keys import key_set
+from common.tests import signing
+
+
+def ask(api: APIClient, authorization: str) -> Response:
+    return api.get("/me/", headers={"Authorization": authorization})
+
+
+def assert_refused(response: Response) -> None:
+    assert response.status_code == 401, response.content
+    assert response["WWW-Authenticate"] == "Bearer"
+    assert list(response.json()) == ["message"]
+    assert response.json()["message"]
+
+
+def hs256(secret: bytes) -> str:
+    """Return a token as the attack on RFC 8725 section 2.1 makes it: the public key is the HMAC's secret."""
+    header = signing.base64url(signing.as_json({"alg": "HS256", "typ": "JWT", "kid": "ours"}))
+    message = header + b"." + signing.base64url(signing.as_json(signing.claims()))
+    return (message + b"." + signing.base64url(hmac.digest(secret, message, hashlib.sha256))).decode()
+
+
+def test_a_token_that_users_api_signed_is_taken(api: APIClient) -> None:
+    response = ask(api, f"Bearer {signing.token()}")
+    assert response.status_code == 200
+    assert response.json() == {"username": "bruce", "user_id": 1, "is_staff": False}
+
+
+@pytest.mark.parametrize("scheme", ["bearer", "BEARER", "bEaReR"])
+def test_the_name_of_the_scheme_is_taken_in_any_case(api: APIClient, scheme: str) -> None:
+    assert ask(api, f"{scheme} {signing.token()}").status_code == 200
+
+
+def test_more_than_one_space_before_the_token_is_taken(api: APIClient) -> None:
+    # RFC 9110 section 11.4: `credentials = auth-scheme [ 1*SP ( token68 / … ) ]`.
+    assert ask(api, f"Bearer   {signing.token()}").status_code == 200
+
+
+def test_a_user_name_beyond_ascii_is_kept(api: APIClient) -> None:
+    assert ask(api, f"Bearer {signing.token(username='Ärger')}").json()["username"] == "Ärger"
+
+
+def test_staff_is_only_who_is_true_and_not_merely_something(api: APIClient) -> None:
+    assert ask(api, f"Bearer {signing.token(is_staff=True)}").json()["is_staff"] is True
+    for value in ("true", 1, [False]):
+        assert ask(api, f"Bearer {signing.token(is_staff=value)}").json()["is_staff"] is False
+
+
+def test_a_view_for_tokens_is_401_without_a_header(api: APIClient) -> None:
+    assert_refused(api.get("/me/"))
+
+
+def test_a_view_for_staff_is_401_without_a_token_and_403_without_staff(api: APIClient) -> None:
+    assert_refused(api.get("/staff/"))
+
+    response = api.get("/staff/", headers={"Authorization": f"Bearer {signing.token()}"})
+    assert response.status_code == 403
+    assert list(response.json()) == ["message"]
+    assert "WWW-Authenticate" not in response
+
+    response = api.get("/staff/", headers={"Authorization": f"Bearer {signing.token(is_staff=True)}"})
+    assert response.status_code == 200
+
+
+def test_an_open_view_needs_no_token_but_refuses_a_bad_one(api: APIClient) -> None:
+    assert api.get("/open/").json()["username"] is None
+    assert_refused(api.get("/open/", headers={"Authorization": "Bearer rubbish"}))
+
+
+def test_no_algorithm_is_refused(api: APIClient) -> None:
+    for name in ("none", "None", "NONE", "nOnE"):
+        header = signing.base64url(signing.as_json({"alg": name, "kid": "ours"})).decode()
+        payload = signing.base64url(signing.as_json(signing.claims())).decode()
+        assert_refused(ask(api, f"Bearer {header}.{payload}."))
+        # The same with the signature of a good token.
+        assert_refused(ask(api, f"Bearer {header}.{payload}.{signing.token().rsplit('.', 1)[1]}"))
+
+
+@pytest.mark.parametrize("encoding", [Encoding.PEM, Encoding.DER])
+@pytest.mark.parametrize("shape", [PublicFormat.SubjectPublicKeyInfo, PublicFormat.PKCS1])
+def test_hs256_with_the_public_key_as_its_secret_is_refused(
+    api: APIClient, encoding: Encoding, shape: PublicFormat
+) -> None:
+    secret = signing.private_key("ours").public_key().public_bytes(encoding, shape)
+    assert_refused(ask(api, f"Bearer {hs256(secret)}"))
+    assert_refused(ask(api, f"Bearer {hs256(secret.strip())}"))
+
+
+def test_hs256_with_the_jwk_as_its_secret_is_refused(api: APIClient) -> None:
+    modulus = base64.urlsafe_b64decode(signing.jwk()["n"] + "==")
+    for secret in (signing.as_json(signing.jwk()), signing.jwk()["n"].encode(), modulus, b""):
+        assert_refused(ask(api, f"Bearer {hs256(secret)}"))
+
+
+@pytest.mark.parametrize("algorithm", ["RS384", "RS512", "PS256", "ES256", "rs256", "", None, 256, ["RS256"], {}])
+def test_another_algorithm_is_refused_although_the_signature_is_right(api: APIClient, algorithm: Any) -> None:
+    header = signing.as_json({"alg": algorithm, "kid": "ours"})
+    assert_refused(ask(api, f"Bearer {signing.signed(header, signing.as_json(signing.claims()))}"))
+
+
+def test_another_key_that_uses_the_id_of_ours_is_refused(api: APIClient) -> None:
+    assert_refused(ask(api, f"Bearer {signing.token(key='theirs', headers={'kid': 'ours'})}"))
+
+
+def test_an_unknown_key_id_is_refused(api: APIClient) -> None:
+    assert_refused(ask(api, f"Bearer {signing.token(key='theirs')}"))
+    assert_refused(ask(api, f"Bearer {signing.token(headers={'kid': 'unknown'})}"))
+
+
+@pytest.mark.parametrize("kid", [[], ["ours"], {}, {"ours": 1}, 1, 1.5, True, None, ""])
+def test_a_key_id_that_is_no_text_is_refused(api: APIClient, kid: Any) -> None:
+    header = signing.as_json({"alg": "RS256", "kid": kid})
+    assert_refused(ask(api, f"Bearer {signing.signed(header, signing.as_json(signing.claims()))}"))
+
+
+def test_a_token_without_a_key_id_is_refused(api: APIClient) -> None:
+    assert_refused(ask(api, f"Bearer {signing.token(headers={})}"))
+
+
+def test_a_key_that_the_token_brings_is_never_used(api: APIClient) -> None:
+    for kid in ("ours", "theirs"):
+        headers = {"kid": kid, "jwk": {**signing.jwk("theirs"), "kid": kid}}
+        assert_refused(ask(api, f"Bearer {signing.token(key='theirs', headers=headers)}"))
+
+
+@pytest.mark.parametrize("name", ["jku", "x5u"])
+def test_an_address_that_the_token_brings_is_never_asked(api: APIClient, name: str) -> None:
+    asked = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            self.send_error(404)
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        headers = {"kid": "theirs", name: f"http://127.0.0.1:{server.server_port}/jwks.json"}
+        assert_refused(ask(api, f"Bearer {signing.token(key='theirs', headers=headers)}"))
+        # With a good signature it is merely ignored.
+        assert ask(api, f"Bearer {signing.token(headers=headers | {'kid': 'ours'})}").status_code == 200
+        server.shutdown()
+        thread.join()
+    assert asked == []
+
+
+def test_a_certificate_that_the_token_brings_is_never_used(api: APIClient) -> None:
+    assert_refused(ask(api, f"Bearer {signing.token(key='theirs', headers={'kid': 'theirs', 'x5c': ['MIIB']})}"))
+
+
+def test_a_critical_header_is_refused(api: APIClient) -> None:
+    # RFC 7515 section 4.1.11: who does not understand it must refuse.
+    for critical in (["exp"], ["b64"], [], None):
+        header = signing.as_json({"alg": "RS256", "kid": "ours", "crit": critical, "exp": 1})
+        assert_refused(ask(api, f"Bearer {signing.signed(header, signing.as_json(signing.claims()))}"))
+
+
+def test_an_unencoded_payload_is_refused(api: APIClient) -> None:
+    # RFC 7797.
+    header = signing.as_json({"alg": "RS256", "kid": "ours", "b64": False})
+    assert_refused(ask(api, f"Bearer {signing.signed(header, signing.as_json(signing.claims()))}"))
+
+
+def test_a_changed_claim_is_refused(api: APIClient) -> None:
+    header, _, signature = signing.token().split(".")
+    payload = signing.base64url(signing.as_json(signing.claims(is_staff=True))).decode()
+    assert_refused(ask(api, f"Bearer {header}.{payload}.{signature}"))
+
+
+def test_a_changed_signature_is_refused(api: APIClient) -> None:
+    header, payload, signature = signing.token().split(".")
+    changed = ("A" if signature[0] != "A" else "B") + signature[1:]
+    for wrong in (changed, signature[:-4], signature[::-1], ""):
+        assert_refused(ask(api, f"Bearer {header}.{payload}.{wrong}"))
+
+
+def test_a_token_that_ended_a_second_ago_is_refused(api: APIClient) -> None:
+    now = int(time.time())
+    assert_refused(ask(api, f"Bearer {signing.token(exp=now - 1)}"))
+    assert_refused(ask(api, f"Bearer {signing.token(exp=now)}"))
+    assert ask(api, f"Bearer {signing.token(exp=now + 5)}").status_code == 200
+
+
+@pytest.mark.parametrize("claim", ["nbf", "iat"])
+def test_a_token_from_the_future_is_refused(api: APIClient, claim: str) -> None:
+    now = int(time.time())
+    assert_refused(ask(api, f"Bearer {signing.token(**{claim: now + 60})}"))
+    # Another machine's clock may be a little ahead.
+    assert ask(api, f"Bearer {signing.token(**{claim: now + 5})}").status_code == 200
+
+
+@pytest.mark.parametrize("claim", ["exp", "username", "iss"])
+def test_a_token_without_this_claim_is_refused(api: APIClient, claim: str) -> None:
+    assert_refused(ask(api, f"Bearer {signing.token(**{claim: None})}"))
+    payload = signing.claims() | {claim: None}
+    assert_refused(ask(api, f"Bearer {signing.token(payload)}"))
+
+
+@pytest.mark.parametrize("username", ["", 7, True, ["bruce"], {"name": "bruce"}, 1.5])
+def test_a_user_name_that_is_empty_or_no_text_is_refused(api: APIClient, username: Any) -> None:
+    assert_refused(ask(api, f"Bearer {signing.token(username=username)}"))
+
+
+@pytest.mark.parametrize("claim", ["exp", "iat", "nbf"])
+@pytest.mark.parametrize("value", ["soon", "9999999999", [9999999999], {}, float("inf"), float("nan")])
+def test_a_time_that_is_no_number_is_refused(api: APIClient, claim: str, value: Any) -> None:
+    assert_refused(ask(api, f"Bearer {signing.token(signing.claims() | {claim: value})}"))
+
+
+def test_another_issuer_is_refused(api: APIClient) -> None:
+    for issuer in ("someone-else", "", ["users-api"], {"users-api": 1}, 1):
+        assert_refused(ask(api, f"Bearer {signing.token(iss=issuer)}"))
+
+
+def test_a_token_for_an_audience_is_refused(api: APIClient) -> None:
+    # Ours have none, so this one was made for someone else (RFC 7519 section 4.1.3).
+    for audience in ("elsewhere", ["elsewhere"], "users-api"):
+        assert_refused(ask(api, f"Bearer {signing.token(aud=audience)}"))
+
+
+def test_a_refresh_token_is_refused(api: APIClient) -> None:
+    # What secrets.token_urlsafe(32) of users_api looks like.
+    assert_refused(ask(api, "Bearer 3q2-7wAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA4"))
+
+
+def test_a_payload_that_is_no_object_is_refused(api: APIClient) -> None:
+    header = signing.as_json({"alg": "RS256", "kid": "ours"})
+    for payload in (b"[]", b"1", b'"bruce"', b"null", b"", b"{", b"\xff", b"\x00"):
+        assert_refused(ask(api, f"Bearer {signing.signed(header, payload)}"))
+
+
+def test_a_header_part_that_is_no_object_is_refused(api: APIClient) -> None:
+    for header in (b"[]", b"1", b'"RS256"', b"null", b"", b"{", b"\xff", b"\x00", b"9" * 5000):
+        assert_refused(ask(api, f"Bearer {signing.signed(header, signing.as_json(signing.claims()))}"))
+
+
+@pytest.mark.parametrize("nesting", [b"[", b'{"a":'])
+@pytest.mark.parametrize("depth", [1_000, 100_000])
+def test_a_part_that_is_nested_deeply_is_refused(api: APIClient, nesting: bytes, depth: int) -> None:
+    header = signing.as_json({"alg": "RS256", "kid": "ours"})
+    payload = signing.as_json(signing.claims())
+    close = b"]" if nesting == b"[" else b"1}"
+    for deep in (nesting * depth, nesting * depth + close * depth):
+        # A member of an object that is otherwise right.
+        member = b', "a": ' + deep + b"}"
+        for parts in (
+            (deep, payload),
+            (header, deep),
+            (header[:-1] + member, payload),
+            (header, payload[:-1] + member),
+        ):
+            response = ask(api, f"Bearer {signing.signed(*parts)}")
+            if response.status_code != 200:
+                assert_refused(response)
+
+
+def test_two_header_lines_are_refused(api: APIClient) -> None:
+    # A server joins them with a comma (RFC 9110 section 5.2), whichever comes first.
+    good = f"Bearer {signing.token()}"
+    for lines in (f"{good},{good}", f"{good}, {good}", f"{good},Basic YTpi", f"Basic YTpi,{good}"):
+        assert_refused(ask(api, lines))
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "",
+        " ",
+        "Bearer",
+        "Bearer ",
+        "Bearer  ",
+        "Bearer .",
+        "Bearer ..",
+        "Bearer ...",
+        "Bearer a.b.c",
+        "Bearer a.b.c.d.e",
+        "Bearer null",
+        "Bearer undefined",
+        "Bearer eyJhbGciOiJSUzI1NiJ9",
+        "Basic YnJ1Y2U6YnJ1Y2U=",
+        "Token 0123",
+        'Digest username="bruce"',
+        "Bearer\x00",
+        "Bearer \x00.\x00.\x00",
+        "Bearer " + "." * 10_000,
+        "Bearer " + "A" * 100_000,
+        "Bearer Bearer",
+        # As WSGI hands on bytes beyond ASCII (PEP 3333): decoded as Latin-1.
+        "Bearer \xc3\xa4.\xc3\xb6.\xc3\xbc",
+        "Bearer \xff\xfe",
+        "\xc3\x84rger",
+        "Bearer ä.ö.ü",
+        "Bearer 😀",
+    ],
+)
+def test_rubbish_is_refused(api: APIClient, value: str) -> None:
+    # Put into the environment itself: the client would not send some of these.
+    assert_refused(api.get("/me/", HTTP_AUTHORIZATION=value))
+
+
+def test_a_token_with_characters_around_it_is_refused(api: APIClient) -> None:
+    good = signing.token()
+    for token in (
+        f"{good} x",
+        f'"{good}"',
+        f"{good}\n",
+        f"{good}=",
+        f"{good}\t",
+        f"{good}ä",
+        f"\xa0{good}",
+        f"{good},",
+    ):
+        assert_refused(api.get("/me/", HTTP_AUTHORIZATION=f"Bearer {token}"))
+
+
+def test_a_refusal_says_nothing_of_the_token(api: APIClient) -> None:
+    token = signing.token(key="theirs", username="secret-name")
+    response = ask(api, f"Bearer {token}")
+    assert token not in response.text
+    assert "secret-name" not in response.text
+
+
+def test_verifying_loads_nothing_once_the_keys_are_there(api: APIClient, loads: list[str]) -> None:
+    for _ in range(20):
+        assert ask(api, f"Bearer {signing.token()}").status_code == 200
+        assert_refused(ask(api, "Bearer rubbish"))
+        assert_refused(ask(api, f"Bearer {signing.token(exp=1)}"))
+        assert_refused(ask(api, f"Bearer {signing.token(headers={})}"))
+    assert loads == ["load"]
+
+
+def test_rubbish_loads_nothing_at_all(api: APIClient, loads: list[str]) -> None:
+    assert_refused(ask(api, "Bearer rubbish"))
+    assert_refused(ask(api, f"Bearer {hs256(b'secret')}"))
+    assert loads == []
+
+
+def test_a_user_says_when_the_token_ends() -> None:
+    end = int(time.time()) + 900
+    user = tokens.verify(signing.token(exp=end, user_id=7), key_set())
+    assert user == tokens.TokenUser(username="bruce", user_id=7, is_staff=False, expires=end)
+    assert user.is_authenticated

@@ -1,0 +1,93 @@
+"""One view for each thing that common does for a view."""
+
+from typing import Any
+
+from django.db import InterfaceError, OperationalError
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
+from rest_framework.exceptions import PermissionDenied, Throttled, ValidationError
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from common import request_id
+from common.addresses import client_address
+from common.exceptions import NotAuthenticated, ServiceUnavailable
+from common.permissions import HasStaffToken, HasToken
+from common.serializers import TextField, validated
+
+
+class EchoSerializer(serializers.Serializer[Any]):
+    text = TextField(max_length=5)
+
+
+class AnswerSerializer(serializers.Serializer[Any]):
+    username = serializers.CharField()
+
+
+class Open(APIView):
+    """Answers whom it may concern: what common found out about the request."""
+
+    @extend_schema(responses={200: AnswerSerializer})
+    def get(self, request: Request) -> Response:
+        return Response(
+            {
+                "username": request.user and request.user.username,
+                "address": client_address(request._request),
+                "headers": request_id.outgoing_headers(),
+            }
+        )
+
+
+class Echo(APIView):
+    """Answers with the validated body."""
+
+    @extend_schema(request=EchoSerializer, responses={200: EchoSerializer})
+    def post(self, request: Request) -> Response:
+        return Response(validated(EchoSerializer, request))
+
+
+class Me(APIView):
+    """Answers whom the token speaks for."""
+
+    permission_classes = [HasToken]
+
+    @extend_schema(responses={200: AnswerSerializer})
+    def get(self, request: Request) -> Response:
+        user = request.user
+        return Response({"username": user.username, "user_id": user.user_id, "is_staff": user.is_staff})
+
+
+class Staff(Me):
+    """The same, for staff alone."""
+
+    permission_classes = [HasStaffToken]
+
+
+class Item(APIView):
+    """Answers with the id in its path."""
+
+    @extend_schema(responses={200: AnswerSerializer})
+    def get(self, request: Request, id: int) -> Response:
+        return Response({"id": id})
+
+
+class Raise(APIView):
+    """Raises what its path names."""
+
+    exceptions = {
+        "401": NotAuthenticated("Who are you?"),
+        "403": PermissionDenied("Not you."),
+        "429": Throttled(wait=7),
+        "503": ServiceUnavailable("Away."),
+        "database": OperationalError("server closed the connection unexpectedly"),
+        "interface": InterfaceError("connection already closed"),
+        "field": ValidationError({"text": ["Too long.", "Too rude."]}),
+        "list": ValidationError(["Too much."]),
+        "nested": ValidationError({"author": {"name": ["Unknown."]}}),
+        "fault": RuntimeError("a fault of ours"),
+    }
+
+    @extend_schema(exclude=True)
+    def get(self, request: Request, name: str) -> Response:
+        raise self.exceptions[name]
