@@ -1,0 +1,91 @@
+"""A signing key is replaced while people are logged in, as docs/operations.md says."""
+
+import base64
+import json
+import os
+import re
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import requests
+
+from e2e.conftest import System, start, stop
+from e2e.test_run import children, within
+from tools.local import ROOT
+
+TIMEOUT = 10
+
+
+def restart_users_api(system: System) -> None:
+    """End users_api in an orderly way and wait until the supervisor has it back."""
+    assert system.process
+    pid = next(pid for pid, command in children(system.process.pid).items() if "users_api.wsgi" in command)
+    os.kill(pid, signal.SIGTERM)
+    assert within(10, lambda: not Path(f"/proc/{pid}").exists())
+    assert within(20, lambda: _ready(system))
+
+
+def _ready(system: System) -> bool:
+    try:
+        return requests.get(f"{system.users}/readyz", timeout=1).ok
+    except requests.ConnectionError:
+        return False
+
+
+def log_in(system: System) -> str:
+    response = requests.post(
+        f"{system.users}/api/login/", data={"username": "bruce", "password": "bruce"}, timeout=TIMEOUT
+    )
+    authorization: str = response.json()["Authorized"]
+    return authorization
+
+
+def kid(authorization: str) -> str:
+    header = authorization.split()[1].split(".")[0]
+    identifier: str = json.loads(base64.urlsafe_b64decode(header + "=="))["kid"]
+    return identifier
+
+
+def accepted(system: System, authorization: str) -> bool:
+    url = f"{system.thoughts}/api/me/thoughts/"
+    return requests.get(url, headers={"Authorization": authorization}, timeout=TIMEOUT).status_code == 200
+
+
+def published(system: System) -> set[str]:
+    return {key["kid"] for key in requests.get(f"{system.users}/.well-known/jwks.json", timeout=TIMEOUT).json()["keys"]}
+
+
+def test_a_key_is_replaced_and_nobody_is_logged_out(tmp_path: Path) -> None:
+    steps = re.findall(r"^ +```sh\n(.*?)^ +```$", (ROOT / "docs/operations.md").read_text(), re.MULTILINE | re.DOTALL)
+    assert len(steps) == 3
+    system = start(tmp_path)
+    try:
+        old = log_in(system)
+        assert accepted(system, old)
+
+        def follow(step: str) -> None:
+            subprocess.run(["bash", "-ec", step], cwd=tmp_path / "keys", check=True)
+            restart_users_api(system)
+
+        # The new key is published before it signs.
+        follow(steps[0])
+        assert kid(log_in(system)) == kid(old)
+        assert len(published(system)) == 2
+
+        # It signs; the old one still verifies. (A verifier asks again at most once in 10 s.)
+        time.sleep(10)
+        follow(steps[1])
+        new = log_in(system)
+        assert kid(new) != kid(old)
+        assert published(system) == {kid(old), kid(new)}
+        assert accepted(system, new)
+        assert accepted(system, old)
+
+        # The old key is gone; the new one goes on.
+        follow(steps[2])
+        assert published(system) == {kid(new)}
+        assert accepted(system, new)
+    finally:
+        stop(system)
