@@ -14,19 +14,16 @@ def client_address(request: HttpRequest) -> str:
     """
     forwarded = request.META.get("HTTP_X_FORWARDED_FOR", "")
     hops = [hop.strip() for hop in forwarded.split(",") if hop.strip()]
-    address: str = request.META.get("REMOTE_ADDR", "")
-    while _trusted(address) and hops:
-        address = hops.pop()
-    return address if _parse(address) else request.META.get("REMOTE_ADDR", "")
+    peer = address = _parse(request.META.get("REMOTE_ADDR", ""))
+    while address and hops and any(address in network for network in settings.TRUSTED_PROXIES):
+        address = _parse(hops.pop())
+    return str(address or peer or "")
 
 
 def _parse(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """Return the address in its one spelling: without a zone (RFC 4007), and IPv4 as what it is."""
     try:
-        return ipaddress.ip_address(address)
+        parsed = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:
         return None
-
-
-def _trusted(address: str) -> bool:
-    parsed = _parse(address)
-    return parsed is not None and any(parsed in network for network in settings.TRUSTED_PROXIES)
+    return getattr(parsed, "ipv4_mapped", None) or parsed

@@ -1,8 +1,13 @@
+import hypothesis
 import pytest
+from django.test import Client
 from pytest_django import Settings
-from rest_framework.test import APIClient
 
 from common.tests import signing
+
+# How long one example takes says nothing on a machine that is busy with other tests.
+hypothesis.settings.register_profile("tests", deadline=None, database=None)
+hypothesis.settings.load_profile("tests")
 
 
 @pytest.fixture(autouse=True)
@@ -19,6 +24,6 @@ def loads(settings: Settings) -> list[str]:
 
 
 @pytest.fixture
-def api() -> APIClient:
+def api() -> Client:
     """A client that shows a fault of ours as the 500 that a person would get."""
-    return APIClient(raise_request_exception=False)
+    return Client(raise_request_exception=False)

@@ -20,6 +20,6 @@ USE_TZ = True
 
 TOKENS_JWKS = "made by tests/conftest.py"
 TOKENS_ISSUER = "users-api"
-TRUSTED_PROXIES = []
+TRUSTED_PROXIES: list[object] = []
 VERSION = "1.2.3"
 COMMIT = "0123abc"

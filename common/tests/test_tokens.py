@@ -10,19 +10,18 @@ from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from rest_framework.response import Response
-from rest_framework.test import APIClient
+from django.test import Client
 
 from common import tokens
 from common.keys import key_set
 from common.tests import signing
 
 
-def ask(api: APIClient, authorization: str) -> Response:
+def ask(api: Client, authorization: str) -> Any:
     return api.get("/me/", headers={"Authorization": authorization})
 
 
-def assert_refused(response: Response) -> None:
+def assert_refused(response: Any) -> None:
     assert response.status_code == 401, response.content
     assert response["WWW-Authenticate"] == "Bearer"
     assert list(response.json()) == ["message"]
@@ -36,37 +35,37 @@ def hs256(secret: bytes) -> str:
     return (message + b"." + signing.base64url(hmac.digest(secret, message, hashlib.sha256))).decode()
 
 
-def test_a_token_that_users_api_signed_is_taken(api: APIClient) -> None:
+def test_a_token_that_users_api_signed_is_taken(api: Client) -> None:
     response = ask(api, f"Bearer {signing.token()}")
     assert response.status_code == 200
     assert response.json() == {"username": "bruce", "user_id": 1, "is_staff": False}
 
 
 @pytest.mark.parametrize("scheme", ["bearer", "BEARER", "bEaReR"])
-def test_the_name_of_the_scheme_is_taken_in_any_case(api: APIClient, scheme: str) -> None:
+def test_the_name_of_the_scheme_is_taken_in_any_case(api: Client, scheme: str) -> None:
     assert ask(api, f"{scheme} {signing.token()}").status_code == 200
 
 
-def test_more_than_one_space_before_the_token_is_taken(api: APIClient) -> None:
+def test_more_than_one_space_before_the_token_is_taken(api: Client) -> None:
     # RFC 9110 section 11.4: `credentials = auth-scheme [ 1*SP ( token68 / … ) ]`.
     assert ask(api, f"Bearer   {signing.token()}").status_code == 200
 
 
-def test_a_user_name_beyond_ascii_is_kept(api: APIClient) -> None:
+def test_a_user_name_beyond_ascii_is_kept(api: Client) -> None:
     assert ask(api, f"Bearer {signing.token(username='Ärger')}").json()["username"] == "Ärger"
 
 
-def test_staff_is_only_who_is_true_and_not_merely_something(api: APIClient) -> None:
+def test_staff_is_only_who_is_true_and_not_merely_something(api: Client) -> None:
     assert ask(api, f"Bearer {signing.token(is_staff=True)}").json()["is_staff"] is True
     for value in ("true", 1, [False]):
         assert ask(api, f"Bearer {signing.token(is_staff=value)}").json()["is_staff"] is False
 
 
-def test_a_view_for_tokens_is_401_without_a_header(api: APIClient) -> None:
+def test_a_view_for_tokens_is_401_without_a_header(api: Client) -> None:
     assert_refused(api.get("/me/"))
 
 
-def test_a_view_for_staff_is_401_without_a_token_and_403_without_staff(api: APIClient) -> None:
+def test_a_view_for_staff_is_401_without_a_token_and_403_without_staff(api: Client) -> None:
     assert_refused(api.get("/staff/"))
 
     response = api.get("/staff/", headers={"Authorization": f"Bearer {signing.token()}"})
@@ -78,12 +77,12 @@ def test_a_view_for_staff_is_401_without_a_token_and_403_without_staff(api: APIC
     assert response.status_code == 200
 
 
-def test_an_open_view_needs_no_token_but_refuses_a_bad_one(api: APIClient) -> None:
+def test_an_open_view_needs_no_token_but_refuses_a_bad_one(api: Client) -> None:
     assert api.get("/open/").json()["username"] is None
     assert_refused(api.get("/open/", headers={"Authorization": "Bearer rubbish"}))
 
 
-def test_no_algorithm_is_refused(api: APIClient) -> None:
+def test_no_algorithm_is_refused(api: Client) -> None:
     for name in ("none", "None", "NONE", "nOnE"):
         header = signing.base64url(signing.as_json({"alg": name, "kid": "ours"})).decode()
         payload = signing.base64url(signing.as_json(signing.claims())).decode()
@@ -95,52 +94,52 @@ def test_no_algorithm_is_refused(api: APIClient) -> None:
 @pytest.mark.parametrize("encoding", [Encoding.PEM, Encoding.DER])
 @pytest.mark.parametrize("shape", [PublicFormat.SubjectPublicKeyInfo, PublicFormat.PKCS1])
 def test_hs256_with_the_public_key_as_its_secret_is_refused(
-    api: APIClient, encoding: Encoding, shape: PublicFormat
+    api: Client, encoding: Encoding, shape: PublicFormat
 ) -> None:
     secret = signing.private_key("ours").public_key().public_bytes(encoding, shape)
     assert_refused(ask(api, f"Bearer {hs256(secret)}"))
     assert_refused(ask(api, f"Bearer {hs256(secret.strip())}"))
 
 
-def test_hs256_with_the_jwk_as_its_secret_is_refused(api: APIClient) -> None:
+def test_hs256_with_the_jwk_as_its_secret_is_refused(api: Client) -> None:
     modulus = base64.urlsafe_b64decode(signing.jwk()["n"] + "==")
     for secret in (signing.as_json(signing.jwk()), signing.jwk()["n"].encode(), modulus, b""):
         assert_refused(ask(api, f"Bearer {hs256(secret)}"))
 
 
 @pytest.mark.parametrize("algorithm", ["RS384", "RS512", "PS256", "ES256", "rs256", "", None, 256, ["RS256"], {}])
-def test_another_algorithm_is_refused_although_the_signature_is_right(api: APIClient, algorithm: Any) -> None:
+def test_another_algorithm_is_refused_although_the_signature_is_right(api: Client, algorithm: Any) -> None:
     header = signing.as_json({"alg": algorithm, "kid": "ours"})
     assert_refused(ask(api, f"Bearer {signing.signed(header, signing.as_json(signing.claims()))}"))
 
 
-def test_another_key_that_uses_the_id_of_ours_is_refused(api: APIClient) -> None:
+def test_another_key_that_uses_the_id_of_ours_is_refused(api: Client) -> None:
     assert_refused(ask(api, f"Bearer {signing.token(key='theirs', headers={'kid': 'ours'})}"))
 
 
-def test_an_unknown_key_id_is_refused(api: APIClient) -> None:
+def test_an_unknown_key_id_is_refused(api: Client) -> None:
     assert_refused(ask(api, f"Bearer {signing.token(key='theirs')}"))
     assert_refused(ask(api, f"Bearer {signing.token(headers={'kid': 'unknown'})}"))
 
 
 @pytest.mark.parametrize("kid", [[], ["ours"], {}, {"ours": 1}, 1, 1.5, True, None, ""])
-def test_a_key_id_that_is_no_text_is_refused(api: APIClient, kid: Any) -> None:
+def test_a_key_id_that_is_no_text_is_refused(api: Client, kid: Any) -> None:
     header = signing.as_json({"alg": "RS256", "kid": kid})
     assert_refused(ask(api, f"Bearer {signing.signed(header, signing.as_json(signing.claims()))}"))
 
 
-def test_a_token_without_a_key_id_is_refused(api: APIClient) -> None:
+def test_a_token_without_a_key_id_is_refused(api: Client) -> None:
     assert_refused(ask(api, f"Bearer {signing.token(headers={})}"))
 
 
-def test_a_key_that_the_token_brings_is_never_used(api: APIClient) -> None:
+def test_a_key_that_the_token_brings_is_never_used(api: Client) -> None:
     for kid in ("ours", "theirs"):
         headers = {"kid": kid, "jwk": {**signing.jwk("theirs"), "kid": kid}}
         assert_refused(ask(api, f"Bearer {signing.token(key='theirs', headers=headers)}"))
 
 
 @pytest.mark.parametrize("name", ["jku", "x5u"])
-def test_an_address_that_the_token_brings_is_never_asked(api: APIClient, name: str) -> None:
+def test_an_address_that_the_token_brings_is_never_asked(api: Client, name: str) -> None:
     asked = []
 
     class Handler(BaseHTTPRequestHandler):
@@ -160,37 +159,37 @@ def test_an_address_that_the_token_brings_is_never_asked(api: APIClient, name: s
     assert asked == []
 
 
-def test_a_certificate_that_the_token_brings_is_never_used(api: APIClient) -> None:
+def test_a_certificate_that_the_token_brings_is_never_used(api: Client) -> None:
     assert_refused(ask(api, f"Bearer {signing.token(key='theirs', headers={'kid': 'theirs', 'x5c': ['MIIB']})}"))
 
 
-def test_a_critical_header_is_refused(api: APIClient) -> None:
+def test_a_critical_header_is_refused(api: Client) -> None:
     # RFC 7515 section 4.1.11: who does not understand it must refuse.
     for critical in (["exp"], ["b64"], [], None):
         header = signing.as_json({"alg": "RS256", "kid": "ours", "crit": critical, "exp": 1})
         assert_refused(ask(api, f"Bearer {signing.signed(header, signing.as_json(signing.claims()))}"))
 
 
-def test_an_unencoded_payload_is_refused(api: APIClient) -> None:
+def test_an_unencoded_payload_is_refused(api: Client) -> None:
     # RFC 7797.
     header = signing.as_json({"alg": "RS256", "kid": "ours", "b64": False})
     assert_refused(ask(api, f"Bearer {signing.signed(header, signing.as_json(signing.claims()))}"))
 
 
-def test_a_changed_claim_is_refused(api: APIClient) -> None:
+def test_a_changed_claim_is_refused(api: Client) -> None:
     header, _, signature = signing.token().split(".")
     payload = signing.base64url(signing.as_json(signing.claims(is_staff=True))).decode()
     assert_refused(ask(api, f"Bearer {header}.{payload}.{signature}"))
 
 
-def test_a_changed_signature_is_refused(api: APIClient) -> None:
+def test_a_changed_signature_is_refused(api: Client) -> None:
     header, payload, signature = signing.token().split(".")
     changed = ("A" if signature[0] != "A" else "B") + signature[1:]
     for wrong in (changed, signature[:-4], signature[::-1], ""):
         assert_refused(ask(api, f"Bearer {header}.{payload}.{wrong}"))
 
 
-def test_a_token_that_ended_a_second_ago_is_refused(api: APIClient) -> None:
+def test_a_token_that_ended_a_second_ago_is_refused(api: Client) -> None:
     now = int(time.time())
     assert_refused(ask(api, f"Bearer {signing.token(exp=now - 1)}"))
     assert_refused(ask(api, f"Bearer {signing.token(exp=now)}"))
@@ -198,61 +197,62 @@ def test_a_token_that_ended_a_second_ago_is_refused(api: APIClient) -> None:
 
 
 @pytest.mark.parametrize("claim", ["nbf", "iat"])
-def test_a_token_from_the_future_is_refused(api: APIClient, claim: str) -> None:
+def test_a_token_from_the_future_is_refused(api: Client, claim: str) -> None:
     now = int(time.time())
-    assert_refused(ask(api, f"Bearer {signing.token(**{claim: now + 60})}"))
+    assert_refused(ask(api, f"Bearer {signing.token(signing.claims() | {claim: now + 60})}"))
     # Another machine's clock may be a little ahead.
-    assert ask(api, f"Bearer {signing.token(**{claim: now + 5})}").status_code == 200
+    assert ask(api, f"Bearer {signing.token(signing.claims() | {claim: now + 5})}").status_code == 200
 
 
 @pytest.mark.parametrize("claim", ["exp", "username", "iss"])
-def test_a_token_without_this_claim_is_refused(api: APIClient, claim: str) -> None:
-    assert_refused(ask(api, f"Bearer {signing.token(**{claim: None})}"))
-    payload = signing.claims() | {claim: None}
+def test_a_token_without_this_claim_is_refused(api: Client, claim: str) -> None:
+    payload = signing.claims()
+    del payload[claim]
     assert_refused(ask(api, f"Bearer {signing.token(payload)}"))
+    assert_refused(ask(api, f"Bearer {signing.token(payload | {claim: None})}"))
 
 
 @pytest.mark.parametrize("username", ["", 7, True, ["bruce"], {"name": "bruce"}, 1.5])
-def test_a_user_name_that_is_empty_or_no_text_is_refused(api: APIClient, username: Any) -> None:
+def test_a_user_name_that_is_empty_or_no_text_is_refused(api: Client, username: Any) -> None:
     assert_refused(ask(api, f"Bearer {signing.token(username=username)}"))
 
 
 @pytest.mark.parametrize("claim", ["exp", "iat", "nbf"])
 @pytest.mark.parametrize("value", ["soon", "9999999999", [9999999999], {}, float("inf"), float("nan")])
-def test_a_time_that_is_no_number_is_refused(api: APIClient, claim: str, value: Any) -> None:
+def test_a_time_that_is_no_number_is_refused(api: Client, claim: str, value: Any) -> None:
     assert_refused(ask(api, f"Bearer {signing.token(signing.claims() | {claim: value})}"))
 
 
-def test_another_issuer_is_refused(api: APIClient) -> None:
+def test_another_issuer_is_refused(api: Client) -> None:
     for issuer in ("someone-else", "", ["users-api"], {"users-api": 1}, 1):
         assert_refused(ask(api, f"Bearer {signing.token(iss=issuer)}"))
 
 
-def test_a_token_for_an_audience_is_refused(api: APIClient) -> None:
+def test_a_token_for_an_audience_is_refused(api: Client) -> None:
     # Ours have none, so this one was made for someone else (RFC 7519 section 4.1.3).
     for audience in ("elsewhere", ["elsewhere"], "users-api"):
         assert_refused(ask(api, f"Bearer {signing.token(aud=audience)}"))
 
 
-def test_a_refresh_token_is_refused(api: APIClient) -> None:
+def test_a_refresh_token_is_refused(api: Client) -> None:
     # What secrets.token_urlsafe(32) of users_api looks like.
     assert_refused(ask(api, "Bearer 3q2-7wAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA4"))
 
 
-def test_a_payload_that_is_no_object_is_refused(api: APIClient) -> None:
+def test_a_payload_that_is_no_object_is_refused(api: Client) -> None:
     header = signing.as_json({"alg": "RS256", "kid": "ours"})
     for payload in (b"[]", b"1", b'"bruce"', b"null", b"", b"{", b"\xff", b"\x00"):
         assert_refused(ask(api, f"Bearer {signing.signed(header, payload)}"))
 
 
-def test_a_header_part_that_is_no_object_is_refused(api: APIClient) -> None:
+def test_a_header_part_that_is_no_object_is_refused(api: Client) -> None:
     for header in (b"[]", b"1", b'"RS256"', b"null", b"", b"{", b"\xff", b"\x00", b"9" * 5000):
         assert_refused(ask(api, f"Bearer {signing.signed(header, signing.as_json(signing.claims()))}"))
 
 
 @pytest.mark.parametrize("nesting", [b"[", b'{"a":'])
 @pytest.mark.parametrize("depth", [1_000, 100_000])
-def test_a_part_that_is_nested_deeply_is_refused(api: APIClient, nesting: bytes, depth: int) -> None:
+def test_a_part_that_is_nested_deeply_is_refused(api: Client, nesting: bytes, depth: int) -> None:
     header = signing.as_json({"alg": "RS256", "kid": "ours"})
     payload = signing.as_json(signing.claims())
     close = b"]" if nesting == b"[" else b"1}"
@@ -270,7 +270,7 @@ def test_a_part_that_is_nested_deeply_is_refused(api: APIClient, nesting: bytes,
                 assert_refused(response)
 
 
-def test_two_header_lines_are_refused(api: APIClient) -> None:
+def test_two_header_lines_are_refused(api: Client) -> None:
     # A server joins them with a comma (RFC 9110 section 5.2), whichever comes first.
     good = f"Bearer {signing.token()}"
     for lines in (f"{good},{good}", f"{good}, {good}", f"{good},Basic YTpi", f"Basic YTpi,{good}"):
@@ -309,12 +309,12 @@ def test_two_header_lines_are_refused(api: APIClient) -> None:
         "Bearer 😀",
     ],
 )
-def test_rubbish_is_refused(api: APIClient, value: str) -> None:
+def test_rubbish_is_refused(api: Client, value: str) -> None:
     # Put into the environment itself: the client would not send some of these.
     assert_refused(api.get("/me/", HTTP_AUTHORIZATION=value))
 
 
-def test_a_token_with_characters_around_it_is_refused(api: APIClient) -> None:
+def test_a_token_with_characters_around_it_is_refused(api: Client) -> None:
     good = signing.token()
     for token in (
         f"{good} x",
@@ -329,14 +329,14 @@ def test_a_token_with_characters_around_it_is_refused(api: APIClient) -> None:
         assert_refused(api.get("/me/", HTTP_AUTHORIZATION=f"Bearer {token}"))
 
 
-def test_a_refusal_says_nothing_of_the_token(api: APIClient) -> None:
+def test_a_refusal_says_nothing_of_the_token(api: Client) -> None:
     token = signing.token(key="theirs", username="secret-name")
     response = ask(api, f"Bearer {token}")
     assert token not in response.text
     assert "secret-name" not in response.text
 
 
-def test_verifying_loads_nothing_once_the_keys_are_there(api: APIClient, loads: list[str]) -> None:
+def test_verifying_loads_nothing_once_the_keys_are_there(api: Client, loads: list[str]) -> None:
     for _ in range(20):
         assert ask(api, f"Bearer {signing.token()}").status_code == 200
         assert_refused(ask(api, "Bearer rubbish"))
@@ -345,7 +345,7 @@ def test_verifying_loads_nothing_once_the_keys_are_there(api: APIClient, loads: 
     assert loads == ["load"]
 
 
-def test_rubbish_loads_nothing_at_all(api: APIClient, loads: list[str]) -> None:
+def test_rubbish_loads_nothing_at_all(api: Client, loads: list[str]) -> None:
     assert_refused(ask(api, "Bearer rubbish"))
     assert_refused(ask(api, f"Bearer {hs256(b'secret')}"))
     assert loads == []

@@ -15,6 +15,7 @@ from common.addresses import client_address
 from common.exceptions import NotAuthenticated, ServiceUnavailable
 from common.permissions import HasStaffToken, HasToken
 from common.serializers import TextField, validated
+from common.tokens import TokenUser
 
 
 class EchoSerializer(serializers.Serializer[Any]):
@@ -32,7 +33,7 @@ class Open(APIView):
     def get(self, request: Request) -> Response:
         return Response(
             {
-                "username": request.user and request.user.username,
+                "username": getattr(request.user, "username", None),
                 "address": client_address(request._request),
                 "headers": request_id.outgoing_headers(),
             }
@@ -55,6 +56,7 @@ class Me(APIView):
     @extend_schema(responses={200: AnswerSerializer})
     def get(self, request: Request) -> Response:
         user = request.user
+        assert isinstance(user, TokenUser)
         return Response({"username": user.username, "user_id": user.user_id, "is_staff": user.is_staff})
 
 

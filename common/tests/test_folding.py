@@ -1,0 +1,70 @@
+"""Text as search compares it."""
+
+import sys
+import unicodedata
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from common.folding import fold
+
+# Lone surrogates too: folding never fails.
+any_text = st.text(st.characters(exclude_categories=[]))
+
+
+@pytest.mark.parametrize(
+    ("text", "folded"),
+    [
+        ("Hello", "hello"),
+        ("ÄRGER", "arger"),
+        ("ärger", "arger"),
+        ("a\u0308rger", "arger"),
+        ("Straße", "strasse"),
+        ("STRASSE", "strasse"),
+        ("Øre Łódź", "ore lodz"),
+        ("Crème Brûlée", "creme brulee"),
+        ("Ὀδυσσεύς", "οδυσσευσ"),
+        ("ΟΔΥΣΣΕΥΣ", "οδυσσευσ"),
+        ("Ёлка", "елка"),
+        ("İstanbul", "istanbul"),
+        ("ısı", "isi"),
+        ("ſ", "s"),
+        ("日本語", "日本語"),
+        ("😀", "😀"),
+        ("100% _ \\ '", "100% _ \\ '"),
+        ("", ""),
+    ],
+)
+def test_letter_case_and_accents_do_not_matter(text: str, folded: str) -> None:
+    assert fold(text) == folded
+
+
+def test_every_character_that_there_is_folds() -> None:
+    for character in map(chr, range(sys.maxunicode + 1)):
+        folded = fold(character)
+        assert fold(folded) == fold(character.upper()) == fold(character.lower()) == folded
+
+
+@given(any_text)
+def test_folding_twice_changes_nothing(text: str) -> None:
+    assert fold(fold(text)) == fold(text)
+
+
+@given(any_text, any_text, any_text)
+def test_any_piece_of_a_text_is_found_in_it(before: str, piece: str, after: str) -> None:
+    assert fold(piece) in fold(before + piece + after)
+    assert fold(before) + fold(piece) == fold(before + piece)
+
+
+@given(any_text)
+def test_letter_case_never_matters(text: str) -> None:
+    for character in text:
+        assert fold(character.upper()) == fold(character.lower()) == fold(character.swapcase()) == fold(character)
+
+
+@given(any_text)
+def test_accents_never_matter(text: str) -> None:
+    decomposed = unicodedata.normalize("NFD", text)
+    bare = "".join(character for character in decomposed if not unicodedata.combining(character))
+    assert fold(bare) == fold(decomposed) == fold(text)

@@ -1,0 +1,71 @@
+"""gunicorn's settings: how many CPUs there are, and what is written about a request."""
+
+import logging
+import os
+from datetime import timedelta
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from gunicorn.config import Config
+
+from common import gunicorn_conf
+
+
+def cpus(monkeypatch: pytest.MonkeyPatch, files: dict[str, str], cores: int = 8) -> int:
+    """Return how many CPUs are found with these files below /sys/fs/cgroup."""
+
+    def read_text(self: Path) -> str:
+        try:
+            return files[str(self.relative_to("/sys/fs/cgroup"))]
+        except KeyError:
+            raise FileNotFoundError(self) from None
+
+    monkeypatch.setattr(Path, "read_text", read_text)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(cores)), raising=False)
+    return gunicorn_conf.available_cpus()
+
+
+@pytest.mark.parametrize(
+    ("quota", "expected"),
+    [("max 100000", 8), ("100000 100000", 1), ("50000 100000", 1), ("150000 100000", 2), ("9900000 100000", 8)],
+)
+def test_the_quota_of_a_container_is_rounded_up(monkeypatch: pytest.MonkeyPatch, quota: str, expected: int) -> None:
+    assert cpus(monkeypatch, {"cpu.max": f"{quota}\n"}) == expected
+
+
+@pytest.mark.parametrize(("quota", "expected"), [("-1", 8), ("250000", 3)])
+def test_the_quota_of_an_older_kernel_is_known_too(monkeypatch: pytest.MonkeyPatch, quota: str, expected: int) -> None:
+    files = {"cpu/cpu.cfs_quota_us": f"{quota}\n", "cpu/cpu.cfs_period_us": "100000\n"}
+    assert cpus(monkeypatch, files) == expected
+
+
+def test_without_a_quota_all_cpus_are_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert cpus(monkeypatch, {}) == 8
+
+
+@pytest.mark.parametrize(
+    ("path", "lines"), [("/healthz", 0), ("/readyz", 0), ("/metrics", 0), ("/api/login/", 1), ("/healthzz", 1)]
+)
+def test_a_probe_is_not_worth_a_line(caplog: pytest.LogCaptureFixture, path: str, lines: int) -> None:
+    config = Config()
+    config.set("accesslog", "-")
+    config.set("access_log_format", gunicorn_conf.access_log_format)
+    logger = gunicorn_conf.QuietLogger(config)
+    logger.access_log.propagate = True
+    request = SimpleNamespace(path=path, headers=[("AUTHORIZATION", "Bearer secret")])
+    response: Any = SimpleNamespace(status="200 OK", sent=17, headers=[("X-Request-ID", "abc")])
+    environ = {
+        "REQUEST_METHOD": "GET",
+        "SERVER_PROTOCOL": "HTTP/1.1",
+        "PATH_INFO": path,
+        "RAW_URI": f"{path}?search=private",
+        "QUERY_STRING": "search=private",
+    }
+    with caplog.at_level(logging.INFO, "gunicorn.access"):
+        logger.access(response, request, environ, timedelta(milliseconds=5))
+    messages = [record.getMessage() for record in caplog.records if record.name == "gunicorn.access"]
+    assert len(messages) == lines
+    for message in messages:
+        assert message == f"GET {path} 200 17 bytes 5 ms [abc]"

@@ -1,0 +1,74 @@
+"""Prometheus metrics: what is counted, under which names."""
+
+import re
+from pathlib import Path
+
+import pytest
+from django.test import Client
+from prometheus_client import multiprocess
+
+from common import gunicorn_conf
+
+
+def count(api: Client, method: str, route: str, status: int) -> float:
+    labels = f'{{method="{method}",route="{route}",status="{status}"}}'
+    metrics = api.get("/metrics").text
+    found = re.search(rf"^http_request_duration_seconds_count{re.escape(labels)} (\S+)$", metrics, re.MULTILINE)
+    return float(found[1]) if found else 0
+
+
+def test_metrics_are_in_prometheus_format(api: Client) -> None:
+    response = api.get("/metrics")
+    assert response.status_code == 200
+    assert response["Content-Type"].startswith("text/plain; version=0.0.4")
+    assert "# TYPE http_request_duration_seconds histogram" in response.text
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "route", "status"),
+    [
+        ("GET", "/open/", "/open/", 200),
+        ("GET", "/me", "/me/", 401),
+        ("DELETE", "/open/", "/open/", 405),
+        # One series for all ids.
+        ("GET", "/items/7/", "/items/<int:id>/", 200),
+        ("GET", "/boom/", "/boom/", 500),
+    ],
+)
+def test_a_request_is_counted_by_method_route_and_status(
+    api: Client, method: str, path: str, route: str, status: int
+) -> None:
+    before = count(api, method, route, status)
+    assert api.generic(method, path).status_code == status
+    assert count(api, method, route, status) == before + 1
+
+
+def test_names_that_a_client_chooses_make_no_series(api: Client) -> None:
+    before = count(api, "GET", "unknown", 404), count(api, "other", "/open/", 405)
+    api.get("/chosen-by-a-client/")
+    api.generic("CHOSEN", "/open/")
+    assert (count(api, "GET", "unknown", 404), count(api, "other", "/open/", 405)) == (before[0] + 1, before[1] + 1)
+    assert "chosen" not in api.get("/metrics").text.lower()
+
+
+def test_probes_are_not_counted(api: Client) -> None:
+    api.get("/healthz")
+    assert "healthz" not in api.get("/metrics").text
+
+
+def test_the_processes_of_a_pod_are_summed(api: Client, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
+    # No process has written there yet.
+    assert api.get("/metrics").status_code == 200
+    assert "http_request" not in api.get("/metrics").text
+
+
+def test_a_worker_that_ended_is_forgotten(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    ended: list[int] = []
+    monkeypatch.setattr(multiprocess, "mark_process_dead", ended.append)
+    worker = type("Worker", (), {"pid": 7})
+    gunicorn_conf.child_exit(None, worker)
+    assert ended == []
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
+    gunicorn_conf.child_exit(None, worker)
+    assert ended == [7]

@@ -1,0 +1,130 @@
+"""Settings from the environment: what is taken, and the one line that names what is wrong."""
+
+import ipaddress
+from typing import Any
+
+import pytest
+
+from common import settings
+from common.settings import Env
+
+
+@pytest.fixture
+def env() -> Env:
+    return Env()
+
+
+def problem(env: Env) -> str:
+    """Return the line with which the process ends."""
+    with pytest.raises(SystemExit) as ended:
+        env.seal()
+    assert isinstance(ended.value.code, str)
+    assert "\n" not in ended.value.code
+    return ended.value.code
+
+
+def test_a_right_environment_says_nothing(env: Env, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NAME", "value")
+    assert env.str("NAME") == "value"
+    assert env.int("PORT", 8000) == 8000
+    env.seal()
+
+
+def test_every_variable_that_is_missing_or_wrong_is_named_in_one_line(
+    env: Env, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DEBUG", "perhaps")
+    monkeypatch.setenv("LIMIT", "ten")
+    monkeypatch.setenv("LOG_LEVEL", "LOUD")
+    env.str("SECRET_KEY")
+    env.bool("DEBUG")
+    env.int("LIMIT")
+    env.log_level("LOG_LEVEL")
+    line = problem(env)
+    for name in ("SECRET_KEY", "DEBUG", "LIMIT", "LOG_LEVEL"):
+        assert name in line
+
+
+@pytest.mark.parametrize("scheme", ["postgres", "postgresql"])
+def test_a_postgresql_url_is_a_pooled_database(env: Env, monkeypatch: pytest.MonkeyPatch, scheme: str) -> None:
+    monkeypatch.setenv("DATABASE_URL", f"{scheme}://user:p%40ss@db.example:5433/users")
+    database = env.database("DATABASE_URL")
+    env.seal()
+    assert database["ENGINE"] == "django.db.backends.postgresql"
+    expected = {"USER": "user", "PASSWORD": "p@ss", "HOST": "db.example", "PORT": 5433, "NAME": "users"}
+    assert {name: database[name] for name in expected} == expected
+    # Django's pool takes no persistent connections.
+    assert database["CONN_MAX_AGE"] == 0
+    assert database["OPTIONS"]["pool"]["max_size"] == 8
+    assert database["OPTIONS"]["connect_timeout"] < 30
+
+
+def test_what_a_database_url_says_after_its_question_mark_is_kept(env: Env, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", "postgresql://db.example/users?sslmode=require")
+    assert env.database("DATABASE_URL")["OPTIONS"]["sslmode"] == "require"
+
+
+def test_a_sqlite_url_is_a_file_that_several_processes_can_write(env: Env, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", "sqlite:////srv/users.sqlite3")
+    database = env.database("DATABASE_URL")
+    assert database["NAME"] == "/srv/users.sqlite3"
+    assert database["OPTIONS"]["transaction_mode"] == "IMMEDIATE"
+    assert "journal_mode=WAL" in database["OPTIONS"]["init_command"]
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["", "nonsense", "mysql://db/users", "postgresql://db:port/users", "http://db/", "postgresql://[db/users", "://"],
+)
+def test_another_database_url_is_named(env: Env, monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    monkeypatch.setenv("DATABASE_URL", url)
+    env.database("DATABASE_URL")
+    assert "DATABASE_URL" in problem(env)
+
+
+@pytest.mark.parametrize(
+    "url", ["postgresql://u:hunter2@db:port/users", "mysql://u:hunter2@db/users", "postgresql://u:hunter2@[db/u"]
+)
+def test_a_wrong_database_url_does_not_show_its_password(env: Env, monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    monkeypatch.setenv("DATABASE_URL", url)
+    env.database("DATABASE_URL")
+    assert "hunter2" not in problem(env)
+
+
+@pytest.mark.parametrize(
+    ("value", "networks"),
+    [
+        ("", []),
+        ("10.0.0.0/8", ["10.0.0.0/8"]),
+        (" 10.0.0.0/8 , fd00::/8,", ["10.0.0.0/8", "fd00::/8"]),
+        ("::1", ["::1/128"]),
+    ],
+)
+def test_networks_are_read(env: Env, monkeypatch: pytest.MonkeyPatch, value: str, networks: list[str]) -> None:
+    monkeypatch.setenv("TRUSTED_PROXIES", value)
+    assert env.networks("TRUSTED_PROXIES") == [ipaddress.ip_network(network) for network in networks]
+
+
+@pytest.mark.parametrize("value", ["everyone", "10.0.0.1/8", "10.0.0.0/33", "10.0.0"])
+def test_what_is_no_network_is_named(env: Env, monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    monkeypatch.setenv("TRUSTED_PROXIES", value)
+    env.networks("TRUSTED_PROXIES")
+    assert "TRUSTED_PROXIES" in problem(env)
+
+
+def test_the_address_of_a_service_is_kept_without_its_last_slash(env: Env, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("USER_BACKEND_URL", "http://users-api/")
+    assert env.http_url("USER_BACKEND_URL") == "http://users-api"
+
+
+@pytest.mark.parametrize("value", ["", "users-api:8000", "ftp://users-api", "//users-api"])
+def test_what_is_no_address_of_a_service_is_named(env: Env, monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    monkeypatch.setenv("USER_BACKEND_URL", value)
+    env.http_url("USER_BACKEND_URL")
+    assert "USER_BACKEND_URL" in problem(env)
+
+
+@pytest.mark.parametrize(("hashed", "backend"), [(True, "CompressedManifest"), (False, "StaticFilesStorage")])
+def test_static_files_are_hashed_or_as_they_are(hashed: bool, backend: str) -> None:
+    storages: dict[str, Any] = settings.storages(hashed)
+    assert backend in storages["staticfiles"]["BACKEND"]
