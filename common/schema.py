@@ -2,24 +2,49 @@
 
 from typing import Any
 
-from drf_spectacular.extensions import OpenApiAuthenticationExtension
+from django.core.validators import RegexValidator
+from drf_spectacular.extensions import OpenApiAuthenticationExtension, OpenApiSerializerFieldExtension
 from drf_spectacular.openapi import AutoSchema as SpectacularAutoSchema
 from drf_spectacular.utils import inline_serializer
 from rest_framework import serializers
 
 from common.permissions import HasStaffToken, HasToken
 
-Error = inline_serializer(
-    "Error",
+Error = inline_serializer("Error", {"message": serializers.CharField(help_text="What went wrong.")})
+InputError = inline_serializer(
+    "InputError",
     {
         "message": serializers.CharField(help_text="What went wrong."),
         "errors": serializers.DictField(
             child=serializers.ListField(child=serializers.CharField()),
-            required=False,
-            help_text="Why, for each field that is wrong; with 400 only.",
+            help_text="Why, for each field that is wrong.",
         ),
     },
 )
+
+TEXT_PATTERN = r"^[^\x00]*$"
+TRIMMED_PATTERN = r"^[^\x00]*[^\x00\s][^\x00]*$"
+DESCRIPTIONS = {
+    "200": "OK",
+    "201": "Created",
+    "204": "Done",
+    "400": "The input is wrong.",
+    "401": "Not authenticated.",
+    "403": "The token is not one of staff.",
+    "404": "There is no such thing.",
+    "415": "The body is neither JSON nor a form in UTF-8.",
+    "429": "Too many failures.",
+    "503": "Something that this service needs is away.",
+}
+
+
+_RETRY_AFTER = {"description": "In how many seconds to try again.", "schema": {"type": "integer", "minimum": 1}}
+HEADERS = {
+    "401": {"WWW-Authenticate": {"description": "How to authenticate (RFC 9110).", "schema": {"type": "string"}}},
+    "429": {"Retry-After": _RETRY_AFTER},
+    "503": {"Retry-After": _RETRY_AFTER},
+}
+LINK = {"description": "The next and the previous page, if there is one (RFC 8288).", "schema": {"type": "string"}}
 
 
 class TokenAuthenticationScheme(OpenApiAuthenticationExtension):
@@ -33,28 +58,58 @@ class TokenAuthenticationScheme(OpenApiAuthenticationExtension):
         return {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
 
 
+class TextFieldPattern(OpenApiSerializerFieldExtension):
+    """What a `TextField` refuses beside its length."""
+
+    target_class = "common.serializers.TextField"
+
+    def map_serializer_field(self, auto_schema: SpectacularAutoSchema, direction: Any) -> dict[str, Any]:
+        """Return the OpenAPI schema of the field."""
+        schema: dict[str, Any] = auto_schema._map_serializer_field(self.target, direction, bypass_extensions=True)
+        has_pattern = any(isinstance(validator, RegexValidator) for validator in self.target.validators)
+        if direction == "request" and not has_pattern:
+            schema["pattern"] = TRIMMED_PATTERN if self.target.trim_whitespace else TEXT_PATTERN
+        return schema
+
+
 class AutoSchema(SpectacularAutoSchema):
     """Adds to each operation the errors that follow from its method and permissions."""
 
-    def get_response_serializers(self) -> Any:
-        """Return the answers by status: those of the view, and the shared errors."""
-        answers = super().get_response_serializers()
-        if not isinstance(answers, dict):
-            return answers
-        permissions = self.view.get_permissions()
-        statuses = [400, 503]
-        if any(isinstance(permission, HasToken) for permission in permissions):
-            statuses.append(401)
-        if any(isinstance(permission, HasStaffToken) for permission in permissions):
-            statuses.append(403)
-        if "{" in self.path:
-            statuses.append(404)
-        if self.method in ("POST", "PUT", "PATCH"):
-            statuses.append(415)
-        return {**dict.fromkeys(statuses, Error), **answers}
-
     def get_auth(self) -> list[dict[str, list[str]]]:
         """Return the security requirement: a token where a permission asks for one."""
-        if any(isinstance(permission, HasToken) for permission in self.view.get_permissions()):
-            return super().get_auth()
-        return []
+        return super().get_auth() if self._has_permission(HasToken) else []
+
+    def get_paginated_name(self, serializer_name: str) -> str:
+        """Return the name of a page: it is an array, as a list without pages would be."""
+        return f"{serializer_name}List"
+
+    def _get_response_bodies(self, direction: Any = "response") -> dict[str, Any]:
+        # No public method has the views' own answers as drf-spectacular finds them.
+        answers = super()._get_response_bodies(direction)
+        for status in self._error_statuses() - answers.keys():
+            body = InputError if status == "400" else Error
+            answers[status] = self._get_response_for_code(body, status, None, direction)
+        for status, answer in answers.items():
+            answer["description"] = DESCRIPTIONS[status]
+            if status in HEADERS:
+                answer["headers"] = HEADERS[status]
+        if self.method == "GET" and self._get_paginator():
+            answers["200"]["headers"] = {"Link": LINK}
+        return dict(sorted(answers.items()))
+
+    def _error_statuses(self) -> set[str]:
+        statuses = {"503"}
+        if self.method == "POST":
+            statuses |= {"400", "415"}
+        if self.get_override_parameters():
+            statuses.add("400")
+        if "{" in self.path:
+            statuses.add("404")
+        if self._has_permission(HasToken):
+            statuses.add("401")
+        if self._has_permission(HasStaffToken):
+            statuses.add("403")
+        return statuses
+
+    def _has_permission(self, permission_class: type[HasToken]) -> bool:
+        return any(isinstance(permission, permission_class) for permission in self.view.get_permissions())

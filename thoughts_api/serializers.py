@@ -18,7 +18,7 @@ class ThoughtSerializer(serializers.ModelSerializer[Thought]):
 
 
 class SearchSerializer(serializers.Serializer[Any]):
-    search = serializers.CharField(
+    search = TextField(
         required=False,
         default="",
         allow_blank=True,

@@ -44,7 +44,7 @@ class ThoughtView(APIView):
 
 @extend_schema_view(
     get=extend_schema(operation_id="list_my_thoughts", parameters=[PageSerializer]),
-    post=extend_schema(operation_id="create_thought", summary="Write a thought"),
+    post=extend_schema(operation_id="create_thought", description="Write a thought; its author is the token's."),
 )
 class MyThoughtsView(generics.ListCreateAPIView[Thought]):
     """List one's own thoughts."""

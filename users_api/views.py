@@ -2,7 +2,7 @@
 
 from django.utils.decorators import method_decorator
 from django.views.decorators.debug import sensitive_post_parameters
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework import generics, status
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -63,7 +63,7 @@ class LogoutView(APIView):
 
 
 @method_decorator(sensitive_post_parameters(), name="dispatch")
-@extend_schema(operation_id="create_user", summary="Create an account")
+@extend_schema_view(post=extend_schema(operation_id="create_user", description="Create an account."))
 class UsersView(generics.CreateAPIView):
     permission_classes = [HasStaffToken]
     serializer_class = UserSerializer
