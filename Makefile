@@ -5,6 +5,8 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && exit; done; echo python3)
 UV_COMPILE = .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--no-header --no-annotate
+# The machine's own certificates, as pip uses them.
+export UV_SYSTEM_CERTS := true
 PROJECTS = users_api thoughts_api web
 PIP = .venv/bin/python -m pip --disable-pip-version-check --quiet
 
@@ -32,8 +34,10 @@ manage: .venv/run ## Run a Django command: make manage in=users_api do="changepa
 
 .PHONY: add
 add: .venv/dev ## Add a dependency and lock again: make add to=web package=httpx
-	.venv/bin/uv add --frozen --project $(to) $(package)
-	@$(MAKE) --no-print-directory lock
+	@test -f "$(to)/pyproject.toml" -a -n "$(package)" || { echo "Say to which project and which package: make add to=web package=httpx"; exit 1; }
+	@cp $(to)/pyproject.toml $(to)/pyproject.toml.before
+	@if .venv/bin/uv add --quiet --frozen --project $(to) "$(package)" && $(MAKE) lock; \
+	then rm $(to)/pyproject.toml.before; else mv $(to)/pyproject.toml.before $(to)/pyproject.toml; exit 1; fi
 
 .PHONY: lock
 lock: .venv/dev ## Compile all lock files again, to the same versions (upgrade=1 takes the newest)
