@@ -1,0 +1,61 @@
+# One image for each project: docker build --build-arg PROJECT=web --tag web .
+# The stage `production` is the default; `development` lets its user write the code, for Tilt's live update.
+
+FROM python:3.13-slim-trixie AS base
+ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
+WORKDIR /app
+
+FROM base AS dependencies
+ARG PROJECT
+COPY ${PROJECT}/requirements.txt ./
+# What is removed is a third of it, and nothing asks for it: other languages than English, and Redoc beside Swagger.
+RUN --mount=type=cache,target=/root/.cache/pip \
+    python -m venv --without-pip /venv \
+    && pip --python /venv install --require-hashes -r requirements.txt \
+    && find /venv -path '*/locale/*/LC_MESSAGES' -not -path '*/locale/en/*' -prune -exec rm -r {} + \
+    && find /venv -path '*/drf_spectacular_sidecar/redoc' -prune -exec rm -r {} +
+
+FROM dependencies AS static
+ARG PROJECT
+COPY common common
+COPY ${PROJECT} ${PROJECT}
+# The settings want all that they know; collectstatic uses none of it. Source maps are half of Swagger's size.
+RUN SECRET_KEY=x TOKENS_KEYS=/x TOKENS_JWKS=/x THOUGHTS_BACKEND_URL=http://x USER_BACKEND_URL=http://x \
+    STATIC_ROOT=/static python ${PROJECT}/manage.py collectstatic --no-input --verbosity=0 \
+    && find /static -name '*.map*' -delete
+
+# Without the static files that are collected.
+FROM dependencies AS lean
+RUN find /venv -path '*/site-packages/*/static' -prune -exec rm -r {} +
+
+FROM base AS runtime
+ARG PROJECT
+ENV PROJECT=${PROJECT} \
+    DJANGO_SETTINGS_MODULE=${PROJECT}.settings \
+    PROMETHEUS_MULTIPROC_DIR=/tmp/metrics \
+    STATIC_ROOT=/static
+USER 10001:10001
+EXPOSE 8000
+CMD exec gunicorn -c python:common.gunicorn_conf ${PROJECT}.wsgi
+
+FROM runtime AS development
+ARG PROJECT
+COPY --from=dependencies /venv /venv
+COPY --from=static /static /static
+ENV RELOAD=true
+COPY --chown=10001:10001 common common
+COPY --chown=10001:10001 ${PROJECT} ${PROJECT}
+
+FROM runtime AS production
+ARG PROJECT
+COPY --from=lean /venv /venv
+COPY --from=static /static /static
+COPY common common
+COPY ${PROJECT} ${PROJECT}
+ARG VERSION=dev
+ARG COMMIT=unknown
+ENV VERSION=${VERSION} COMMIT=${COMMIT}
+LABEL org.opencontainers.image.title=${PROJECT} \
+      org.opencontainers.image.version=${VERSION} \
+      org.opencontainers.image.revision=${COMMIT} \
+      org.opencontainers.image.licenses=MIT
