@@ -56,8 +56,8 @@ format: .venv/dev ## Format Python and templates
 	.venv/bin/djlint --quiet --reformat .
 
 .PHONY: reset
-reset: ## Forget the keys, databases and static files of `make run`
-	rm -rf var
+reset: ## Forget the data of `make run`; var/cluster, the keys of the cluster, stays
+	rm -rf $(filter-out var/cluster,$(wildcard var/*))
 
 .venv/run: $(PROJECTS:%=%/requirements.txt)
 	@echo "Installing what the three projects need …"

@@ -50,7 +50,8 @@ workers = int(os.environ.get("WEB_CONCURRENCY", "") or available_cpus())
 threads = int(os.environ.get("THREADS", "") or 8)
 timeout = 30
 graceful_timeout = int(os.environ.get("GRACEFUL_TIMEOUT", "") or 20)
-keepalive = 75
+# Longer than an ingress keeps an idle connection (nginx 60 s, Traefik 90 s): it must be the one that closes it.
+keepalive = 120
 control_socket_disable = True
 # Memory, not disk: a slow disk must not look like a worker that hangs.
 worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: S108
@@ -58,6 +59,9 @@ logger_class = QuietLogger
 accesslog = "-"
 # No query and no header but the request's id: neither a search nor a token is anyone's business here.
 access_log_format = "%(m)s %(U)s %(s)s %(B)s bytes %(M)s ms [%({x-request-id}o)s]"
+
+if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
+    Path(os.environ["PROMETHEUS_MULTIPROC_DIR"]).mkdir(parents=True, exist_ok=True)
 
 
 def when_ready(server: object) -> None:

@@ -95,10 +95,10 @@ class Local:
         if not (keys / "signing.pem").exists():
             key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
             pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-            _write_secret(keys / "signing.pem", pem)
+            write_secret(keys / "signing.pem", pem)
         for project in ("users_api", "web"):
             if not (keys / f"{project}.secret").exists():
-                _write_secret(keys / f"{project}.secret", secrets.token_urlsafe(50).encode())
+                write_secret(keys / f"{project}.secret", secrets.token_urlsafe(50).encode())
 
     def _secret(self, project: str) -> str:
         return (self.var / "keys" / f"{project}.secret").read_text()
@@ -107,8 +107,8 @@ class Local:
         return f"http://127.0.0.1:{self.ports[project]}"
 
 
-def _write_secret(path: Path, content: bytes) -> None:
-    # Under another name first: a file that exists is whole.
+def write_secret(path: Path, content: bytes) -> None:
+    """Write a file that its owner alone may read; under another name first, so that one that exists is whole."""
     unfinished = path.with_suffix(".unfinished")
     with os.fdopen(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
         file.write(content)
