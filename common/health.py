@@ -50,7 +50,8 @@ class Readiness:
 class HealthMiddleware(Middleware):
     """Answers /healthz, /readyz and /metrics before anything else looks at the request.
 
-    A kubelet's probe names the pod by its address, which the host check would refuse.
+    A kubelet's probe names the pod by its address, which the host check would refuse. What came through an ingress,
+    which adds X-Forwarded-For, is nobody's business here: there these paths do not exist.
     """
 
     def __init__(self, get_response: GetResponse) -> None:
@@ -60,7 +61,7 @@ class HealthMiddleware(Middleware):
     def __call__(self, request: HttpRequest) -> HttpResponse:
         """Answer the request, or pass it on."""
         view = self.views.get(request.path_info.removesuffix("/"))
-        if view is None:
+        if view is None or "HTTP_X_FORWARDED_FOR" in request.META:
             return self.get_response(request)
         if request.method not in ("GET", "HEAD"):
             return JsonResponse(

@@ -78,3 +78,8 @@ def test_a_probe_gives_its_connection_back(api: Client, database: Any) -> None:
     database.cursor.side_effect = OperationalError("away")
     api.get("/readyz")
     assert database.close_if_unusable_or_obsolete.call_count == 2
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics", "/metrics/"])
+def test_an_ingress_finds_no_probe_and_no_metrics(api: Client, path: str) -> None:
+    assert api.get(path, headers={"X-Forwarded-For": "192.0.2.1"}).status_code == 404
