@@ -1,0 +1,298 @@
+"""Shows that no request fails while the services are rolled out, lose pods, and are drained.
+
+    python -m bench.rollout [--context CONTEXT]
+
+Sends 50 requests a second through the ingress of the local overlay (log in, read, write; to the APIs and to the
+pages), restarts each service, deletes each pod, evicts each pod as `kubectl drain` does, and prints how many requests
+were sent, answered and failed in each of these. It ends with 1 if any failed. Takes about four minutes.
+"""
+
+import argparse
+import itertools
+import json
+import queue
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import quantiles
+from typing import Any
+
+import requests
+
+from tools import localhost  # noqa: F401
+from tools.kubectl import Kubectl, KubectlError
+
+SERVICES = ("users-api", "thoughts-api", "web")
+BUDGETS = Path(__file__).parent.parent / "k8s" / "components" / "disruption-budgets"
+RATE = 50  # requests a second
+LIMIT = 600  # seconds, whatever happens
+TIMEOUT = 15  # seconds for one request
+TEXT = "written while a service was rolled out"
+
+
+class Person:
+    """A client with kept-alive connections, logged in to the APIs and to the pages. Nothing is tried twice."""
+
+    def __init__(self) -> None:
+        self.http = requests.Session()
+        self.http.get("http://frontend.localhost/login/", timeout=TIMEOUT).raise_for_status()
+        self.web_login()
+        self.login()
+        self.written: list[int] = []
+
+    def login(self) -> None:
+        """Log in to the API."""
+        answer = self._call("POST", "http://users.localhost/api/login/", 200, data=self._name)
+        self.token = {"Authorization": answer.json()["Authorized"]}
+
+    def search(self) -> None:
+        """Search with the API."""
+        self._call("GET", "http://thoughts.localhost/api/thoughts/?search=tea", 200)
+
+    def own(self) -> None:
+        """Read one's own with the API."""
+        self._call("GET", "http://thoughts.localhost/api/me/thoughts/?limit=10", 200, headers=self.token)
+
+    def write(self) -> None:
+        """Write with the API."""
+        url = "http://thoughts.localhost/api/me/thoughts/"
+        self.written.append(self._call("POST", url, 201, headers=self.token, data={"text": TEXT}).json()["id"])
+
+    def delete(self) -> None:
+        """Delete with the API what was written first."""
+        if not self.written:
+            return self.write()
+        url = f"http://thoughts.localhost/api/me/thoughts/{self.written.pop(0)}/"
+        return void(self._call("DELETE", url, 204, headers=self.token))
+
+    def web_login(self) -> None:
+        """Log in to the pages."""
+        self._call("POST", "http://frontend.localhost/login/", 302, data=self._name | self._csrf)
+
+    def web_search(self) -> None:
+        """Search in the pages."""
+        self._call("GET", "http://frontend.localhost/search?search=tea", 200)
+
+    def web_own(self) -> None:
+        """Read one's own page."""
+        self._call("GET", "http://frontend.localhost/thoughts/", 200)
+
+    def web_write(self) -> None:
+        """Write in the page."""
+        self._call("POST", "http://frontend.localhost/thoughts/new", 302, data={"text": TEXT} | self._csrf)
+
+    _name = {"username": "stephen", "password": "stephen"}
+
+    @property
+    def _csrf(self) -> dict[str, str]:
+        token = next(str(cookie.value) for cookie in self.http.cookies if cookie.name.endswith("csrftoken"))
+        return {"csrfmiddlewaretoken": token}
+
+    def _call(self, method: str, url: str, expected: int, **kwargs: object) -> requests.Response:
+        answer = self.http.request(method, url, timeout=TIMEOUT, allow_redirects=False, **kwargs)  # type: ignore[arg-type]
+        if answer.status_code != expected:
+            raise WrongAnswer(f"{answer.status_code} {answer.text[:60]!r}")
+        return answer
+
+
+class WrongAnswer(Exception):
+    """Another status than the right one."""
+
+
+def void(_: object) -> None:
+    """Return nothing."""
+
+
+# Of 25 requests: 2 log in, 4 write, 2 delete, the others read.
+ACTS: list[Callable[[Person], None]] = [
+    Person.login,
+    *[Person.search, Person.own, Person.write, Person.web_search, Person.web_own, Person.delete, Person.search] * 2,
+    Person.web_login,
+    *[Person.web_search, Person.own, Person.web_own, Person.search] * 2,
+    Person.web_write,
+]
+
+
+@dataclass
+class Phase:
+    """What happened to the requests that were sent in one phase."""
+
+    name: str
+    sent: int = 0
+    seconds: list[float] = field(default_factory=list)
+    failures: Counter[str] = field(default_factory=Counter)
+
+
+class Load:
+    """Sends requests at a steady rate, however long the answers take, until it is stopped."""
+
+    def __init__(self, people: int = 32) -> None:
+        self.phase = Phase("")
+        self.stopped = threading.Event()
+        self.people: queue.SimpleQueue[Person] = queue.SimpleQueue()
+        with ThreadPoolExecutor(4) as pool:
+            for person in pool.map(lambda _: Person(), range(people)):
+                self.people.put(person)
+        self.pool = ThreadPoolExecutor(people)
+        self.sender = threading.Thread(target=self._send)
+
+    def _send(self) -> None:
+        begin = time.monotonic()
+        for number, act in enumerate(itertools.cycle(ACTS)):
+            due = begin + number / RATE
+            if self.stopped.wait(max(0.0, due - time.monotonic())) or due > begin + LIMIT:
+                return
+            self.phase.sent += 1
+            self.pool.submit(self._act, self.phase, act, time.monotonic())
+
+    def _act(self, phase: Phase, act: Callable[[Person], None], sent: float) -> None:
+        person = self.people.get()
+        try:
+            act(person)
+        except (requests.RequestException, WrongAnswer) as error:
+            phase.failures[f"{act.__name__}: {error}"] += 1
+        else:
+            phase.seconds.append(time.monotonic() - sent)
+        finally:
+            self.people.put(person)
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Send all the while, and wait for the last answers."""
+        self.sender.start()
+        try:
+            yield
+        finally:
+            self.stopped.set()
+            self.sender.join()
+            self.pool.shutdown()
+
+
+class Services(Kubectl):
+    """What is done to the services."""
+
+    def pods(self, service: str) -> list[str]:
+        """Return the names of a service's pods that are not leaving."""
+        return [pod["metadata"]["name"] for pod in self._pods(service) if "deletionTimestamp" not in pod["metadata"]]
+
+    def _pods(self, service: str) -> list[dict[str, Any]]:
+        selector = f"app.kubernetes.io/name={service},app.kubernetes.io/component=server"
+        pods: list[dict[str, Any]] = self.json("get", "pods", "--selector", selector)["items"]
+        return pods
+
+    def settle(self, service: str) -> None:
+        """Wait until all replicas serve, and those that leave are gone."""
+        self("rollout", "status", f"deployment/{service}", "--timeout=120s")
+        while any("deletionTimestamp" in pod["metadata"] for pod in self._pods(service)):
+            time.sleep(0.5)
+
+    def restart(self, service: str) -> None:
+        """Replace all pods as a new release does."""
+        self("rollout", "restart", f"deployment/{service}")
+        self.settle(service)
+
+    def delete_each(self, service: str) -> None:
+        """Delete each pod, the next when the one before was replaced."""
+        for pod in self.pods(service):
+            self("delete", "pod", pod, "--wait=true")
+            self.settle(service)
+
+    def evict_all(self, service: str) -> int:
+        """Evict all pods at once, as a drain does; return how often the budget said that it is too early."""
+        refused = 0
+        for pod in self.pods(service):
+            metadata = {"name": pod, "namespace": "example"}
+            eviction = json.dumps({"apiVersion": "policy/v1", "kind": "Eviction", "metadata": metadata})
+            url = f"/api/v1/namespaces/example/pods/{pod}/eviction"
+            while True:
+                try:
+                    self("create", "--raw", url, "--filename=-", given=eviction)
+                    break
+                except KubectlError as error:
+                    if "disruption budget" not in str(error) and "TooManyRequests" not in str(error):
+                        raise
+                    refused += 1
+                    time.sleep(1)
+        self.settle(service)
+        return refused
+
+
+def phases(cluster: Services) -> Iterator[tuple[str, Callable[[], object]]]:
+    """Yield what is done to the services, by name."""
+    yield "nothing", lambda: time.sleep(10)
+    for name, act in [
+        ("rollout restart", cluster.restart),
+        ("delete each pod", cluster.delete_each),
+        ("evict all pods", cluster.evict_all),
+    ]:
+        for service in SERVICES:
+            yield f"{name}, {service}", lambda act=act, service=service: act(service)  # type: ignore[misc]
+
+
+def report(done: list[Phase]) -> bool:
+    """Print a table; return whether no request failed."""
+    print(f"{'':<32}{'sent':>7}{'answered':>10}{'failed':>8}{'p50 ms':>9}{'p99 ms':>9}{'max ms':>9}")
+    total = Phase("all", sum(phase.sent for phase in done), [second for phase in done for second in phase.seconds])
+    for phase in done:
+        total.failures += phase.failures
+    for phase in [*done, total]:
+        percent = quantiles(phase.seconds, n=100) if len(phase.seconds) > 1 else [0.0] * 99
+        times = [f"{1000 * value:.0f}" for value in (percent[49], percent[98], max(phase.seconds, default=0))]
+        counts = (phase.sent, len(phase.seconds), phase.failures.total())
+        print(f"{phase.name:<32}{counts[0]:>7}{counts[1]:>10}{counts[2]:>8}{times[0]:>9}{times[1]:>9}{times[2]:>9}")
+        if phase is not total:
+            for failure, count in phase.failures.most_common(5):
+                print(f"    {count} x {failure[:150]}")
+    return total.sent == len(total.seconds)
+
+
+def tidy() -> None:
+    """Delete what was written."""
+    person = Person()
+    url = "http://thoughts.localhost/api/me/thoughts/"
+    while True:
+        page = person.http.get(url, params={"limit": "1000", "ordering": "-id"}, headers=person.token, timeout=TIMEOUT)
+        ids = [thought["id"] for thought in page.json() if thought["text"] == TEXT]
+        for each in ids:
+            person.http.delete(f"{url}{each}/", headers=person.token, timeout=TIMEOUT)
+        if not ids:
+            return
+
+
+def main() -> int:
+    """Bring each service to two replicas with a budget, do all, and put things back."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--context", help="kubectl's context; the current one if not given")
+    cluster = Services(parser.parse_args().context)
+    done: list[Phase] = []
+    try:
+        for service in SERVICES:
+            cluster("scale", f"deployment/{service}", "--replicas=2")
+            cluster("apply", "--filename", str(BUDGETS / f"{service}.yaml"))
+        for service in SERVICES:
+            cluster.settle(service)
+        load = Load()
+        with load.running():
+            for name, act in phases(cluster):
+                load.phase = Phase(name)
+                done.append(load.phase)
+                begin = time.monotonic()
+                refused = act()
+                said = f", the budget refused {refused} times" if refused else ""
+                print(f"{time.monotonic() - begin:5.1f} s  {name}{said}", flush=True)
+        tidy()
+    finally:
+        for service in SERVICES:
+            cluster("scale", f"deployment/{service}", "--replicas=1")
+            cluster("delete", "--ignore-not-found", "--filename", str(BUDGETS / f"{service}.yaml"))
+    return 0 if report(done) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,40 @@
+"""kubectl on one context and in the namespace of this project."""
+
+import json
+import shutil
+import subprocess
+from typing import Any
+
+NAMESPACE = "example"
+TIMEOUT = 300  # seconds
+
+
+class KubectlError(Exception):
+    """kubectl did not exit with 0."""
+
+
+class Kubectl:
+    """Calls kubectl: `Kubectl("kind-kind")("get", "pods")`."""
+
+    def __init__(self, context: str | None = None, namespace: str = NAMESPACE) -> None:
+        self.command = ["kubectl", *([f"--context={context}"] if context else []), f"--namespace={namespace}"]
+
+    def __call__(self, *arguments: str, given: str | None = None) -> str:
+        """Run it, with `given` as its input, and return what it printed."""
+        if not shutil.which("kubectl"):
+            raise KubectlError("kubectl is not on the PATH.")
+        done = subprocess.run(
+            [*self.command, *arguments],
+            input=given,
+            capture_output=True,
+            text=True,
+            timeout=TIMEOUT,
+            check=False,
+        )
+        if done.returncode:
+            raise KubectlError(f"kubectl {' '.join(arguments)}: {done.stderr.strip()}")
+        return done.stdout
+
+    def json(self, *arguments: str) -> Any:
+        """Run it and return the JSON that it printed."""
+        return json.loads(self(*arguments, "--output=json"))
