@@ -23,7 +23,7 @@ run: ## Install, prepare and start all three on SQLite; Ctrl-C ends them
 	@exec .venv/bin/python -m tools.run
 
 .PHONY: test
-test: ## Lint, types, the tests of each project, then of the whole system
+test: ## Lint, the tests of each project, then of the whole system
 	@$(PYTHON) tools/check_machine.py
 	@$(MAKE) --silent .venv/dev
 	@.venv/bin/python -m tools.test

@@ -1,6 +1,8 @@
 """Reading request bodies."""
 
+from io import BytesIO
 from typing import Any
+from urllib.parse import unquote_to_bytes
 
 from rest_framework import parsers
 from rest_framework.exceptions import ParseError
@@ -15,3 +17,30 @@ class JSONParser(parsers.JSONParser):
             return super().parse(stream, media_type, parser_context)
         except RecursionError:
             raise ParseError("JSON parse error - nested too deeply") from None
+
+
+class FormParser(parsers.FormParser):
+    """Forms; Django itself takes bytes that are not UTF-8 for U+FFFD."""
+
+    def parse(self, stream: Any, media_type: Any = None, parser_context: Any = None) -> Any:
+        """Return the parsed body; `ParseError` (400) if it is not UTF-8."""
+        body = stream.read()
+        _check_utf8(unquote_to_bytes(body))
+        return super().parse(BytesIO(body), media_type, parser_context)
+
+
+class MultiPartParser(parsers.MultiPartParser):
+    """Forms of several parts; no call takes a file, so all of it is text."""
+
+    def parse(self, stream: Any, media_type: Any = None, parser_context: Any = None) -> Any:
+        """Return the parsed body; `ParseError` (400) if it is not UTF-8."""
+        body = stream.read()
+        _check_utf8(body)
+        return super().parse(BytesIO(body), media_type, parser_context)
+
+
+def _check_utf8(body: bytes) -> None:
+    try:
+        body.decode()
+    except UnicodeDecodeError as error:
+        raise ParseError(f"Form parse error - {error}") from None

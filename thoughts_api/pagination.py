@@ -39,7 +39,7 @@ class KeysetPagination(BasePagination):
 
     def paginate_queryset(self, queryset: QuerySet[Any], request: Request, view: APIView | None = None) -> list[Any]:
         """Return the rows of the page that the query parameters name; `ValidationError` (400) if they are wrong."""
-        query = PageSerializer(data=request.query_params)
+        query = PageSerializer(data=request.query_params.dict())
         query.is_valid(raise_exception=True)
         data = query.validated_data
         backwards = "before" in data
@@ -78,7 +78,7 @@ def _ends(rows: Sequence[Model], anchor: int | None, falling: bool) -> tuple[int
     if rows:
         return rows[0].pk, rows[-1].pk
     # Nothing is beyond the anchor; the way back includes the anchor's own row.
-    back = max(0, (anchor or 0) + (-1 if falling else 1))
+    back = min(max(0, (anchor or 0) + (-1 if falling else 1)), MAX_ID)
     return back, back
 
 

@@ -5,7 +5,6 @@ Keys and passwords are made once, in var/cluster, and stay the same from then on
 
 import json
 import secrets
-import sys
 
 from tools.local import ROOT, Local, write_secret
 
@@ -46,5 +45,10 @@ def _secret(name: str, **values: str) -> dict[str, object]:
     }
 
 
+def as_json() -> str:
+    """Return them as one document for kubectl."""
+    return json.dumps({"apiVersion": "v1", "kind": "List", "items": manifests()})
+
+
 if __name__ == "__main__":
-    json.dump({"apiVersion": "v1", "kind": "List", "items": manifests()}, sys.stdout)
+    print(as_json())

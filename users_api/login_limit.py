@@ -37,8 +37,10 @@ def record(username: str, address: str | None) -> None:
     LoginFailure.objects.filter(time__lt=timezone.now() - settings.LOGIN_FAILURES_WINDOW).delete()
     own = LoginFailure.objects.create(name_digest=_digest(username), address=address)
     for failures, limit in _limits(username, address):
-        if failures.filter(id__lte=own.id).count() > limit:
-            own.delete()
+        # By the count of all, not by id: a row with a lower id may not be seen yet. Kept are the first ones by id.
+        if failures.count() > limit:
+            if failures.filter(id__lte=own.id).count() > limit:
+                own.delete()
             check(username, address)
 
 

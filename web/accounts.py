@@ -3,12 +3,13 @@
 import time
 from dataclasses import dataclass
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 
 from common import tokens
 from common.keys import KeysUnavailable, key_set
 from web.backends import users
-from web.backends.exceptions import BackendError, NotAuthenticated, Unavailable
+from web.backends.exceptions import BackendError, InvalidInput, NotAuthenticated, Unavailable
 
 SESSION = "session"
 REFRESH = "refresh"
@@ -29,9 +30,7 @@ class Account:
     @classmethod
     def from_request(cls, request: HttpRequest) -> "Account":
         """Return who the cookies speak for, with the access token renewed if it has ended or is about to."""
-        account = cls(
-            authorization=request.COOKIES.get(SESSION, ""), refresh=request.COOKIES.get(REFRESH, "")
-        )
+        account = cls(authorization=request.COOKIES.get(SESSION, ""), refresh=request.COOKIES.get(REFRESH, ""))
         try:
             if account.authorization:
                 account._verify()
@@ -53,11 +52,10 @@ class Account:
         """Set or delete the cookies, if anything changed."""
         if not self.changed:
             return
+        secure = settings.BEHIND_TLS or request.is_secure()
         for name, value in ((SESSION, self.authorization), (REFRESH, self.refresh)):
             if value:
-                response.set_cookie(
-                    name, value, max_age=COOKIE_AGE, httponly=True, samesite="Lax", secure=request.is_secure()
-                )
+                response.set_cookie(name, value, max_age=COOKIE_AGE, httponly=True, samesite="Lax", secure=secure)
             else:
                 response.delete_cookie(name, samesite="Lax")
 
@@ -69,11 +67,19 @@ class Account:
 
     def _renew(self) -> None:
         try:
-            self.authorization, self.changed = users.refresh(self.refresh), True
-        except NotAuthenticated:
+            authorization = users.refresh(self.refresh)
+            self.user = tokens.from_header(authorization, key_set())
+        except (NotAuthenticated, InvalidInput):
             self.log_out()
-        except BackendError as error:
+        except (BackendError, tokens.InvalidToken) as error:
             # A token that still holds is good enough until the API is back.
-            self.error = None if self.user else error
+            if self.user is None:
+                self.error = error if isinstance(error, BackendError) else Unavailable(users.SERVICE)
         else:
-            self._verify()
+            self.authorization, self.changed = authorization, True
+
+
+class Request(HttpRequest):
+    """A request after `web.middleware.AccountMiddleware`."""
+
+    account: Account

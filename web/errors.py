@@ -1,5 +1,9 @@
 """What a person is told when something went wrong, and what to do next."""
 
+import math
+from dataclasses import dataclass
+from typing import Any
+
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
@@ -13,20 +17,40 @@ from web.backends.exceptions import (
 )
 
 
-def advice(error: BackendError) -> str:
-    """Return one or two sentences for a person: what went wrong, and what to do next."""
+@dataclass(frozen=True)
+class Notice:
+    """What a page shows of an error: `kind` is for its colour."""
+
+    kind: str
+    title: str
+    text: str
+
+
+def notice(error: BackendError) -> Notice:
+    """Return what a person is told about an error."""
+    return Notice(KINDS.get(error.status, "error"), TITLES[error.status], _advice(error))
+
+
+def _advice(error: BackendError) -> str:
     match error:
         case Unavailable():
             return f"The {error.service} service is away right now. Please try again in a moment."
         case TooManyRequests():
-            return f"That was too fast, or wrong too often. Please try again in {error.retry_after} seconds."
+            return f"That was too fast, or wrong too often. Please try again in {_duration(error.retry_after)}."
         case NotAuthenticated():
             return "You are not logged in any more. Please log in again."
         case NotFound():
             return "It is not there. It may have been deleted already."
         case InvalidInput():
-            return error.message or "That could not be understood. Please change it and try again."
+            reasons = [message for messages in error.errors.values() for message in messages] or [error.message]
+            return f"That cannot be used: {' '.join(reasons)} Please change it and try again."
     return "Something went wrong. Please try again."
+
+
+def _duration(seconds: int) -> str:
+    if seconds <= 90:
+        return f"{seconds} second{'s' if seconds != 1 else ''}"
+    return f"{math.ceil(seconds / 60)} minutes"
 
 
 TITLES = {
@@ -34,15 +58,25 @@ TITLES = {
     401: "Please log in",
     403: "That form has ended",
     404: "Nothing here",
+    405: "Not this way",
     429: "Too fast",
     500: "Something went wrong",
     503: "Away for a moment",
 }
+KINDS = {401: "login", 429: "slow", 503: "away"}
+PASSING = {429, 500, 503}  # the same request may succeed later
 
 
 def page(request: HttpRequest, error: BackendError) -> HttpResponse:
     """Return the page that tells a person about the error, with the error's status."""
-    response = render_error(request, error.status, advice(error))
+    return render_with(request, "error.html", _context(request, notice(error), error.status), error)
+
+
+def render_with(
+    request: HttpRequest, template: str, context: dict[str, Any], error: BackendError | None, status: int = 200
+) -> HttpResponse:
+    """Return a page with the status and the headers of an error, if there is one."""
+    response = render(request, template, context, status=error.status if error else status)
     if isinstance(error, TooManyRequests):
         response["Retry-After"] = str(error.retry_after)
     return response
@@ -50,4 +84,18 @@ def page(request: HttpRequest, error: BackendError) -> HttpResponse:
 
 def render_error(request: HttpRequest, status: int, text: str) -> HttpResponse:
     """Return an error page with its navigation."""
-    return render(request, "error.html", {"title": TITLES[status], "text": text, "status": status}, status=status)
+    told = Notice(KINDS.get(status, "error"), TITLES[status], text)
+    return render(request, "error.html", _context(request, told, status), status=status)
+
+
+def not_allowed(request: HttpRequest, methods: str) -> HttpResponse:
+    """Return the page for a method that the address does not take (405)."""
+    response = render_error(request, 405, "This address only takes what a form sends to it.")
+    response["Allow"] = methods  # RFC 9110 section 15.5.6
+    return response
+
+
+def _context(request: HttpRequest, told: Notice, status: int) -> dict[str, Any]:
+    # What a form sent cannot be sent again by a link.
+    again = status in PASSING and request.method in ("GET", "HEAD")
+    return {"error": told, "again": request.get_full_path() if again else ""}

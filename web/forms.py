@@ -12,6 +12,9 @@ TEXT_MAX_LENGTH = 250  # characters, as thoughts_api counts them
 class BackendForm(forms.Form):
     """A form whose input an API has the last word about."""
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, label_suffix="", **kwargs)
+
     def add_backend_errors(self, error: InvalidInput) -> None:
         """Show an API's messages at the fields they are about."""
         for name, messages in error.errors.items():
@@ -23,7 +26,7 @@ class BackendForm(forms.Form):
 
 class ThoughtForm(BackendForm):
     text = forms.CharField(
-        label="Your thought",
+        label="New thought",
         # No maxlength: browsers count UTF-16 units, an emoji as two.
         widget=forms.Textarea(attrs={"rows": 3, "data-limit": TEXT_MAX_LENGTH, "aria-describedby": "text-hint"}),
         error_messages={"required": "Write something first."},
@@ -33,9 +36,7 @@ class ThoughtForm(BackendForm):
         """Return the text with one character for each end of line, as it was typed (browsers send two)."""
         text: str = self.cleaned_data["text"].replace("\r\n", "\n")
         if len(text) > TEXT_MAX_LENGTH:
-            raise forms.ValidationError(
-                f"This is {len(text)} characters long; please shorten it to {TEXT_MAX_LENGTH}."
-            )
+            raise forms.ValidationError(f"This is {len(text)} characters long; please shorten it to {TEXT_MAX_LENGTH}.")
         return text
 
 

@@ -1,6 +1,6 @@
 """Middleware of web."""
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 
 from common.middleware import Middleware
 from web import errors
@@ -31,22 +31,25 @@ class ContentSecurityPolicyMiddleware(Middleware):
 
 
 class AccountMiddleware(Middleware):
-    """Sets `request.account`, and keeps what changed of it in the cookies."""
+    """Makes each request a `web.accounts.Request`, and keeps what changed of its account in the cookies."""
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        request.account = Account.from_request(request)
+        account = request.account = Account.from_request(request)  # type: ignore[attr-defined]
         response = self.get_response(request)
-        request.account.save(request, response)
+        account.save(request, response)
         # Every page has forms with a token of one's own, most have one's name.
-        response.setdefault("Cache-Control", "private, no-store" if request.account.user else "private, no-cache")
+        response.setdefault("Cache-Control", "private, no-store" if account.user else "private, no-cache")
         return response
 
 
-class BackendErrorMiddleware(Middleware):
-    """Answers a `BackendError` that no view took care of."""
+class ErrorPageMiddleware(Middleware):
+    """Answers with a page what no view took care of: a `BackendError`, a method that a view does not have."""
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        return self.get_response(request)
+        response = self.get_response(request)
+        if isinstance(response, HttpResponseNotAllowed):
+            return errors.not_allowed(request, response["Allow"])
+        return response
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
         """Return the page for the error; None leaves any other exception to Django."""

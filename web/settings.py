@@ -21,9 +21,11 @@ VERSION = env.str("VERSION", "dev")
 COMMIT = env.str("COMMIT", "unknown")
 env.seal()
 
-# Seconds; gunicorn gives a request 30.
+# Seconds: for a connection, for each piece of an answer, for the whole of it. One page makes at most two calls, one of
+# which may be tried again; gunicorn's own limit is 30.
 BACKEND_CONNECT_TIMEOUT = 1.0
 BACKEND_READ_TIMEOUT = 5.0
+BACKEND_TOTAL_TIMEOUT = 8.0
 
 DATABASES: dict[str, object] = {}
 
@@ -33,13 +35,14 @@ MIDDLEWARE = [
     "common.middleware.RequestIDMiddleware",
     "common.health.HealthMiddleware",
     "common.metrics.MetricsMiddleware",
+    "common.middleware.UTF8Middleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "django.middleware.common.CommonMiddleware",
     "web.middleware.ContentSecurityPolicyMiddleware",
+    "django.middleware.common.CommonMiddleware",
     "web.middleware.AccountMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
-    "web.middleware.BackendErrorMiddleware",
+    "web.middleware.ErrorPageMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
@@ -64,6 +67,8 @@ APPEND_SLASH = False
 STATIC_URL = "static/"
 STORAGES = common.storages(STATIC_HASHED)
 LOGGING = common.logging(LOG_LEVEL)
+# It would log the address of a call that is tried again, and with it what somebody searches for.
+LOGGING["loggers"]["urllib3"] = {"level": "ERROR"}
 MESSAGE_STORAGE = "django.contrib.messages.storage.cookie.CookieStorage"
 
 LANGUAGE_CODE = "en-us"
@@ -72,6 +77,9 @@ USE_TZ = True
 
 # The cookies `session` and `refresh` are set by web.accounts; these are for the messages and the CSRF token.
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = BEHIND_TLS
+CSRF_COOKIE_HTTPONLY = True
+# Cookies are shared by all ports of a host: on localhost, the admin of users_api has one of Django's own name.
+CSRF_COOKIE_NAME = "web_csrftoken"
 CSRF_FAILURE_VIEW = "web.views.csrf_failure"
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if BEHIND_TLS else None
 SECURE_HSTS_SECONDS = 31_536_000 if BEHIND_TLS else 0

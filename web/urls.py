@@ -2,7 +2,7 @@ from common.urls import path
 from web import views
 
 urlpatterns = [
-    path("", views.thoughts),
+    path("", views.thoughts, name="home"),
     path("thoughts/", views.thoughts, name="thoughts"),
     path("thoughts/new", views.new_thought, name="new-thought"),
     path("thoughts/<int:id>/delete", views.delete_thought, name="delete-thought"),

@@ -6,28 +6,32 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse
+from django.core.exceptions import RequestDataTooBig
+from django.http import HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect, render
-from django.urls import reverse
+from django.urls import resolve, reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from common.addresses import client_address
 from web import errors
+from web.accounts import Request
 from web.backends import thoughts as thoughts_backend
 from web.backends import users as users_backend
-from web.backends.exceptions import BackendError, InvalidInput, NotAuthenticated
+from web.backends.exceptions import BackendError, InvalidInput, NotAuthenticated, Unavailable
 from web.forms import LoginForm, ThoughtForm
 
 View = Callable[..., HttpResponse]
+
+MAX_NEXT_LENGTH = 2000  # characters; a longer way back is forgotten
 
 
 def account_required(view: View) -> View:
     """Send whoever is not logged in to the login page; 503 if that cannot be told right now."""
 
     @functools.wraps(view)
-    def wrapper(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+    def wrapper(request: Request, *args: Any, **kwargs: Any) -> HttpResponse:
         if request.account.user is None:
             if request.account.error:
                 raise request.account.error
@@ -41,25 +45,38 @@ def account_required(view: View) -> View:
     return wrapper
 
 
-def to_login(request: HttpRequest) -> HttpResponse:
+def to_login(request: Request) -> HttpResponse:
     """Redirect to the login page, and from there back to where the person wanted to read."""
     next_url = request.get_full_path() if request.method in ("GET", "HEAD") else reverse("thoughts")
     return redirect(f"{reverse('login')}?{urlencode({'next': next_url})}")
 
 
+def from_login(request: Request) -> HttpResponse:
+    """Redirect to where the person wanted to read, or to their thoughts."""
+    return HttpResponseRedirect(next_path(request) or reverse("thoughts"))
+
+
+def next_path(request: Request) -> str:
+    """Return the parameter `next` if it is a path on this site, else ""."""
+    path = request.POST.get("next") or request.GET.get("next", "")
+    on_this_site = path.startswith("/") and url_has_allowed_host_and_scheme(path, allowed_hosts=None)
+    return path if on_this_site and len(path) <= MAX_NEXT_LENGTH else ""
+
+
 @require_safe
 @account_required
-def thoughts(request: HttpRequest) -> HttpResponse:
+def thoughts(request: Request) -> HttpResponse:
     """One's own thoughts, newest first, and the box to write one."""
     return thoughts_page(request, ThoughtForm())
 
 
 def thoughts_page(
-    request: HttpRequest, form: ThoughtForm, error: BackendError | None = None, status: int = 200
+    request: Request, form: ThoughtForm, error: BackendError | None = None, status: int = 200
 ) -> HttpResponse:
     """Render the box as it is, with an error if there is one, above the list, or the reason why there is no list."""
     page = list_error = None
-    if request.account.user:
+    # With an API away, a second call would only take longer.
+    if request.account.user and not isinstance(error, Unavailable):
         try:
             page = thoughts_backend.mine(request.account.authorization, page_parameters(request))
         except NotAuthenticated:
@@ -68,19 +85,19 @@ def thoughts_page(
                 raise
         except BackendError as exception:
             list_error = exception
-            status = exception.status if status == 200 else status
     context = {
         "form": form,
         "page": page,
-        "error": error and errors.advice(error),
+        "error": error and errors.notice(error),
         "log_in_again": isinstance(error, NotAuthenticated),
-        "list_error": list_error and errors.advice(list_error),
+        "list_error": list_error and errors.notice(list_error),
     }
-    return render(request, "thoughts.html", context, status=status)
+    shown = error or (list_error if status == 200 else None)
+    return errors.render_with(request, "thoughts.html", context, shown, status)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-def new_thought(request: HttpRequest) -> HttpResponse:
+def new_thought(request: Request) -> HttpResponse:
     """Store a thought, then back to the list. On any failure the form comes back filled, with the reason."""
     if request.method != "POST":
         return redirect("thoughts")
@@ -95,15 +112,18 @@ def new_thought(request: HttpRequest) -> HttpResponse:
     except InvalidInput as error:
         form.add_backend_errors(error)
         return thoughts_page(request, form, status=error.status)
+    except NotAuthenticated as error:
+        account.log_out()
+        return thoughts_page(request, form, error)
     except BackendError as error:
-        return thoughts_page(request, form, error, status=error.status)
+        return thoughts_page(request, form, error)
     messages.success(request, "Your thought is out.")
     return redirect("thoughts")
 
 
 @require_POST
 @account_required
-def delete_thought(request: HttpRequest, id: int) -> HttpResponse:
+def delete_thought(request: Request, id: int) -> HttpResponse:
     """Delete one's own thought, then back to the list."""
     thoughts_backend.delete(request.account.authorization, id)
     messages.success(request, "Your thought is deleted.")
@@ -111,7 +131,7 @@ def delete_thought(request: HttpRequest, id: int) -> HttpResponse:
 
 
 @require_safe
-def search(request: HttpRequest) -> HttpResponse:
+def search(request: Request) -> HttpResponse:
     """Everyone's thoughts with a piece of text, newest first; all of them if it is empty."""
     piece = request.GET.get("search", "")
     page = error = None
@@ -119,26 +139,21 @@ def search(request: HttpRequest) -> HttpResponse:
         page = thoughts_backend.search(piece, page_parameters(request))
     except BackendError as exception:
         error = exception
-    context = {"search": piece, "page": page, "error": error and errors.advice(error)}
-    return render(request, "search.html", context, status=error.status if error else 200)
+    context = {"search": piece, "page": page, "error": error and errors.notice(error)}
+    return errors.render_with(request, "search.html", context, error)
 
 
-def page_parameters(request: HttpRequest) -> dict[str, str]:
+def page_parameters(request: Request) -> dict[str, str]:
     """Return the parameters that say which page of a list is wanted."""
     return {name: request.GET[name] for name in ("after", "before") if name in request.GET}
 
 
 @sensitive_post_parameters()
 @require_http_methods(["GET", "HEAD", "POST"])
-def login(request: HttpRequest) -> HttpResponse:
+def login(request: Request) -> HttpResponse:
     """Log in with a user name and a password, then go on to `next` if it is on this site."""
-    next_url = request.POST.get("next") or request.GET.get("next", "")
-    if not url_has_allowed_host_and_scheme(next_url, {request.get_host()}, request.is_secure()):
-        next_url = reverse("thoughts")
     if request.method != "POST":
-        if request.account.user:
-            return redirect(next_url)
-        return render(request, "login.html", {"form": LoginForm(), "next": next_url})
+        return from_login(request) if request.account.user else login_page(request, LoginForm())
     form = LoginForm(request.POST)
     status, error = 400, None
     if form.is_valid():
@@ -151,15 +166,19 @@ def login(request: HttpRequest) -> HttpResponse:
             form.add_error(None, "The user name or the password is wrong.")
         except BackendError as exception:
             error = exception
-            status = exception.status
         else:
-            return redirect(next_url)
-    context = {"form": form, "next": next_url, "error": error and errors.advice(error)}
-    return render(request, "login.html", context, status=status)
+            return from_login(request)
+    return login_page(request, form, error, status)
+
+
+def login_page(request: Request, form: LoginForm, error: BackendError | None = None, status: int = 200) -> HttpResponse:
+    """Render the form as it is, with an error if there is one; a password is never sent back."""
+    context = {"form": form, "next": next_path(request), "error": error and errors.notice(error)}
+    return errors.render_with(request, "login.html", context, error, status)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-def logout(request: HttpRequest) -> HttpResponse:
+def logout(request: Request) -> HttpResponse:
     """Ask (GET), then forget the person and end the refresh token (POST)."""
     if request.method != "POST":
         return render(request, "logout.html")
@@ -178,25 +197,33 @@ def logout(request: HttpRequest) -> HttpResponse:
     return redirect("login")
 
 
-def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
-    """Answer a form whose CSRF token is missing or too old (403); a thought that was typed comes back."""
-    if "text" in request.POST:
-        form = ThoughtForm(request.POST)
-        form.add_error(None, "This page was open for too long, or cookies are off. Please send it again.")
-        return thoughts_page(request, form, status=403)
-    return errors.render_error(request, 403, "It was open for too long, or cookies are off. Go back, reload, try again.")
+def csrf_failure(request: Request, reason: str = "") -> HttpResponse:
+    """Answer a form whose CSRF token is missing or too old (403); what was typed comes back."""
+    again = "This page was open for too long, or cookies are off. Please send it again."
+    match resolve(request.path_info).url_name:
+        case "new-thought":
+            form = ThoughtForm(request.POST)
+            form.add_error(None, again)
+            return thoughts_page(request, form, status=403)
+        case "login":
+            login_form = LoginForm(request.POST)
+            login_form.add_error(None, again)
+            return login_page(request, login_form, status=403)
+    return errors.render_error(request, 403, "It was open for too long, or cookies are off. Nothing was changed.")
 
 
-def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+def bad_request(request: Request, exception: Exception) -> HttpResponse:
     """Answer what Django itself refuses (handler400)."""
-    return HttpResponse("The request is malformed.\n", status=400, content_type="text/plain; charset=utf-8")
+    if isinstance(exception, RequestDataTooBig):
+        return errors.render_error(request, 400, "It is far too long. Go back, and shorten it.")
+    return errors.render_error(request, 400, "The request is malformed.")
 
 
-def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+def not_found(request: Request, exception: Exception) -> HttpResponse:
     """Answer a path that no view serves (handler404)."""
     return errors.render_error(request, 404, "There is no page at this address. The links above lead on.")
 
 
-def server_error(request: HttpRequest) -> HttpResponse:
+def server_error(request: Request) -> HttpResponse:
     """Answer a fault of ours (handler500)."""
     return errors.render_error(request, 500, "The fault is ours and is in our log. Please try again.")

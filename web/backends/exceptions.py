@@ -47,8 +47,8 @@ class TooManyRequests(BackendError):
 
     status = 429
 
-    def __init__(self, service: str, message: str, retry_after: int) -> None:
-        super().__init__(service, message)
+    def __init__(self, service: str, retry_after: int) -> None:
+        super().__init__(service)
         self.retry_after = retry_after
 
 

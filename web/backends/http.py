@@ -1,7 +1,10 @@
 """The one way in which web calls an API."""
 
 import functools
+import json
 import logging
+import time
+from dataclasses import dataclass
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 
@@ -9,6 +12,7 @@ import requests
 from django.conf import settings
 from requests.adapters import HTTPAdapter
 from urllib3 import Retry
+from urllib3.exceptions import HTTPError
 
 from common import request_id
 from web.backends.exceptions import (
@@ -23,6 +27,19 @@ from web.backends.exceptions import (
 logger = logging.getLogger(__name__)
 
 POOL_SIZE = 32  # connections kept to each API; no fewer than gunicorn's threads
+MAX_SIZE = 5_000_000  # bytes of an answer
+MAX_WAIT = 24 * 3600  # seconds; a longer Retry-After is not believed
+DEFAULT_WAIT = 60  # seconds, where an API does not say how long
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What an API answered: its status, its body read as JSON (None if it is not JSON), its headers and links."""
+
+    status: int
+    body: Any
+    headers: "requests.structures.CaseInsensitiveDict[str]"
+    links: dict[str, dict[str, str]]
 
 
 @functools.cache
@@ -34,6 +51,7 @@ def session() -> requests.Session:
     # A connection that could not be made is tried again for any method: nothing was sent.
     retry = Retry(
         total=2,
+        read=1,
         allowed_methods={"GET", "DELETE"},  # RFC 9110 section 9.2.2
         status_forcelist={502, 503, 504},
         backoff_factor=0.1,
@@ -45,47 +63,73 @@ def session() -> requests.Session:
     return http
 
 
-def call(service: str, method: str, url: str, **kwargs: Any) -> requests.Response:
-    """Send a request to an API and return its answer if it is a 2xx; raise a `BackendError` otherwise."""
+def call(service: str, method: str, url: str, *, expected: int, **kwargs: Any) -> Answer:
+    """Send a request to an API and return its answer; raise a `BackendError` if its status is not the expected one."""
     headers = request_id.outgoing_headers() | kwargs.pop("headers", {})
+    deadline = time.monotonic() + settings.BACKEND_TOTAL_TIMEOUT
     try:
-        response = session().request(
+        with session().request(
             method,
             url,
             headers=headers,
             timeout=(settings.BACKEND_CONNECT_TIMEOUT, settings.BACKEND_READ_TIMEOUT),
             allow_redirects=False,
+            stream=True,
             **kwargs,
-        )
-    except requests.RequestException as error:
-        logger.warning("%s %s: %s", method, url, error)
+        ) as response:
+            body = _json(_read(response, deadline))
+    except (requests.RequestException, HTTPError, TimeoutError, ValueError) as error:
+        # Not the error's text: it has the address, and with it what somebody searches for.
+        logger.warning("%s %s: %s", method, url, type(error).__name__)
         raise Unavailable(service) from None
-    if response.ok and not response.is_redirect:
-        return response
-    raise _error(service, response)
+    answer = Answer(response.status_code, body, response.headers, response.links)
+    if answer.status == expected:
+        return answer
+    problem = _error(service, answer)
+    if isinstance(problem, Unavailable):
+        logger.error("%s %s: answered %s", method, url, answer.status)
+    raise problem
 
 
-def _error(service: str, response: requests.Response) -> BackendError:
-    body = json(service, response) if response.status_code < 500 else {}
-    message = body.get("message", "") if isinstance(body, dict) else ""
-    match response.status_code:
-        case 400:
-            return InvalidInput(service, message, body.get("errors", {}))
-        case 401:
+def _read(response: requests.Response, deadline: float) -> bytes:
+    """Return the body; `TimeoutError` or `ValueError` for one that does not end.
+
+    The read time-out is for each piece: an answer that comes byte by byte would never reach it.
+    """
+    body = b""
+    while piece := response.raw.read1(65536, decode_content=True):
+        body += piece
+        if time.monotonic() > deadline:
+            raise TimeoutError
+        if len(body) > MAX_SIZE:
+            raise ValueError("the answer is too large")
+    return body
+
+
+def _json(body: bytes) -> Any:
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _error(service: str, answer: Answer) -> BackendError:
+    if answer.status == 429:  # whoever says it: an API, or a proxy before it, which knows nothing of our body
+        return TooManyRequests(service, _wait(answer.headers.get("Retry-After", "")))
+    match answer.status, answer.body:
+        case 400, {"message": str(message), "errors": dict(errors)}:
+            return InvalidInput(service, message, _field_errors(errors))
+        case 401, {"message": str(message)}:
             return NotAuthenticated(service, message)
-        case 404:
+        case 404, {"message": str(message)}:
             return NotFound(service, message)
-        case 429:
-            seconds = response.headers.get("Retry-After", "")
-            return TooManyRequests(service, message, int(seconds) if seconds.isdecimal() else 60)
-    logger.error("%s answered %s to %s", service, response.status_code, response.request.url)
     return Unavailable(service)
 
 
-def json(service: str, response: requests.Response) -> Any:
-    """Return the body of an answer; `Unavailable` if it is not JSON."""
-    try:
-        return response.json()
-    except ValueError:
-        logger.error("%s answered %s without JSON", service, response.status_code)
-        raise Unavailable(service) from None
+def _wait(seconds: str) -> int:
+    """Return the seconds of a Retry-After (RFC 9110 section 10.2.3); a date is not used by our APIs."""
+    return min(int(seconds), MAX_WAIT) if seconds.isdecimal() and len(seconds) < 10 else DEFAULT_WAIT
+
+
+def _field_errors(errors: dict[str, Any]) -> dict[str, list[str]]:
+    return {name: [str(each) for each in messages] for name, messages in errors.items() if isinstance(messages, list)}

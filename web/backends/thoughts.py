@@ -1,14 +1,14 @@
 """Calls to thoughts_api. `authorization` is the value of the header, `page` comes from a `Page`."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-import requests
 from django.conf import settings
 
 from web.backends import http
+from web.backends.exceptions import Unavailable
 
 SERVICE = "thoughts"
 LIMIT = 20  # thoughts on a page
@@ -45,33 +45,40 @@ def mine(authorization: str, page: dict[str, str]) -> Page:
 
 def create(authorization: str, text: str) -> None:
     """Store a thought."""
-    _call("POST", "/api/me/thoughts/", json={"text": text}, headers={"Authorization": authorization})
+    path = "/api/me/thoughts/"
+    _call("POST", path, expected=201, json={"text": text}, headers={"Authorization": authorization})
 
 
 def delete(authorization: str, thought_id: int) -> None:
     """Delete one of one's own thoughts."""
-    _call("DELETE", f"/api/me/thoughts/{thought_id}/", headers={"Authorization": authorization})
+    path = f"/api/me/thoughts/{thought_id}/"
+    _call("DELETE", path, expected=204, headers={"Authorization": authorization})
 
 
 def _page(path: str, parameters: dict[str, str], **kwargs: Any) -> Page:
-    response = _call("GET", path, params={"limit": str(LIMIT), "ordering": "-id", **parameters}, **kwargs)
-    return Page(
-        thoughts=[
-            Thought(item["id"], item["username"], item["text"], datetime.fromisoformat(item["timestamp"]))
-            for item in http.json(SERVICE, response)
-        ],
-        previous=_neighbour(response, "prev"),
-        next=_neighbour(response, "next"),
-    )
+    answer = _call("GET", path, params={"limit": str(LIMIT), "ordering": "-id", **parameters}, **kwargs)
+    try:
+        thoughts = [_thought(item) for item in answer.body]
+    except (TypeError, ValueError, OverflowError):
+        raise Unavailable(SERVICE) from None
+    return Page(thoughts, previous=_neighbour(answer, "prev"), next=_neighbour(answer, "next"))
 
 
-def _neighbour(response: requests.Response, rel: str) -> dict[str, str] | None:
-    link = response.links.get(rel)
+def _thought(item: Any) -> Thought:
+    match item:
+        case {"id": int(id), "username": str(username), "text": str(text), "timestamp": str(timestamp)} if id >= 0:
+            (username + text).encode()  # `ValueError` for half a character, which no page can show
+            return Thought(id, username, text, datetime.fromisoformat(timestamp).astimezone(UTC))
+    raise ValueError("not a thought")
+
+
+def _neighbour(answer: http.Answer, rel: str) -> dict[str, str] | None:
+    link = answer.links.get(rel)
     if link is None:
         return None
     query = parse_qs(urlsplit(link["url"]).query)
     return {name: query[name][0] for name in ("after", "before") if name in query}
 
 
-def _call(method: str, path: str, **kwargs: Any) -> requests.Response:
-    return http.call(SERVICE, method, settings.THOUGHTS_BACKEND_URL + path, **kwargs)
+def _call(method: str, path: str, *, expected: int = 200, **kwargs: Any) -> http.Answer:
+    return http.call(SERVICE, method, settings.THOUGHTS_BACKEND_URL + path, expected=expected, **kwargs)

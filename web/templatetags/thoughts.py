@@ -1,5 +1,7 @@
 """Template filters."""
 
+from itertools import groupby
+
 from django import template
 from django.utils.html import escape
 from django.utils.safestring import SafeString, mark_safe
@@ -22,16 +24,18 @@ def highlight(text: str, piece: str) -> SafeString:
         folded += part
         origin += [index] * len(part)
 
-    html = ""
-    done = 0
+    marked = [False] * len(text)
     at = folded.find(folded_piece)
     while at != -1:
-        start = max(origin[at], done)
-        end = origin[at + len(folded_piece) - 1] + 1
-        while end < len(text) and not fold(text[end]):  # accents that follow as characters of their own
-            end += 1
-        if end > start:
-            html += f"{escape(text[done:start])}<mark>{escape(text[start:end])}</mark>"
-            done = end
-        at = folded.find(folded_piece, at + len(folded_piece))
-    return mark_safe(html + escape(text[done:]))  # noqa: S308
+        for index in range(origin[at], origin[at + len(folded_piece) - 1] + 1):
+            marked[index] = True
+        at = folded.find(folded_piece, at + 1)
+    for index in range(1, len(text)):  # accents that follow as characters of their own
+        if marked[index - 1] and not fold(text[index]):
+            marked[index] = True
+
+    html = ""
+    for is_marked, run in groupby(zip(marked, text, strict=True), key=lambda pair: pair[0]):
+        part = escape("".join(character for _, character in run))
+        html += f"<mark>{part}</mark>" if is_marked else part
+    return mark_safe(html)  # noqa: S308

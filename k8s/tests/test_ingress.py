@@ -1,0 +1,85 @@
+"""What the ingress makes public, and what it does not."""
+
+import json
+import time
+from collections.abc import Iterator
+
+import pytest
+import requests
+
+from tools.kubectl import Kubectl
+
+INGRESS = "http://127.0.0.1"
+HOSTS = {
+    "users-api": ["users.example.local", "users.localhost"],
+    "thoughts-api": ["thoughts.example.local", "thoughts.localhost"],
+    "web": ["frontend.example.local", "frontend.localhost"],
+}
+PUBLIC = [
+    ("users.example.local", "/"),
+    ("users.example.local", "/schema/"),
+    ("users.example.local", "/.well-known/jwks.json"),
+    ("thoughts.example.local", "/"),
+    ("thoughts.example.local", "/api/thoughts"),
+    ("frontend.example.local", "/search?search=tea"),
+    ("users.localhost", "/admin/login/"),
+]
+CLASSES = ["default", "nginx"]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def nginx(kubectl: Kubectl) -> Iterator[None]:
+    """The same Ingresses once more for the class nginx, each host with `nginx.` before it."""
+    ingresses = kubectl.json("get", "ingresses")["items"]
+    for ingress in ingresses:
+        ingress["metadata"] = {"name": f"nginx-{ingress['metadata']['name']}", "labels": {"test": "nginx"}}
+        ingress["spec"]["ingressClassName"] = "nginx"
+        ingress["spec"]["rules"][0]["host"] = f"nginx.{ingress['spec']['rules'][0]['host']}"
+        del ingress["status"]
+    kubectl("apply", "--filename=-", given=json.dumps({"apiVersion": "v1", "kind": "List", "items": ingresses}))
+    deadline = time.monotonic() + 20
+    while get("nginx", "users.example.local", "/schema/").status_code == 404 and time.monotonic() < deadline:
+        time.sleep(0.5)
+    yield
+    kubectl("delete", "ingress", "--selector=test=nginx")
+
+
+def get(ingress_class: str, host: str, path: str, **headers: str) -> requests.Response:
+    """Ask the ingress for a path of a host; Django is not told of the name's first part."""
+    name = host if ingress_class == "default" else f"nginx.{host}"
+    return requests.get(f"{INGRESS}{path}", headers={"Host": name, **headers}, timeout=10, allow_redirects=False)
+
+
+@pytest.mark.parametrize("ingress_class", CLASSES)
+@pytest.mark.parametrize(("host", "path"), PUBLIC)
+def test_what_is_public_is_there(ingress_class: str, host: str, path: str) -> None:
+    status = get(ingress_class, host, path).status_code
+    # The other class was asked by a name that Django does not know: 400 is Django's answer.
+    assert status == (200 if ingress_class == "default" or host.endswith(".localhost") else 400)
+
+
+@pytest.mark.parametrize("ingress_class", CLASSES)
+@pytest.mark.parametrize("path", ["/metrics", "/healthz", "/readyz", "/metrics/", "//metrics", "/%6detrics"])
+def test_probes_and_metrics_are_not_public(ingress_class: str, path: str) -> None:
+    for hosts in HOSTS.values():
+        for host in hosts:
+            answer = get(ingress_class, host, path, **{"X-Forwarded-For": ""})
+            assert answer.status_code in (400, 404), (host, answer.text)
+            assert "http_request_duration" not in answer.text
+            assert '"ok"' not in answer.text
+
+
+@pytest.mark.parametrize("ingress_class", CLASSES)
+@pytest.mark.parametrize(
+    "path", ["/admin", "/admin/", "/admin/login/", "/admin/users_api/user/", "/api/../admin/", "//admin/", "/%61dmin/"]
+)
+def test_the_admin_is_not_public(ingress_class: str, path: str) -> None:
+    answer = get(ingress_class, "users.example.local", path)
+    assert answer.status_code in (400, 404)
+    assert "csrf" not in answer.text
+
+
+def test_the_cluster_itself_reaches_probes_and_metrics(kubectl: Kubectl) -> None:
+    for service in HOSTS:
+        for path, piece in [("healthz", '"ok"'), ("readyz", '"ok"'), ("metrics", "http_request_duration")]:
+            assert piece in kubectl("get", "--raw", f"/api/v1/namespaces/example/services/{service}:http/proxy/{path}")

@@ -1,0 +1,50 @@
+"""The pods as they run."""
+
+import time
+
+import pytest
+import requests
+
+from tools.kubectl import Kubectl, KubectlError
+
+SERVICES = ["users-api", "thoughts-api", "web"]
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_container_is_no_root_writes_only_tmp_and_has_no_token(kubectl: Kubectl, service: str) -> None:
+    def execute(command: str) -> str:
+        return kubectl("exec", f"deployment/{service}", "--", "sh", "-c", command)
+
+    assert execute("id -u").strip() == "10001"
+    assert execute("touch /tmp/file && rm /tmp/file && echo written").strip() == "written"
+    for folder in ("/", "/venv", "/static", "/etc"):
+        with pytest.raises(KubectlError):
+            execute(f"touch {folder}/file")
+    with pytest.raises(KubectlError):
+        execute("ls /var/run/secrets/kubernetes.io")
+    with pytest.raises(KubectlError):
+        execute("command -v gcc || command -v uv")
+
+
+def test_what_was_written_is_there_after_the_database_pod_was_deleted(kubectl: Kubectl) -> None:
+    login = requests.post(
+        "http://users.localhost/api/login/", data={"username": "bruce", "password": "bruce"}, timeout=10
+    )
+    token = {"Authorization": login.json()["Authorized"]}
+    mine = "http://thoughts.localhost/api/me/thoughts/"
+    written = requests.post(mine, data={"text": "Kept."}, headers=token, timeout=10).json()
+
+    for database in ("users-postgres", "thoughts-postgres"):
+        kubectl("delete", "pod", f"{database}-0", "--wait=true")
+        kubectl("wait", "pod", f"{database}-0", "--for=condition=Ready", "--timeout=60s")
+
+    thought = f"http://thoughts.localhost/api/thoughts/{written['id']}/"
+    deadline = time.monotonic() + 30
+    while (answer := requests.get(thought, timeout=10)).status_code != 200 and time.monotonic() < deadline:
+        time.sleep(0.5)
+    assert answer.json() == written
+    assert requests.delete(f"{mine}{written['id']}/", headers=token, timeout=10).status_code == 204
+    login = requests.post(
+        "http://users.localhost/api/login/", data={"username": "bruce", "password": "bruce"}, timeout=10
+    )
+    assert login.status_code == 200

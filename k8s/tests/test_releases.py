@@ -1,0 +1,67 @@
+"""Releases, applied one after the other with plain `kubectl apply`."""
+
+import time
+
+import requests
+
+from tools import cluster
+from tools.kubectl import Kubectl
+
+SEARCH = "http://thoughts.localhost/api/thoughts/?search=tea"
+
+
+def pods(kubectl: Kubectl, service: str) -> dict[str, bool]:
+    """Return a service's pods that are not leaving, and whether each is ready."""
+    selector = f"--selector=app.kubernetes.io/name={service},app.kubernetes.io/component=server"
+    return {
+        pod["metadata"]["name"]: pod["status"]["containerStatuses"][0]["ready"]
+        for pod in kubectl.json("get", "pods", selector)["items"]
+        if "deletionTimestamp" not in pod["metadata"] and "containerStatuses" in pod["status"]
+    }
+
+
+def test_the_next_release_applies_and_one_whose_migration_fails_leaves_the_old_pods_serving(
+    kubectl: Kubectl, registry: str, tag: str
+) -> None:
+    good = f"{tag}-next"
+    for name in cluster.IMAGES:
+        cluster.derive(f"{registry}/{name}:{good}", f"FROM {registry}/{name}:{tag}\nENV VERSION={good}\n")
+    cluster.apply(kubectl, registry, dict.fromkeys(cluster.IMAGES, good))
+    cluster.wait(kubectl)
+    for name in ("users-api", "thoughts-api"):
+        kubectl("wait", f"job/{name}-migrate-{good}", "--for=condition=Complete", "--timeout=60s")
+    for name in cluster.IMAGES:
+        assert good in kubectl("get", "--raw", f"/api/v1/namespaces/example/services/{name}:http/proxy/healthz")
+
+    # A migration that fails, in the next release.
+    serving = pods(kubectl, "thoughts-api")
+    bad = f"{tag}-bad"
+    migration = "from missing import nothing"
+    cluster.derive(
+        f"{registry}/thoughts-api:{bad}",
+        f"FROM {registry}/thoughts-api:{tag}\nUSER 0\n"
+        f"RUN echo '{migration}' > thoughts_api/migrations/9999_broken.py\nUSER 10001:10001\n",
+    )
+    tags = dict.fromkeys(cluster.IMAGES, good) | {"thoughts-api": bad}
+    cluster.apply(kubectl, registry, tags)
+    kubectl("wait", f"pod/{failed_job_pod(kubectl, bad)}", "--for=jsonpath={.status.phase}=Failed", "--timeout=60s")
+    for _ in range(20):
+        assert requests.get(SEARCH, timeout=10).status_code == 200
+        time.sleep(0.5)
+    now = pods(kubectl, "thoughts-api")
+    assert serving.items() <= now.items()
+    assert not any(ready for name, ready in now.items() if name not in serving)
+
+    # The way back is to apply the release before.
+    cluster.apply(kubectl, registry, dict.fromkeys(cluster.IMAGES, good))
+    cluster.wait(kubectl)
+    kubectl("delete", f"job/thoughts-api-migrate-{bad}")
+
+
+def failed_job_pod(kubectl: Kubectl, tag: str) -> str:
+    """Return the name of the first pod of the Job that migrates thoughts_api to a release."""
+    selector = f"--selector=batch.kubernetes.io/job-name=thoughts-api-migrate-{tag}"
+    deadline = time.monotonic() + 60
+    while not (found := kubectl.json("get", "pods", selector)["items"]) and time.monotonic() < deadline:
+        time.sleep(0.5)
+    return str(found[0]["metadata"]["name"])

@@ -1,0 +1,131 @@
+"""Paths with and without their last slash, and the one body of every error."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from django.db import InterfaceError, OperationalError, connection
+from pytest_django import Settings
+from rest_framework.test import APIClient
+
+from common.keys import key_set
+from thoughts_api.models import Thought
+
+pytestmark = pytest.mark.django_db
+
+METHODS = ["GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"]
+ALLOWED = {
+    "/api/thoughts/": {"GET", "HEAD", "OPTIONS"},
+    "/api/thoughts/1/": {"GET", "HEAD", "OPTIONS"},
+    "/api/me/thoughts/": {"GET", "HEAD", "OPTIONS", "POST"},
+    "/api/me/thoughts/1/": {"DELETE", "OPTIONS"},
+    "/admin/thoughts/1/": {"DELETE", "OPTIONS"},
+    "/schema/": {"GET", "HEAD", "OPTIONS"},
+}
+
+
+@pytest.mark.parametrize("path", ALLOWED)
+@pytest.mark.parametrize("method", METHODS)
+def test_each_path_is_the_same_with_and_without_its_last_slash(staff: APIClient, path: str, method: str) -> None:
+    answers = []
+    for form in (path, path.rstrip("/")):
+        Thought.objects.all().delete()
+        Thought.objects.create(id=1, username="admin", text="One", timestamp=datetime(2026, 1, 1, tzinfo=UTC))
+        response = staff.generic(method, form, b'{"text": "Two"}', content_type="application/json")
+        body = b"" if response.status_code == 201 else response.content
+        answers.append((response.status_code, body, response.headers.get("Allow")))
+    assert answers[0] == answers[1]
+    # Not a redirect, which a client may follow with another method.
+    expected = {"POST": 201, "DELETE": 204}.get(method, 200) if method in ALLOWED[path] else 405
+    assert answers[0][0] == expected
+
+
+@pytest.mark.parametrize("path", ALLOWED)
+def test_a_method_that_a_path_does_not_have_is_405(staff: APIClient, path: str) -> None:
+    for method in {*METHODS, "TRACE", "NONSENSE"} - ALLOWED[path]:
+        response = staff.generic(method, path)
+        assert response.status_code == 405
+        assert set(response["Allow"].split(", ")) == ALLOWED[path]
+        if method != "HEAD":
+            assert list(response.json()) == ["message"]
+
+
+@pytest.mark.parametrize(
+    "path", ["/nothing", "/api/", "/api/thoughts/x/", "/api/thoughts/1/2/", "/admin/", "/api/users"]
+)
+@pytest.mark.parametrize("method", METHODS)
+def test_a_path_that_is_nowhere_is_404(anyone: APIClient, path: str, method: str) -> None:
+    response = anyone.generic(method, path)
+    assert response.status_code == 404
+    if method != "HEAD":
+        assert list(response.json()) == ["message"]
+
+
+@pytest.mark.parametrize("path", ["/api/thoughts/", "/nothing"])
+def test_a_host_that_is_not_ours_is_400(anyone: APIClient, path: str) -> None:
+    response = anyone.get(path, headers={"Host": "elsewhere.example"})
+    assert response.status_code == 400
+    assert response.json() == {"message": "The request is malformed.", "errors": {}}
+
+
+def test_too_many_parameters_are_400(anyone: APIClient) -> None:
+    query = "&".join(f"parameter{number}=x" for number in range(2000))
+    response = anyone.get(f"/api/thoughts/?{query}")
+    assert response.status_code == 400
+    assert list(response.json()) == ["message", "errors"]
+
+
+@pytest.fixture(params=[OperationalError, InterfaceError])
+def no_database(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Let the database answer nothing."""
+
+    def refuse(*args: Any) -> None:
+        raise request.param("server closed the connection unexpectedly: password=secret")
+
+    with connection.execute_wrapper(refuse):
+        yield
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/api/thoughts/"),
+        ("GET", "/api/thoughts/1/"),
+        ("GET", "/api/me/thoughts/"),
+        ("POST", "/api/me/thoughts/"),
+        ("DELETE", "/api/me/thoughts/1/"),
+        ("DELETE", "/admin/thoughts/1/"),
+    ],
+)
+@pytest.mark.usefixtures("no_database")
+def test_without_a_database_it_is_503_with_a_time_to_come_again(staff: APIClient, method: str, path: str) -> None:
+    response = staff.generic(method, path, b'{"text": "One"}', content_type="application/json")
+    assert response.status_code == 503
+    assert int(response["Retry-After"]) > 0
+    assert list(response.json()) == ["message"]
+    assert "secret" not in response.json()["message"]
+
+
+def test_without_any_key_a_token_is_503_and_not_401(bruce: APIClient, anyone: APIClient, settings: Settings) -> None:
+    def load() -> dict[str, Any]:
+        raise OSError("users_api is away")
+
+    settings.TOKENS_JWKS = load
+    key_set.cache_clear()
+    response = bruce.get("/api/me/thoughts/")
+    assert response.status_code == 503
+    assert int(response["Retry-After"]) > 0
+    assert list(response.json()) == ["message"]
+    # What is public is there all the same.
+    assert anyone.get("/api/thoughts/").status_code == 200
+
+
+def test_a_fault_of_ours_is_500_and_says_nothing_of_it(anyone: APIClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(self: object, piece: str) -> None:
+        raise RuntimeError("a secret")
+
+    monkeypatch.setattr("thoughts_api.models.ThoughtQuerySet.containing", fail)
+    response = anyone.get("/api/thoughts/")
+    assert response.status_code == 500
+    assert response.json() == {"message": "Something went wrong on our side."}

@@ -1,0 +1,100 @@
+"""The OpenAPI document and its page."""
+
+from io import StringIO
+from typing import Any
+
+import pytest
+import yaml
+from django.core.management import call_command
+from rest_framework.test import APIClient
+
+
+@pytest.fixture(scope="module")
+def schema() -> Any:
+    """The document; a warning of drf-spectacular's is an error."""
+    output = StringIO()
+    call_command("spectacular", "--validate", "--fail-on-warn", stdout=output)
+    return yaml.safe_load(output.getvalue())
+
+
+def test_the_schema_is_served_with_and_without_a_slash(anyone: APIClient, schema: Any) -> None:
+    for path in ("/schema/", "/schema"):
+        response = anyone.get(path)
+        assert response.status_code == 200
+        assert yaml.safe_load(response.content)["paths"] == schema["paths"]
+
+
+def test_the_schema_has_every_call_with_every_answer(schema: Any) -> None:
+    answers = {
+        operation["operationId"]: (method, path, list(operation["responses"]))
+        for path, operations in schema["paths"].items()
+        for method, operation in operations.items()
+    }
+    assert answers == {
+        "list_thoughts": ("get", "/api/thoughts/", ["200", "400", "503"]),
+        "get_thought": ("get", "/api/thoughts/{id}/", ["200", "404", "503"]),
+        "list_my_thoughts": ("get", "/api/me/thoughts/", ["200", "400", "401", "503"]),
+        "create_thought": ("post", "/api/me/thoughts/", ["201", "400", "401", "415", "503"]),
+        "delete_my_thought": ("delete", "/api/me/thoughts/{id}/", ["204", "401", "404", "503"]),
+        "delete_thought": ("delete", "/admin/thoughts/{id}/", ["204", "401", "403", "404", "503"]),
+    }
+
+
+def test_a_call_asks_for_a_token_exactly_where_it_needs_one(schema: Any) -> None:
+    public = {"list_thoughts", "get_thought"}
+    for operations in schema["paths"].values():
+        for operation in operations.values():
+            needed = [] if operation["operationId"] in public else [{"token": []}]
+            assert operation.get("security", []) == needed
+
+
+def test_a_thought_in_the_schema_is_the_contracts(schema: Any) -> None:
+    components = schema["components"]["schemas"]
+    thought = components["Thought"]
+    assert {name: field["type"] for name, field in thought["properties"].items()} == {
+        "id": "integer",
+        "username": "string",
+        "text": "string",
+        "timestamp": "string",
+    }
+    assert set(thought["required"]) == set(thought["properties"])
+    assert components["ThoughtList"] == {"type": "array", "items": {"$ref": "#/components/schemas/Thought"}}
+    # Only the text is read from a body.
+    text = components["ThoughtRequest"]["properties"]["text"]
+    assert list(components["ThoughtRequest"]["properties"]) == ["text"]
+    assert (text["minLength"], text["maxLength"]) == (1, 250)
+
+
+def test_an_error_in_the_schema_is_the_contracts(schema: Any) -> None:
+    components = schema["components"]["schemas"]
+    assert components["Error"]["required"] == ["message"]
+    assert set(components["InputError"]["required"]) == {"message", "errors"}
+    for operations in schema["paths"].values():
+        for operation in operations.values():
+            for status, answer in operation["responses"].items():
+                if status >= "400":
+                    name = "InputError" if status == "400" else "Error"
+                    content = answer["content"]["application/json"]
+                    assert content["schema"] == {"$ref": f"#/components/schemas/{name}"}
+                assert set(answer.get("headers", {})) >= {
+                    "401": {"WWW-Authenticate"},
+                    "503": {"Retry-After"},
+                }.get(status, set())
+
+
+def test_a_list_in_the_schema_has_its_parameters_and_its_link(schema: Any) -> None:
+    operation = schema["paths"]["/api/thoughts/"]["get"]
+    parameters = {parameter["name"]: parameter["schema"] for parameter in operation["parameters"]}
+    assert set(parameters) == {"search", "ordering", "limit", "after", "before"}
+    assert parameters["limit"] == {"type": "integer", "minimum": 1, "maximum": 1000, "default": 100}
+    assert parameters["ordering"]["enum"] == ["id", "-id"]
+    assert "Link" in operation["responses"]["200"]["headers"]
+
+
+def test_swagger_ui_is_at_the_root_and_loads_nothing_from_elsewhere(anyone: APIClient) -> None:
+    response = anyone.get("/")
+    assert response.status_code == 200
+    page = response.content.decode()
+    assert "swagger-ui-bundle.js" in page
+    assert "http://" not in page
+    assert "https://" not in page

@@ -1,0 +1,113 @@
+"""The local overlay on a cluster, without Tilt: builds and pushes the images and applies a release as a person does."""
+
+import os
+import shutil
+import subprocess
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from tools import cluster_secrets
+from tools.kubectl import Kubectl, KubectlError
+from tools.local import ROOT
+
+IMAGES = {"users-api": "users_api", "thoughts-api": "thoughts_api", "web": "web"}
+HOSTING = ("--namespace=kube-public", "get", "configmap", "local-registry-hosting")
+
+
+class ClusterError(Exception):
+    """What a person has to do first, in one line."""
+
+
+def registry(kubectl: Kubectl) -> str:
+    """Return the registry that a local cluster pulls from; a cluster that names none is not touched."""
+    try:
+        hosting: str = kubectl.json(*HOSTING)["data"]["localRegistryHosting.v1"]
+    except (KubectlError, KeyError):
+        raise ClusterError("This cluster names no local registry (KEP-1755), so it is not a local one.") from None
+    return hosting.split('"')[1]
+
+
+def docker() -> str:
+    """Return the first docker on the PATH that can build: a client of 23 or newer needs its plug-in for that."""
+    for folder in os.get_exec_path():
+        program = shutil.which("docker", path=folder)
+        if program and _build(program, "-", given="FROM scratch\nLABEL empty=true\n").returncode == 0:
+            return program
+    raise ClusterError("No docker on the PATH can build images: is the Docker Engine running?")
+
+
+def push(registry: str, tag: str, target: str = "production") -> None:
+    """Build the three images and push them."""
+    program = docker()
+    commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False)
+
+    def build(name: str) -> None:
+        image = f"{registry}/{name}:{tag}"
+        done = _build(
+            program,
+            *(f"--target={target}", f"--build-arg=PROJECT={IMAGES[name]}", f"--build-arg=VERSION={tag}"),
+            *(f"--build-arg=COMMIT={commit.stdout.strip() or 'unknown'}", f"--tag={image}", str(ROOT)),
+        )
+        if done.returncode:
+            raise ClusterError(f"{name} could not be built.\n{done.stdout}{done.stderr}")
+        push_image(program, image)
+
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(build, IMAGES))
+
+
+def derive(image: str, instructions: str) -> None:
+    """Build and push an image from another, given what is to be done in it."""
+    program = docker()
+    done = _build(program, f"--tag={image}", "-", given=instructions)
+    if done.returncode:
+        raise ClusterError(done.stderr)
+    push_image(program, image)
+
+
+def push_image(program: str, image: str) -> None:
+    """Push an image."""
+    done = subprocess.run([program, "push", "--quiet", image], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise ClusterError(f"{image} could not be pushed: {done.stderr.strip()}")
+
+
+def _build(program: str, *arguments: str, given: str | None = None) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [program, "build", "--quiet", *arguments],
+        input=given,
+        env={**os.environ, "DOCKER_BUILDKIT": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def apply(kubectl: Kubectl, registry: str, tags: dict[str, str], overlay: str = "local") -> str:
+    """Apply a release: the tags go into components/release, the registry into the overlay, of a copy."""
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(shutil.copytree(ROOT / "k8s", Path(folder) / "k8s"))
+        release = copy / "components" / "release" / "kustomization.yaml"
+        lines = release.read_text().splitlines()
+        for number, line in enumerate(lines):
+            name = line.removeprefix("  - name: ")
+            if name in tags:
+                lines[number + 1] = f"    newTag: {tags[name]}"
+        release.write_text("\n".join(lines))
+        images = "".join(f"  - name: {name}\n    newName: {registry}/{name}\n" for name in IMAGES)
+        with (copy / "overlays" / overlay / "kustomization.yaml").open("a") as file:
+            file.write(f"images:\n{images}")
+        return kubectl("apply", "--kustomize", str(copy / "overlays" / overlay))
+
+
+def secrets(kubectl: Kubectl) -> None:
+    """Make the namespace and the Secrets, which the manifests do not have."""
+    kubectl("apply", "--filename", str(ROOT / "k8s" / "base" / "namespace.yaml"))
+    kubectl("apply", "--filename=-", given=cluster_secrets.as_json())
+
+
+def wait(kubectl: Kubectl, timeout: int = 240) -> None:
+    """Wait until all serve what was applied last."""
+    for name in IMAGES:
+        kubectl("rollout", "status", f"deployment/{name}", f"--timeout={timeout}s")

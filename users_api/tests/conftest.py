@@ -1,0 +1,92 @@
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import hypothesis
+import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from django.db import connection
+from django.test import Client, override_settings
+from pytest_django import Settings
+
+from users_api.models import User
+from users_api.services import access_token
+
+# How long one example takes says nothing on a machine that is busy with other tests.
+hypothesis.settings.register_profile("tests", deadline=None, database=None)
+hypothesis.settings.load_profile("tests")
+
+PASSWORD = "correct horse battery"
+
+
+def write_key(path: Path) -> rsa.RSAPrivateKey:
+    """Make a signing key as `make run` does, and return it."""
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    path.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    return key
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Put a SQLite database into a file, as it is in use: one in memory has other rules about threads."""
+    if connection.vendor == "sqlite":
+        connection.settings_dict["TEST"]["NAME"] = str(tmp_path_factory.mktemp("database") / "users.sqlite3")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def keys(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The folder of the signing key."""
+    folder = tmp_path_factory.mktemp("keys")
+    write_key(folder / "signing.pem")
+    with override_settings(TOKENS_KEYS=folder):
+        yield folder
+
+
+@pytest.fixture
+def argon2id() -> None:
+    """Passwords are stored as they really are; for the tests that are about it, for it takes its time."""
+
+
+@pytest.fixture(autouse=True)
+def cheap_hasher(request: pytest.FixtureRequest, settings: Settings) -> None:
+    """Hash passwords cheaply where a test does not ask for `argon2id`."""
+    if "argon2id" not in request.fixturenames:
+        settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
+@pytest.fixture
+def api() -> Client:
+    """A client that shows a fault of ours as the 500 that a person would get."""
+    return Client(raise_request_exception=False)
+
+
+@pytest.fixture
+def bruce(db: None) -> User:
+    """An account whose password is PASSWORD."""
+    return User.objects.create_user("bruce", PASSWORD)
+
+
+@pytest.fixture
+def admin(db: None) -> User:
+    """A staff account that may do everything in the admin."""
+    return User.objects.create_superuser("admin", PASSWORD)
+
+
+@pytest.fixture
+def bearer() -> Callable[[User], dict[str, str]]:
+    """Return the header that speaks for an account."""
+    return lambda user: {"Authorization": f"Bearer {access_token(user)}"}
+
+
+@pytest.fixture
+def log_in(api: Client) -> Callable[..., Any]:
+    """Log in through the API and return the answer; by default it is bruce, with the right password."""
+
+    def log_in(username: str = "bruce", password: str = PASSWORD, address: str = "192.0.2.1", **headers: str) -> Any:
+        body = {"username": username, "password": password}
+        return api.post(
+            "/api/login/", body, content_type="application/json", REMOTE_ADDR=address, headers=headers or None
+        )
+
+    return log_in

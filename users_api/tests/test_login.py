@@ -1,0 +1,241 @@
+"""Logging in: what comes back, and what does not."""
+
+import json
+import logging
+import time
+from collections.abc import Callable
+from typing import Any
+
+import jwt
+import pytest
+from django.contrib.auth.hashers import make_password
+from django.test import Client
+from django.test.client import MULTIPART_CONTENT
+from django.utils import timezone
+
+from users_api.hashers import Argon2idPasswordHasher
+from users_api.keys import jwks
+from users_api.models import RefreshToken, User
+from users_api.tests.conftest import PASSWORD
+
+LogIn = Callable[..., Any]
+
+
+def assert_refused(response: Any) -> None:
+    assert response.status_code == 401, response.content
+    assert response["WWW-Authenticate"] == "Bearer"
+    assert response.json() == {"message": "The user name or the password is wrong."}
+
+
+def test_a_right_pair_gets_an_access_token_and_a_refresh_token(bruce: User, log_in: LogIn) -> None:
+    response = log_in()
+    assert response.status_code == 200
+    assert sorted(response.json()) == ["Authorized", "refresh"]
+    assert response.json()["Authorized"].startswith("Bearer ")
+    assert len(response.json()["refresh"]) >= 43
+
+
+def test_the_access_token_says_who_it_is_for_a_quarter_of_an_hour(bruce: User, log_in: LogIn) -> None:
+    token = log_in().json()["Authorized"].removeprefix("Bearer ")
+    header = jwt.get_unverified_header(token)
+    assert header == {"alg": "RS256", "typ": "JWT", "kid": header["kid"]}
+
+    # The published key verifies it.
+    key = jwt.PyJWKSet.from_dict(jwks())[header["kid"]]
+    claims = jwt.decode(token, key, algorithms=["RS256"])
+    assert sorted(claims) == ["exp", "iat", "is_staff", "iss", "jti", "user_id", "username"]
+    assert (claims["username"], claims["user_id"], claims["is_staff"]) == ("bruce", bruce.pk, False)
+    assert claims["iss"] == "users-api"
+    assert claims["exp"] - claims["iat"] == 15 * 60
+    assert abs(claims["iat"] - time.time()) < 5
+
+
+def test_two_tokens_differ(bruce: User, log_in: LogIn) -> None:
+    first, second = log_in().json(), log_in().json()
+    assert first["Authorized"] != second["Authorized"]
+    assert first["refresh"] != second["refresh"]
+
+
+def test_the_token_of_staff_says_so(admin: User, log_in: LogIn) -> None:
+    token = log_in("admin").json()["Authorized"].removeprefix("Bearer ")
+    assert jwt.decode(token, options={"verify_signature": False})["is_staff"] is True
+
+
+def test_staff_is_not_who_may_do_something_else(bruce: User, log_in: LogIn) -> None:
+    User.objects.update(is_superuser=True)
+    token = log_in().json()["Authorized"].removeprefix("Bearer ")
+    assert jwt.decode(token, options={"verify_signature": False})["is_staff"] is False
+
+
+@pytest.mark.parametrize("path", ["/api/login", "/api/login/"])
+@pytest.mark.parametrize("kind", ["application/json", "application/x-www-form-urlencoded", MULTIPART_CONTENT])
+def test_every_form_is_taken_with_and_without_the_last_slash(api: Client, bruce: User, path: str, kind: str) -> None:
+    body = {"username": "bruce", "password": PASSWORD}
+    data: Any = body if kind != "application/x-www-form-urlencoded" else f"username=bruce&password={PASSWORD}"
+    response = api.post(path, data, content_type=kind)
+    assert response.status_code == 200
+    assert response["Content-Type"] == "application/json"
+
+
+def test_a_wrong_password_and_an_unknown_name_are_told_alike(bruce: User, log_in: LogIn) -> None:
+    answers = [log_in(password="wrong"), log_in("nobody"), log_in("nobody", "wrong")]
+    for response in answers:
+        assert_refused(response)
+        del response.headers["X-Request-ID"]
+    assert len({(response.content, str(response.headers)) for response in answers}) == 1
+
+
+def test_each_refusal_hashes_one_password(
+    bruce: User, log_in: LogIn, monkeypatch: pytest.MonkeyPatch, argon2id: None
+) -> None:
+    # So that they take the same time: whether a name exists cannot be measured.
+    User.objects.create_user("off", PASSWORD, is_active=False)
+    User.objects.create_user("without", None)
+    hashed = []
+    for name in ("encode", "verify"):
+        original = getattr(Argon2idPasswordHasher, name)
+
+        def counted(self: Any, *args: Any, original: Any = original) -> Any:
+            hashed.append(original.__name__)
+            return original(self, *args)
+
+        monkeypatch.setattr(Argon2idPasswordHasher, name, counted)
+
+    for username, password in (
+        ("bruce", "wrong"),
+        ("nobody", "wrong"),
+        ("nobody", PASSWORD),
+        ("off", PASSWORD),
+        ("off", "wrong"),
+        ("without", "wrong"),
+    ):
+        hashed.clear()
+        assert_refused(log_in(username, password))
+        assert len(hashed) == 1, username
+
+
+def test_an_account_that_is_off_cannot_log_in(bruce: User, log_in: LogIn) -> None:
+    User.objects.update(is_active=False)
+    assert_refused(log_in())
+    User.objects.update(is_active=True)
+    assert log_in().status_code == 200
+
+
+def test_an_account_without_a_password_cannot_log_in(db: None, log_in: LogIn) -> None:
+    User.objects.create_user("bruce", None)
+    for password in ("!", " ", "None"):
+        assert_refused(log_in(password=password))
+
+
+@pytest.mark.parametrize("username", ["Bruce", "BRUCE", "bruce ", " bruce", "brucе"])  # the last e is Cyrillic
+def test_a_name_counts_with_its_letter_case_and_its_spaces(bruce: User, log_in: LogIn, username: str) -> None:
+    assert_refused(log_in(username))
+
+
+@pytest.mark.parametrize("password", [PASSWORD.upper(), f"{PASSWORD} ", f" {PASSWORD}", PASSWORD[:-1]])
+def test_a_password_counts_whole(bruce: User, log_in: LogIn, password: str) -> None:
+    assert_refused(log_in(password=password))
+
+
+def test_a_name_and_a_password_beyond_ascii_can_log_in(db: None, log_in: LogIn) -> None:
+    User.objects.create_user("Ärger", " pässwörd 😀 ")
+    assert log_in("Ärger", " pässwörd 😀 ").status_code == 200
+    # The same letters in another form of Unicode.
+    assert log_in("A\u0308rger", " pässwörd 😀 ").status_code == 200
+
+
+def test_a_login_is_dated(bruce: User, log_in: LogIn) -> None:
+    assert_refused(log_in(password="wrong"))
+    bruce.refresh_from_db()
+    assert bruce.last_login is None
+
+    before = timezone.now()
+    log_in()
+    bruce.refresh_from_db()
+    assert bruce.last_login
+    assert before <= bruce.last_login <= timezone.now()
+
+
+def test_only_a_digest_of_the_refresh_token_is_kept(bruce: User, log_in: LogIn) -> None:
+    refresh = log_in().json()["refresh"]
+    kept = RefreshToken.objects.get()
+    assert kept.user == bruce
+    assert refresh not in json.dumps(vars(kept), default=str)
+    assert timezone.now() < kept.expires <= kept.creation + timezone.timedelta(days=14, seconds=5)
+
+
+def test_refresh_tokens_that_ended_are_cleared_away(bruce: User, log_in: LogIn) -> None:
+    for _ in range(3):
+        log_in()
+    RefreshToken.objects.update(expires=timezone.now())
+    log_in()
+    assert RefreshToken.objects.count() == 1
+
+
+def test_a_bad_token_in_the_header_does_not_hinder_a_login(bruce: User, log_in: LogIn) -> None:
+    assert log_in(Authorization="Bearer rubbish").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("body", "fields"),
+    [
+        ({}, ["password", "username"]),
+        ({"username": "bruce"}, ["password"]),
+        ({"password": PASSWORD}, ["username"]),
+        ({"username": "", "password": ""}, ["password", "username"]),
+        ({"username": None, "password": None}, ["password", "username"]),
+        ({"username": 1, "password": 2.5}, ["password", "username"]),
+        ({"username": True, "password": False}, ["password", "username"]),
+        ({"username": ["bruce"], "password": {"a": 1}}, ["password", "username"]),
+        ({"username": "bru\x00ce", "password": "a\x00"}, ["password", "username"]),
+        ({"username": "\ud800", "password": "\udfff"}, ["password", "username"]),
+        ([], ["non_field_errors"]),
+        ([{"username": "bruce", "password": PASSWORD}], ["non_field_errors"]),
+        ("bruce", ["non_field_errors"]),
+        (None, ["non_field_errors"]),
+    ],
+)
+def test_bad_input_is_400_and_names_the_fields(db: None, api: Client, body: Any, fields: list[str]) -> None:
+    response = api.generic("POST", "/api/login/", json.dumps(body), content_type="application/json")
+    assert response.status_code == 400
+    assert sorted(response.json()["errors"]) == fields
+
+
+@pytest.mark.parametrize("length", [51, 1_000, 100_000])
+def test_a_name_or_a_password_of_any_length_is_only_wrong(bruce: User, log_in: LogIn, length: int) -> None:
+    assert_refused(log_in("b" * length))
+    assert_refused(log_in(password="b" * length))
+
+
+def test_neither_password_nor_token_nor_hash_is_logged(
+    bruce: User, log_in: LogIn, api: Client, caplog: pytest.LogCaptureFixture, argon2id: None
+) -> None:
+    User.objects.update(password=make_password(PASSWORD))
+    with caplog.at_level(logging.DEBUG):
+        answers = log_in().json()
+        log_in(password="my other password")
+        api.post("/api/token/refresh/", {"refresh": answers["refresh"]})
+        api.post("/api/token/refresh/", {"refresh": "a wrong refresh token"})
+        api.post("/api/logout/", {"refresh": answers["refresh"]})
+        api.get("/admin/users/", headers={"Authorization": answers["Authorized"]})
+        api.post("/api/login/", "{broken my other password", content_type="application/json")
+    logged = caplog.text + json.dumps([vars(record) for record in caplog.records], default=str)
+    assert "Unauthorized" in logged
+    for secret in (PASSWORD, "my other password", "a wrong refresh token", answers["refresh"], "eyJ", "argon2"):
+        assert secret not in logged
+
+
+def test_a_better_hash_is_made_at_the_next_login_and_nobody_is_logged_out(
+    bruce: User, log_in: LogIn, api: Client, argon2id: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as weaker:
+        weaker.setattr(Argon2idPasswordHasher, "time_cost", 1)
+        bruce.set_password(PASSWORD)
+        bruce.save()
+    refresh = log_in().json()["refresh"]
+    before = User.objects.get().password
+    log_in()
+    assert "t=1," in bruce.password
+    assert "t=2," in before
+    assert User.objects.get().password == before
+    assert api.post("/api/token/refresh/", {"refresh": refresh}).status_code == 200

@@ -1,0 +1,241 @@
+"""How many logins may fail: for a name from an address, for an address, and not for anyone else."""
+
+import ipaddress
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from threading import Barrier
+from typing import Any
+
+import pytest
+from django.db import connections
+from django.test import Client
+from pytest_django import Settings
+
+from users_api.models import LoginFailure, User
+from users_api.tests.conftest import PASSWORD
+
+LogIn = Callable[..., Any]
+
+
+def fail(log_in: LogIn, times: int, *args: str, **kwargs: str) -> None:
+    for _ in range(times):
+        assert log_in(*args, **{"password": "wrong"} | kwargs).status_code == 401
+
+
+def assert_limited(response: Any) -> None:
+    assert response.status_code == 429
+    assert list(response.json()) == ["message"]
+    assert response.json()["message"].startswith("Too many failed logins.")
+    assert 1 <= int(response["Retry-After"]) <= 15 * 60
+
+
+def age(**by: float) -> None:
+    """Let time pass: what has failed failed earlier."""
+    for failure in LoginFailure.objects.all():
+        failure.time -= timedelta(**by)
+        failure.save()
+
+
+def test_after_ten_failures_it_is_429_even_with_the_right_password(bruce: User, log_in: LogIn) -> None:
+    fail(log_in, 10)
+    assert_limited(log_in(password="wrong"))
+    assert_limited(log_in())
+    bruce.refresh_from_db()
+    assert bruce.last_login is None
+
+
+def test_a_name_that_does_not_exist_is_limited_alike(bruce: User, log_in: LogIn) -> None:
+    fail(log_in, 10, "nobody")
+    assert_limited(log_in("nobody"))
+
+
+def test_an_account_that_is_off_is_limited_alike(bruce: User, log_in: LogIn) -> None:
+    User.objects.update(is_active=False)
+    fail(log_in, 10, password=PASSWORD)
+    assert_limited(log_in())
+
+
+def test_no_password_is_hashed_while_it_is_429(bruce: User, log_in: LogIn, monkeypatch: pytest.MonkeyPatch) -> None:
+    fail(log_in, 10)
+    monkeypatch.setattr("django.contrib.auth.hashers.MD5PasswordHasher.encode", None)
+    assert_limited(log_in())
+
+
+def test_the_same_name_from_another_address_is_not_limited(bruce: User, log_in: LogIn) -> None:
+    # Nobody can lock another person out from elsewhere.
+    fail(log_in, 10)
+    assert log_in(address="192.0.2.2").status_code == 200
+    assert_limited(log_in())
+
+
+def test_another_name_from_the_same_address_is_not_limited(bruce: User, admin: User, log_in: LogIn) -> None:
+    fail(log_in, 10)
+    assert log_in("admin").status_code == 200
+
+
+def test_a_name_in_other_letters_is_another_name(bruce: User, log_in: LogIn) -> None:
+    fail(log_in, 10, "BRUCE")
+    assert log_in().status_code == 200
+    # But not in another form of Unicode: that is the same account.
+    fail(log_in, 10, "Ärger")
+    assert_limited(log_in("A\u0308rger"))
+
+
+def test_an_address_has_a_limit_over_all_names(bruce: User, log_in: LogIn, settings: Settings) -> None:
+    settings.LOGIN_FAILURES_PER_ADDRESS = 25
+    for number in range(25):
+        fail(log_in, 1, f"name{number}")
+    assert_limited(log_in("another"))
+    assert_limited(log_in())
+    assert log_in(address="192.0.2.2").status_code == 200
+
+
+def test_an_address_may_fail_more_often_than_a_name(settings: Settings) -> None:
+    assert settings.LOGIN_FAILURES_PER_NAME == 10
+    assert settings.LOGIN_FAILURES_PER_ADDRESS > settings.LOGIN_FAILURES_PER_NAME
+
+
+def test_what_is_refused_is_not_counted(bruce: User, log_in: LogIn) -> None:
+    # So a lock ends by itself, however often someone tries.
+    fail(log_in, 10)
+    for _ in range(5):
+        assert_limited(log_in(password="wrong"))
+    assert LoginFailure.objects.count() == 10
+
+
+def test_it_ends_after_a_quarter_of_an_hour(bruce: User, log_in: LogIn) -> None:
+    fail(log_in, 10)
+    age(minutes=14, seconds=50)
+    response = log_in()
+    assert_limited(response)
+    assert int(response["Retry-After"]) <= 10
+
+    age(seconds=10)
+    assert log_in().status_code == 200
+
+
+def test_failures_end_one_by_one(bruce: User, log_in: LogIn) -> None:
+    fail(log_in, 5)
+    age(minutes=10)
+    fail(log_in, 5)
+    response = log_in()
+    assert_limited(response)
+    # When the first one is old enough.
+    assert 4 * 60 < int(response["Retry-After"]) <= 5 * 60
+
+    age(minutes=5)
+    fail(log_in, 5)
+    assert_limited(log_in())
+
+
+def test_a_success_forgets_the_failures_of_this_name_from_this_address(bruce: User, log_in: LogIn) -> None:
+    fail(log_in, 9)
+    fail(log_in, 9, address="192.0.2.2")
+    fail(log_in, 9, "nobody")
+    assert log_in().status_code == 200
+    assert LoginFailure.objects.count() == 18
+    fail(log_in, 10)
+    assert_limited(log_in())
+
+
+def test_old_failures_are_cleared_away(bruce: User, log_in: LogIn) -> None:
+    fail(log_in, 3)
+    age(minutes=16)
+    fail(log_in, 1, "nobody")
+    assert LoginFailure.objects.count() == 1
+
+
+def test_the_name_is_not_kept(bruce: User, log_in: LogIn) -> None:
+    # People type passwords into the wrong field.
+    fail(log_in, 1, "my password")
+    assert "my password" not in str(vars(LoginFailure.objects.get()))
+
+
+def test_a_login_that_is_400_is_not_counted(db: None, api: Client) -> None:
+    assert api.post("/api/login/", {"username": "bruce"}).status_code == 400
+    assert not LoginFailure.objects.exists()
+
+
+def test_the_address_that_a_client_writes_itself_is_not_believed(bruce: User, log_in: LogIn) -> None:
+    for number in range(10):
+        assert log_in(password="wrong", **{"X-Forwarded-For": f"198.51.100.{number}"}).status_code == 401
+    assert_limited(log_in(**{"X-Forwarded-For": "198.51.100.77"}))
+    # Nor can one be locked out by it.
+    assert log_in(address="198.51.100.7").status_code == 200
+
+
+def test_the_address_that_a_trusted_proxy_says_is_believed(bruce: User, log_in: LogIn, settings: Settings) -> None:
+    settings.TRUSTED_PROXIES = [ipaddress.ip_network("192.0.2.0/24")]
+    for number in range(10):
+        # What stands before it was written by the client.
+        forwarded = f"203.0.113.{number}, 198.51.100.1"
+        assert log_in(password="wrong", **{"X-Forwarded-For": forwarded}).status_code == 401
+    assert_limited(log_in(**{"X-Forwarded-For": "198.51.100.1"}))
+    assert log_in(**{"X-Forwarded-For": "198.51.100.2"}).status_code == 200
+
+
+@pytest.mark.parametrize("address", ["2001:db8::1", "::ffff:192.0.2.1", "fe80::1%eth0", ""])
+def test_addresses_of_every_kind_are_counted(bruce: User, log_in: LogIn, address: str) -> None:
+    fail(log_in, 10, address=address)
+    assert_limited(log_in(address=address))
+    assert log_in(address="203.0.113.9").status_code == 200
+
+
+def test_the_admin_has_the_same_limit(admin: User, api: Client, log_in: LogIn) -> None:
+    form = {"username": "admin", "password": "wrong"}
+    for _ in range(5):
+        assert api.post("/admin/login/", form, REMOTE_ADDR="192.0.2.1").status_code == 200
+    # It is one count.
+    fail(log_in, 5, "admin")
+
+    response = api.post("/admin/login/", form | {"password": PASSWORD}, REMOTE_ADDR="192.0.2.1")
+    assert response.status_code == 429
+    assert 1 <= int(response["Retry-After"]) <= 15 * 60
+    assert "Too many failed logins" in response.text
+    assert f"Try again in {response['Retry-After']} seconds" in response.text
+    assert "_auth_user_id" not in api.session
+    assert_limited(log_in("admin"))
+
+    response = api.post("/admin/login/", form | {"password": PASSWORD}, REMOTE_ADDR="192.0.2.2")
+    assert response.status_code == 302
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("username", ["bruce", "nobody"])
+def test_of_thirty_wrong_passwords_at_once_at_most_ten_are_judged(username: str) -> None:
+    User.objects.create_user("bruce", PASSWORD)
+    # As many at the same time as a process has threads; each gives its connection back.
+    together = Barrier(6)
+    connections.close_all()
+
+    def attempt(_: int) -> int:
+        together.wait()
+        try:
+            body = {"username": username, "password": "wrong"}
+            return Client(raise_request_exception=False).post("/api/login/", body).status_code
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(6) as pool:
+        statuses = list(pool.map(attempt, range(30)))
+    assert set(statuses) == {401, 429}
+    assert statuses.count(401) <= 10
+    assert LoginFailure.objects.count() >= 10
+    assert Client().post("/api/login/", {"username": username, "password": "wrong"}).status_code == 429
+
+
+@pytest.mark.django_db(transaction=True)
+def test_many_right_logins_at_once_all_succeed() -> None:
+    User.objects.create_user("bruce", PASSWORD)
+    connections.close_all()
+
+    def attempt(_: int) -> int:
+        try:
+            body = {"username": "bruce", "password": PASSWORD}
+            return Client(raise_request_exception=False).post("/api/login/", body).status_code
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(6) as pool:
+        assert list(pool.map(attempt, range(48))) == [200] * 48
