@@ -23,10 +23,10 @@ run: ## Install, prepare and start all three on SQLite; Ctrl-C ends them
 	@exec .venv/bin/python -m tools.run
 
 .PHONY: test
-test: ## Lint, the tests of each project, then of the whole system
+test: ## Lint, types, the tests of each project, then of the whole system; only="types lint" runs just these
 	@$(PYTHON) tools/check_machine.py
 	@$(MAKE) --silent .venv/dev
-	@.venv/bin/python -m tools.test
+	@.venv/bin/python -m tools.test $(only)
 
 .PHONY: manage
 manage: .venv/run ## Run a Django command: make manage in=users_api do="changepassword bruce"

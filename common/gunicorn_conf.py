@@ -5,11 +5,13 @@ https://gunicorn.org/reference/settings/
 
 import math
 import os
+from collections.abc import MutableMapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from gunicorn.glogging import Logger
+from gunicorn.workers.base import Worker
 from prometheus_client import multiprocess
 
 
@@ -35,7 +37,7 @@ class QuietLogger(Logger):
     error_fmt = "%(levelname)s gunicorn [-] %(message)s"
     access_fmt = "%(levelname)s gunicorn.access %(message)s"
 
-    def access(self, resp: Any, req: Any, environ: dict[str, Any], request_time: timedelta) -> None:
+    def access(self, resp: Any, req: Any, environ: MutableMapping[str, Any], request_time: timedelta) -> None:
         """Write the line of one request."""
         if req.path not in ("/healthz", "/readyz", "/metrics"):
             super().access(resp, req, environ, request_time)
@@ -72,7 +74,7 @@ def when_ready(server: object) -> None:
         get_resolver().url_patterns  # noqa: B018
 
 
-def child_exit(server: object, worker: object) -> None:
+def child_exit(server: object, worker: Worker) -> None:
     """Forget the gauges of a worker that ended."""
     if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
         multiprocess.mark_process_dead(worker.pid)

@@ -4,6 +4,7 @@ https://kubernetes.io/docs/concepts/configuration/liveness-readiness-startup-pro
 """
 
 import logging
+from collections.abc import Callable
 
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, connection
@@ -56,7 +57,11 @@ class HealthMiddleware(Middleware):
 
     def __init__(self, get_response: GetResponse) -> None:
         super().__init__(get_response)
-        self.views = {"/healthz": healthz, "/readyz": Readiness(), "/metrics": metrics.export}
+        self.views: dict[str, Callable[[HttpRequest], HttpResponse]] = {
+            "/healthz": healthz,
+            "/readyz": Readiness(),
+            "/metrics": metrics.export,
+        }
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         """Answer the request, or pass it on."""

@@ -36,5 +36,5 @@ class UTF8Middleware(Middleware):
     def __call__(self, request: HttpRequest) -> HttpResponse:
         """Pass the request on with its encoding set."""
         # Setting the public `encoding` reads the query in the old one first.
-        request._encoding = "utf-8"
+        request._encoding = "utf-8"  # type: ignore[attr-defined]
         return self.get_response(request)

@@ -20,4 +20,5 @@ def validated(serializer_class: type[serializers.Serializer[Any]], request: Requ
     """Return the request's body as the serializer's validated data; `ValidationError` (400) names each wrong field."""
     serializer = serializer_class(data=request.data)
     serializer.is_valid(raise_exception=True)
-    return serializer.validated_data
+    data: dict[str, Any] = serializer.validated_data
+    return data

@@ -5,7 +5,7 @@ Each project's `settings.py` reads its variables from one `Env`, then calls `sea
 
 import ipaddress
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import dj_database_url
 import environs
@@ -28,7 +28,8 @@ class Env(environs.Env):
         try:
             super().seal()
         except environs.EnvValidationError as error:
-            wrong = "; ".join(f"{name}: {', '.join(messages)}" for name, messages in error.error_messages.items())
+            errors = cast(dict[str, list[str]], error.error_messages)
+            wrong = "; ".join(f"{name}: {', '.join(messages)}" for name, messages in errors.items())
             raise SystemExit(f"The environment is not right. {wrong}") from None
 
 
@@ -96,8 +97,8 @@ SPECTACULAR_SETTINGS = {
 }
 
 
-def logging(level: str) -> dict[str, Any]:
-    """Django's LOGGING: one line an entry on stderr, with the request's id; `level` is a name such as INFO."""
+def logging(level: int) -> dict[str, Any]:
+    """Django's LOGGING: one line an entry on stderr, with the request's id; `level` is one of its own."""
     return {
         "version": 1,
         "disable_existing_loggers": False,

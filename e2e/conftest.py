@@ -87,9 +87,9 @@ def answers(url: str) -> bool:
 @pytest.fixture(scope="session")
 def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     """The system that is named in the environment, or one that is started for this session."""
-    given = [os.environ.get(name, "").rstrip("/") for name in ("THOUGHTS_URL", "USERS_URL", "WEB_URL")]
-    if all(given):
-        yield System(*given)
+    thoughts, users, web = (os.environ.get(f"{name}_URL", "").rstrip("/") for name in ("THOUGHTS", "USERS", "WEB"))
+    if thoughts and users and web:
+        yield System(thoughts, users, web)
         return
     started = start(tmp_path_factory.mktemp("system"))
     yield started

@@ -59,7 +59,7 @@ def kill(system: System, project: str) -> None:
 
 def test_the_banner_says_all_that_a_person_needs_in_80_columns(own: System) -> None:
     assert own.log
-    assert within(5, lambda: "Log in as" in own.log.read_text())  # type: ignore[union-attr]
+    assert within(5, lambda: "Log in as" in own.log.read_text())
     text = own.log.read_text()
     banner = text[text.index("Thoughts is running") :].split("\n\n  Log in as")[0]
     for url in (own.web, own.thoughts, own.users, f"{own.users}/admin/"):

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from django.db.models import Model, QuerySet
+from django.db.models import Model
 from rest_framework import serializers
 from rest_framework.pagination import BasePagination
 from rest_framework.request import Request
@@ -37,7 +37,7 @@ class PageSerializer(serializers.Serializer[Any]):
 class KeysetPagination(BasePagination):
     """Pages of rows by `id`; the answer stays an array, and a Link header (RFC 8288) leads to the next and previous."""
 
-    def paginate_queryset(self, queryset: QuerySet[Any], request: Request, view: APIView | None = None) -> list[Any]:
+    def paginate_queryset(self, queryset: Any, request: Request, view: APIView | None = None) -> list[Any]:
         """Return the rows of the page that the query parameters name; `ValidationError` (400) if they are wrong."""
         query = PageSerializer(data=request.query_params.dict())
         query.is_valid(raise_exception=True)

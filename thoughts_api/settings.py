@@ -1,5 +1,7 @@
 """Django settings of thoughts_api. What the environment may set is read here, and nowhere else."""
 
+from logging import INFO
+
 from django.core.management.utils import get_random_secret_key
 
 from common import settings as common
@@ -13,7 +15,7 @@ TOKENS_ISSUER = env.str("TOKENS_ISSUER", "users-api")
 BEHIND_TLS = env.bool("BEHIND_TLS", False)
 STATIC_ROOT = env.path("STATIC_ROOT", common.VAR / "static" / "thoughts_api")
 STATIC_HASHED = env.bool("STATIC_HASHED", not DEBUG)
-LOG_LEVEL = env.log_level("LOG_LEVEL", "INFO")
+LOG_LEVEL = env.log_level("LOG_LEVEL", INFO)
 VERSION = env.str("VERSION", "dev")
 COMMIT = env.str("COMMIT", "unknown")
 env.seal()

@@ -12,7 +12,7 @@ admin.site.unregister(Group)
 
 
 class UserCreationForm(AdminUserCreationForm):
-    usable_password = None
+    usable_password = None  # type: ignore[assignment]
 
     class Meta:
         model = User
@@ -21,7 +21,7 @@ class UserCreationForm(AdminUserCreationForm):
 
 class UserForm(UserChangeForm):
     # Django's form shows the password's hash here.
-    password = None
+    password = None  # type: ignore[assignment]
 
     class Meta:
         model = User

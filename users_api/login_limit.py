@@ -20,6 +20,8 @@ from users_api.models import LoginFailure
 class TooManyFailures(Throttled):
     """429; `wait` is in seconds."""
 
+    wait: int
+
     default_detail = "Too many failed logins."
 
 

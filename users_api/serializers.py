@@ -74,4 +74,4 @@ class JWKSerializer(serializers.Serializer[Any]):
 
 
 class JWKSSerializer(serializers.Serializer[Any]):
-    keys = JWKSerializer(many=True)  # type: ignore[assignment]
+    keys = JWKSerializer(many=True)

@@ -1,6 +1,7 @@
 """Django settings of users_api. What the environment may set is read here, and nowhere else."""
 
 from datetime import timedelta
+from logging import INFO
 
 from common import settings as common
 from users_api import keys
@@ -8,17 +9,17 @@ from users_api import keys
 env = common.Env()
 DEBUG = env.bool("DEBUG", False)
 SECRET_KEY = env.str("SECRET_KEY")
-SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", [])
+SECRET_KEY_FALLBACKS: list[str] = env.list("SECRET_KEY_FALLBACKS", [])
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", common.LOCAL_HOSTS)
 DATABASES = {"default": env.database("DATABASE_URL", f"sqlite:///{common.VAR}/users.sqlite3")}
 TOKENS_KEYS = env.path("TOKENS_KEYS")
 TOKENS_ISSUER = env.str("TOKENS_ISSUER", "users-api")
 TRUSTED_PROXIES = env.networks("TRUSTED_PROXIES", "")
 BEHIND_TLS = env.bool("BEHIND_TLS", False)
-CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", [])
+CSRF_TRUSTED_ORIGINS: list[str] = env.list("CSRF_TRUSTED_ORIGINS", [])
 STATIC_ROOT = env.path("STATIC_ROOT", common.VAR / "static" / "users_api")
 STATIC_HASHED = env.bool("STATIC_HASHED", not DEBUG)
-LOG_LEVEL = env.log_level("LOG_LEVEL", "INFO")
+LOG_LEVEL = env.log_level("LOG_LEVEL", INFO)
 LOGIN_FAILURES_PER_NAME = env.int("LOGIN_FAILURES_PER_NAME", 10)
 LOGIN_FAILURES_PER_ADDRESS = env.int("LOGIN_FAILURES_PER_ADDRESS", 100)
 VERSION = env.str("VERSION", "dev")

@@ -13,7 +13,7 @@ class BackendForm(forms.Form):
     """A form whose input an API has the last word about."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, label_suffix="", **kwargs)
+        super().__init__(*args, **{"label_suffix": "", **kwargs})
 
     def add_backend_errors(self, error: InvalidInput) -> None:
         """Show an API's messages at the fields they are about."""

@@ -1,11 +1,13 @@
 """Django settings of web. What the environment may set is read here, and nowhere else."""
 
+from logging import INFO
+
 from common import settings as common
 
 env = common.Env()
 DEBUG = env.bool("DEBUG", False)
 SECRET_KEY = env.str("SECRET_KEY")
-SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", [])
+SECRET_KEY_FALLBACKS: list[str] = env.list("SECRET_KEY_FALLBACKS", [])
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", common.LOCAL_HOSTS)
 THOUGHTS_BACKEND_URL = env.http_url("THOUGHTS_BACKEND_URL")
 USER_BACKEND_URL = env.http_url("USER_BACKEND_URL")
@@ -13,10 +15,10 @@ TOKENS_JWKS = env.str("TOKENS_JWKS", f"{USER_BACKEND_URL}/.well-known/jwks.json"
 TOKENS_ISSUER = env.str("TOKENS_ISSUER", "users-api")
 TRUSTED_PROXIES = env.networks("TRUSTED_PROXIES", "")
 BEHIND_TLS = env.bool("BEHIND_TLS", False)
-CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", [])
+CSRF_TRUSTED_ORIGINS: list[str] = env.list("CSRF_TRUSTED_ORIGINS", [])
 STATIC_ROOT = env.path("STATIC_ROOT", common.VAR / "static" / "web")
 STATIC_HASHED = env.bool("STATIC_HASHED", not DEBUG)
-LOG_LEVEL = env.log_level("LOG_LEVEL", "INFO")
+LOG_LEVEL = env.log_level("LOG_LEVEL", INFO)
 VERSION = env.str("VERSION", "dev")
 COMMIT = env.str("COMMIT", "unknown")
 env.seal()

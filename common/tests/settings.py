@@ -1,5 +1,7 @@
 """The smallest Django project that has all of common."""
 
+from logging import INFO
+
 from common import settings as common
 
 SECRET_KEY = "only for tests"
@@ -15,7 +17,7 @@ MIDDLEWARE = [
 TEMPLATES = [{"BACKEND": "django.template.backends.django.DjangoTemplates", "APP_DIRS": True}]
 REST_FRAMEWORK = common.REST_FRAMEWORK
 SPECTACULAR_SETTINGS = common.SPECTACULAR_SETTINGS | {"TITLE": "common", "DESCRIPTION": ""}
-LOGGING = common.logging("INFO")
+LOGGING = common.logging(INFO)
 USE_TZ = True
 
 TOKENS_JWKS = "made by tests/conftest.py"

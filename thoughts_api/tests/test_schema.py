@@ -44,7 +44,7 @@ def test_a_call_asks_for_a_token_exactly_where_it_needs_one(schema: Any) -> None
     public = {"list_thoughts", "get_thought"}
     for operations in schema["paths"].values():
         for operation in operations.values():
-            needed = [] if operation["operationId"] in public else [{"token": []}]
+            needed: list[dict[str, list[str]]] = [] if operation["operationId"] in public else [{"token": []}]
             assert operation.get("security", []) == needed
 
 

@@ -4,6 +4,7 @@ import json
 import logging
 import time
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import jwt
@@ -161,7 +162,7 @@ def test_only_a_digest_of_the_refresh_token_is_kept(bruce: User, log_in: LogIn) 
     kept = RefreshToken.objects.get()
     assert kept.user == bruce
     assert refresh not in json.dumps(vars(kept), default=str)
-    assert timezone.now() < kept.expires <= kept.creation + timezone.timedelta(days=14, seconds=5)
+    assert timezone.now() < kept.expires <= kept.creation + timedelta(days=14, seconds=5)
 
 
 def test_refresh_tokens_that_ended_are_cleared_away(bruce: User, log_in: LogIn) -> None:
