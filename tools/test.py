@@ -1,7 +1,8 @@
 """`make test`: everything that must hold, two steps at a time, then the whole system in the foreground.
 
-With words after it, as in `make test only="types lint"`, just the steps that have one of them in their name. Each step prints one line when it is done, and its output if it failed. The whole-system tests come last; their
-summary repeats the steps, so that the end of the output says it all.
+Each step prints one line when it is done, and its output if it failed. The whole-system tests come last; their
+summary repeats the steps, so that the end of the output says it all. With words after it, as in
+`make test only="types lint"`, it runs just the steps that have one of them in their name.
 """
 
 import json
@@ -112,8 +113,8 @@ def main(only: list[str]) -> int:
         local = Local(folder / "var", PORTS)
         local.make_secrets()
         with ThreadPoolExecutor(max_workers=2) as pool:
-            wanted = [step for step in steps(local, database_url) if not only or any(word in step.name for word in only)]
-            list(pool.map(run, wanted))
+            wanted = steps(local, database_url)
+            list(pool.map(run, (step for step in wanted if not only or any(word in step.name for word in only))))
         if only:
             return int(not results or not all(result["passed"] for result in results))
 
