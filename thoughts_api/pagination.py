@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 from typing import Any
 
-from django.db.models import Model
 from rest_framework import serializers
 from rest_framework.pagination import BasePagination
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
+
+from common.serializers import validated_query
 
 LIMIT = 100
 MAX_LIMIT = 1000
@@ -27,21 +28,15 @@ class PageSerializer(serializers.Serializer[Any]):
         min_value=0, max_value=MAX_ID, required=False, help_text="Only the nearest that come before this id."
     )
 
-    def validate(self, data: dict[str, Any]) -> dict[str, Any]:
-        """Refuse both ends at once."""
-        if "after" in data and "before" in data:
-            raise serializers.ValidationError("Give 'after' or 'before', not both.")
-        return data
-
 
 class KeysetPagination(BasePagination):
-    """Pages of rows by `id`; the answer stays an array, and a Link header (RFC 8288) leads to the next and previous."""
+    """Pages of rows, dicts, by `id`; the answer stays an array, and a Link header (RFC 8288) leads on and back."""
 
     def paginate_queryset(self, queryset: Any, request: Request, view: APIView | None = None) -> list[Any]:
         """Return the rows of the page that the query parameters name; `ValidationError` (400) if they are wrong."""
-        query = PageSerializer(data=request.query_params.dict())
-        query.is_valid(raise_exception=True)
-        data = query.validated_data
+        data = validated_query(PageSerializer, request)
+        if "after" in data and "before" in data:
+            raise serializers.ValidationError("Give 'after' or 'before', not both.")
         backwards = "before" in data
         anchor = data.get("before", data.get("after"))
         # Backwards, the rows nearest to the anchor are read first and turned round afterwards.
@@ -73,10 +68,10 @@ class KeysetPagination(BasePagination):
         return schema
 
 
-def _ends(rows: Sequence[Model], anchor: int | None, falling: bool) -> tuple[int, int]:
+def _ends(rows: Sequence[dict[str, Any]], anchor: int | None, falling: bool) -> tuple[int, int]:
     """Return the ids that `before` and `after` of the neighbouring pages start from."""
     if rows:
-        return rows[0].pk, rows[-1].pk
+        return rows[0]["id"], rows[-1]["id"]
     # Nothing is beyond the anchor; the way back includes the anchor's own row.
     back = min(max(0, (anchor or 0) + (-1 if falling else 1)), MAX_ID)
     return back, back

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from django.shortcuts import get_object_or_404
+from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework import generics, status
 from rest_framework.exceptions import NotFound
@@ -11,25 +11,32 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from common.permissions import HasStaffToken, HasToken
-from thoughts_api.models import Thought, ThoughtQuerySet
+from common.serializers import validated_query
+from thoughts_api.models import Thought
 from thoughts_api.pagination import KeysetPagination, PageSerializer
 from thoughts_api.serializers import SearchSerializer, ThoughtSerializer
+
+
+class ListView(generics.ListAPIView[Thought]):
+    """Answers with a page of rows, which need no serializer."""
+
+    serializer_class = ThoughtSerializer
+    pagination_class = KeysetPagination
+
+    def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        return self.get_paginated_response(self.paginate_queryset(self.get_queryset()))
 
 
 @extend_schema_view(
     get=extend_schema(operation_id="list_thoughts", auth=[], parameters=[SearchSerializer, PageSerializer])
 )
-class ThoughtsView(generics.ListAPIView[Thought]):
+class ThoughtsView(ListView):
     """List everyone's thoughts, or search them."""
 
     authentication_classes = []
-    serializer_class = ThoughtSerializer
-    pagination_class = KeysetPagination
 
-    def get_queryset(self) -> ThoughtQuerySet:
-        query = SearchSerializer(data=self.request.query_params)
-        query.is_valid(raise_exception=True)
-        return Thought.objects.containing(query.validated_data["search"]).defer("folded")
+    def get_queryset(self) -> QuerySet[Any, Any]:
+        return Thought.objects.containing(validated_query(SearchSerializer, self.request)["search"]).rows()
 
 
 class ThoughtView(APIView):
@@ -38,23 +45,23 @@ class ThoughtView(APIView):
     @extend_schema(operation_id="get_thought", auth=[], responses=ThoughtSerializer)
     def get(self, request: Request, id: int) -> Response:
         """Get one thought."""
-        thought = get_object_or_404(Thought.objects.defer("folded"), id=id)
-        return Response(ThoughtSerializer(thought).data)
+        thought = Thought.objects.filter(id=id).rows().first()
+        if thought is None:
+            raise NotFound("There is no thought with this id.")
+        return Response(thought)
 
 
 @extend_schema_view(
     get=extend_schema(operation_id="list_my_thoughts", parameters=[PageSerializer]),
     post=extend_schema(operation_id="create_thought", description="Write a thought; its author is the token's."),
 )
-class MyThoughtsView(generics.ListCreateAPIView[Thought]):
+class MyThoughtsView(ListView, generics.ListCreateAPIView[Thought]):
     """List one's own thoughts."""
 
     permission_classes = [HasToken]
-    serializer_class = ThoughtSerializer
-    pagination_class = KeysetPagination
 
-    def get_queryset(self) -> ThoughtQuerySet:
-        return Thought.objects.by(self.request.user.username).defer("folded")
+    def get_queryset(self) -> QuerySet[Any, Any]:
+        return Thought.objects.by(self.request.user.username).rows()
 
     def perform_create(self, serializer: Any) -> None:
         serializer.save(username=self.request.user.username)
