@@ -25,16 +25,3 @@ class RequestIDMiddleware(Middleware):
         response = self.get_response(request)
         response["X-Request-ID"] = identifier
         return response
-
-
-class UTF8Middleware(Middleware):
-    """Reads each query and form as UTF-8, as browsers write them, whatever charset the Content-Type names.
-
-    In UTF-7, lone surrogates can hide, which no answer could repeat; and zlib is a charset to Python.
-    """
-
-    def __call__(self, request: HttpRequest) -> HttpResponse:
-        """Pass the request on with its encoding set."""
-        # Setting the public `encoding` reads the query in the old one first.
-        request._encoding = "utf-8"  # type: ignore[attr-defined]
-        return self.get_response(request)

@@ -48,7 +48,6 @@ MIDDLEWARE = [
     "common.middleware.RequestIDMiddleware",
     "common.health.HealthMiddleware",
     "common.metrics.MetricsMiddleware",
-    "common.middleware.UTF8Middleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.middleware.common.CommonMiddleware",

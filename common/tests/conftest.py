@@ -4,6 +4,7 @@ from django.test import Client
 from pytest_django import Settings
 
 from common.tests import signing
+from common.wsgi import UTF8Request
 
 # How long one example takes says nothing on a machine that is busy with other tests.
 hypothesis.settings.register_profile("tests", deadline=None, database=None)
@@ -24,6 +25,8 @@ def loads(settings: Settings) -> list[str]:
 
 
 @pytest.fixture
-def api() -> Client:
+def api(monkeypatch: pytest.MonkeyPatch) -> Client:
     """A client that shows a fault of ours as the 500 that a person would get."""
+    # Django's test client has a handler of its own.
+    monkeypatch.setattr("django.test.client.WSGIRequest", UTF8Request)
     return Client(raise_request_exception=False)

@@ -3,6 +3,7 @@
 import pytest
 from rest_framework.test import APIClient
 
+from common.wsgi import UTF8Request
 from thoughts_api.models import Thought
 
 pytestmark = pytest.mark.django_db
@@ -130,9 +131,11 @@ def test_a_nul_character_is_a_wrong_search(anyone: APIClient) -> None:
         assert list(response.json()["errors"]) == ["search"]
 
 
-def test_a_query_is_utf_8_whatever_the_content_type_says(anyone: APIClient) -> None:
+def test_a_query_is_utf_8_whatever_the_content_type_says(anyone: APIClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Django's test client has a handler of its own.
+    monkeypatch.setattr("django.test.client.WSGIRequest", UTF8Request)
     write("Ärger")
-    for charset in ("utf-8", "latin-1", "utf-7", "utf-16", "nonsense"):
+    for charset in ("utf-8", "latin-1", "utf-7", "utf-16", "rot13", "zlib", "hex", "undefined", "nonsense"):
         content_type = f"application/json; charset={charset}"
         response = anyone.generic("GET", "/api/thoughts/?search=%C3%84", content_type=content_type)
         assert [thought["text"] for thought in response.json()] == ["Ärger"], charset
