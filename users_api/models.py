@@ -60,6 +60,8 @@ class User(AbstractBaseUser, PermissionsMixin):
     def clean(self) -> None:
         """Refuse a name that is taken in whatever letter case."""
         super().clean()
+        if not self.username:  # a form has refused it already
+            return
         self.username_key = username_key(self.username)
         if User.objects.filter(username_key=self.username_key).exclude(pk=self.pk).exists():
             raise ValidationError({"username": USERNAME_TAKEN})

@@ -1,0 +1,229 @@
+"""The Django admin: accounts are created, switched off and given passwords there, and never deleted."""
+
+import logging
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.contrib.admin.models import LogEntry
+from django.contrib.auth.hashers import make_password
+from django.test import Client
+from django.utils import timezone
+
+from users_api.models import User
+from users_api.tests.conftest import PASSWORD
+
+LogIn = Callable[..., Any]
+USERS = "/admin/users_api/user/"
+NEW = {"username": "grace", "password1": PASSWORD, "password2": PASSWORD}
+
+
+def page(user: User, name: str = "change") -> str:
+    return f"{USERS}{user.pk}/{name}/"
+
+
+@pytest.fixture
+def superuser(admin: User) -> Client:
+    """A browser in which the superuser is logged in, by the form."""
+    browser = Client(raise_request_exception=False)
+    response = browser.post("/admin/login/?next=/admin/", {"username": "admin", "password": PASSWORD})
+    assert response.status_code == 302
+    return browser
+
+
+@pytest.fixture
+def clerk(db: None) -> Client:
+    """A browser in which somebody is logged in who is staff, but no superuser."""
+    browser = Client(raise_request_exception=False)
+    browser.force_login(User.objects.create_user("clerk", PASSWORD, is_staff=True))
+    return browser
+
+
+def test_an_account_that_is_created_can_log_in_at_once(superuser: Client, log_in: LogIn) -> None:
+    response = superuser.post(f"{USERS}add/", NEW, follow=True)
+    assert response.status_code == 200
+    assert "was added successfully" in response.text
+    assert log_in("grace").status_code == 200
+
+
+def test_an_account_that_is_created_has_no_rights_whatever_is_sent(superuser: Client) -> None:
+    superuser.post(f"{USERS}add/", NEW | {"is_staff": "on", "is_superuser": "on"})
+    grace = User.objects.get(username="grace")
+    assert (grace.is_active, grace.is_staff, grace.is_superuser) == (True, False, False)
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"username": "ADMIN"}, "exists"),
+        ({"username": "a b"}, "Enter a valid username"),
+        ({"username": "x" * 51}, "at most 50 characters"),
+        ({"username": ""}, "This field is required"),
+        ({"password2": "something else 123"}, "didn’t match"),
+        ({"password1": "12345678", "password2": "12345678"}, "entirely numeric"),
+        ({"password1": "short1", "password2": "short1"}, "at least 8 characters"),
+    ],
+)
+def test_a_wrong_name_or_password_is_said_and_nothing_is_stored(
+    superuser: Client, change: dict[str, str], why: str
+) -> None:
+    response = superuser.post(f"{USERS}add/", NEW | change)
+    assert response.status_code == 200
+    assert why in response.text
+    assert User.objects.count() == 1
+
+
+def test_who_is_switched_off_can_neither_log_in_nor_refresh(
+    superuser: Client, bruce: User, log_in: LogIn, api: Client
+) -> None:
+    refresh = log_in().json()["refresh"]
+    assert api.post("/api/token/refresh/", {"refresh": refresh}).status_code == 200
+    assert superuser.post(page(bruce), {}).status_code == 302
+    assert api.post("/api/token/refresh/", {"refresh": refresh}).status_code == 401
+    assert log_in().status_code == 401
+
+    assert superuser.post(page(bruce), {"is_active": "on"}).status_code == 302
+    assert log_in().status_code == 200
+
+
+def test_several_are_switched_off_at_once_but_never_oneself(superuser: Client, admin: User, bruce: User) -> None:
+    stephen = User.objects.create_user("stephen", PASSWORD)
+    everyone = {"_selected_action": [admin.pk, bruce.pk, stephen.pk]}
+    response = superuser.post(USERS, {"action": "switch_off", **everyone}, follow=True)
+    assert "Switched off: 2." in response.text
+    assert list(User.objects.filter(is_active=True)) == [admin]
+    assert LogEntry.objects.get(object_id=bruce.pk).get_change_message() == "Switched off."
+
+    response = superuser.post(USERS, {"action": "switch_on", **everyone}, follow=True)
+    assert "Switched on: 3." in response.text
+    assert User.objects.filter(is_active=True).count() == 3
+
+
+def test_nobody_locks_themselves_out(superuser: Client, admin: User) -> None:
+    assert superuser.post(page(admin), {}).status_code == 302
+    admin.refresh_from_db()
+    assert (admin.is_active, admin.is_staff, admin.is_superuser) == (True, True, True)
+
+
+def test_an_account_is_never_deleted(superuser: Client, bruce: User) -> None:
+    assert superuser.get(page(bruce, "delete")).status_code == 403
+    assert superuser.post(page(bruce, "delete"), {"post": "yes"}).status_code == 403
+    superuser.post(USERS, {"action": "delete_selected", "_selected_action": [bruce.pk], "post": "yes"})
+    assert User.objects.filter(pk=bruce.pk).exists()
+    assert "delete" not in superuser.get(USERS).text
+
+
+def test_an_account_is_never_renamed(superuser: Client, bruce: User) -> None:
+    assert 'name="username"' not in superuser.get(page(bruce)).text
+    superuser.post(page(bruce), {"username": "stephen", "is_active": "on"})
+    assert User.objects.get(pk=bruce.pk).username == "bruce"
+
+
+def test_a_new_password_works_and_ends_what_the_old_one_began(
+    superuser: Client, bruce: User, log_in: LogIn, api: Client
+) -> None:
+    refresh = log_in().json()["refresh"]
+    new = {"password1": "another horse battery", "password2": "another horse battery", "usable_password": "true"}
+    assert superuser.post(page(bruce, "password"), new).status_code == 302
+    assert log_in().status_code == 401
+    assert log_in(password="another horse battery").status_code == 200
+    assert api.post("/api/token/refresh/", {"refresh": refresh}).status_code == 401
+
+
+def test_the_list_says_when_each_last_logged_in(superuser: Client, bruce: User, log_in: LogIn) -> None:
+    stephen = User.objects.create_user("stephen", PASSWORD)
+    moment = timezone.now() - timedelta(days=400)
+    User.objects.filter(pk=stephen.pk).update(last_login=moment)
+    log_in()
+    rows = superuser.get(USERS).text.split('<th class="field-username">')[1:]
+    shown = {row.split("</a>")[0].rpartition(">")[2]: row for row in rows}
+    assert str(moment.year) in shown["stephen"]
+    assert f", {timezone.now().year}," in shown["bruce"].split("field-last_login")[1]
+
+
+def test_people_are_found_by_a_piece_of_their_name(superuser: Client, bruce: User) -> None:
+    listed = superuser.get(USERS, {"q": "RUC"}).text
+    assert ">bruce</a>" in listed
+    assert ">admin</a>" not in listed
+
+
+def test_neither_a_password_nor_a_hash_nor_a_digest_is_shown_or_logged(
+    superuser: Client, bruce: User, log_in: LogIn, argon2id: None, caplog: pytest.LogCaptureFixture
+) -> None:
+    secret = "another horse battery"
+    User.objects.filter(pk=bruce.pk).update(password=make_password(PASSWORD))
+    with caplog.at_level(logging.DEBUG):
+        log_in()
+        pages = [
+            superuser.post(page(bruce, "password"), {"password1": secret, "password2": secret + "!"}),
+            superuser.post(page(bruce, "password"), {"password1": secret, "password2": secret}, follow=True),
+            superuser.post(f"{USERS}add/", NEW | {"username": "a b"}),
+            *map(superuser.get, ["/admin/", USERS, page(bruce), page(bruce, "password"), page(bruce, "history")]),
+        ]
+    bruce.refresh_from_db()
+    digest = bruce.refresh_tokens.get().digest
+    assert bruce.password.startswith("argon2$argon2id$")
+    for response in pages:
+        assert response.status_code == 200
+        for text in ("argon2", "md5$", PASSWORD, secret, bruce.password, digest, "eyJ"):
+            assert text not in response.text, response.request["PATH_INFO"]
+            assert text not in caplog.text
+
+
+def test_staff_without_more_rights_creates_accounts_and_switches_them_off(
+    clerk: Client, bruce: User, log_in: LogIn
+) -> None:
+    assert clerk.post(f"{USERS}add/", NEW).status_code == 302
+    assert log_in("grace").status_code == 200
+    assert clerk.post(page(bruce), {}).status_code == 302
+    assert log_in().status_code == 401
+
+
+def test_staff_without_more_rights_gives_none_and_leaves_those_alone_who_have_some(
+    clerk: Client, admin: User, bruce: User
+) -> None:
+    clerk.post(page(bruce), {"is_active": "on", "is_staff": "on", "is_superuser": "on"})
+    bruce.refresh_from_db()
+    assert (bruce.is_staff, bruce.is_superuser) == (False, False)
+
+    assert clerk.post(page(admin), {}).status_code == 403
+    new = {"password1": "another horse battery", "password2": "another horse battery"}
+    assert clerk.post(page(admin, "password"), new).status_code == 403
+    clerk.post(USERS, {"action": "switch_off", "_selected_action": [admin.pk]})
+    admin.refresh_from_db()
+    assert admin.is_active
+    assert admin.check_password(PASSWORD)
+
+
+def test_who_is_no_staff_does_not_get_in(bruce: User) -> None:
+    browser = Client()
+    response = browser.post("/admin/login/", {"username": "bruce", "password": PASSWORD})
+    assert "for a staff account" in response.text
+    browser.force_login(bruce)
+    for path in ("/admin/", USERS, f"{USERS}add/", page(bruce)):
+        assert browser.get(path).status_code == 302, path
+    assert browser.post(f"{USERS}add/", NEW).status_code == 302
+    assert User.objects.count() == 1
+
+
+def test_a_form_of_another_site_does_nothing(admin: User, bruce: User) -> None:
+    browser = Client(enforce_csrf_checks=True)
+    browser.force_login(admin)
+    assert browser.post(page(bruce), {}).status_code == 403
+    assert browser.post(f"{USERS}add/", NEW).status_code == 403
+    assert list(User.objects.filter(is_active=True)) == [admin, bruce]
+
+
+@pytest.mark.parametrize("path", ["/admin", "/admin/"])
+def test_the_admin_is_there_with_and_without_a_slash(superuser: Client, path: str) -> None:
+    response = superuser.get(path)
+    assert response.status_code == 200
+    assert "Thoughts: accounts" in response.text
+
+
+def test_sessions_in_the_admin_end_with_the_password(superuser: Client, admin: User) -> None:
+    assert superuser.get(USERS).status_code == 200
+    admin.set_password("another horse battery")
+    admin.save()
+    assert superuser.get(USERS).status_code == 302
