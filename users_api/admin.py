@@ -87,14 +87,16 @@ class UserAdmin(DjangoUserAdmin):
 
     @admin.action(description="Switch selected accounts off", permissions=["change"])
     def switch_off(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
-        self._switch(request, queryset.exclude(pk=request.user.pk), on=False)
+        self._switch(request, queryset, on=False)
 
     @admin.action(description="Switch selected accounts on", permissions=["change"])
     def switch_on(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
         self._switch(request, queryset, on=True)
 
     def _switch(self, request: HttpRequest, users: QuerySet[User], *, on: bool) -> None:
-        changed: list[Any] = [user for user in users if self.has_change_permission(request, user)]
+        changed: list[Any] = [
+            user for user in users if user != request.user and self.has_change_permission(request, user)
+        ]
         for user in changed:
             user.is_active = on
             user.save(update_fields=["is_active"])

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
 from django.conf import settings
@@ -40,7 +41,7 @@ def key_ring() -> KeyRing:
         if not isinstance(signing, RSAPrivateKey):
             raise ValueError(f"{folder / 'signing.pem'} is not a private key")
         public = {thumbprint(key): key for key in (_public(_read(path)) for path in sorted(folder.glob("*.pem")))}
-    except (OSError, ValueError, TypeError) as error:
+    except (OSError, ValueError) as error:
         raise SystemExit(f"The environment is not right. TOKENS_KEYS: {error}") from None
     return KeyRing(
         signing=signing,
@@ -72,7 +73,10 @@ def _public(key: RSAPrivateKey | RSAPublicKey) -> RSAPublicKey:
 
 def _read(path: Path) -> RSAPrivateKey | RSAPublicKey:
     pem = path.read_bytes()
-    key = load_pem_private_key(pem, None) if b"PRIVATE KEY" in pem else load_pem_public_key(pem)
+    try:
+        key = load_pem_private_key(pem, None) if b"PRIVATE KEY" in pem else load_pem_public_key(pem)
+    except (ValueError, TypeError, UnsupportedAlgorithm):  # cryptography's own texts do not name the file
+        raise ValueError(f"{path} is not a PEM file with a key and without a pass phrase") from None
     if not isinstance(key, (RSAPrivateKey, RSAPublicKey)) or key.key_size < MIN_BITS:
         raise ValueError(f"{path} is not an RSA key of {MIN_BITS} bits or more")
     return key

@@ -1,0 +1,153 @@
+"""Staying logged in: a refresh token gets access tokens until it ends, is revoked, or its account is off."""
+
+import json
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import jwt
+import pytest
+from django.test import Client
+from django.test.client import MULTIPART_CONTENT
+from django.utils import timezone
+
+from users_api.models import RefreshToken, User
+from users_api.tests.conftest import PASSWORD
+
+LogIn = Callable[..., Any]
+FORM = "application/x-www-form-urlencoded"
+
+
+def claims(authorization: str) -> dict[str, Any]:
+    return jwt.decode(authorization.removeprefix("Bearer "), options={"verify_signature": False})
+
+
+def assert_refused(response: Any) -> None:
+    assert response.status_code == 401, response.content
+    assert response["WWW-Authenticate"] == "Bearer"
+    assert list(response.json()) == ["message"]
+
+
+@pytest.fixture
+def refresh(bruce: User, log_in: LogIn) -> str:
+    """The refresh token of a login of bruce's."""
+    token: str = log_in().json()["refresh"]
+    return token
+
+
+def test_a_refresh_token_gets_a_new_access_token_and_nothing_else(refresh: str, bruce: User, api: Client) -> None:
+    response = api.post("/api/token/refresh/", {"refresh": refresh})
+    assert response.status_code == 200
+    assert list(response.json()) == ["Authorized"]
+    said = claims(response.json()["Authorized"])
+    assert (said["username"], said["user_id"]) == ("bruce", bruce.pk)
+    assert said["exp"] - said["iat"] == 15 * 60
+
+
+def test_a_refresh_token_serves_again_and_again(refresh: str, api: Client) -> None:
+    tokens = [api.post("/api/token/refresh/", {"refresh": refresh}).json()["Authorized"] for _ in range(3)]
+    assert len({claims(token)["jti"] for token in tokens}) == 3
+
+
+@pytest.mark.parametrize("path", ["/api/token/refresh", "/api/token/refresh/"])
+@pytest.mark.parametrize("kind", ["application/json", FORM, MULTIPART_CONTENT])
+def test_every_form_is_taken_with_and_without_the_last_slash(refresh: str, api: Client, path: str, kind: str) -> None:
+    data: Any = f"refresh={refresh}" if kind == FORM else {"refresh": refresh}
+    assert api.post(path, data, content_type=kind).status_code == 200
+
+
+def test_a_right_that_was_given_is_in_the_next_access_token(refresh: str, bruce: User, api: Client) -> None:
+    User.objects.filter(pk=bruce.pk).update(is_staff=True)
+    assert claims(api.post("/api/token/refresh/", {"refresh": refresh}).json()["Authorized"])["is_staff"] is True
+
+
+def test_a_refresh_token_lasts_fourteen_days(refresh: str, api: Client) -> None:
+    token = RefreshToken.objects.get()
+    assert token.expires - token.creation == pytest.approx(timedelta(days=14), abs=timedelta(seconds=5))
+    RefreshToken.objects.update(expires=timezone.now() + timedelta(minutes=1))
+    assert api.post("/api/token/refresh/", {"refresh": refresh}).status_code == 200
+    RefreshToken.objects.update(expires=timezone.now())
+    assert_refused(api.post("/api/token/refresh/", {"refresh": refresh}))
+
+
+def test_who_is_switched_off_gets_no_more_access_tokens(refresh: str, api: Client) -> None:
+    User.objects.update(is_active=False)
+    assert_refused(api.post("/api/token/refresh/", {"refresh": refresh}))
+    User.objects.update(is_active=True)
+    assert api.post("/api/token/refresh/", {"refresh": refresh}).status_code == 200
+
+
+def test_a_new_password_ends_what_the_old_one_began(refresh: str, bruce: User, api: Client, log_in: LogIn) -> None:
+    bruce.set_password("another horse battery")
+    bruce.save()
+    assert_refused(api.post("/api/token/refresh/", {"refresh": refresh}))
+    new = log_in(password="another horse battery").json()["refresh"]
+    assert api.post("/api/token/refresh/", {"refresh": new}).status_code == 200
+
+
+def test_an_access_token_is_no_refresh_token(bruce: User, log_in: LogIn, api: Client) -> None:
+    authorization = log_in().json()["Authorized"]
+    for token in (authorization, authorization.removeprefix("Bearer ")):
+        assert_refused(api.post("/api/token/refresh/", {"refresh": token}))
+
+
+@pytest.mark.parametrize("token", ["rubbish", "ä😀", "x" * 100_000, "' OR 1=1 --"])
+def test_a_token_that_is_none_is_refused(db: None, api: Client, token: str) -> None:
+    assert_refused(api.post("/api/token/refresh/", {"refresh": token}, content_type="application/json"))
+
+
+def test_what_is_in_the_database_is_no_token(refresh: str, api: Client) -> None:
+    assert_refused(api.post("/api/token/refresh/", {"refresh": RefreshToken.objects.get().digest}))
+
+
+def test_logging_out_ends_this_token_and_no_other(refresh: str, log_in: LogIn, api: Client) -> None:
+    elsewhere = log_in().json()["refresh"]
+    response = api.post("/api/logout/", {"refresh": refresh})
+    assert (response.status_code, response.content) == (204, b"")
+    assert_refused(api.post("/api/token/refresh/", {"refresh": refresh}))
+    assert api.post("/api/token/refresh/", {"refresh": elsewhere}).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/api/logout", "/api/logout/"])
+@pytest.mark.parametrize("kind", ["application/json", FORM, MULTIPART_CONTENT])
+def test_logging_out_takes_every_form(refresh: str, api: Client, path: str, kind: str) -> None:
+    data: Any = f"refresh={refresh}" if kind == FORM else {"refresh": refresh}
+    assert api.post(path, data, content_type=kind).status_code == 204
+    assert not RefreshToken.objects.exists()
+
+
+def test_logging_out_twice_is_no_error(refresh: str, api: Client) -> None:
+    statuses = [api.post("/api/logout/", {"refresh": token}).status_code for token in (refresh, refresh, "rubbish")]
+    assert statuses == [204, 204, 204]
+
+
+@pytest.mark.parametrize("path", ["/api/token/refresh/", "/api/logout/"])
+@pytest.mark.parametrize(
+    "body", [{}, {"refresh": ""}, {"refresh": " "}, {"refresh": None}, {"refresh": 1}, {"refresh": ["a"]},
+             {"refresh": "a\x00"}, {"refresh": "\ud800"}, [], "refresh", None]
+)  # fmt: skip
+def test_bad_input_is_400_and_names_the_field(db: None, api: Client, path: str, body: Any) -> None:
+    response = api.generic("POST", path, json.dumps(body), content_type="application/json")
+    assert response.status_code == 400
+    assert list(response.json()["errors"]) == ["refresh" if isinstance(body, dict) else "non_field_errors"]
+
+
+@pytest.mark.parametrize("path", ["/api/login/", "/api/token/refresh/", "/api/logout/"])
+def test_another_method_is_405_and_says_which_there_are(api: Client, path: str) -> None:
+    for method in ("GET", "PUT", "PATCH", "DELETE"):
+        response = api.generic(method, path)
+        assert response.status_code == 405
+        assert response["Allow"] == "POST, OPTIONS"
+        assert list(response.json()) == ["message"]
+
+
+def test_a_deleted_account_takes_its_tokens_along(refresh: str, bruce: User, api: Client) -> None:
+    bruce.delete()
+    assert_refused(api.post("/api/token/refresh/", {"refresh": refresh}))
+
+
+def test_the_admin_takes_no_bearer_token_and_the_api_no_session(admin: User, api: Client, log_in: LogIn) -> None:
+    authorization = log_in("admin", PASSWORD).json()["Authorized"]
+    assert api.get("/admin/", headers={"Authorization": authorization}).status_code == 302
+    api.force_login(admin)
+    assert api.post("/admin/users/", {"username": "grace", "password": PASSWORD}).status_code == 401

@@ -1,0 +1,59 @@
+"""The OpenAPI document and its page."""
+
+from io import StringIO
+from typing import Any
+
+import pytest
+import yaml
+from django.core.management import call_command
+from django.test import Client
+
+
+@pytest.fixture(scope="module")
+def schema() -> Any:
+    """The document; a warning of drf-spectacular's is an error."""
+    output = StringIO()
+    call_command("spectacular", "--validate", "--fail-on-warn", stdout=output)
+    return yaml.safe_load(output.getvalue())
+
+
+def test_the_schema_has_every_call_with_every_answer(schema: Any) -> None:
+    answers = {
+        operation["operationId"]: (method, path, list(operation["responses"]))
+        for path, operations in schema["paths"].items()
+        for method, operation in operations.items()
+    }
+    assert answers == {
+        "login": ("post", "/api/login/", ["200", "400", "401", "415", "429", "503"]),
+        "refresh": ("post", "/api/token/refresh/", ["200", "400", "401", "415", "503"]),
+        "logout": ("post", "/api/logout/", ["204", "400", "415", "503"]),
+        "create_user": ("post", "/admin/users/", ["201", "400", "401", "403", "415", "503"]),
+        "jwks": ("get", "/.well-known/jwks.json", ["200", "503"]),
+    }
+
+
+def test_only_creating_accounts_needs_a_token(schema: Any) -> None:
+    secured = [
+        operation["operationId"]
+        for operations in schema["paths"].values()
+        for operation in operations.values()
+        if operation.get("security")
+    ]
+    assert secured == ["create_user"]
+
+
+def test_no_answer_has_a_password(schema: Any) -> None:
+    assert list(schema["components"]["schemas"]["User"]["properties"]) == ["id", "username", "creation"]
+    assert schema["components"]["schemas"]["UserRequest"]["properties"]["password"]["writeOnly"] is True
+
+
+@pytest.mark.parametrize("path", ["/schema", "/schema/"])
+def test_the_schema_is_served(api: Client, schema: Any, path: str) -> None:
+    assert yaml.safe_load(api.get(path).content)["paths"] == schema["paths"]
+
+
+def test_its_page_uses_files_of_this_site_alone(api: Client) -> None:
+    page = api.get("/").text
+    assert "swagger-ui" in page
+    assert "//cdn" not in page
+    assert "https://" not in page
