@@ -19,6 +19,7 @@ from jwt.algorithms import RSAAlgorithm
 logger = logging.getLogger(__name__)
 
 MIN_INTERVAL = 10.0  # seconds between two loads, whatever key ids arrive
+FIRST_INTERVAL = 1.0  # seconds between two loads while there is no key yet
 MAX_AGE = 300.0  # seconds after which a key set that is in use is loaded again
 TIMEOUT = 2.0  # seconds that a load over HTTP may take
 
@@ -34,9 +35,9 @@ class UnknownKey(Exception):
 class KeySet:
     """RSA public keys by key id (`kid`), from a `load` function that returns a JWK Set as a dict.
 
-    An unknown id loads the set again, at most once in `MIN_INTERVAL` seconds; a set older than
-    `MAX_AGE` seconds is loaded again beside the requests, so that a withdrawn key ends too. When
-    loading fails, the keys that are there stay in use.
+    An unknown id loads the set again, at most once in `MIN_INTERVAL` seconds (`FIRST_INTERVAL` until there
+    is a key); a set older than `MAX_AGE` seconds is loaded again beside the requests, so that a withdrawn key
+    ends too. When loading fails, the keys that are there stay in use.
     """
 
     def __init__(self, load: Callable[[], dict[str, Any]]) -> None:
@@ -49,7 +50,7 @@ class KeySet:
         """Return the key with this id; raise `UnknownKey`, or `KeysUnavailable` when there is no key at all."""
         key = self._keys.get(kid)
         if key is None:
-            self._reload(older_than=MIN_INTERVAL)
+            self._reload(older_than=MIN_INTERVAL if self._keys else FIRST_INTERVAL)
             key = self._keys.get(kid)
         elif time.monotonic() - self._attempted > MAX_AGE and not self._lock.locked():
             threading.Thread(target=self._reload, args=(MAX_AGE,), daemon=True).start()

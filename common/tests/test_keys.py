@@ -17,7 +17,7 @@ from django.test import Client
 from pytest_django import Settings
 
 from common import keys
-from common.keys import MAX_AGE, MIN_INTERVAL, KeySet, KeysUnavailable, UnknownKey, key_set
+from common.keys import FIRST_INTERVAL, MAX_AGE, MIN_INTERVAL, KeySet, KeysUnavailable, UnknownKey, key_set
 from common.tests import signing
 
 
@@ -252,9 +252,13 @@ def test_without_any_key_yet_a_token_is_503_and_not_401(api: Client, settings: S
     assert api.get("/open/").status_code == 200
     assert source.loads == 1
 
-    # It recovers by itself.
+    # It recovers by itself, and soon: nobody is served until then.
+    for _ in range(100):
+        clock.now += FIRST_INTERVAL / 10
+        assert me(api) == 503
+    assert 9 <= source.loads <= 11
     source.error = None
-    clock.now += MIN_INTERVAL + 1
+    clock.now += FIRST_INTERVAL + 0.1
     assert me(api) == 200
 
 
