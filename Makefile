@@ -53,7 +53,7 @@ lock: .venv/dev ## Compile all lock files again, to the same versions (upgrade=1
 format: .venv/dev ## Format Python and templates
 	.venv/bin/ruff check --fix --quiet .
 	.venv/bin/ruff format --quiet .
-	.venv/bin/djlint --quiet --reformat .
+	.venv/bin/djlint --quiet --reformat web users_api
 
 .PHONY: reset
 reset: ## Forget the data of `make run`; var/cluster, the keys of the cluster, stays

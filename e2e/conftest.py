@@ -12,12 +12,14 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from tools.chromium import find_or_install
 from tools.local import PROJECTS, ROOT
 
 START_WITHIN = 60.0  # seconds
@@ -82,6 +84,41 @@ def answers(url: str) -> bool:
             return bool(response.status == 200)
     except OSError:
         return False
+
+
+def within(seconds: float, condition: Callable[[], bool]) -> bool:
+    """Return whether the condition holds before the time is over."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if condition():
+            return True
+        time.sleep(0.1)
+    return False
+
+
+def children(pid: int) -> dict[int, str]:
+    """Return the command lines of a process's children by process id."""
+    output = subprocess.run(
+        ["ps", "-ww", "-o", "pid=,args=", "--ppid", str(pid)], capture_output=True, text=True, check=False
+    ).stdout
+    return {int(line.split(None, 1)[0]): line.split(None, 1)[1] for line in output.splitlines() if line.strip()}
+
+
+def kill(system: System, project: str) -> None:
+    """Kill a project's gunicorn, with no time to say anything."""
+    assert system.process
+    for pid, command in children(system.process.pid).items():
+        if f"{project}.wsgi" in command:
+            os.killpg(pid, signal.SIGKILL)
+            return
+    pytest.fail(f"{project} does not run")
+
+
+@pytest.fixture(scope="session")
+def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[str, Any]:
+    """Start the Chromium of this machine; it refuses its sandbox to root."""
+    sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []
+    return {**browser_type_launch_args, "executable_path": str(find_or_install()), "args": sandbox}
 
 
 @pytest.fixture(scope="session")

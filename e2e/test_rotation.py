@@ -11,8 +11,7 @@ from pathlib import Path
 
 import requests
 
-from e2e.conftest import System, start, stop
-from e2e.test_run import children, within
+from e2e.conftest import System, children, start, stop, within
 from tools.local import ROOT
 
 TIMEOUT = 10

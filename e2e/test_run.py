@@ -8,14 +8,13 @@ import socket
 import stat
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import requests
 
-from e2e.conftest import System, answers, start, stop
+from e2e.conftest import System, answers, children, kill, start, stop, within
 from tools.local import ROOT
 
 TIMEOUT = 10
@@ -27,34 +26,6 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     system = start(tmp_path_factory.mktemp("own"))
     yield system
     stop(system)
-
-
-def within(seconds: float, condition: Callable[[], bool]) -> bool:
-    """Return whether the condition holds before the time is over."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if condition():
-            return True
-        time.sleep(0.1)
-    return False
-
-
-def children(pid: int) -> dict[int, str]:
-    """Return the command lines of a process's children by process id."""
-    output = subprocess.run(
-        ["ps", "-ww", "-o", "pid=,args=", "--ppid", str(pid)], capture_output=True, text=True, check=False
-    ).stdout
-    return {int(line.split(None, 1)[0]): line.split(None, 1)[1] for line in output.splitlines() if line.strip()}
-
-
-def kill(system: System, project: str) -> None:
-    """Kill a project's gunicorn, with no time to say anything."""
-    assert system.process
-    for pid, command in children(system.process.pid).items():
-        if f"{project}.wsgi" in command:
-            os.killpg(pid, signal.SIGKILL)
-            return
-    pytest.fail(f"{project} does not run")
 
 
 def test_the_banner_says_all_that_a_person_needs_in_80_columns(own: System) -> None:

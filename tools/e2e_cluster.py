@@ -106,7 +106,7 @@ def show_state(kubectl: Kubectl) -> None:
 def main() -> int:
     """Bring it up, test it, and put things back."""
     with ExitStack() as stack:
-        browser = chromium.find()
+        browser = chromium.find_or_install()
         stack.enter_context(running_cluster())
         kubectl = Kubectl()
         registry = cluster.registry(kubectl)

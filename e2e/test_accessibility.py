@@ -1,0 +1,92 @@
+"""axe-core on every page and state, in light and in dark: https://github.com/dequelabs/axe-core."""
+
+import uuid
+from collections.abc import Iterator
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page, expect
+
+from e2e.conftest import System, answers, kill, start, stop, within
+from e2e.test_browser import fill_in, log_in, search, share
+
+
+class Findings:
+    """Looks at a page with axe-core and keeps what it finds."""
+
+    def __init__(self) -> None:
+        self.found: list[str] = []
+        self.axe = Axe()
+
+    def __call__(self, page: Page, state: str) -> None:
+        """Look at the page as it is now."""
+        page.wait_for_load_state()
+        for violation in self.axe.run(page).response["violations"]:
+            targets = [node["target"] for node in violation["nodes"]]
+            self.found.append(f"{state}: {violation['impact']} {violation['id']} at {targets}: {violation['help']}")
+
+
+@pytest.fixture(params=["light", "dark"])
+def browser_context_args(request: pytest.FixtureRequest, browser_context_args: dict[str, object]) -> dict[str, object]:
+    """Each test runs in both colour schemes."""
+    return {**browser_context_args, "color_scheme": request.param}
+
+
+@pytest.fixture(scope="module")
+def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    """A system that these tests may break."""
+    system = start(tmp_path_factory.mktemp("own"))
+    yield system
+    stop(system)
+
+
+def test_no_page_has_a_finding(page: Page, system: System) -> None:
+    look = Findings()
+    page.goto(f"{system.web}/login/")
+    look(page, "login")
+    fill_in(page, ("stephen", f"wrong {uuid.uuid4()}"))
+    look(page, "wrong password")
+    page.goto(f"{system.web}/nowhere")
+    look(page, "404")
+    page.goto(f"{system.web}/search")
+    look(page, "everyone's")
+    search(page, "the")
+    look(page, "found")
+    search(page, uuid.uuid4().hex)
+    look(page, "nothing found")
+    page.goto(f"{system.web}/logout/")
+    look(page, "not logged in")
+
+    log_in(page, system, ("stephen", "stephen"))
+    expect(page.get_by_role("heading", name="Your thoughts")).to_be_visible()
+    look(page, "one's own")
+    share(page, "A thought about contrast")
+    expect(page.get_by_role("status").first).to_be_visible()
+    look(page, "written")
+    share(page, "x" * 251)
+    expect(page.get_by_role("alert")).to_be_visible()
+    look(page, "too long")
+    page.goto(f"{system.web}/thoughts/?before=999999999")
+    look(page, "a page that is empty")
+    page.goto(f"{system.web}/logout/")
+    look(page, "log out?")
+    assert look.found == []
+
+
+def test_no_page_has_a_finding_while_the_services_are_away(page: Page, own: System) -> None:
+    look = Findings()
+    assert within(30, lambda: answers(f"{own.users}/readyz") and answers(f"{own.thoughts}/readyz"))
+    log_in(page, own, ("bruce", "bruce"))
+    expect(page.get_by_role("heading", name="Your thoughts")).to_be_visible()
+    kill(own, "thoughts_api")
+    page.goto(f"{own.web}/thoughts/")
+    look(page, "no list")
+    share(page, "Typed while it was away")
+    look(page, "not stored")
+    page.goto(f"{own.web}/search?search=a")
+    look(page, "no search")
+    page.context.clear_cookies()
+    kill(own, "users_api")
+    log_in(page, own, ("bruce", "bruce"), "/login/")
+    look(page, "no log-in")
+    assert look.found == []

@@ -1,0 +1,401 @@
+"""The pages in a real browser, as people use them."""
+
+import re
+import secrets
+import uuid
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import requests
+from playwright.sync_api import BrowserContext, Page, Request, expect
+
+from e2e.conftest import System, answers, kill, start, stop, within
+
+TIMEOUT = 10
+PHONE = {"width": 360, "height": 740}
+THOUGHT = "Grüße an Zoë 🎉 100% <b>"
+
+
+@pytest.fixture(autouse=True)
+def no_faults(context: BrowserContext, system: System) -> Iterator[None]:
+    """Fail when a page says an error on its console, breaks its policy, or asks another host for anything."""
+    faults: list[str] = []
+
+    def foreign(request: Request) -> None:
+        if not re.match(r"(http://(localhost|127\.0\.0\.1|[a-z-]+\.localhost)(:\d+)?/|data:)", request.url):
+            faults.append(request.url)
+
+    def console(message: object) -> None:
+        text = message.text  # type: ignore[attr-defined]
+        # A page that is answered with 400 or 503 is an error to the console; here it is wanted.
+        if message.type in ("error", "warning") and not text.startswith("Failed to load resource"):  # type: ignore[attr-defined]
+            faults.append(text)
+
+    context.on("request", foreign)
+    context.on("console", console)
+    context.on("weberror", lambda error: faults.append(str(error.error)))
+    context.set_default_timeout(TIMEOUT * 1000)
+    yield
+    assert faults == []
+
+
+@pytest.fixture(scope="session")
+def admin(system: System) -> dict[str, str]:
+    """The header of the staff user."""
+    answer = requests.post(f"{system.users}/api/login/", {"username": "admin", "password": "admin"}, timeout=TIMEOUT)
+    return {"Authorization": answer.json()["Authorized"]}
+
+
+Person = tuple[str, str]
+
+
+@pytest.fixture
+def new_person(system: System, admin: dict[str, str]) -> Callable[..., Person]:
+    """Return a function that creates an account and returns its name and password."""
+
+    def new_person(name: str = "") -> Person:
+        name, password = name or f"grace-{uuid.uuid4().hex[:8]}", secrets.token_urlsafe(12)
+        body = {"username": name, "password": password}
+        assert requests.post(f"{system.users}/admin/users/", body, headers=admin, timeout=TIMEOUT).status_code == 201
+        return name, password
+
+    return new_person
+
+
+def log_in(page: Page, system: System, person: Person, path: str = "/") -> None:
+    page.goto(f"{system.web}{path}")
+    fill_in(page, person)
+
+
+def fill_in(page: Page, person: Person) -> None:
+    page.get_by_label("User name").fill(person[0])
+    page.get_by_label("Password").fill(person[1])
+    page.get_by_role("main").get_by_role("button", name="Log in").click()
+
+
+def share(page: Page, text: str) -> None:
+    page.get_by_label("New thought").fill(text)
+    page.get_by_role("button", name="Share").click()
+
+
+def search(page: Page, piece: str) -> None:
+    page.get_by_role("searchbox").fill(piece)
+    page.get_by_role("button", name="Search").click()
+
+
+def write(system: System, person: Person, texts: list[str]) -> None:
+    """Store thoughts by the API."""
+    body = {"username": person[0], "password": person[1]}
+    authorization = requests.post(f"{system.users}/api/login/", body, timeout=TIMEOUT).json()["Authorized"]
+
+    def post(text: str) -> int:
+        headers = {"Authorization": authorization}
+        path = f"{system.thoughts}/api/me/thoughts/"
+        return requests.post(path, json={"text": text}, headers=headers, timeout=TIMEOUT).status_code
+
+    with ThreadPoolExecutor(4) as pool:
+        assert set(pool.map(post, texts)) == {201}
+
+
+def tell_the_story(page: Page, system: System) -> None:
+    """Log in, write, find, delete, log out."""
+    log_in(page, system, ("bruce", "bruce"))
+    expect(page.get_by_role("heading", name="Your thoughts")).to_be_visible()
+    share(page, THOUGHT)
+    expect(page.get_by_role("status").filter(has_text="Your thought is out")).to_be_visible()
+    expect(page.get_by_role("article").first.locator(".text")).to_have_text(THOUGHT)
+    expect(page.get_by_label("New thought")).to_have_value("")
+
+    # A piece of it, in the other letter case and without its accent.
+    search(page, "OE")
+    found = page.get_by_role("article").filter(has_text=THOUGHT).first
+    expect(found.locator("mark")).to_have_text("oë")
+    expect(found).to_contain_text("bruce")
+    search(page, "% <B")
+    expect(page.get_by_role("article").first.locator("mark")).to_have_text("% <b")
+    search(page, "🎉")
+    expect(page.get_by_role("article").first.locator("mark")).to_have_text("🎉")
+    search(page, f"nobody writes this {uuid.uuid4().hex}")
+    expect(page.get_by_text("Nothing was found")).to_be_visible()
+
+    page.get_by_role("link", name="Yours").click()
+    page.get_by_role("article").first.get_by_role("button", name="Delete").click()
+    expect(page.get_by_role("status").filter(has_text="Your thought is deleted")).to_be_visible()
+    expect(page.get_by_role("article").filter(has_text=THOUGHT)).to_have_count(0)
+
+    page.get_by_role("button", name="Log out").click()
+    expect(page.get_by_text("You are logged out")).to_be_visible()
+    page.goto(f"{system.web}/thoughts/")
+    expect(page.get_by_role("heading", name="Log in")).to_be_visible()
+
+
+def test_a_thought_is_written_found_and_deleted(page: Page, system: System) -> None:
+    tell_the_story(page, system)
+
+
+class TestWithoutJavaScript:
+    @pytest.fixture
+    def browser_context_args(self, browser_context_args: dict[str, object]) -> dict[str, object]:
+        return {**browser_context_args, "java_script_enabled": False}
+
+    def test_a_thought_is_written_found_and_deleted(self, page: Page, system: System) -> None:
+        tell_the_story(page, system)
+
+    def test_what_is_too_long_comes_back_with_the_reason(
+        self, page: Page, system: System, new_person: Callable[..., Person]
+    ) -> None:
+        log_in(page, system, new_person())
+        share(page, "x" * 251)
+        expect(page.get_by_role("alert")).to_contain_text("251 characters")
+        expect(page.get_by_label("New thought")).to_have_value("x" * 251)
+
+
+def test_250_thoughts_are_paged_through_both_ways(
+    page: Page, system: System, new_person: Callable[..., Person]
+) -> None:
+    person = new_person()
+    write(system, person, [f"Thought number {number}" for number in range(250)])
+    log_in(page, system, person)
+
+    def texts() -> list[str]:
+        return page.get_by_role("article").locator(".text").all_inner_texts()
+
+    older = page.get_by_role("link", name="Older")
+    newer = page.get_by_role("link", name="Newer")
+    expect(newer).to_have_count(0)
+    pages = [texts()]
+    while older.count():
+        older.click()
+        pages.append(texts())
+    assert len(pages) == 13
+    seen = [text for each in pages for text in each]
+    assert sorted(seen) == sorted(f"Thought number {number}" for number in range(250))
+
+    for expected in reversed(pages[:-1]):
+        newer.click()
+        assert texts() == expected
+    expect(newer).to_have_count(0)
+
+
+def test_the_characters_are_counted_while_one_types(
+    page: Page, system: System, new_person: Callable[..., Person]
+) -> None:
+    log_in(page, system, new_person())
+    box, hint = page.get_by_label("New thought"), page.locator("#text-hint")
+    expect(hint).to_have_text("Up to 250 characters, for everyone to read.")
+    box.fill("🎉")
+    expect(hint).to_have_text("249 left")
+    box.fill("x" * 250)
+    expect(hint).to_have_text("0 left")
+    box.fill("x" * 252)
+    expect(hint).to_have_text("2 too many")
+
+    page.get_by_role("button", name="Share").click()
+    expect(page.get_by_role("alert")).to_contain_text("252 characters")
+    expect(box).to_have_value("x" * 252)
+    expect(hint).to_have_text("2 too many")
+    box.fill("x" * 250)
+    page.get_by_role("button", name="Share").click()
+    expect(page.get_by_role("article").first.locator(".text")).to_have_text("x" * 250)
+
+
+def test_nothing_is_asked_for_something(page: Page, system: System, new_person: Callable[..., Person]) -> None:
+    log_in(page, system, new_person())
+    expect(page.get_by_text("You have not written anything yet")).to_be_visible()
+    share(page, "   ")
+    expect(page.get_by_role("alert")).to_contain_text("Write something first")
+
+
+def test_a_wrong_password_is_said_and_the_name_stays(page: Page, system: System) -> None:
+    log_in(page, system, ("bruce", "wrong"))
+    expect(page.get_by_role("alert")).to_contain_text("The user name or the password is wrong")
+    expect(page.get_by_label("User name")).to_have_value("bruce")
+    expect(page.get_by_label("Password")).to_have_value("")
+    expect(page.get_by_label("Password")).to_be_focused()
+
+
+def test_after_a_login_one_is_where_one_wanted_to_be(
+    page: Page, system: System, new_person: Callable[..., Person]
+) -> None:
+    log_in(page, system, new_person(), "/thoughts/?before=5")
+    expect(page).to_have_url(f"{system.web}/thoughts/?before=5")
+
+
+def test_a_session_that_has_ended_is_renewed_without_a_word(
+    page: Page, context: BrowserContext, system: System, new_person: Callable[..., Person]
+) -> None:
+    log_in(page, system, new_person())
+    expect(page.get_by_role("heading", name="Your thoughts")).to_be_visible()
+    context.clear_cookies(name="session")
+    share(page, "Written with a renewed session")
+    expect(page.get_by_role("article").first).to_contain_text("Written with a renewed session")
+    assert "session" in {cookie.get("name") for cookie in context.cookies()}
+
+
+def test_who_is_not_logged_in_any_more_keeps_the_text(
+    page: Page, context: BrowserContext, system: System, new_person: Callable[..., Person]
+) -> None:
+    person = new_person()
+    log_in(page, system, person)
+    expect(page.get_by_role("heading", name="Your thoughts")).to_be_visible()
+    context.clear_cookies(name=re.compile("session|refresh"))
+    share(page, "Not lost")
+    expect(page.get_by_role("alert")).to_contain_text("Please log in")
+    with context.expect_page() as opened:
+        page.get_by_role("link", name="Log in in a new tab").click()
+    fill_in(opened.value, person)
+    expect(opened.value.get_by_role("heading", name="Your thoughts")).to_be_visible()
+    page.get_by_role("button", name="Share").click()
+    expect(page.get_by_role("article").first).to_contain_text("Not lost")
+
+
+def test_too_many_wrong_passwords_are_slowed_down(
+    page: Page, system: System, new_person: Callable[..., Person]
+) -> None:
+    name, password = new_person()
+    for _ in range(10):
+        log_in(page, system, (name, "wrong"), "/login/")
+        expect(page.get_by_role("alert")).to_contain_text("wrong")
+    log_in(page, system, (name, password), "/login/")
+    expect(page.get_by_role("alert")).to_contain_text(re.compile(r"Too fast.*again in 1[45] minutes"))
+
+
+def test_all_can_be_done_with_the_keyboard(page: Page, system: System, new_person: Callable[..., Person]) -> None:
+    name, password = new_person()
+    page.goto(f"{system.web}/login/")
+    expect(page.get_by_label("User name")).to_be_focused()
+    page.keyboard.type(name)
+    page.keyboard.press("Tab")
+    page.keyboard.type(password)
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="Your thoughts")).to_be_visible()
+
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    expect(page.get_by_label("New thought")).to_be_focused()
+    page.keyboard.type("Written without a mouse")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("article").first).to_contain_text("Written without a mouse")
+
+    # Whatever has the focus shows it.
+    names: list[str] = []
+    while not names or names[-1] != "Delete":
+        page.keyboard.press("Tab")
+        names.append(page.evaluate("document.activeElement.innerText || document.activeElement.id"))
+        outline = page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
+        assert outline not in ("none", ""), names[-1]
+    assert names[0] == "Skip to the content"
+    assert len(names) == 10
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("Your thought is deleted")).to_be_visible()
+
+
+def test_everything_fits_a_phone(page: Page, system: System, new_person: Callable[..., Person]) -> None:
+    page.set_viewport_size(PHONE)
+    person = new_person("w" * 40 + uuid.uuid4().hex[:10])
+    write(system, person, ["W" * 250, "A short one"])
+
+    def fits() -> bool:
+        return bool(page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"))
+
+    for path in ("/login/", "/search?search=" + "W" * 250, "/nowhere"):
+        page.goto(f"{system.web}{path}")
+        assert fits(), path
+    log_in(page, system, person)
+    expect(page.get_by_role("article")).to_have_count(2)
+    assert fits()
+    share(page, "W" * 251)
+    expect(page.get_by_role("alert")).to_be_visible()
+    assert fits()
+    page.goto(f"{system.web}/logout/")
+    assert fits()
+
+
+def test_an_account_of_the_admin_logs_in_at_once_and_ends_when_it_is_switched_off(
+    page: Page, context: BrowserContext, system: System
+) -> None:
+    page.goto(f"{system.users}/admin/")
+    page.get_by_label("Username").fill("admin")
+    page.get_by_label("Password").fill("admin")
+    page.get_by_role("button", name="Log in").click()
+    page.get_by_role("link", name="Add").first.click()
+    person = f"ada-{uuid.uuid4().hex[:8]}", "nanosecond-wire"
+    page.get_by_label("Username").fill(person[0])
+    page.get_by_label("Password", exact=False).nth(0).fill(person[1])
+    page.get_by_label("Password confirmation").fill(person[1])
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(page.get_by_text("was added successfully")).to_be_visible()
+
+    visitor = context.new_page()
+    log_in(visitor, system, person)
+    expect(visitor.get_by_role("heading", name="Your thoughts")).to_be_visible()
+
+    page.reload()
+    expect(page.locator(".field-last_login .readonly")).not_to_have_text("-")
+    page.get_by_label("Active").uncheck()
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(page.get_by_text("was changed successfully")).to_be_visible()
+
+    # What is left is the access token, for a quarter of an hour; without it, nothing is.
+    context.clear_cookies(name="session")
+    visitor.goto(f"{system.web}/thoughts/")
+    expect(visitor.get_by_role("heading", name="Log in")).to_be_visible()
+    fill_in(visitor, person)
+    expect(visitor.get_by_role("alert")).to_contain_text("wrong")
+
+
+@pytest.mark.parametrize(("project", "path"), [("thoughts", "/api/thoughts/"), ("users", "/.well-known/jwks.json")])
+def test_swagger_shows_the_calls_and_makes_one(page: Page, system: System, project: str, path: str) -> None:
+    page.goto(f"{getattr(system, project)}/")
+    call = page.locator(f".opblock-get:has([data-path='{path}'])")
+    call.get_by_role("button").first.click()
+    call.get_by_role("button", name="Try it out").click()
+    call.get_by_role("button", name="Execute").click()
+    expect(call.locator(".live-responses-table tbody .response-col_status").first).to_contain_text("200")
+
+
+@pytest.fixture(scope="module")
+def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    """A system that these tests may break."""
+    system = start(tmp_path_factory.mktemp("own"))
+    yield system
+    stop(system)
+
+
+def test_without_thoughts_api_nothing_typed_is_lost_and_it_heals(page: Page, own: System) -> None:
+    log_in(page, own, ("bruce", "bruce"))
+    expect(page.get_by_role("article")).to_have_count(4)
+    kill(own, "thoughts_api")
+    share(page, "Typed while it was away")
+    expect(page.get_by_role("alert")).to_contain_text("The thoughts service is away right now")
+    expect(page.get_by_label("New thought")).to_have_value("Typed while it was away")
+    expect(page.get_by_role("navigation", name="Main")).to_be_visible()
+    other = page.context.new_page()
+    other.goto(f"{own.web}/search?search=tea")
+    expect(other.get_by_role("alert")).to_contain_text("The thoughts service is away right now")
+
+    assert within(30, lambda: answers(f"{own.thoughts}/readyz"))
+    share(page, "Typed while it was away")
+    expect(page.get_by_role("article").first).to_contain_text("Typed while it was away")
+    expect(page.get_by_role("article")).to_have_count(5)
+
+
+def test_without_users_api_the_rest_goes_on_and_it_heals(page: Page, own: System) -> None:
+    log_in(page, own, ("bruce", "bruce"))
+    expect(page.get_by_role("heading", name="Your thoughts")).to_be_visible()
+    kill(own, "users_api")
+    share(page, "Written without users_api")
+    expect(page.get_by_role("article").first).to_contain_text("Written without users_api")
+
+    visitor = page.context.browser.new_page()
+    log_in(visitor, own, ("stephen", "stephen"), "/login/")
+    expect(visitor.get_by_role("alert")).to_contain_text("The log-in service is away right now")
+    expect(visitor.get_by_label("User name")).to_have_value("stephen")
+    assert within(30, lambda: answers(f"{own.users}/readyz"))
+    fill_in(visitor, ("stephen", "stephen"))
+    expect(visitor.get_by_role("heading", name="Your thoughts")).to_be_visible()
+    visitor.close()

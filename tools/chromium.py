@@ -1,0 +1,62 @@
+"""A Chromium for the browser tests, with no set-up by hand.
+
+It is the one that this machine has; else, as root on Debian, apt installs it; else Playwright downloads its own.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from playwright.sync_api import sync_playwright
+
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+MAC = Path("/Applications/Google Chrome.app/Contents/MacOS/Google Chrome")
+PACKAGES = ("chromium", "fonts-liberation", "fonts-noto-color-emoji")
+NOTHING_WORKS = (
+    "Chromium is needed, and neither apt nor Playwright brought one here: install it so that `chromium` is on the PATH"
+    " (on Debian and Ubuntu: apt install chromium)."
+)
+
+
+def find() -> Path | None:
+    """Return the program that is on the PATH or in its usual place, else the one that Playwright brought before."""
+    on_path = next((path for path in map(shutil.which, NAMES) if path), None)
+    if on_path:
+        return Path(on_path)
+    return MAC if MAC.exists() else _playwrights()
+
+
+def find_or_install() -> Path:
+    """Return a Chromium, installed first if there is none; SystemExit with one line where that does not work."""
+    program = find() or _from_apt() or _from_playwright()
+    if program is None:
+        raise SystemExit(NOTHING_WORKS)
+    return program
+
+
+def _playwrights() -> Path | None:
+    with sync_playwright() as playwright:
+        program = Path(playwright.chromium.executable_path)
+    return program if program.exists() else None
+
+
+def _from_apt() -> Path | None:
+    if os.geteuid() != 0 or not shutil.which("apt-get"):
+        return None
+    print("Installing Chromium with apt …", file=sys.stderr, flush=True)
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    for command in (["update", "-qq"], ["install", "-y", "-qq", "--no-install-recommends", *PACKAGES]):
+        subprocess.run(["apt-get", *command], env=environment, stdout=subprocess.DEVNULL, check=False)
+    return find()
+
+
+def _from_playwright() -> Path | None:
+    print("Downloading Chromium with Playwright …", file=sys.stderr, flush=True)
+    subprocess.run([sys.executable, "-m", "playwright", "install", "chromium-headless-shell", "chromium"], check=False)
+    return _playwrights()
+
+
+if __name__ == "__main__":
+    print(find_or_install())
