@@ -1,6 +1,7 @@
 """Middleware of web."""
 
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
+from django.utils.cache import patch_vary_headers
 
 from common.middleware import Middleware
 from web import errors
@@ -38,6 +39,7 @@ class AccountMiddleware(Middleware):
         response = self.get_response(request)
         account.save(request, response)
         # Every page has forms with a token of one's own, most have one's name.
+        patch_vary_headers(response, ["Cookie"])
         response.setdefault("Cache-Control", "private, no-store" if account.user else "private, no-cache")
         return response
 

@@ -57,9 +57,11 @@ def delete(authorization: str, thought_id: int) -> None:
 
 def _page(path: str, parameters: dict[str, str], **kwargs: Any) -> Page:
     answer = _call("GET", path, params={"limit": str(LIMIT), "ordering": "-id", **parameters}, **kwargs)
+    if not isinstance(answer.body, list):
+        raise Unavailable(SERVICE)
     try:
         thoughts = [_thought(item) for item in answer.body]
-    except (TypeError, ValueError, OverflowError):
+    except (ValueError, OverflowError):
         raise Unavailable(SERVICE) from None
     return Page(thoughts, previous=_neighbour(answer, "prev"), next=_neighbour(answer, "next"))
 

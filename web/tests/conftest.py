@@ -1,0 +1,183 @@
+"""Both APIs as one small HTTP server that says what a test tells it to, and a person who is logged in."""
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import hypothesis
+import jwt
+import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+from django.test import Client
+from jwt.algorithms import RSAAlgorithm
+from pytest_django import Settings
+
+from web.backends import http
+
+hypothesis.settings.register_profile("tests", deadline=None, database=None)
+hypothesis.settings.load_profile("tests")
+
+KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+LOGIN = ("POST", "/api/login/")
+REFRESH = ("POST", "/api/token/refresh/")
+LOGOUT = ("POST", "/api/logout/")
+MINE = ("GET", "/api/me/thoughts/")
+CREATE = ("POST", "/api/me/thoughts/")
+SEARCH = ("GET", "/api/thoughts/")
+
+
+def thought(id: int = 1, **changed: Any) -> dict[str, Any]:
+    """Return a thought as thoughts_api gives it."""
+    return {"id": id, "username": "bruce", "text": f"Thought {id}", "timestamp": "2026-01-02T03:04:05Z"} | changed
+
+
+def authorization(username: str = "bruce", expires_in: int = 900, **claims: Any) -> str:
+    """Return what users_api would sign."""
+    now = int(time.time())
+    said = {"username": username, "user_id": 1, "is_staff": False, "iss": "users-api", "iat": now} | claims
+    return "Bearer " + jwt.encode(said | {"exp": now + expires_in}, KEY, algorithm="RS256", headers={"kid": "test"})
+
+
+@dataclass
+class Received:
+    """A request that arrived."""
+
+    method: str
+    path: str
+    query: dict[str, list[str]]
+    headers: dict[str, str]
+    body: Any
+
+
+@dataclass
+class Backend:
+    """What arrived, and what is to be answered: `(status, body, headers)`, or a function of the handler."""
+
+    url: str = ""
+    received: list[Received] = field(default_factory=list)
+    answers: dict[tuple[str, str], Any] = field(default_factory=dict)
+    connections: int = 0
+
+    def answer(self, call: tuple[str, str], status: int = 200, body: Any = None, **headers: str) -> None:
+        """Answer a call with that from now on."""
+        self.answers[call] = (status, body, {name.replace("_", "-"): value for name, value in headers.items()})
+
+    def calls(self) -> list[tuple[str, str]]:
+        """Return the method and the path of each request."""
+        return [(each.method, each.path) for each in self.received]
+
+
+@pytest.fixture
+def backend(settings: Settings) -> Iterator[Backend]:
+    """Both APIs; where nothing else was said, lists are empty and logins succeed."""
+    backend = Backend()
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
+
+        def setup(self) -> None:
+            backend.connections += 1
+            super().setup()
+
+        def handle_one_request(self) -> None:
+            try:
+                super().handle_one_request()
+            except (ConnectionError, ValueError):  # the client has given up
+                self.close_connection = True
+
+        def do_GET(self) -> None:
+            url = urlsplit(self.path)
+            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            query = parse_qs(url.query, keep_blank_values=True)
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            backend.received.append(
+                Received(self.command, url.path, query, headers, json.loads(body) if body else None)
+            )
+            answer = backend.answers.get((self.command, url.path), (404, {"message": "Nothing is here."}, {}))
+            if callable(answer):
+                answer = answer(self)
+            if answer is not None:
+                self.say(*answer)
+
+        do_POST = do_DELETE = do_GET  # noqa: N815
+
+        def say(self, status: int, body: Any = None, headers: dict[str, str] | None = None) -> None:
+            content = body if isinstance(body, bytes) else json.dumps(body).encode() if body is not None else b""
+            self.send_response(status)
+            for name, value in {"Content-Length": str(len(content)), **(headers or {})}.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, format: str, *args: Any) -> None:
+            pass
+
+    backend.answer(LOGIN, 200, {"Authorized": authorization(), "refresh": "a-refresh-token"})
+    backend.answer(REFRESH, 200, {"Authorized": authorization()})
+    backend.answer(LOGOUT, 204)
+    backend.answer(MINE, 200, [])
+    backend.answer(CREATE, 201, thought())
+    backend.answer(SEARCH, 200, [])
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        backend.url = f"http://127.0.0.1:{server.server_address[1]}"
+        settings.THOUGHTS_BACKEND_URL = settings.USER_BACKEND_URL = backend.url
+        thread = Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield backend
+        http.session().close()
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def backends_away(settings: Settings) -> None:
+    """Nobody listens where the APIs should be."""
+    settings.THOUGHTS_BACKEND_URL = settings.USER_BACKEND_URL = "http://127.0.0.1:1"
+
+
+@pytest.fixture(autouse=True)
+def key_set(settings: Settings) -> None:
+    """Our key is the key set, which costs no request."""
+    jwk = RSAAlgorithm.to_jwk(KEY.public_key(), as_dict=True) | {"kid": "test", "use": "sig"}
+    settings.TOKENS_JWKS = lambda: {"keys": [jwk]}
+
+
+@pytest.fixture(autouse=True)
+def new_session() -> Iterator[None]:
+    """Each test has connections of its own."""
+    http.session.cache_clear()
+    yield
+    http.session().close()
+
+
+@pytest.fixture
+def visitor() -> Client:
+    """A browser in which nobody is logged in; a fault of ours is the 500 that a person would get."""
+    return Client(raise_request_exception=False)
+
+
+@pytest.fixture
+def bruce(visitor: Client) -> Client:
+    """A browser in which bruce is logged in."""
+    visitor.cookies["session"] = authorization()
+    visitor.cookies["refresh"] = "a-refresh-token"
+    return visitor
+
+
+@pytest.fixture
+def log_in_as(visitor: Client) -> Callable[..., Client]:
+    """Return a function that puts another access token into the browser, by default one that has ended."""
+
+    def log_in_as(expires_in: int = -1, refresh: str = "a-refresh-token") -> Client:
+        visitor.cookies["session"] = authorization(expires_in=expires_in)
+        if refresh:
+            visitor.cookies["refresh"] = refresh
+        return visitor
+
+    return log_in_as

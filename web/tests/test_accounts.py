@@ -1,0 +1,163 @@
+"""Who is logged in: the two cookies, and renewing the first from the second."""
+
+import time
+from collections.abc import Callable
+
+import jwt
+import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+from django.test import Client
+from pytest_django import Settings
+
+from web.tests.conftest import KEY, MINE, REFRESH, Backend, authorization
+
+LogInAs = Callable[..., Client]
+
+
+def test_a_token_that_holds_is_used_and_nothing_is_set(bruce: Client, backend: Backend) -> None:
+    response = bruce.get("/thoughts/")
+    assert response.status_code == 200
+    assert "bruce" in response.text
+    assert backend.calls() == [MINE]
+    assert backend.received[0].headers["authorization"] == bruce.cookies["session"].value
+    assert not {"session", "refresh"} & set(response.cookies)
+
+
+@pytest.mark.parametrize("expires_in", [-1, -1000, 5, 29])
+def test_a_token_that_ends_is_renewed_without_a_word(log_in_as: LogInAs, backend: Backend, expires_in: int) -> None:
+    browser = log_in_as(expires_in)
+    new = authorization(jti="new")
+    backend.answer(REFRESH, 200, {"Authorized": new})
+    response = browser.get("/thoughts/")
+    assert response.status_code == 200
+    assert backend.calls() == [REFRESH, MINE]
+    assert backend.received[0].body == {"refresh": "a-refresh-token"}
+    assert backend.received[1].headers["authorization"] == new
+    assert response.cookies["session"].value == new
+    # The next page needs no renewal.
+    browser.get("/thoughts/")
+    assert backend.calls()[2:] == [MINE]
+
+
+def test_a_lost_session_cookie_is_renewed_too(visitor: Client, backend: Backend) -> None:
+    visitor.cookies["refresh"] = "a-refresh-token"
+    assert visitor.get("/thoughts/").status_code == 200
+    assert backend.calls() == [REFRESH, MINE]
+
+
+@pytest.mark.parametrize("status", [401, 400])
+def test_a_refresh_token_that_is_dead_logs_out(log_in_as: LogInAs, backend: Backend, status: int) -> None:
+    browser = log_in_as()
+    backend.answer(REFRESH, status, {"message": "The refresh token is not valid any more.", "errors": {}})
+    response = browser.get("/thoughts/")
+    assert response.status_code == 302
+    assert response["Location"] == "/login/?next=%2Fthoughts%2F"
+    assert response.cookies["session"].value == response.cookies["refresh"].value == ""
+    assert MINE not in backend.calls()
+
+
+def test_while_users_api_is_away_a_token_that_still_holds_is_good_enough(log_in_as: LogInAs, backend: Backend) -> None:
+    browser = log_in_as(20)
+    backend.answer(REFRESH, 503)
+    response = browser.get("/thoughts/")
+    assert response.status_code == 200
+    assert "session" not in response.cookies
+
+
+def test_while_users_api_is_away_nobody_is_logged_out(log_in_as: LogInAs, backend: Backend) -> None:
+    browser = log_in_as()
+    backend.answer(REFRESH, 503)
+    response = browser.get("/thoughts/")
+    assert response.status_code == 503
+    assert "The log-in service is away" in response.text
+    assert not {"session", "refresh"} & set(response.cookies)
+    # What is public goes on.
+    assert browser.get("/search").status_code == 200
+    backend.answer(REFRESH, 200, {"Authorized": authorization()})
+    assert browser.get("/thoughts/").status_code == 200
+
+
+def test_without_any_key_pages_say_so_and_nobody_is_logged_out(
+    bruce: Client, backend: Backend, settings: Settings
+) -> None:
+    def away() -> object:
+        raise OSError
+
+    settings.TOKENS_JWKS = away
+    response = bruce.get("/thoughts/")
+    assert response.status_code == 503
+    assert "The log-in service is away" in response.text
+    assert not {"session", "refresh"} & set(response.cookies)
+    assert bruce.get("/search").status_code == 200
+
+
+FORGED = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+CLAIMS = {"username": "bruce", "iss": "users-api", "exp": int(time.time()) + 900}
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "",
+        "rubbish",
+        "Bearer",
+        "Bearer rubbish",
+        "Basic YTpi",
+        "Bearer " + jwt.encode(CLAIMS, FORGED, algorithm="RS256", headers={"kid": "test"}),
+        "Bearer " + jwt.encode(CLAIMS, None, algorithm="none", headers={"kid": "test"}),
+        "Bearer " + jwt.encode(CLAIMS | {"iss": "somebody"}, KEY, algorithm="RS256", headers={"kid": "test"}),
+        "Bearer ä",
+        "Bearer " + "a" * 3000,
+    ],
+)
+def test_a_cookie_that_was_tampered_with_is_nobody(visitor: Client, backend: Backend, value: str) -> None:
+    visitor.cookies["session"] = value
+    response = visitor.get("/thoughts/")
+    assert response.status_code == 302
+    assert backend.calls() == []
+    page = visitor.get("/search").text
+    assert "Log out" not in page
+    assert "bruce" not in page
+
+
+def test_what_thoughts_api_refuses_logs_out(bruce: Client, backend: Backend) -> None:
+    backend.answer(MINE, 401, {"message": "The token is not valid."})
+    response = bruce.get("/thoughts/")
+    assert response.status_code == 302
+    assert response["Location"].startswith("/login/")
+    assert response.cookies["session"].value == ""
+
+
+@pytest.mark.parametrize("behind_tls", [True, False])
+def test_the_cookies_are_out_of_reach_of_scripts_and_other_sites(
+    visitor: Client, backend: Backend, settings: Settings, behind_tls: bool
+) -> None:
+    settings.BEHIND_TLS = behind_tls
+    response = visitor.post("/login/", {"username": "bruce", "password": "secret"})
+    for name in ("session", "refresh"):
+        cookie = response.cookies[name]
+        assert cookie["httponly"] is True
+        assert cookie["samesite"] == "Lax"
+        assert bool(cookie["secure"]) is behind_tls
+        assert cookie["max-age"] == 14 * 24 * 3600
+        assert cookie["path"] == "/"
+        assert not cookie["domain"]
+
+
+def test_cookies_of_a_long_name_in_another_script_fit_a_browser(visitor: Client, backend: Backend) -> None:
+    name = "李" * 50
+    backend.answer(("POST", "/api/login/"), 200, {"Authorized": authorization(name), "refresh": "r" * 43})
+    response = visitor.post("/login/", {"username": name, "password": "secret"})
+    # RFC 6265 section 6.1: a browser keeps at least 4096 bytes of name, value and attributes together.
+    assert all(len(cookie.OutputString()) < 4096 for cookie in response.cookies.values())
+    assert name in visitor.get("/thoughts/").text
+
+
+def test_pages_of_a_person_are_kept_by_no_cache(bruce: Client, backend: Backend) -> None:
+    for path in ("/", "/thoughts/", "/search", "/logout/", "/nowhere"):
+        assert bruce.get(path)["Cache-Control"] == "private, no-store", path
+
+
+def test_public_pages_are_kept_by_no_shared_cache(visitor: Client, backend: Backend) -> None:
+    for path in ("/login/", "/search", "/nowhere"):
+        assert visitor.get(path)["Cache-Control"] == "private, no-cache", path

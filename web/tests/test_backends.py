@@ -1,0 +1,243 @@
+"""Calls to the APIs: connections, time-outs, retries, and what each answer means."""
+
+import logging
+import socket
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from django.test import Client, RequestFactory
+from pytest_django import Settings
+
+from common import request_id
+from web.backends import http, thoughts, users
+from web.backends.exceptions import InvalidInput, NotAuthenticated, NotFound, TooManyRequests, Unavailable
+from web.tests.conftest import CREATE, LOGIN, LOGOUT, MINE, REFRESH, SEARCH, Backend, thought
+
+DELETE = ("DELETE", "/api/me/thoughts/1/")
+
+
+def test_a_hundred_calls_need_one_connection(backend: Backend) -> None:
+    for _ in range(50):
+        thoughts.search("a", {})
+        thoughts.create("Bearer x", "text")
+    assert len(backend.received) == 100
+    assert backend.connections == 1
+
+
+def test_calls_at_the_same_time_need_one_connection_each_and_keep_it(backend: Backend) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda _: thoughts.search("a", {}), range(200)))
+    assert backend.connections <= 8
+
+
+def test_a_list_asks_for_a_page_newest_first(backend: Backend) -> None:
+    thoughts.search("100% <b>&x=1", {"after": "7"})
+    assert backend.received[0].query == {
+        "search": ["100% <b>&x=1"], "limit": ["20"], "ordering": ["-id"], "after": ["7"]
+    }  # fmt: skip
+
+
+def test_the_neighbours_of_a_page_come_from_its_link_header(backend: Backend) -> None:
+    link = '<http://other.host/api/thoughts/?after=5&limit=20>; rel="next", </x?before=9&ordering=-id>; rel="prev"'
+    backend.answer(SEARCH, 200, [thought(5)], Link=link)
+    page = thoughts.search("", {})
+    assert (page.next, page.previous) == ({"after": "5"}, {"before": "9"})
+    assert [each.id for each in page.thoughts] == [5]
+
+
+def test_the_request_id_and_the_trace_context_are_passed_on(backend: Backend) -> None:
+    trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    request_id.begin(RequestFactory().get("/", headers={"X-Request-ID": "abc-1", "traceparent": trace}))
+    thoughts.search("", {})
+    headers = backend.received[0].headers
+    assert (headers["x-request-id"], headers["traceparent"]) == ("abc-1", trace)
+
+
+def test_a_persons_token_is_sent_where_it_belongs_and_nowhere_else(backend: Backend) -> None:
+    thoughts.mine("Bearer x", {})
+    thoughts.search("", {})
+    users.refresh("r")
+    assert [each.headers.get("authorization") for each in backend.received] == ["Bearer x", None, None]
+
+
+def test_no_cookie_of_an_api_is_kept(backend: Backend) -> None:
+    backend.answer(SEARCH, 200, [], Set_Cookie="a=b; Path=/")
+    thoughts.search("", {})
+    thoughts.search("", {})
+    assert "cookie" not in backend.received[1].headers
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "error"),
+    [
+        (400, {"message": "text: Too long.", "errors": {"text": ["Too long."]}}, InvalidInput),
+        (401, {"message": "The token is not valid."}, NotAuthenticated),
+        (404, {"message": "Nothing."}, NotFound),
+        (429, {"message": "Too fast."}, TooManyRequests),
+        (429, b"<html>", TooManyRequests),
+        (400, b"<html>Bad request of a proxy", Unavailable),
+        (401, b"", Unavailable),
+        (404, b"<html>No route", Unavailable),
+        (403, {"message": "No."}, Unavailable),
+        (500, {"message": "Something went wrong on our side."}, Unavailable),
+        (502, b"<html>", Unavailable),
+        (503, {"message": "Away."}, Unavailable),
+        (301, b"", Unavailable),
+        (200, {"id": 1}, Unavailable),
+        (204, b"", Unavailable),
+    ],
+)
+def test_an_answer_that_is_no_success_is_told_apart(backend: Backend, status: int, body: Any, error: type) -> None:
+    backend.answer(CREATE, status, body)
+    with pytest.raises(error):
+        thoughts.create("Bearer x", "text")
+
+
+def test_the_messages_of_wrong_fields_arrive(backend: Backend) -> None:
+    backend.answer(CREATE, 400, {"message": "m", "errors": {"text": ["Too long.", "Too dull."], "odd": "text"}})
+    with pytest.raises(InvalidInput) as raised:
+        thoughts.create("Bearer x", "text")
+    assert raised.value.errors == {"text": ["Too long.", "Too dull."]}
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"), [("7", 7), ("999999999", 86400), ("soon", 60), ("-5", 60), ("", 60), ("9" * 50, 60)]
+)
+def test_how_long_to_wait_is_believed_within_reason(backend: Backend, header: str, seconds: int) -> None:
+    backend.answer(LOGIN, 429, {"message": "Too fast."}, Retry_After=header)
+    with pytest.raises(TooManyRequests) as raised:
+        users.log_in("a", "b", "192.0.2.1")
+    assert raised.value.retry_after == seconds
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"rubbish", b"", b"null", b"{}", b'"text"', b"[1]", b"[null]", b"[{}]", b"[" * 100_000,
+        [thought(id="1")], [thought(id=-1)], [thought(text=None)], [thought(timestamp="yesterday")],
+        [thought(timestamp="0001-01-01T00:00:00+14:00")], [thought(username=7)], b'[{"id": 1, "text": "\\ud800"}]',
+        [thought(text="\ud800")], b'{"a": NaN', b"\xff\xfe",
+    ],
+)  # fmt: skip
+def test_a_list_that_makes_no_sense_is_an_api_that_is_broken(backend: Backend, body: Any) -> None:
+    backend.answer(SEARCH, 200, body)
+    with pytest.raises(Unavailable):
+        thoughts.search("", {})
+
+
+@pytest.mark.parametrize("body", [b"rubbish", {}, [], {"Authorized": 1, "refresh": "r"}, {"Authorized": "Bearer x"}])
+def test_a_login_that_makes_no_sense_is_an_api_that_is_broken(backend: Backend, body: Any) -> None:
+    backend.answer(LOGIN, 200, body)
+    with pytest.raises(Unavailable):
+        users.log_in("a", "b", "192.0.2.1")
+
+
+@pytest.mark.parametrize(
+    ("call", "function", "attempts"),
+    [
+        (SEARCH, lambda: thoughts.search("", {}), 3),
+        (MINE, lambda: thoughts.mine("Bearer x", {}), 3),
+        (DELETE, lambda: thoughts.delete("Bearer x", 1), 3),
+        (CREATE, lambda: thoughts.create("Bearer x", "text"), 1),
+        (LOGIN, lambda: users.log_in("a", "b", "192.0.2.1"), 1),
+        (REFRESH, lambda: users.refresh("r"), 1),
+        (LOGOUT, lambda: users.log_out("r"), 1),
+    ],
+)
+def test_only_what_may_be_done_twice_is_tried_again(backend: Backend, call: Any, function: Any, attempts: int) -> None:
+    backend.answer(call, 503)
+    with pytest.raises(Unavailable):
+        function()
+    assert backend.calls() == [call] * attempts
+
+
+def test_a_connection_that_the_api_has_closed_is_no_failure(backend: Backend) -> None:
+    backend.answers[SEARCH] = lambda handler: setattr(handler, "close_connection", True) or (200, [], {})
+    for _ in range(3):
+        assert thoughts.search("", {}).thoughts == []
+    assert backend.connections == 3
+
+
+def test_a_second_attempt_that_succeeds_is_a_success(backend: Backend) -> None:
+    answers = iter([(503, b"", {}), (200, [thought()], {})])
+    backend.answers[SEARCH] = lambda handler: next(answers)
+    assert len(thoughts.search("", {}).thoughts) == 1
+
+
+def test_a_redirect_is_not_followed(backend: Backend) -> None:
+    backend.answer(SEARCH, 302, b"", Location=f"{backend.url}/elsewhere")
+    with pytest.raises(Unavailable):
+        thoughts.search("", {})
+    assert ("GET", "/elsewhere") not in backend.calls()
+
+
+def test_nobody_listening_is_away_at_once(backends_away: None) -> None:
+    start = time.monotonic()
+    with pytest.raises(Unavailable):
+        thoughts.create("Bearer x", "text")
+    assert time.monotonic() - start < 5
+
+
+def test_an_api_that_does_not_answer_is_given_up(settings: Settings) -> None:
+    settings.BACKEND_READ_TIMEOUT = 0.2
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        settings.THOUGHTS_BACKEND_URL = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        with pytest.raises(Unavailable):
+            thoughts.create("Bearer x", "text")
+
+
+def test_an_answer_that_never_ends_is_given_up(backend: Backend, settings: Settings) -> None:
+    settings.BACKEND_TOTAL_TIMEOUT = 0.3
+    sent: list[int] = []
+
+    def trickle(handler: Any) -> None:
+        handler.send_response(200)
+        handler.end_headers()
+        for number in range(1000):
+            handler.wfile.write(b" ")
+            sent.append(number)
+            time.sleep(0.05)
+
+    backend.answers[SEARCH] = trickle
+    with pytest.raises(Unavailable):
+        thoughts.search("", {})
+    assert 3 <= len(sent) < 100
+
+
+def test_an_answer_that_is_far_too_large_is_given_up(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http, "MAX_SIZE", 1000)
+    backend.answer(SEARCH, 200, [thought(text="x" * 2000)])
+    with pytest.raises(Unavailable):
+        thoughts.search("", {})
+
+
+def test_the_time_outs_stay_below_the_servers_own(settings: Settings) -> None:
+    from common import gunicorn_conf
+
+    one_call = settings.BACKEND_TOTAL_TIMEOUT + settings.BACKEND_READ_TIMEOUT + settings.BACKEND_CONNECT_TIMEOUT
+    assert 2 * one_call < gunicorn_conf.timeout
+
+
+def test_neither_a_search_nor_a_token_is_logged(
+    bruce: Client, backend: Backend, caplog: pytest.LogCaptureFixture, settings: Settings
+) -> None:
+    token = bruce.cookies["session"].value
+    with caplog.at_level(logging.DEBUG, logger="web"), caplog.at_level(logging.INFO):
+        backend.answer(SEARCH, 503)
+        backend.answer(MINE, 500)
+        bruce.get("/search", {"search": "my illness"})
+        bruce.get("/thoughts/")
+        settings.THOUGHTS_BACKEND_URL = "http://127.0.0.1:1"
+        bruce.get("/search", {"search": "my illness"})
+    assert "/api/thoughts/" in caplog.text
+    for secret in ("illness", token, "eyJ", "a-refresh-token"):
+        assert secret not in caplog.text
+
+
+def test_the_address_of_the_visitor_is_passed_on_to_the_login(visitor: Client, backend: Backend) -> None:
+    body = {"username": "bruce", "password": "secret"}
+    visitor.post("/login/", body, REMOTE_ADDR="192.0.2.7", headers={"X-Forwarded-For": "198.51.100.1"})
+    # Nobody is a trusted proxy here: what the visitor says of itself is not believed.
+    assert backend.received[0].headers["x-forwarded-for"] == "192.0.2.7"

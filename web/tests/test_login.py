@@ -1,0 +1,132 @@
+"""Logging in and out."""
+
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from web.tests.conftest import LOGIN, LOGOUT, Backend, authorization
+
+PAIR = {"username": "bruce", "password": "my password"}
+AWAY = [
+    "https://evil.example/",
+    "//evil.example/",
+    "///evil.example",
+    "/\\evil.example",
+    "\\\\evil.example",
+    "javascript:alert(1)",
+    "http:evil",
+    " //evil.example",
+    "/\t/evil.example",
+    "thoughts/",
+    "/" + "x" * 3000,
+    "\x00",
+]
+
+
+def test_a_right_pair_sets_both_cookies_and_goes_to_ones_thoughts(visitor: Client, backend: Backend) -> None:
+    response = visitor.post("/login/", PAIR)
+    assert (response.status_code, response["Location"]) == (302, "/thoughts/")
+    assert backend.received[0].body == PAIR
+    assert response.cookies["session"].value.startswith("Bearer ")
+    assert response.cookies["refresh"].value == "a-refresh-token"
+    assert visitor.get("/thoughts/").status_code == 200
+
+
+def test_spaces_in_a_password_count(visitor: Client, backend: Backend) -> None:
+    visitor.post("/login/", {"username": "bruce", "password": " a b "})
+    assert backend.received[0].body["password"] == " a b "
+
+
+@pytest.mark.parametrize("path", ["/thoughts/?before=5", "/search?search=%C3%A4", "/"])
+def test_next_leads_back_after_the_login(visitor: Client, backend: Backend, path: str) -> None:
+    assert f'value="{path}"' in visitor.get("/login/", {"next": path}).text
+    assert visitor.post("/login/", PAIR | {"next": path})["Location"] == path
+
+
+@pytest.mark.parametrize("path", AWAY)
+def test_next_leads_to_no_other_site(visitor: Client, backend: Backend, path: str) -> None:
+    assert visitor.post("/login/", PAIR | {"next": path})["Location"] == "/thoughts/"
+    assert "evil" not in visitor.get("/login/", {"next": path}, follow=False).text
+    visitor.cookies["session"] = authorization()
+    assert visitor.get("/login/", {"next": path})["Location"] == "/thoughts/"
+
+
+def test_next_survives_a_wrong_password(visitor: Client, backend: Backend) -> None:
+    backend.answer(LOGIN, 401, {"message": "The user name or the password is wrong."})
+    assert 'name="next" value="/search"' in visitor.post("/login/", PAIR | {"next": "/search"}).text
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "shown", "why"),
+    [
+        (401, {"message": "m"}, 401, "The user name or the password is wrong."),
+        (429, {"message": "m"}, 429, "Please try again in 14 minutes"),
+        (400, {"message": "m", "errors": {"username": ["Odd characters."]}}, 400, "Odd characters."),
+        (503, None, 503, "The log-in service is away"),
+        (500, b"<html>", 503, "The log-in service is away"),
+        (200, {}, 503, "The log-in service is away"),
+    ],
+)
+def test_a_login_that_fails_says_why_and_keeps_the_name_alone(
+    visitor: Client, backend: Backend, status: int, body: Any, shown: int, why: str
+) -> None:
+    backend.answer(LOGIN, status, body, Retry_After="800")
+    response = visitor.post("/login/", PAIR)
+    assert response.status_code == shown
+    assert why in response.text
+    assert 'value="bruce"' in response.text
+    assert "my password" not in response.text
+    assert not {"session", "refresh"} & set(response.cookies)
+    assert response.get("Retry-After") == ("800" if shown == 429 else None)
+
+
+@pytest.mark.parametrize("pair", [{}, {"username": "bruce"}, {"password": "x"}, {"username": "", "password": ""}])
+def test_what_is_missing_is_said_without_a_call(visitor: Client, backend: Backend, pair: dict[str, str]) -> None:
+    response = visitor.post("/login/", pair)
+    assert response.status_code == 400
+    assert "This field is required" in response.text
+    assert backend.calls() == []
+
+
+def test_who_is_logged_in_is_sent_on(bruce: Client, backend: Backend) -> None:
+    assert bruce.get("/login/")["Location"] == "/thoughts/"
+    assert bruce.get("/login/?next=/search")["Location"] == "/search"
+
+
+def test_another_login_takes_the_place_of_the_first(bruce: Client, backend: Backend) -> None:
+    other = authorization("stephen")
+    backend.answer(LOGIN, 200, {"Authorized": other, "refresh": "another"})
+    response = bruce.post("/login/", PAIR)
+    assert response.cookies["session"].value == other
+    assert response.cookies["refresh"].value == "another"
+
+
+@pytest.mark.parametrize("path", ["/logout", "/logout/"])
+def test_logging_out_asks_then_ends_the_refresh_token(bruce: Client, backend: Backend, path: str) -> None:
+    page = bruce.get(path)
+    assert page.status_code == 200
+    assert "Log out?" in page.text
+    assert backend.calls() == []
+
+    response = bruce.post(path)
+    assert response["Location"] == "/login/"
+    assert backend.calls() == [LOGOUT]
+    assert backend.received[0].body == {"refresh": "a-refresh-token"}
+    assert response.cookies["session"].value == response.cookies["refresh"].value == ""
+    assert response.cookies["session"]["max-age"] == 0
+    assert "You are logged out." in bruce.get("/login/").text
+    assert bruce.get("/thoughts/").status_code == 302
+
+
+def test_while_users_api_is_away_one_is_logged_out_here_and_told(bruce: Client, backend: Backend) -> None:
+    backend.answer(LOGOUT, 503)
+    response = bruce.post("/logout/")
+    assert response.cookies["session"].value == response.cookies["refresh"].value == ""
+    assert "logged out in this browser" in bruce.get("/login/").text
+
+
+def test_logging_out_twice_is_no_error(visitor: Client, backend: Backend) -> None:
+    assert "You are not logged in" in visitor.get("/logout/").text
+    assert visitor.post("/logout/").status_code == 302
+    assert backend.calls() == []

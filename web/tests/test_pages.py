@@ -1,0 +1,206 @@
+"""One's own thoughts, and everyone's."""
+
+import re
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from web.tests.conftest import CREATE, MINE, SEARCH, Backend, thought
+
+DELETE = ("DELETE", "/api/me/thoughts/7/")
+
+
+def notices(response: Any) -> str:
+    """Return what a page says in its notices, without markup."""
+    found = re.findall(r'<(?:div|p) class="notice[^>]*>(.*?)(?:</div>|</p>\s*(?=<))', response.text, re.DOTALL)
+    return " ".join(re.sub(r"<[^>]+>|\s+", " ", part) for part in found)
+
+
+@pytest.mark.parametrize("path", ["/", "/thoughts", "/thoughts/"])
+def test_ones_own_thoughts_are_listed_below_the_box(bruce: Client, backend: Backend, path: str) -> None:
+    backend.answer(MINE, 200, [thought(9, text="Newest <b>"), thought(7, text="Oldest")])
+    response = bruce.get(path)
+    assert response.status_code == 200
+    assert response.text.index("<textarea") < response.text.index("Newest &lt;b&gt;") < response.text.index("Oldest")
+    assert 'action="/thoughts/9/delete"' in response.text
+    assert '<time datetime="2026-01-02T03:04:05+00:00">2 Jan 2026, 03:04 UTC</time>' in response.text
+
+
+@pytest.mark.parametrize("path", ["/", "/thoughts", "/thoughts/", "/thoughts/?before=5&x=%C3%A4"])
+def test_who_is_not_logged_in_is_asked_to_and_comes_back(visitor: Client, backend: Backend, path: str) -> None:
+    response = visitor.get(path)
+    assert response.status_code == 302
+    page = visitor.get(response["Location"])
+    assert f'name="next" value="{path}"' in page.text.replace("&amp;", "&")
+
+
+def test_an_empty_list_says_so(bruce: Client, backend: Backend) -> None:
+    assert "You have not written anything yet" in bruce.get("/thoughts/").text
+
+
+def test_pages_are_links_that_keep_the_search(bruce: Client, backend: Backend) -> None:
+    backend.answer(SEARCH, 200, [thought(5)], Link='</?after=5>; rel="next", </?before=9>; rel="prev"')
+    page = bruce.get("/search", {"search": "100% &<"}).text
+    assert 'href="?search=100%25+%26%3C&amp;after=5"' in page
+    assert 'href="?search=100%25+%26%3C&amp;before=9"' in page
+    backend.answer(MINE, 200, [thought(5)], Link='</?after=5>; rel="next"')
+    page = bruce.get("/thoughts/?before=2").text
+    assert 'href="?after=5"' in page
+    assert 'rel="prev"' not in page
+
+
+def test_the_page_that_was_asked_for_is_fetched(bruce: Client, backend: Backend) -> None:
+    bruce.get("/thoughts/?after=7&limit=1000&ordering=id&search=x")
+    bruce.get("/search?search=x&before=7&limit=1000")
+    assert backend.received[0].query == {"limit": ["20"], "ordering": ["-id"], "after": ["7"]}
+    assert backend.received[1].query == {"limit": ["20"], "ordering": ["-id"], "search": ["x"], "before": ["7"]}
+
+
+def test_a_page_that_cannot_be_is_an_error_of_the_address(bruce: Client, backend: Backend) -> None:
+    wrong = {"message": "after: A valid integer is required.", "errors": {"after": ["A valid integer is required."]}}
+    backend.answer(MINE, 400, wrong)
+    backend.answer(SEARCH, 400, wrong)
+    for path in ("/thoughts/?after=x", "/search?after=x"):
+        response = bruce.get(path)
+        assert response.status_code == 400
+        assert "A valid integer is required" in notices(response)
+        assert "<nav" in response.text
+
+
+def test_a_thought_is_stored_and_one_is_back_at_the_list(bruce: Client, backend: Backend) -> None:
+    response = bruce.post("/thoughts/new", {"text": "  Ümlaut 🎉 100% <b>\r\nsecond line "})
+    assert (response.status_code, response["Location"]) == (302, "/thoughts/")
+    (received,) = backend.received
+    assert received.body == {"text": "Ümlaut 🎉 100% <b>\nsecond line"}
+    assert received.headers["authorization"] == bruce.cookies["session"].value
+    assert "Your thought is out." in bruce.get("/thoughts/").text
+    assert "Your thought is out." not in bruce.get("/thoughts/").text
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [("", "Write something first"), (" \n ", "Write something first"), ("x" * 251, "251 characters"),
+     ("🎉" * 251, "251 characters")],
+)  # fmt: skip
+def test_what_cannot_be_stored_comes_back_with_the_reason(bruce: Client, backend: Backend, text: str, why: str) -> None:
+    response = bruce.post("/thoughts/new", {"text": text})
+    assert response.status_code == 400
+    assert why in notices(response)
+    assert text in response.text
+    assert CREATE not in backend.calls()
+
+
+def test_lines_count_as_one_character_each(bruce: Client, backend: Backend) -> None:
+    assert bruce.post("/thoughts/new", {"text": "\r\n".join("x" * 125) + "y"}).status_code == 302
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "why", "shown"),
+    [
+        (400, {"message": "m", "errors": {"text": ["Not this word."]}}, "Not this word.", 400),
+        (400, {"message": "Not at all.", "errors": {}}, "Not at all.", 400),
+        (400, {"message": "m", "errors": {"other": ["Odd."]}}, "Odd.", 400),
+        (401, {"message": "The token has expired."}, "Please log in", 401),
+        (429, {"message": "Too fast."}, "again in 7 seconds", 429),
+        (503, {"message": "Away."}, "The thoughts service is away", 503),
+        (500, b"<html>", "The thoughts service is away", 503),
+    ],
+)
+def test_on_any_failure_what_was_typed_is_there_with_the_reason(
+    bruce: Client, backend: Backend, status: int, body: Any, why: str, shown: int
+) -> None:
+    backend.answer(CREATE, status, body, Retry_After="7")
+    response = bruce.post("/thoughts/new", {"text": "Typed <with> care"})
+    assert response.status_code == shown
+    assert why in notices(response)
+    assert "Typed &lt;with&gt; care</textarea>" in response.text
+    assert "<nav" in response.text
+    assert response.get("Retry-After") == ("7" if shown == 429 else None)
+
+
+def test_while_nobody_answers_what_was_typed_is_there(bruce: Client, backends_away: None) -> None:
+    response = bruce.post("/thoughts/new", {"text": "Typed with care"})
+    assert response.status_code == 503
+    assert "Typed with care</textarea>" in response.text
+
+
+def test_who_is_not_logged_in_any_more_keeps_what_was_typed(visitor: Client, backend: Backend) -> None:
+    response = visitor.post("/thoughts/new", {"text": "Typed with care"})
+    assert response.status_code == 401
+    assert "Typed with care</textarea>" in response.text
+    assert "Log in in a new tab" in response.text
+    assert backend.calls() == []
+
+
+def test_a_list_that_cannot_be_shown_does_not_hide_the_box(bruce: Client, backend: Backend) -> None:
+    backend.answer(MINE, 503)
+    response = bruce.get("/thoughts/")
+    assert response.status_code == 503
+    assert "The thoughts service is away" in notices(response)
+    assert "<textarea" in response.text
+
+
+def test_going_to_the_address_of_the_form_leads_to_the_list(bruce: Client) -> None:
+    assert bruce.get("/thoughts/new")["Location"] == "/thoughts/"
+
+
+def test_a_thought_is_deleted_and_one_is_back_at_the_list(bruce: Client, backend: Backend) -> None:
+    backend.answer(DELETE, 204)
+    response = bruce.post("/thoughts/7/delete")
+    assert (response.status_code, response["Location"]) == (302, "/thoughts/")
+    assert backend.calls() == [DELETE]
+    assert "Your thought is deleted." in bruce.get("/thoughts/").text
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "shown", "title"),
+    [(404, {"message": "No."}, 404, "Nothing here"), (503, None, 503, "Away for a moment"),
+     (429, None, 429, "Too fast")],
+)  # fmt: skip
+def test_a_thought_that_cannot_be_deleted_is_said(
+    bruce: Client, backend: Backend, status: int, body: Any, shown: int, title: str
+) -> None:
+    backend.answer(DELETE, status, body)
+    response = bruce.post("/thoughts/7/delete")
+    assert response.status_code == shown
+    assert f"<h1>{title}</h1>" in response.text
+    assert "<nav" in response.text
+    # A link cannot send the form again.
+    assert "Try again" not in response.text
+
+
+def test_deleting_without_being_logged_in_asks_to_log_in(visitor: Client, backend: Backend) -> None:
+    response = visitor.post("/thoughts/7/delete")
+    assert response["Location"] == "/login/?next=%2Fthoughts%2F"
+    assert backend.calls() == []
+
+
+def test_a_search_marks_what_it_found_and_says_who_wrote_it(visitor: Client, backend: Backend) -> None:
+    backend.answer(SEARCH, 200, [thought(3, username="<i>", text="Ein Café & <b>")])
+    page = visitor.get("/search", {"search": "CAFE"}).text
+    assert "Ein <mark>Café</mark> &amp; &lt;b&gt;" in page
+    assert "&lt;i&gt;" in page
+    assert 'value="CAFE"' in page
+    assert "Delete" not in page
+
+
+def test_a_search_that_found_nothing_says_so(visitor: Client, backend: Backend) -> None:
+    assert "Nothing was found" in visitor.get("/search?search=x").text
+    assert "Nobody has written anything yet" in visitor.get("/search").text
+
+
+@pytest.mark.parametrize("piece", ['"><script>', "%", "  ", "ä" * 2000, "\u202e", "'"])
+def test_whatever_is_searched_for_is_taken_whole_and_escaped(visitor: Client, backend: Backend, piece: str) -> None:
+    response = visitor.get("/search", {"search": piece})
+    assert response.status_code == 200
+    assert backend.received[0].query["search"] == [piece]
+    assert "<script>" not in response.text.replace('<script src="', "")
+
+
+def test_a_search_while_thoughts_api_is_away_keeps_what_was_typed(visitor: Client, backends_away: None) -> None:
+    response = visitor.get("/search?search=tea")
+    assert response.status_code == 503
+    assert "The thoughts service is away" in notices(response)
+    assert 'value="tea"' in response.text
+    assert "<nav" in response.text

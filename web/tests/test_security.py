@@ -1,0 +1,170 @@
+"""What protects the pages, and what an address answers."""
+
+import re
+from pathlib import Path
+
+import pytest
+from django.test import Client
+from django.urls import get_resolver
+from pytest_django import Settings
+
+import web
+from web.tests.conftest import CREATE, LOGIN, LOGOUT, Backend, authorization
+
+FORMS = ["/thoughts/new", "/thoughts/7/delete", "/login/", "/logout/"]
+TEMPLATES = sorted(Path(web.__path__[0], "templates").glob("*.html"))
+
+
+@pytest.fixture
+def strict() -> Client:
+    """A browser of bruce's whose forms are checked as in use."""
+    browser = Client(enforce_csrf_checks=True, raise_request_exception=False)
+    browser.cookies["session"] = authorization()
+    browser.cookies["refresh"] = "a-refresh-token"
+    return browser
+
+
+@pytest.mark.parametrize("path", FORMS)
+def test_a_form_of_another_site_does_nothing(strict: Client, backend: Backend, path: str) -> None:
+    response = strict.post(path, {"text": "Typed with care", "username": "bruce", "password": "my password"})
+    assert response.status_code == 403
+    assert "open for too long" in response.text
+    assert "<nav" in response.text
+    assert not {CREATE, LOGIN, LOGOUT, ("DELETE", "/api/me/thoughts/7/")} & set(backend.calls())
+    assert not {"session", "refresh"} & set(response.cookies)
+    if path == "/thoughts/new":
+        assert "Typed with care</textarea>" in response.text
+    assert "my password" not in response.text
+
+
+def test_the_form_that_comes_back_can_be_sent(strict: Client, backend: Backend) -> None:
+    page = strict.post("/thoughts/new", {"text": "Typed with care"}).text
+    token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', page)
+    assert token
+    response = strict.post("/thoughts/new", {"text": "Typed with care", "csrfmiddlewaretoken": token[1]})
+    assert response.status_code == 302
+    assert CREATE in backend.calls()
+
+
+@pytest.mark.parametrize("path", ["/login/", "/search", "/thoughts/", "/nowhere", "/logout/", "/thoughts/7/delete"])
+def test_every_page_has_a_strict_policy(bruce: Client, backend: Backend, path: str) -> None:
+    response = bruce.get(path)
+    policy = dict(part.strip().split(" ", 1) for part in response["Content-Security-Policy"].split(";"))
+    assert policy["default-src"] == "'none'"
+    assert policy["script-src"] == policy["style-src"] == policy["form-action"] == "'self'"
+    assert policy["frame-ancestors"] == policy["base-uri"] == "'none'"
+    assert "unsafe" not in response["Content-Security-Policy"]
+    assert response["X-Frame-Options"] == "DENY"
+    assert response["X-Content-Type-Options"] == "nosniff"
+    assert response["Referrer-Policy"] == "same-origin"
+    assert response["Cross-Origin-Opener-Policy"] == "same-origin"
+    assert response["X-Request-ID"]
+
+
+@pytest.mark.parametrize("template", TEMPLATES, ids=lambda path: path.name)
+def test_no_template_has_what_the_policy_forbids(template: Path) -> None:
+    text = template.read_text()
+    assert not re.search(r"<script(?![^>]*\bsrc=)", text)
+    assert not re.search(r"<style|\bstyle=|\bon\w+=|javascript:|https?://|\|safe\b|autoescape off", text)
+    for form in re.findall(r"<form\b.*?</form>", text, re.DOTALL):
+        assert ('method="get"' in form) != ("{% csrf_token %}" in form)
+
+
+def test_a_page_differs_by_its_cookies_and_says_so(bruce: Client, backend: Backend) -> None:
+    for path in ("/thoughts/", "/search", "/login/"):
+        assert "Cookie" in bruce.get(path)["Vary"], path
+
+
+def test_behind_tls_everything_stays_there(bruce: Client, backend: Backend, settings: Settings) -> None:
+    settings.SECURE_HSTS_SECONDS = 31_536_000
+    settings.SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+    response = bruce.get("/search", headers={"X-Forwarded-Proto": "https"})
+    assert response["Strict-Transport-Security"].startswith("max-age=31536000")
+
+
+def test_an_unknown_host_is_refused_with_a_page(visitor: Client) -> None:
+    response = visitor.get("/search", headers={"Host": "evil.example"})
+    assert response.status_code == 400
+    assert "evil" not in response.text
+
+
+@pytest.mark.parametrize(
+    ("path", "methods"),
+    [
+        ("/", "GET, HEAD"),
+        ("/thoughts/", "GET, HEAD"),
+        ("/thoughts/new", "GET, HEAD, POST"),
+        ("/thoughts/7/delete", "POST"),
+        ("/search", "GET, HEAD"),
+        ("/login/", "GET, HEAD, POST"),
+        ("/logout/", "GET, HEAD, POST"),
+    ],
+)
+def test_another_method_is_405_with_a_page_and_the_right_ones(
+    bruce: Client, backend: Backend, path: str, methods: str
+) -> None:
+    for method in {"GET", "POST", "PUT", "PATCH", "DELETE", "TRACE", "ODD"} - set(methods.split(", ")):
+        response = bruce.generic(method, path)
+        assert response.status_code == 405, method
+        assert response["Allow"] == methods
+        assert "<nav" in response.text
+
+
+def test_every_path_is_there_with_and_without_its_last_slash(bruce: Client, backend: Backend) -> None:
+    backend.answer(("DELETE", "/api/me/thoughts/7/"), 204)
+    paths = [str(pattern.pattern).replace("<int:id>", "7") for pattern in get_resolver().url_patterns]
+    assert len(paths) >= 7
+    for path in {f"/{path}".rstrip("/") for path in paths} - {""}:
+        method = "POST" if path.endswith("delete") else "GET"
+        statuses = {bruce.generic(method, each).status_code for each in (path, f"{path}/")}
+        assert len(statuses) == 1, path
+        assert statuses <= {200, 302}, path
+
+
+@pytest.mark.parametrize("path", ["/nowhere", "/thoughts/x/delete", "/thoughts/7", "/%00", "/search/more", "/ä"])
+def test_an_unknown_address_is_a_page_with_links(visitor: Client, path: str) -> None:
+    response = visitor.get(path)
+    assert response.status_code == 404
+    assert "Nothing here" in response.text
+    assert "<nav" in response.text
+
+
+def test_an_id_of_any_length_is_no_fault_of_ours(bruce: Client, backend: Backend) -> None:
+    assert bruce.post(f"/thoughts/{10**40}/delete").status_code == 404
+
+
+@pytest.mark.parametrize("query", ["search=%00", "search=%ED%A0%80", "search=%ff", "search[]=a", "after=&before=", "%"])
+def test_an_odd_query_is_answered(visitor: Client, backend: Backend, query: str) -> None:
+    assert visitor.get(f"/search?{query}").status_code == 200
+
+
+def test_a_form_that_is_far_too_large_is_refused_with_a_page(bruce: Client, backend: Backend) -> None:
+    response = bruce.post("/thoughts/new", {"text": "x" * 3_000_000})
+    assert response.status_code == 400
+    assert "far too long" in response.text
+    assert CREATE not in backend.calls()
+
+
+def test_a_fault_of_ours_is_a_page_without_details(
+    bruce: Client, backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fault(*args: object) -> None:
+        raise RuntimeError("secret detail")
+
+    monkeypatch.setattr("web.backends.thoughts._page", fault)
+    response = bruce.get("/search")
+    assert response.status_code == 500
+    assert "Something went wrong" in response.text
+    assert "<nav" in response.text
+    assert "secret detail" not in response.text
+
+
+def test_health_says_nothing_of_the_apis(visitor: Client, backends_away: None) -> None:
+    assert visitor.get("/healthz").json()["status"] == "ok"
+    assert visitor.get("/readyz").status_code == 200
+    assert visitor.get("/metrics").status_code == 200
+
+
+def test_a_page_is_light(bruce: Client, backend: Backend) -> None:
+    folder = Path(web.__path__[0], "static", "web")
+    assert sum(file.stat().st_size for file in folder.iterdir()) + len(bruce.get("/thoughts/").content) < 40_000
