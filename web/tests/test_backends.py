@@ -154,14 +154,18 @@ def test_only_what_may_be_done_twice_is_tried_again(backend: Backend, call: Any,
 
 
 def test_a_connection_that_the_api_has_closed_is_no_failure(backend: Backend) -> None:
-    backend.answers[SEARCH] = lambda handler: setattr(handler, "close_connection", True) or (200, [], {})
+    def close(handler: Any) -> Any:
+        handler.close_connection = True
+        return 200, [], {}
+
+    backend.answers[SEARCH] = close
     for _ in range(3):
         assert thoughts.search("", {}).thoughts == []
     assert backend.connections == 3
 
 
 def test_a_second_attempt_that_succeeds_is_a_success(backend: Backend) -> None:
-    answers = iter([(503, b"", {}), (200, [thought()], {})])
+    answers: Any = iter([(503, b"", {}), (200, [thought()], {})])
     backend.answers[SEARCH] = lambda handler: next(answers)
     assert len(thoughts.search("", {}).thoughts) == 1
 
