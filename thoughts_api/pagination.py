@@ -25,7 +25,10 @@ class PageSerializer(serializers.Serializer[Any]):
         min_value=0, max_value=MAX_ID, required=False, help_text="Only what comes after this id in the order."
     )
     before = serializers.IntegerField(
-        min_value=0, max_value=MAX_ID, required=False, help_text="Only the nearest that come before this id."
+        min_value=0,
+        max_value=MAX_ID,
+        required=False,
+        help_text="Only the nearest that come before this id; with `after` too, those between.",
     )
 
 
@@ -35,23 +38,25 @@ class KeysetPagination(BasePagination):
     def paginate_queryset(self, queryset: Any, request: Request, view: APIView | None = None) -> list[Any]:
         """Return the rows of the page that the query parameters name; `ValidationError` (400) if they are wrong."""
         data = validated_query(PageSerializer, request)
-        if "after" in data and "before" in data:
-            raise serializers.ValidationError("Give 'after' or 'before', not both.")
-        backwards = "before" in data
-        anchor = data.get("before", data.get("after"))
-        # Backwards, the rows nearest to the anchor are read first and turned round afterwards.
-        falling = (data["ordering"] == "-id") != backwards
-        if anchor is not None:
-            queryset = queryset.filter(id__lt=anchor) if falling else queryset.filter(id__gt=anchor)
+        after, before = data.get("after"), data.get("before")
+        newest_first = data["ordering"] == "-id"
+        beyond, short_of = ("id__lt", "id__gt") if newest_first else ("id__gt", "id__lt")
+        if after is not None:
+            queryset = queryset.filter(**{beyond: after})
+        if before is not None:
+            queryset = queryset.filter(**{short_of: before})
+        # Backwards, the rows nearest to `before` are read first and turned round afterwards.
+        backwards = before is not None and after is None
+        falling = newest_first != backwards
         rows = list(queryset.order_by("-id" if falling else "id")[: data["limit"] + 1])
         more = len(rows) > data["limit"]
         rows = rows[: data["limit"]]
         if backwards:
             rows.reverse()
 
-        has_next = backwards or more
-        has_previous = more if backwards else anchor is not None
-        first, last = _ends(rows, anchor, falling)
+        has_next = more or backwards
+        has_previous = more if backwards else after is not None and before is None
+        first, last = _ends(rows, before if backwards else after, falling)
         self.links = {
             "next": _link(request, "after", last) if has_next else None,
             "prev": _link(request, "before", first) if has_previous else None,
@@ -79,7 +84,8 @@ def _ends(rows: Sequence[dict[str, Any]], anchor: int | None, falling: bool) -> 
 
 def _link(request: Request, name: str, value: int) -> str:
     query = request.query_params.copy()
-    query.pop("after", None)
-    query.pop("before", None)
+    if not ("after" in query and "before" in query):  # with both, it is a range, and the links stay in it
+        query.pop("after", None)
+        query.pop("before", None)
     query[name] = str(value)
     return request.build_absolute_uri(f"{request.path}?{query.urlencode()}")

@@ -197,7 +197,18 @@ def test_every_wrong_parameter_is_named_at_once(anyone: APIClient) -> None:
     assert set(response.json()["errors"]) == {"limit", "after", "before", "ordering"}
 
 
-def test_after_and_before_exclude_each_other(anyone: APIClient) -> None:
-    response = anyone.get("/api/thoughts/?after=1&before=2")
-    assert response.status_code == 400
-    assert "not both" in response.json()["message"]
+@pytest.mark.parametrize("ordering", ["id", "-id"])
+def test_after_and_before_together_are_a_range_that_the_links_stay_in(anyone: APIClient, ordering: str) -> None:
+    all_ids = write(10)
+    if ordering == "-id":
+        all_ids.reverse()
+    between = f"/api/thoughts/?ordering={ordering}&after={all_ids[1]}&before={all_ids[8]}"
+    assert ids(anyone.get(between)) == all_ids[2:8]
+    assert links(anyone.get(between)) == {}
+
+    response = anyone.get(f"{between}&limit=4")
+    assert ids(response) == all_ids[2:6]
+    assert list(links(response)) == ["next"]
+    response = anyone.get(links(response)["next"])
+    assert ids(response) == all_ids[6:8]
+    assert links(response) == {}
