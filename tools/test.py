@@ -23,6 +23,8 @@ from tools import postgres
 from tools.local import PORTS, ROOT, Local
 
 BIN = Path(sys.executable).parent
+# Long, and with systems of their own: they run beside the other steps.
+ALONE = {"schemathesis": "e2e/test_schemathesis.py", "each project alone": "e2e/test_alone.py"}
 PYTEST = [sys.executable, "-m", "pytest", "--quiet", "-p", "no:cacheprovider"]
 
 
@@ -53,7 +55,8 @@ class Step:
 
 def steps(local: Local, database_url: str) -> Iterator[Step]:
     """Yield all steps but the last, the longest first."""
-    yield Step("each project alone", [*PYTEST, "-c", "e2e/pytest.ini", "e2e/test_alone.py"])
+    for name, file in ALONE.items():
+        yield Step(name, [*PYTEST, "-c", "e2e/pytest.ini", file])
     for project, on_postgres in [
         ("thoughts_api", False),
         ("users_api", False),
@@ -121,7 +124,7 @@ def main(only: list[str]) -> int:
         summary = folder / "steps.json"
         summary.write_text(json.dumps([result["line"] for result in results]))
         code = subprocess.run(
-            [*PYTEST, "-c", "e2e/pytest.ini", "e2e", "--ignore=e2e/test_alone.py"],
+            [*PYTEST, "-c", "e2e/pytest.ini", "e2e", *(f"--ignore={file}" for file in ALONE.values())],
             cwd=ROOT,
             env={**os.environ, "STEPS": str(summary)},
             check=False,

@@ -1,0 +1,46 @@
+"""schemathesis on both OpenAPI documents: every check it has, in all its phases."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import requests
+
+from e2e.conftest import System, start, stop
+from tools.local import ROOT
+
+EXAMPLES = os.environ.get("EXAMPLES") or ("500" if os.environ.get("CI") else "50")  # for each operation
+
+
+@pytest.fixture(scope="module")
+def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    """A system where the limit on failed logins does not hide the rest."""
+    limits = {"LOGIN_FAILURES_PER_NAME": "1000000", "LOGIN_FAILURES_PER_ADDRESS": "1000000"}
+    system = start(tmp_path_factory.mktemp("own"), **limits)
+    yield system
+    stop(system)
+
+
+@pytest.mark.parametrize("project", ["thoughts", "users"])
+def test_no_request_gets_an_answer_that_the_schema_does_not_have(own: System, project: str, tmp_path: Path) -> None:
+    answer = requests.post(f"{own.users}/api/login/", {"username": "admin", "password": "admin"}, timeout=10)
+    command = [
+        *(str(Path(sys.executable).parent / "schemathesis"), f"--config-file={ROOT / 'e2e' / 'schemathesis.toml'}"),
+        *("run", f"{getattr(own, project)}/schema/", "--checks=all", f"--max-examples={EXAMPLES}", "--no-color"),
+    ]
+    done = subprocess.run(
+        command,
+        cwd=tmp_path,
+        env={**os.environ, "AUTHORIZATION": answer.json()["Authorized"]},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stdout
+    assert own.log
+    assert "Traceback" not in own.log.read_text()
