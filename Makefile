@@ -32,6 +32,10 @@ test: ## Lint, types, the tests of each project, then of the whole system; only=
 manage: .venv/run ## Run a Django command: make manage in=users_api do="changepassword bruce"
 	@.venv/bin/python -m tools.manage $(in) $(do)
 
+.PHONY: cluster-secrets
+cluster-secrets: .venv/run ## Print the Secrets of the local cluster, made at the first use
+	@.venv/bin/python -m tools.cluster_secrets
+
 .PHONY: add
 add: .venv/dev ## Add a dependency and lock again: make add to=web package=httpx
 	@test -f "$(to)/pyproject.toml" -a -n "$(package)" || { echo "Say to which project and which package: make add to=web package=httpx"; exit 1; }
@@ -60,7 +64,7 @@ reset: ## Forget the data of `make run`; var/cluster, the keys of the cluster, s
 	rm -rf $(filter-out var/cluster,$(wildcard var/*))
 
 .venv/run: $(PROJECTS:%=%/requirements.txt)
-	@echo "Installing what the three projects need …"
+	@echo "Installing what the three projects need …" >&2
 	@test -x .venv/bin/python || $(PYTHON) -m venv .venv
 	@$(PIP) install --require-hashes $(PROJECTS:%=-r %/requirements.txt)
 	@touch $@

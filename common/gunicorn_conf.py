@@ -43,9 +43,9 @@ class QuietLogger(Logger):
             super().access(resp, req, environ, request_time)
 
 
-reload = os.environ.get("RELOAD", "") == "true"
-# A wrong environment then ends the start once, with its own message.
-preload_app = not reload
+# A wrong environment then ends the start once, with its own message. In development, where code changes under the
+# master, its workers load the code themselves, anew after each HUP.
+preload_app = os.environ.get("RELOAD", "") != "true"
 bind = f"{os.environ.get('HOST', '0.0.0.0')}:{os.environ.get('PORT', '8000')}"  # noqa: S104
 worker_class = "gthread"
 workers = int(os.environ.get("WEB_CONCURRENCY", "") or available_cpus())

@@ -17,7 +17,8 @@ TRUSTED_PROXIES = env.networks("TRUSTED_PROXIES", "")
 BEHIND_TLS = env.bool("BEHIND_TLS", False)
 CSRF_TRUSTED_ORIGINS: list[str] = env.list("CSRF_TRUSTED_ORIGINS", [])
 STATIC_ROOT = env.path("STATIC_ROOT", common.VAR / "static" / "web")
-STATIC_HASHED = env.bool("STATIC_HASHED", not DEBUG)
+RELOAD = env.bool("RELOAD", False)
+STATIC_HASHED = env.bool("STATIC_HASHED", not (DEBUG or RELOAD))
 LOG_LEVEL = env.log_level("LOG_LEVEL", INFO)
 VERSION = env.str("VERSION", "dev")
 COMMIT = env.str("COMMIT", "unknown")
@@ -67,6 +68,8 @@ APPEND_SLASH = False
 
 STATIC_URL = "static/"
 STORAGES = common.storages(STATIC_HASHED)
+# In development, as they are in the tree now: https://whitenoise.readthedocs.io/en/stable/django.html
+WHITENOISE_AUTOREFRESH = WHITENOISE_USE_FINDERS = RELOAD
 LOGGING = common.logging(LOG_LEVEL)
 # It would log the address of a call that is tried again, and with it what somebody searches for.
 LOGGING["loggers"]["urllib3"] = {"level": "ERROR"}

@@ -226,6 +226,11 @@ def test_neither_password_nor_token_nor_hash_is_logged(
         assert secret not in logged
 
 
+def test_a_password_is_stored_as_owasp_says(bruce: User, argon2id: None) -> None:
+    bruce.set_password(PASSWORD)
+    assert bruce.password.startswith("argon2$argon2id$v=19$m=19456,t=2,p=1$")
+
+
 def test_a_better_hash_is_made_at_the_next_login_and_nobody_is_logged_out(
     bruce: User, log_in: LogIn, api: Client, argon2id: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
