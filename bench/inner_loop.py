@@ -49,7 +49,7 @@ class Kind:
                 while word not in answer(url):
                     if time.monotonic() - saved > GIVE_UP:
                         raise SystemExit(f"{url} does not show a change of {self.file}: is `tilt up` running?")
-                    time.sleep(0.01)
+                    time.sleep(0.03)
             self.seconds.append(time.monotonic() - saved)
         finally:
             self.file.write_text(before)
@@ -111,7 +111,7 @@ class Load:
 
     def _ask(self, url: str) -> None:
         with requests.Session() as session:
-            while not self._stop.wait(0.05):
+            while not self._stop.wait(0.1):
                 self.sent += 1
                 try:
                     status = session.get(url, timeout=10).status_code
