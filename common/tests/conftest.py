@@ -7,7 +7,9 @@ from common.tests import signing
 from common.wsgi import UTF8Request
 
 # How long one example takes says nothing on a machine that is busy with other tests.
-hypothesis.settings.register_profile("tests", deadline=None, database=None)
+hypothesis.settings.register_profile(
+    "tests", deadline=None, database=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
 hypothesis.settings.load_profile("tests")
 
 

@@ -5,12 +5,19 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import hypothesis
 import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from jwt.algorithms import RSAAlgorithm
 from pytest_django import Settings
 from rest_framework.test import APIClient
+
+# How long one example takes says nothing on a machine that is busy with other tests.
+hypothesis.settings.register_profile(
+    "tests", deadline=None, database=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("tests")
 
 Sign = Callable[..., str]
 

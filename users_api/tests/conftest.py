@@ -14,7 +14,9 @@ from users_api.models import User
 from users_api.services import access_token
 
 # How long one example takes says nothing on a machine that is busy with other tests.
-hypothesis.settings.register_profile("tests", deadline=None, database=None)
+hypothesis.settings.register_profile(
+    "tests", deadline=None, database=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
 hypothesis.settings.load_profile("tests")
 
 PASSWORD = "correct horse battery"

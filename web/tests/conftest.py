@@ -19,7 +19,9 @@ from pytest_django import Settings
 
 from web.backends import http
 
-hypothesis.settings.register_profile("tests", deadline=None, database=None)
+hypothesis.settings.register_profile(
+    "tests", deadline=None, database=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
 hypothesis.settings.load_profile("tests")
 
 KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
