@@ -14,11 +14,14 @@ ROOT = Path(__file__).resolve().parent.parent
 VAR = ROOT / "var"
 
 
-class Env(environs.Env):
-    """The process's environment, read by type: `env.str`, `env.bool`, `env.int`, `env.list`, …"""
+class Env(environs.FileAwareEnv):
+    """The process's environment, read by type: `env.str`, `env.bool`, `env.int`, `env.list`, …
+
+    Any variable may be in a file instead, as secrets often are: `SECRET_KEY_FILE` names the one with SECRET_KEY.
+    """
 
     def __init__(self) -> None:
-        super().__init__(eager=False)
+        super().__init__(eager=False, strip_whitespace=True)
         self.add_parser("database", _database)
         self.add_parser("networks", _networks)
         self.add_parser("http_url", _http_url)
@@ -31,6 +34,12 @@ class Env(environs.Env):
             errors = cast(dict[str, list[str]], error.error_messages)
             wrong = "; ".join(f"{name}: {', '.join(messages)}" for name, messages in errors.items())
             raise SystemExit(f"The environment is not right. {wrong}") from None
+
+    def _get_value(self, env_key: str, default: Any) -> Any:
+        try:
+            return super()._get_value(env_key, default)
+        except ValueError as error:  # a file that cannot be read, which `seal` does not hear of
+            raise SystemExit(f"The environment is not right. {error}") from None
 
 
 def _database(value: str) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Settings from the environment: what is taken, and the one line that names what is wrong."""
 
 import ipaddress
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -128,3 +129,18 @@ def test_what_is_no_address_of_a_service_is_named(env: Env, monkeypatch: pytest.
 def test_static_files_are_hashed_or_as_they_are(hashed: bool, backend: str) -> None:
     storages: dict[str, Any] = settings.storages(hashed)
     assert backend in storages["staticfiles"]["BACKEND"]
+
+
+def test_a_variable_may_be_in_a_file(env: Env, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("kept apart\n")
+    monkeypatch.setenv("SECRET_KEY_FILE", str(tmp_path / "secret"))
+    assert env.str("SECRET_KEY") == "kept apart"
+    env.seal()
+
+
+def test_a_file_that_cannot_be_read_ends_the_start_with_its_variable(
+    env: Env, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("SECRET_KEY_FILE", str(tmp_path / "missing"))
+    with pytest.raises(SystemExit, match="SECRET_KEY_FILE"):
+        env.str("SECRET_KEY")
