@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from django.core.validators import RegexValidator
 from drf_spectacular.extensions import OpenApiAuthenticationExtension, OpenApiSerializerFieldExtension
 from drf_spectacular.openapi import AutoSchema as SpectacularAutoSchema
 from drf_spectacular.utils import inline_serializer
@@ -23,7 +22,8 @@ InputError = inline_serializer(
 )
 
 TEXT_PATTERN = r"^[^\x00]*$"
-TRIMMED_PATTERN = r"^[^\x00]*[^\x00\s][^\x00]*$"
+# What Python trims, spelled out: `\s` is something else in each dialect of regular expressions.
+_SPACES = r"\t-\r\x1c-\x20\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
 DESCRIPTIONS = {
     "200": "OK",
     "201": "Created",
@@ -66,10 +66,19 @@ class TextFieldPattern(OpenApiSerializerFieldExtension):
     def map_serializer_field(self, auto_schema: SpectacularAutoSchema, direction: Any) -> dict[str, Any]:
         """Return the OpenAPI schema of the field."""
         schema: dict[str, Any] = auto_schema._map_serializer_field(self.target, direction, bypass_extensions=True)
-        has_pattern = any(isinstance(validator, RegexValidator) for validator in self.target.validators)
-        if direction == "request" and not has_pattern:
-            schema["pattern"] = TRIMMED_PATTERN if self.target.trim_whitespace else TEXT_PATTERN
+        if direction == "request" and self.target.trim_whitespace:
+            schema.pop("maxLength", None)  # counts what is trimmed too
+            schema["pattern"] = self._trimmed_pattern()
+        elif direction == "request":
+            schema["pattern"] = TEXT_PATTERN
         return schema
+
+    def _trimmed_pattern(self) -> str:
+        """Return the pattern of a text whose spaces at both ends do not count."""
+        longest = self.target.max_length
+        # The first and the last character that stay, and what is between them.
+        between = f"{{0,{longest - 2}}}" if longest else "*"
+        return rf"^[{_SPACES}]*[^\x00{_SPACES}]([^\x00]{between}[^\x00{_SPACES}])?[{_SPACES}]*$"
 
 
 class AutoSchema(SpectacularAutoSchema):

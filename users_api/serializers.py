@@ -40,7 +40,7 @@ class RefreshSerializer(serializers.Serializer[Any]):
     examples=[OpenApiExample("grace", {"username": "grace", "password": "nanosecond-wire"}, request_only=True)]
 )
 class UserSerializer(serializers.ModelSerializer[User]):
-    username = TextField(max_length=50, validators=[UnicodeUsernameValidator()])
+    username = TextField(max_length=50, trim_whitespace=False)
     password = TextField(
         write_only=True,
         min_length=8,
@@ -53,6 +53,11 @@ class UserSerializer(serializers.ModelSerializer[User]):
         model = User
         fields = ["id", "username", "password", "creation"]
         read_only_fields = ["creation"]
+
+    def validate_username(self, username: str) -> str:
+        """Apply the rule for names, whose pattern means more letters to Python than to readers of the schema."""
+        UnicodeUsernameValidator()(username)
+        return username
 
     def validate(self, data: dict[str, Any]) -> dict[str, Any]:
         """Apply the password rules, which know the name."""

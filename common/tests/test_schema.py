@@ -1,9 +1,15 @@
 """The OpenAPI document: the shared errors, and who may call."""
 
+import functools
+import re
+import sys
 from typing import Any
 
 import pytest
 from drf_spectacular.generators import SchemaGenerator
+
+from common.schema import AutoSchema
+from common.serializers import TextField
 
 
 @pytest.fixture(scope="module")
@@ -44,3 +50,27 @@ def test_an_operation_asks_for_a_token_where_its_permission_does(
     operations: dict[str, Any], path: str, security: list[Any]
 ) -> None:
     assert operations[path].get("security", []) == security
+
+
+@pytest.mark.parametrize("text", ["a", " a ", "\x85a\u3000", "a" * 250, " " + "a" * 250 + "\n", "🎉" * 250, "a b"])
+def test_a_text_that_is_taken_matches_the_pattern(text: str) -> None:
+    assert re.search(text_pattern(), text)
+
+
+@pytest.mark.parametrize("text", ["", " ", "\x1c\x85\u3000", "a\0b", "\0", "a" * 251, " " + "a" * 251, "\0" + "a"])
+def test_a_text_that_is_refused_does_not_match_it(text: str) -> None:
+    assert not re.search(text_pattern(), text)
+
+
+def test_the_pattern_says_what_python_trims() -> None:
+    for character in map(chr, range(sys.maxunicode + 1)):
+        if character != "\0":
+            assert bool(re.search(text_pattern(), character)) == bool(character.strip())
+
+
+@functools.cache
+def text_pattern() -> str:
+    field = TextField(max_length=250)
+    schema = AutoSchema()._map_serializer_field(field, "request")
+    assert "maxLength" not in schema
+    return str(schema["pattern"])
