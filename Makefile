@@ -28,6 +28,14 @@ test: ## Lint, types, the tests of each project, then of the whole system; only=
 	@$(MAKE) --silent .venv/dev
 	@.venv/bin/python -m tools.test $(only)
 
+.PHONY: e2e-cluster
+e2e-cluster: .venv/dev ## Bring the local overlay up on a local cluster, and test the whole of it through the ingress
+	@.venv/bin/python -m tools.e2e_cluster
+
+.PHONY: e2e-compose
+e2e-compose: .venv/dev ## Bring compose.yaml up, and test the whole of it
+	@.venv/bin/python -m tools.e2e_compose
+
 .PHONY: manage
 manage: .venv/run ## Run a Django command: make manage in=users_api do="changepassword bruce"
 	@.venv/bin/python -m tools.manage $(in) $(do)

@@ -20,16 +20,20 @@ def lack():
             import venv  # noqa: F401
         except ImportError:
             return "Python's venv module is missing: install it first (on Debian and Ubuntu: apt install python3-venv)."
-    if "--ports" in sys.argv:
-        for port, project in PORTS.items():
-            probe = socket.socket()
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                return "Port %d, which %s needs, is taken: end what listens there, then try again." % (port, project)
-            finally:
-                probe.close()
+    return taken_port() if "--ports" in sys.argv else None
+
+
+def taken_port():
+    """Return what to do about a port that is taken, or None."""
+    for port, project in PORTS.items():
+        probe = socket.socket()
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return "Port %d, which %s needs, is taken: end what listens there, then try again." % (port, project)
+        finally:
+            probe.close()
     return None
 
 

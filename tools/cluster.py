@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from tools import cluster_secrets
+from tools.e2e import Failed
 from tools.kubectl import Kubectl, KubectlError
 from tools.local import ROOT
 
@@ -15,16 +16,12 @@ IMAGES = {"users-api": "users_api", "thoughts-api": "thoughts_api", "web": "web"
 HOSTING = ("--namespace=kube-public", "get", "configmap", "local-registry-hosting")
 
 
-class ClusterError(Exception):
-    """What a person has to do first, in one line."""
-
-
 def registry(kubectl: Kubectl) -> str:
     """Return the registry that a local cluster pulls from; a cluster that names none is not touched."""
     try:
         hosting: str = kubectl.json(*HOSTING)["data"]["localRegistryHosting.v1"]
     except (KubectlError, KeyError):
-        raise ClusterError("This cluster names no local registry (KEP-1755), so it is not a local one.") from None
+        raise Failed("This cluster names no local registry (KEP-1755), so it is not a local one.") from None
     return hosting.split('"')[1]
 
 
@@ -34,7 +31,7 @@ def docker() -> str:
         program = shutil.which("docker", path=folder)
         if program and _build(program, "-", given="FROM scratch\nLABEL empty=true\n").returncode == 0:
             return program
-    raise ClusterError("No docker on the PATH can build images: is the Docker Engine running?")
+    raise Failed("No docker on the PATH can build images: is the Docker Engine running?")
 
 
 def push(registry: str, tag: str, target: str = "production") -> None:
@@ -50,7 +47,7 @@ def push(registry: str, tag: str, target: str = "production") -> None:
             *(f"--build-arg=COMMIT={commit.stdout.strip() or 'unknown'}", f"--tag={image}", str(ROOT)),
         )
         if done.returncode:
-            raise ClusterError(f"{name} could not be built.\n{done.stdout}{done.stderr}")
+            raise Failed(f"{name} could not be built.\n{done.stdout}{done.stderr}")
         push_image(program, image)
 
     with ThreadPoolExecutor() as pool:
@@ -62,7 +59,7 @@ def derive(image: str, instructions: str) -> None:
     program = docker()
     done = _build(program, f"--tag={image}", "-", given=instructions)
     if done.returncode:
-        raise ClusterError(done.stderr)
+        raise Failed(done.stderr)
     push_image(program, image)
 
 
@@ -70,7 +67,7 @@ def push_image(program: str, image: str) -> None:
     """Push an image."""
     done = subprocess.run([program, "push", "--quiet", image], capture_output=True, text=True, check=False)
     if done.returncode:
-        raise ClusterError(f"{image} could not be pushed: {done.stderr.strip()}")
+        raise Failed(f"{image} could not be pushed: {done.stderr.strip()}")
 
 
 def _build(program: str, *arguments: str, given: str | None = None) -> "subprocess.CompletedProcess[str]":

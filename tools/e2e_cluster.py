@@ -14,34 +14,12 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from tools import chromium, cluster
-from tools.cluster import ClusterError
+from tools import chromium, cluster, e2e
 from tools.kubectl import Kubectl, KubectlError
 from tools.local import ROOT
 
 TEST_CLUSTER = ROOT.parent / "shared" / "cluster"
-URLS = {
-    "THOUGHTS_URL": "http://thoughts.localhost",
-    "USERS_URL": "http://users.localhost",
-    "WEB_URL": "http://frontend.localhost",
-}
-# These start a system of their own, or need none.
-WITHOUT_CLUSTER = ("alone", "manifests", "readme", "rotation", "run", "schemathesis", "start", "tiltfile")
-
-
-@contextmanager
-def step(name: str) -> Iterator[None]:
-    """Print how long something took."""
-    begin = time.monotonic()
-    yield
-    print(f"ok   {name:<40} {time.monotonic() - begin:5.0f} s", flush=True)
-
-
-def run(*command: str, **env: str) -> None:
-    """Run a command in the foreground; end with its exit code if it is not 0."""
-    code = subprocess.run(command, cwd=ROOT, env={**os.environ, **env}, check=False).returncode
-    if code:
-        raise ClusterError(f"{' '.join(command[:4])} … exited with {code}.")
+URLS = {"thoughts": "http://thoughts.localhost", "users": "http://users.localhost", "web": "http://frontend.localhost"}
 
 
 def answers() -> bool:
@@ -64,13 +42,13 @@ def running_cluster() -> Iterator[None]:
         yield
         return
     if not (TEST_CLUSTER / "up").exists():
-        raise ClusterError("No cluster answers: start one (kind, k3d, minikube, Docker Desktop) and try again.")
-    with step("start the test cluster"):
-        run(str(TEST_CLUSTER / "up"))
+        raise e2e.Failed("No cluster answers: start one (kind, k3d, minikube, Docker Desktop) and try again.")
+    with e2e.step("start the test cluster"):
+        e2e.run(str(TEST_CLUSTER / "up"))
     try:
         yield
     finally:
-        run(str(TEST_CLUSTER / "down"))
+        e2e.run(str(TEST_CLUSTER / "down"))
 
 
 @contextmanager
@@ -82,7 +60,7 @@ def namespace(kubectl: Kubectl) -> Iterator[None]:
         there = False
     try:
         yield
-    except (ClusterError, KubectlError):
+    except (e2e.Failed, KubectlError):
         show_state(kubectl)
         raise
     finally:
@@ -103,10 +81,10 @@ def show_state(kubectl: Kubectl) -> None:
             print(error)
 
 
-def main() -> int:
+def main() -> None:
     """Bring it up, test it, and put things back."""
     with ExitStack() as stack:
-        browser = chromium.find_or_install()
+        chromium.find_or_install()
         stack.enter_context(running_cluster())
         kubectl = Kubectl()
         registry = cluster.registry(kubectl)
@@ -114,39 +92,20 @@ def main() -> int:
         cluster.secrets(kubectl)
         tag = f"e2e-{time.time():.0f}"
         if shutil.which("tilt"):
-            with step("tilt ci"):
-                run("tilt", "ci")
-        with step("build and push"):
+            with e2e.step("tilt ci"):
+                e2e.run("tilt", "ci")
+        with e2e.step("build and push"):
             cluster.push(registry, tag)
         if not shutil.which("tilt"):
-            with step("apply, until all serve"):
+            with e2e.step("apply, until all serve"):
                 cluster.apply(kubectl, registry, dict.fromkeys(cluster.IMAGES, tag))
                 cluster.wait(kubectl)
-        run(
-            *(
-                sys.executable,
-                "-m",
-                "pytest",
-                "-p",
-                "no:cacheprovider",
-                "-p",
-                "tools.localhost",
-                "-c",
-                "e2e/pytest.ini",
-            ),
-            *(f"--ignore=e2e/test_{name}.py" for name in WITHOUT_CLUSTER),
-            *("e2e", "k8s/tests"),
-            **URLS,
-            CHROMIUM=browser,
-            REGISTRY=registry,
-            TAG=tag,
-        )
-        run(sys.executable, "-m", "bench.rollout")
-    return 0
+        e2e.run(sys.executable, "-m", "bench.rollout")
+        e2e.test("k8s/tests", **URLS, REGISTRY=registry, TAG=tag)
 
 
 if __name__ == "__main__":
     try:
-        sys.exit(main())
-    except (ClusterError, KubectlError) as error:
+        main()
+    except (e2e.Failed, KubectlError) as error:
         sys.exit(str(error))

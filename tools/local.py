@@ -93,18 +93,27 @@ class Local:
         keys = self.var / "keys"
         keys.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not (keys / "signing.pem").exists():
-            key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-            pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-            write_secret(keys / "signing.pem", pem)
+            write_secret(keys / "signing.pem", signing_key())
         for project in ("users_api", "web"):
             if not (keys / f"{project}.secret").exists():
-                write_secret(keys / f"{project}.secret", secrets.token_urlsafe(50).encode())
+                write_secret(keys / f"{project}.secret", secret_key())
 
     def _secret(self, project: str) -> str:
         return (self.var / "keys" / f"{project}.secret").read_text()
 
     def _loopback(self, project: str) -> str:
         return f"http://127.0.0.1:{self.ports[project]}"
+
+
+def signing_key() -> bytes:
+    """Make an RSA private key, as PEM."""
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+
+
+def secret_key() -> bytes:
+    """Make a SECRET_KEY for Django."""
+    return secrets.token_urlsafe(50).encode()
 
 
 def write_secret(path: Path, content: bytes) -> None:

@@ -17,7 +17,9 @@ from thoughts_api.tests.test_pagination import links
 pytestmark = pytest.mark.django_db
 
 # Each example has the database of the test to itself: it deletes what it wrote.
-property_of = settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+property_of = settings(
+    max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 
 # All of Unicode, with more of what is hard: marks, ligatures, letters whose case changes their length, wildcards.
 characters = st.one_of(
