@@ -1,0 +1,30 @@
+"""Makes the secrets of compose.yaml: `python -m tools.compose_secrets FOLDER`, in a container, as root.
+
+Those that are there stay: tokens and forms that were signed with them hold on.
+"""
+
+import os
+import sys
+from pathlib import Path
+
+from tools.local import secret_key, signing_key, write_secret
+
+USER = 10001  # that of the images
+SECRETS = {
+    "users-api/signing.pem": signing_key,
+    "users-api/SECRET_KEY": secret_key,
+    "web/SECRET_KEY": secret_key,
+}
+
+
+def main(folder: Path) -> None:
+    """Make what is missing, readable by the services' user alone."""
+    for name, make in SECRETS.items():
+        path = folder / name
+        if not path.exists():
+            write_secret(path, make())
+        os.chown(path, USER, USER)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -1,0 +1,44 @@
+"""`make e2e-compose`: starts compose.yaml, with volumes of its own, and tests the whole of it."""
+
+import os
+import subprocess
+import sys
+
+from tools import check_machine, chromium, e2e
+from tools.cluster import docker
+from tools.local import PORTS
+
+PROJECT = "thoughts-e2e"
+
+
+def main() -> None:
+    """Bring it up, test it, and take it down with all that it made."""
+    if problem := check_machine.taken_port():
+        raise e2e.Failed(problem)
+    chromium.find_or_install()
+    program = docker()
+    # Compose speaks the newest version of the API unless it is told which one the engine has.
+    version = subprocess.run(
+        [program, "version", "--format", "{{.Server.APIVersion}}"], capture_output=True, text=True, check=True
+    )
+    os.environ["DOCKER_API_VERSION"] = version.stdout.strip()
+    compose = (program, "compose", f"--project-name={PROJECT}")
+    if subprocess.run([program, "compose", "version"], capture_output=True, check=False).returncode:
+        raise e2e.Failed("Docker's plug-in Compose is needed (https://docs.docker.com/compose/install/).")
+    try:
+        with e2e.step("docker compose up"):
+            e2e.run(*compose, "up", "--build", "--detach", "--wait", "--quiet-pull", DOCKER_BUILDKIT="1")
+        ports = {project.removesuffix("_api"): f"http://localhost:{port}" for project, port in PORTS.items()}
+        e2e.test(**ports)
+    except e2e.Failed:
+        e2e.run(*compose, "logs", "--tail=40")
+        raise
+    finally:
+        e2e.run(*compose, "down", "--volumes", "--remove-orphans")
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except e2e.Failed as error:
+        sys.exit(str(error))
