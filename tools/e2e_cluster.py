@@ -101,7 +101,7 @@ def main() -> None:
                 cluster.apply(kubectl, registry, dict.fromkeys(cluster.IMAGES, tag))
                 cluster.wait(kubectl)
         e2e.run(sys.executable, "-m", "bench.rollout")
-        e2e.test("k8s/tests", **URLS, REGISTRY=registry, TAG=tag)
+        e2e.test("k8s/tests/cluster", **URLS, REGISTRY=registry, TAG=tag)
 
 
 if __name__ == "__main__":
