@@ -1,0 +1,106 @@
+"""The objects of an overlay, as the tests ask for them."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+Object = dict[str, Any]
+
+K8S = Path(__file__).parents[2]
+
+
+@dataclass(frozen=True)
+class Overlay:
+    """An overlay's name, and what it renders to."""
+
+    name: str
+    objects: list[Object]
+
+    def of_kind(self, *kinds: str) -> list[Object]:
+        """Return all objects of some kinds."""
+        return [each for each in self.objects if each["kind"] in kinds]
+
+    def get(self, kind: str, name: str) -> Object:
+        """Return the one object of a kind that has a name."""
+        [found] = [each for each in self.of_kind(kind) if name_of(each) == name]
+        return found
+
+    @property
+    def workloads(self) -> list[Object]:
+        """All that have a template of pods."""
+        return [each for each in self.objects if "template" in each.get("spec", {})]
+
+    @property
+    def containers(self) -> list[tuple[str, Object]]:
+        """All containers, init containers too, each with a name to tell it by."""
+        return [
+            (f"{name_of(workload)}/{container['name']}", container)
+            for workload in self.workloads
+            for container in containers(workload)
+        ]
+
+    def environment(self, container: Object) -> Object:
+        """Return a container's environment; of what comes from a Secret, its reference."""
+        env: Object = {}
+        for source in container.get("envFrom", []):
+            env |= self.get("ConfigMap", source["configMapRef"]["name"])["data"]
+        for each in container.get("env", []):
+            env[each["name"]] = each["value"] if "value" in each else each["valueFrom"]["secretKeyRef"]
+        return env
+
+    def secrets(self) -> set[tuple[str, str]]:
+        """Return name and key of each Secret that a container must have; `*` where it mounts them all."""
+        found = set()
+        for workload in self.workloads:
+            for container in containers(workload):
+                for value in self.environment(container).values():
+                    if isinstance(value, dict) and not value.get("optional"):
+                        found.add((value["name"], value["key"]))
+            for volume in pod(workload).get("volumes", []):
+                if "secret" in volume:
+                    found.add((volume["secret"]["secretName"], "*"))
+        return found
+
+
+def name_of(each: Object) -> str:
+    """Return an object's name."""
+    return str(each["metadata"]["name"])
+
+
+def pod(workload: Object) -> Object:
+    """Return the spec of a workload's pods."""
+    spec: Object = workload["spec"]["template"]["spec"]
+    return spec
+
+
+def pod_labels(workload: Object) -> dict[str, str]:
+    """Return the labels of a workload's pods."""
+    labels: dict[str, str] = workload["spec"]["template"]["metadata"]["labels"]
+    return labels
+
+
+def containers(workload: Object) -> list[Object]:
+    """Return all containers of a workload's pods."""
+    return [*pod(workload).get("initContainers", []), *pod(workload)["containers"]]
+
+
+def selects(selector: Object, labels: dict[str, str]) -> bool:
+    """Return whether a label selector takes these labels; of expressions, it knows `In`."""
+    expressions = selector.get("matchExpressions", [])
+    assert all(each["operator"] == "In" for each in expressions)
+    return selector.get("matchLabels", {}).items() <= labels.items() and all(
+        labels.get(each["key"]) in each["values"] for each in expressions
+    )
+
+
+def strings(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
+    """Yield each text in an object with its path."""
+    if isinstance(value, dict):
+        for key, each in value.items():
+            yield from strings(each, f"{path}.{key}")
+    elif isinstance(value, list):
+        for each in value:
+            yield from strings(each, f"{path}[]")
+    elif isinstance(value, str):
+        yield path, value

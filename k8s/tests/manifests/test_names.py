@@ -1,0 +1,173 @@
+"""Names, ports, hosts and settings: the same here, in the images and in the projects."""
+
+import ast
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from k8s.tests.manifests.objects import Object, Overlay, containers, name_of, pod, pod_labels, selects
+from tools import cluster
+from tools.local import ROOT
+
+HOSTS = {
+    "users-api": "users.example.local",
+    "thoughts-api": "thoughts.example.local",
+    "web": "frontend.example.local",
+}
+# Read by the server, not by the settings.
+SERVER = ["common/gunicorn_conf.py", "common/settings.py"]
+DUMMIES = {"DATABASE_URL": "postgresql://name@host/name", "SECRET_KEY": "x"}
+
+
+def images(overlay: Overlay) -> dict[str, str]:
+    """Return the tag of each image, by its last name."""
+    found = {}
+    for _, container in overlay.containers:
+        name, _, tag = container["image"].rpartition("/")[2].partition(":")
+        assert found.setdefault(name, tag) == tag
+    return found
+
+
+def test_the_images_are_the_three_that_are_built_and_the_database(local: Overlay, production: Overlay) -> None:
+    assert images(local).keys() == {*cluster.IMAGES, "postgres"}
+    assert images(production).keys() == {*cluster.IMAGES}
+
+
+def test_every_image_has_a_tag_that_says_which(overlay: Overlay) -> None:
+    for tag in images(overlay).values():
+        assert re.fullmatch(r"[a-z0-9-]+", tag)
+        assert tag != "latest"
+
+
+def test_production_says_from_which_registry(production: Overlay) -> None:
+    for name, container in production.containers:
+        assert container["image"].startswith("registry."), name
+
+
+def test_a_container_runs_the_image_of_its_service(overlay: Overlay) -> None:
+    for workload in overlay.of_kind("Deployment", "Job"):
+        service = pod_labels(workload)["app.kubernetes.io/name"]
+        for container in pod(workload)["containers"]:
+            assert container["image"].rpartition("/")[2].partition(":")[0] == service
+
+
+def test_each_release_migrates_with_a_job_of_its_own(overlay: Overlay) -> None:
+    for service in ("users-api", "thoughts-api"):
+        assert overlay.get("Job", f"{service}-migrate-{images(overlay)[service]}")
+    assert len(overlay.of_kind("Job")) == 2
+
+
+@pytest.mark.parametrize("service", HOSTS)
+def test_a_service_has_port_80_and_leads_to_port_8000_of_its_pods_alone(overlay: Overlay, service: str) -> None:
+    spec = overlay.get("Service", service)["spec"]
+    [port] = spec["ports"]
+    assert (port["name"], port["port"], spec.get("type", "ClusterIP")) == ("http", 80, "ClusterIP")
+    selected = [each for each in overlay.workloads if selects({"matchLabels": spec["selector"]}, pod_labels(each))]
+    assert [(each["kind"], name_of(each)) for each in selected] == [("Deployment", service)]
+    [container] = containers(selected[0])
+    [container_port] = container["ports"]
+    assert container_port == {"name": port["targetPort"], "containerPort": 8000}
+
+
+@pytest.mark.parametrize("service", HOSTS)
+def test_a_deployment_selects_its_own_pods_alone(overlay: Overlay, service: str) -> None:
+    selector = overlay.get("Deployment", service)["spec"]["selector"]
+    selected = [each for each in overlay.workloads if selects(selector, pod_labels(each))]
+    assert [(each["kind"], name_of(each)) for each in selected] == [("Deployment", service)]
+
+
+@pytest.mark.parametrize("service", HOSTS)
+def test_an_ingress_leads_its_host_to_its_service(overlay: Overlay, service: str) -> None:
+    [rule] = overlay.get("Ingress", service)["spec"]["rules"]
+    assert rule["host"] == HOSTS[service]
+    for path in rule["http"]["paths"]:
+        assert path["backend"] == {"service": {"name": service, "port": {"name": "http"}}}
+
+
+def test_the_hosts_are_these_and_for_a_developer_those_of_localhost(local: Overlay, production: Overlay) -> None:
+    def hosts(overlay: Overlay) -> set[str]:
+        return {rule["host"] for ingress in overlay.of_kind("Ingress") for rule in ingress["spec"]["rules"]}
+
+    assert hosts(production) == {*HOSTS.values()}
+    localhost = {"users.localhost", "thoughts.localhost", "frontend.localhost"}
+    assert hosts(local) == {*HOSTS.values()} | localhost
+
+
+@pytest.mark.parametrize("service", HOSTS)
+def test_a_server_answers_to_the_names_by_which_it_is_called(overlay: Overlay, service: str) -> None:
+    allowed = settings(overlay, service)["ALLOWED_HOSTS"].split(",")
+    assert {service, HOSTS[service]} <= {*allowed}
+    assert (".localhost" in allowed) == (overlay.name == "local")
+
+
+def test_every_address_in_a_setting_is_a_service(overlay: Overlay) -> None:
+    found = {
+        match
+        for service in HOSTS
+        for value in settings(overlay, service).values()
+        for match in re.findall(r"http://([^/]+)", str(value))
+    }
+    assert found == {"users-api", "thoughts-api"}
+    for name in found:
+        assert overlay.get("Service", name)
+
+
+def settings(overlay: Overlay, service: str) -> Object:
+    """Return the environment of a server."""
+    [container] = pod(overlay.get("Deployment", service))["containers"]
+    return overlay.environment(container)
+
+
+def variables(*files: str | Path) -> set[str]:
+    """Return the variables that Python files read: `env.str("NAME")` and `os.environ.get("NAME")`."""
+    calls = [node for file in files for node in ast.walk(ast.parse((ROOT / file).read_text()))]
+    return {
+        call.args[0].value
+        for call in calls
+        if isinstance(call, ast.Call)
+        and isinstance(call.func, ast.Attribute)
+        and ast.unparse(call.func.value) in ("env", "os.environ")
+        and call.args
+        and isinstance(call.args[0], ast.Constant)
+    }
+
+
+def project_containers(overlay: Overlay) -> list[tuple[str, Object]]:
+    """Return all containers that run a project's code, with the project's name."""
+    return [
+        (cluster.IMAGES[name], container)
+        for _, container in overlay.containers
+        for name in cluster.IMAGES
+        if container["image"].rpartition("/")[2].startswith(f"{name}:")
+    ]
+
+
+def test_every_variable_is_one_that_the_project_reads(overlay: Overlay) -> None:
+    found = project_containers(overlay)
+    assert len(found) == 5
+    for project, container in found:
+        assert overlay.environment(container).keys() <= variables(f"{project}/settings.py", *SERVER)
+
+
+def test_every_container_starts_with_its_variables(overlay: Overlay) -> None:
+    for project, container in project_containers(overlay):
+        environment = {
+            name: value if isinstance(value, str) else DUMMIES[name]
+            for name, value in overlay.environment(container).items()
+            if isinstance(value, str) or not value.get("optional")
+        }
+        done = subprocess.run(
+            [sys.executable, "-c", f"from {project} import settings; print(settings.BEHIND_TLS)"],
+            cwd=ROOT,
+            env={**environment, "PATH": os.environ["PATH"]},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        is_server = "ports" in container
+        assert done.stdout.strip() == str(is_server and overlay.name == "production")

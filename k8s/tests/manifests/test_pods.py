@@ -1,0 +1,127 @@
+"""The pods: what they may do, how they are watched, what they may use, how they end."""
+
+import runpy
+from typing import Any
+
+import pytest
+
+from k8s.tests.manifests.objects import Object, Overlay, containers, name_of, pod
+
+SERVICES = ["users-api", "thoughts-api", "web"]
+UNITS = {"m": 0.001, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30}
+
+
+def quantity(text: str) -> float:
+    """Return a quantity of Kubernetes as a number."""
+    unit = next((unit for unit in UNITS if text.endswith(unit)), "")
+    return float(text.removesuffix(unit)) * UNITS.get(unit, 1)
+
+
+# https://kubernetes.io/docs/concepts/security/pod-security-standards/#restricted: what is not named here is not used,
+# which rules out privileged containers, sysctls, SELinux options, other volumes and the like.
+def test_every_pod_keeps_the_restricted_profile(overlay: Overlay) -> None:
+    for workload in overlay.workloads:
+        spec = pod(workload)
+        assert not spec.keys() & {"hostNetwork", "hostPID", "hostIPC", "hostUsers", "ephemeralContainers"}
+        security = spec["securityContext"]
+        assert security.keys() <= {"runAsNonRoot", "runAsUser", "runAsGroup", "fsGroup", "seccompProfile"}
+        assert security["runAsNonRoot"] is True
+        assert security["runAsUser"] > 0
+        assert security["seccompProfile"] == {"type": "RuntimeDefault"}
+        for volume in spec.get("volumes", []):
+            assert volume.keys() - {"name"} <= {"configMap", "emptyDir", "persistentVolumeClaim", "projected", "secret"}
+        for container in containers(workload):
+            security = container["securityContext"]
+            assert security.keys() == {"allowPrivilegeEscalation", "readOnlyRootFilesystem", "capabilities"}
+            assert security["allowPrivilegeEscalation"] is False
+            assert security["capabilities"] == {"drop": ["ALL"]}
+            for port in container.get("ports", []):
+                assert not port.keys() & {"hostPort", "hostIP"}
+            for handler in handlers(container):
+                assert "host" not in handler.get("httpGet", handler.get("tcpSocket", {}))
+
+
+def handlers(container: Object) -> list[Object]:
+    """Return a container's probes and hooks."""
+    probes = [container[key] for key in ("startupProbe", "readinessProbe", "livenessProbe") if key in container]
+    return [*probes, *container.get("lifecycle", {}).values()]
+
+
+def test_the_namespace_enforces_that_profile(overlay: Overlay) -> None:
+    labels = overlay.get("Namespace", "example")["metadata"]["labels"]
+    assert labels["pod-security.kubernetes.io/enforce"] == "restricted"
+
+
+def test_the_root_file_system_is_read_only_but_for_code_in_development(overlay: Overlay) -> None:
+    for name, container in overlay.containers:
+        code = overlay.name == "local" and name in [f"{service}/{service}" for service in SERVICES]
+        assert container["securityContext"]["readOnlyRootFilesystem"] is not code, name
+
+
+def test_no_pod_has_a_token_of_the_api_server(overlay: Overlay) -> None:
+    for account in overlay.of_kind("ServiceAccount"):
+        assert account["automountServiceAccountToken"] is False
+    for workload in overlay.workloads:
+        assert pod(workload)["automountServiceAccountToken"] is False
+        if workload["kind"] != "StatefulSet":
+            account = pod(workload)["serviceAccountName"]
+            assert name_of(workload).startswith(account)
+            assert overlay.get("ServiceAccount", account)
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_only_readiness_asks_for_the_database(overlay: Overlay, service: str) -> None:
+    [container] = pod(overlay.get("Deployment", service))["containers"]
+    paths = {
+        "startupProbe": "/healthz",
+        "readinessProbe": "/readyz",
+        "livenessProbe": "/healthz",
+    }
+    assert {key: container[key]["httpGet"] for key in paths} == {
+        key: {"path": path, "port": "http"} for key, path in paths.items()
+    }
+
+
+def test_all_that_runs_on_is_watched(overlay: Overlay) -> None:
+    for workload in overlay.of_kind("Deployment", "StatefulSet"):
+        for container in pod(workload)["containers"]:
+            assert {"startupProbe", "readinessProbe", "livenessProbe"} <= container.keys()
+
+
+def test_every_container_says_what_it_needs_and_may_use(overlay: Overlay) -> None:
+    for name, container in overlay.containers:
+        requests, limits = container["resources"]["requests"], container["resources"]["limits"]
+        assert requests.keys() == limits.keys() == {"cpu", "memory"}, name
+        for key in limits:
+            assert 0 < quantity(requests[key]) <= quantity(limits[key]), name
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_the_wait_and_the_drain_fit_into_the_grace_period(
+    overlay: Overlay, service: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def drain(**environment: str) -> Any:
+        monkeypatch.delenv("GRACEFUL_TIMEOUT", raising=False)
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        return runpy.run_module("common.gunicorn_conf")["graceful_timeout"]
+
+    spec = pod(overlay.get("Deployment", service))
+    [container] = spec["containers"]
+    wait = container["lifecycle"]["preStop"]["sleep"]["seconds"]
+    assert wait > 0
+    setting = overlay.environment(container)["GRACEFUL_TIMEOUT"]
+    assert drain(GRACEFUL_TIMEOUT=setting) == int(setting)
+    for seconds in (drain(GRACEFUL_TIMEOUT=setting), drain()):
+        assert wait + seconds < spec["terminationGracePeriodSeconds"]
+
+
+def test_a_rollout_never_has_fewer_pods(overlay: Overlay) -> None:
+    for deployment in overlay.of_kind("Deployment"):
+        assert deployment["spec"]["strategy"]["rollingUpdate"]["maxUnavailable"] == 0
+
+
+def test_no_deployment_says_how_many(overlay: Overlay) -> None:
+    # Each `kubectl apply` would set back what the autoscaler, or a person, had chosen.
+    for deployment in overlay.of_kind("Deployment"):
+        assert "replicas" not in deployment["spec"]

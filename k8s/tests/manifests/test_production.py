@@ -1,0 +1,155 @@
+"""What production has beyond the base."""
+
+import itertools
+
+import pytest
+
+from common.settings import Env
+from k8s.tests.manifests.network import Peer, reaches
+from k8s.tests.manifests.objects import Object, Overlay, name_of, pod, pod_labels, selects, strings
+
+SERVICES = ["users-api", "thoughts-api", "web"]
+POSTGRES_CONNECTIONS = 97  # 100 by default, 3 of which are the superuser's
+NOT_PUBLIC = ["/admin", "/admin/", "/admin/login/", "/admin/users_api/user/", "/metrics", "/healthz", "/readyz"]
+
+
+def selected(production: Overlay, selector: Object) -> list[str]:
+    """Return the names of the workloads whose pods a selector takes."""
+    return [name_of(each) for each in production.workloads if selects(selector, pod_labels(each))]
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_each_service_has_three_pods_and_more_when_they_are_busy(production: Overlay, service: str) -> None:
+    spec = production.get("HorizontalPodAutoscaler", service)["spec"]
+    assert spec["scaleTargetRef"] == {"apiVersion": "apps/v1", "kind": "Deployment", "name": service}
+    assert production.get("Deployment", service)["apiVersion"] == "apps/v1"
+    assert spec["minReplicas"] == 3
+    assert spec["maxReplicas"] > 3
+
+
+@pytest.mark.parametrize("service", ["users-api", "thoughts-api"])
+def test_the_most_pods_there_can_be_leave_the_database_a_connection(
+    production: Overlay, service: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("URL", "postgresql://name@host/name")
+    pool: int = Env().database("URL")["OPTIONS"]["pool"]["max_size"]
+    deployment = production.get("Deployment", service)
+    [container] = pod(deployment)["containers"]
+    processes = int(container["resources"]["limits"]["cpu"])  # common/gunicorn_conf.py starts one for each CPU
+    pods = production.get("HorizontalPodAutoscaler", service)["spec"]["maxReplicas"]
+    pods += deployment["spec"]["strategy"]["rollingUpdate"]["maxSurge"]
+    migration = 1
+    assert pods * processes * pool + migration < POSTGRES_CONNECTIONS
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_drain_takes_one_pod_of_a_service_at_a_time(production: Overlay, service: str) -> None:
+    spec = production.get("PodDisruptionBudget", service)["spec"]
+    assert selected(production, spec["selector"]) == [service]
+    assert spec["maxUnavailable"] == 1
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_the_pods_of_a_service_are_spread_over_nodes_and_zones(production: Overlay, service: str) -> None:
+    deployment = production.get("Deployment", service)
+    constraints = pod(deployment)["topologySpreadConstraints"]
+    keys = {each["topologyKey"] for each in constraints}
+    assert keys == {"kubernetes.io/hostname", "topology.kubernetes.io/zone"}
+    labels = pod_labels(deployment)
+    for each in constraints:
+        # What the API server makes of matchLabelKeys; the hash of a release is its own label.
+        own = {key: labels[key] for key in each["matchLabelKeys"] if key != "pod-template-hash"}
+        labels_of_all = each["labelSelector"]["matchLabels"] | own
+        assert selected(production, {"matchLabels": labels_of_all}) == [service]
+        assert each["whenUnsatisfiable"] == "ScheduleAnyway"
+
+
+def test_the_network_is_closed_but_for_what_is_needed(production: Overlay) -> None:
+    policies = production.of_kind("NetworkPolicy")
+    pods = [Peer(name_of(each), pod_labels(each), "example") for each in production.workloads]
+    stranger = Peer("stranger", {"app.kubernetes.io/component": "server"}, "example")
+    strangers = [stranger, Peer("other", pod_labels(production.get("Deployment", "web")), "other")]
+    controllers = [Peer("nginx", {}, "ingress-nginx"), Peer("traefik", {}, "traefik")]
+    everyone = [*pods, *strangers, *controllers]
+    found = {
+        (source.name, target.name)
+        for source, target in itertools.permutations(everyone, 2)
+        if target in pods and reaches(policies, source, target, 8000)
+    }
+    from_outside = {(controller.name, service) for controller in controllers for service in SERVICES}
+    assert found == from_outside | {
+        ("web", "users-api"),
+        ("web", "thoughts-api"),
+        ("thoughts-api", "users-api"),
+    }
+    # No other port, and no other way in.
+    for source, target in itertools.product(everyone, pods):
+        assert not any(reaches(policies, source, target, port) for port in (80, 443, 5432, 9090))
+
+
+def test_the_apis_and_their_migrations_reach_the_database_outside(production: Overlay) -> None:
+    policies = production.of_kind("NetworkPolicy")
+    database, elsewhere = Peer("database", address="10.1.2.3"), Peer("elsewhere", address="203.0.113.7")
+    pods = [Peer(name_of(each), pod_labels(each), "example") for each in production.workloads]
+    found = {source.name for source in pods if reaches(policies, source, database, 5432)}
+    assert found == {"users-api", "thoughts-api", "users-api-migrate-v1", "thoughts-api-migrate-v1"}
+    for source, (target, port) in itertools.product(pods, [(elsewhere, 5432), (elsewhere, 443), (database, 443)]):
+        assert not reaches(policies, source, target, port)
+
+
+def test_every_pod_may_ask_for_names(production: Overlay) -> None:
+    policies = production.of_kind("NetworkPolicy")
+    dns = [Peer("dns", {"k8s-app": "kube-dns"}, "kube-system"), Peer("cache", address="169.254.20.10")]
+    for each, target, protocol in itertools.product(production.workloads, dns, ("UDP", "TCP")):
+        assert reaches(policies, Peer(name_of(each), pod_labels(each), "example"), target, 53, protocol)
+
+
+def test_every_policy_selects_some_pod(production: Overlay) -> None:
+    for policy in production.of_kind("NetworkPolicy"):
+        assert selected(production, policy["spec"]["podSelector"]), name_of(policy)
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_the_ingress_has_a_certificate_for_its_host_and_sends_people_to_https(
+    production: Overlay, service: str
+) -> None:
+    ingress = production.get("Ingress", service)
+    [tls] = ingress["spec"]["tls"]
+    assert tls["hosts"] == [rule["host"] for rule in ingress["spec"]["rules"]]
+    assert tls["secretName"] == f"{service}-tls"
+    assert ingress["metadata"]["annotations"]["nginx.ingress.kubernetes.io/ssl-redirect"] == "true"
+
+
+@pytest.mark.parametrize("path", NOT_PUBLIC)
+def test_the_admin_and_what_watches_are_not_public(production: Overlay, path: str) -> None:
+    assert not routed(production.get("Ingress", "users-api"), path)
+    # The other two have no admin; where all is public, the project itself hides what watches (common/health.py).
+    for ingress in production.of_kind("Ingress"):
+        assert path not in [each["path"] for rule in ingress["spec"]["rules"] for each in rule["http"]["paths"]]
+
+
+@pytest.mark.parametrize("path", ["/", "/api/login/", "/api/login", "/admin/users/", "/admin/users", "/schema/"])
+def test_the_api_of_users_is_public(production: Overlay, path: str) -> None:
+    assert routed(production.get("Ingress", "users-api"), path)
+
+
+def routed(ingress: Object, path: str) -> bool:
+    """Return whether an ingress leads a path anywhere."""
+    return any(
+        path == each["path"] or (each["pathType"] == "Prefix" and _is_below(path, each["path"]))
+        for rule in ingress["spec"]["rules"]
+        for each in rule["http"]["paths"]
+    )
+
+
+def _is_below(path: str, prefix: str) -> bool:
+    parts, of_prefix = path.strip("/").split("/"), prefix.strip("/").split("/")
+    return prefix == "/" or parts[: len(of_prefix)] == of_prefix
+
+
+def test_there_is_nothing_for_developers(production: Overlay) -> None:
+    assert not production.of_kind("StatefulSet")
+    for each in production.objects:
+        for path, text in strings(each):
+            assert "load_sample_data" not in text, path
+            assert ".localhost" not in text, path

@@ -1,0 +1,51 @@
+"""What the API server would take."""
+
+import re
+from collections import Counter
+
+import kubernetes_validate
+import pytest
+import yaml
+
+from k8s.tests.manifests.objects import K8S, Overlay, name_of, strings
+
+VERSION = "1.34"
+
+
+def test_every_object_follows_the_schema_of_its_kind(overlay: Overlay) -> None:
+    for each in overlay.objects:
+        assert kubernetes_validate.validate(each, VERSION, strict=True) == VERSION
+
+
+def test_an_unknown_field_does_not_follow_it(local: Overlay) -> None:
+    deployment = local.get("Deployment", "web")
+    spec = deployment["spec"]
+    with pytest.raises(kubernetes_validate.ValidationError, match="replica"):
+        kubernetes_validate.validate({**deployment, "spec": {**spec, "replica": 1}}, VERSION, strict=True)
+
+
+def test_every_object_is_there_once_and_in_the_namespace(overlay: Overlay) -> None:
+    names = Counter((each["kind"], name_of(each)) for each in overlay.objects)
+    assert set(names.values()) == {1}
+    for each in overlay.objects:
+        assert each["metadata"].get("namespace") == (None if each["kind"] == "Namespace" else "example")
+
+
+def test_both_overlays_have_all_of_the_base(local: Overlay, production: Overlay) -> None:
+    def names(overlay: Overlay) -> set[tuple[str, str]]:
+        return {(each["kind"], re.sub("-[a-z0-9]{10}$", "", name_of(each))) for each in overlay.objects}
+
+    common = names(local) & names(production)
+    for name in ("users-api", "thoughts-api", "web"):
+        assert {(kind, name) for kind in ("ConfigMap", "Deployment", "Ingress", "Service", "ServiceAccount")} <= common
+    assert {("Namespace", "example"), ("Job", "users-api-migrate-v1"), ("Job", "thoughts-api-migrate-v1")} <= common
+
+
+def test_no_patch_names_a_place_in_a_list() -> None:
+    files = list(K8S.rglob("*.yaml"))
+    assert files
+    for file in files:
+        for path, text in strings(list(yaml.safe_load_all(file.read_text()))):
+            assert not path.endswith("[].op"), f"a JSON patch in {file}"
+            assert not (path.endswith(".patch") and "op:" in text), f"a JSON patch in {file}"
+            assert not ("fieldPath" in path and re.search(r"\.\d+(\.|$)", text)), f"{text} in {file}"

@@ -1,0 +1,64 @@
+"""Secrets: named here, made elsewhere."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from k8s.tests.manifests.objects import K8S, Overlay, strings
+from tools import cluster_secrets
+from tools.local import ROOT
+
+SECRET = re.compile(r"PASSWORD|SECRET|DATABASE_URL")
+# A PEM block, a password in an address, a long random text.
+LOOKS_SECRET = re.compile(r"-----BEGIN|://[^/\s:@]+:[^/\s@]+@|(?<![A-Za-z0-9+/_.-])(?=[A-Za-z0-9+/_-]*\d)[A-Za-z0-9+/_-]{32,}")
+
+
+def test_there_is_no_secret_and_nothing_that_looks_like_one(overlay: Overlay) -> None:
+    assert not overlay.of_kind("Secret")
+    for each in overlay.objects:
+        for path, text in strings(each):
+            assert not LOOKS_SECRET.search(text), path
+
+
+def test_nor_is_there_in_any_file() -> None:
+    files = [path for path in K8S.rglob("*") if path.suffix in (".yaml", ".env")]
+    assert files
+    for file in files:
+        assert not LOOKS_SECRET.search(file.read_text()), file
+
+
+@pytest.mark.parametrize(
+    "text", ["-----BEGIN PRIVATE KEY-----", "postgresql://users:hunter2@db/users", "rWm3vTq9Zk1xYc7bNp5sLd2fGh8jQe4u"]
+)
+def test_this_looks_like_one(text: str) -> None:
+    assert LOOKS_SECRET.search(f"value: {text}")
+
+
+def test_what_is_secret_comes_from_a_secret(overlay: Overlay) -> None:
+    for name, container in overlay.containers:
+        for variable, value in overlay.environment(container).items():
+            assert isinstance(value, dict) == bool(SECRET.search(variable)), f"{variable} of {name}"
+
+
+def test_the_development_set_up_makes_all_that_the_local_overlay_names(
+    local: Overlay, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cluster_secrets, "FOLDER", tmp_path)
+    made = {secret["metadata"]["name"]: secret["stringData"] for secret in cluster_secrets.manifests()}
+    assert made.keys() == {name for name, _ in local.secrets()}
+    for name, key in local.secrets():
+        assert made[name] if key == "*" else made[name][key]
+
+
+def test_the_docs_say_how_to_make_all_that_production_names(production: Overlay) -> None:
+    text = (ROOT / "docs" / "operations.md").read_text()
+    section = re.search(r"^## Production\n(.*?)^## ", text, re.MULTILINE | re.DOTALL)
+    assert section
+    made = re.findall(r"create secret (?:generic|tls) (\S+)((?:[^\n]*\\\n)*[^\n]*)", section[1])
+    options = dict(made)
+    for name, key in production.secrets():
+        assert "--from-" in options[name] if key == "*" else f"={key}=" in options[name], name
+    for ingress in production.of_kind("Ingress"):
+        for tls in ingress["spec"]["tls"]:
+            assert "--cert=" in options[tls["secretName"]]
