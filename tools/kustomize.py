@@ -26,7 +26,7 @@ class RenderError(Exception):
 
 
 def find() -> list[str] | None:
-    """Return the command that renders: this machine's kubectl or kustomize, else the kubectl that PyPI brought before."""
+    """Return the command that renders: this machine's kubectl or kustomize, else what PyPI brought before."""
     for program in (shutil.which("kubectl"), shutil.which("kustomize"), shutil.which("kubectl", path=WHEEL / "bin")):
         if program and _version(program) >= MIN_VERSION:
             return [program, "kustomize" if Path(program).stem == "kubectl" else "build"]

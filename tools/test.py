@@ -19,12 +19,20 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tools import postgres
+from tools import kustomize, postgres
 from tools.local import PORTS, ROOT, Local
 
 BIN = Path(sys.executable).parent
 # Long, and with systems of their own: they run beside the other steps.
 ALONE = {"schemathesis": "e2e/test_schemathesis.py", "each project alone": "e2e/test_alone.py"}
+# What needs no cluster of what is for one.
+STATIC = {"manifests": "k8s/tests/manifests", "Tiltfile": "tilt_modules/tests"}
+# Beside which project the types of what is no project's are checked.
+TYPED_WITH = {
+    "users_api": ["common"],
+    "thoughts_api": [],
+    "web": ["tools", "e2e", "bench", "k8s", "tilt_modules"],
+}
 PYTEST = [sys.executable, "-m", "pytest", "--quiet", "-p", "no:cacheprovider"]
 
 
@@ -71,11 +79,15 @@ def steps(local: Local, database_url: str) -> Iterator[Step]:
             [*PYTEST, "-c", f"{project}/pyproject.toml", f"{project}/tests"],
             {"DATABASE_URL": postgres.database(database_url, project)} if on_postgres else {},
         )
+    # Both render the overlays; what they render with comes first, once.
+    kustomize.find_or_install()
+    for name, folder in STATIC.items():
+        yield Step(name, [*PYTEST, "-c", "e2e/pytest.ini", folder])
     yield Step("lint", [str(BIN / "ruff"), "check", "--no-cache", "."])
     yield Step("format", [str(BIN / "ruff"), "format", "--no-cache", "--check", "."])
     yield Step("imports", [str(BIN / "lint-imports"), "--no-cache"])
     yield Step("templates", [str(BIN / "djlint"), "--quiet", "--lint", "--check", "web", "users_api"])
-    for project, others in {"users_api": ["common"], "thoughts_api": [], "web": ["tools", "e2e", "bench"]}.items():
+    for project, others in TYPED_WITH.items():
         # mypy's Django plug-in reads the settings, of one project at a time.
         yield Step(
             f"{project} types",

@@ -25,7 +25,7 @@ DUMMIES = {"DATABASE_URL": "postgresql://name@host/name", "SECRET_KEY": "x"}
 
 def images(overlay: Overlay) -> dict[str, str]:
     """Return the tag of each image, by its last name."""
-    found = {}
+    found: dict[str, str] = {}
     for _, container in overlay.containers:
         name, _, tag = container["image"].rpartition("/")[2].partition(":")
         assert found.setdefault(name, tag) == tag
@@ -126,7 +126,7 @@ def variables(*files: str | Path) -> set[str]:
     """Return the variables that Python files read: `env.str("NAME")` and `os.environ.get("NAME")`."""
     calls = [node for file in files for node in ast.walk(ast.parse((ROOT / file).read_text()))]
     return {
-        call.args[0].value
+        str(call.args[0].value)
         for call in calls
         if isinstance(call, ast.Call)
         and isinstance(call.func, ast.Attribute)

@@ -38,7 +38,7 @@ def test_every_pod_keeps_the_restricted_profile(overlay: Overlay) -> None:
             for port in container.get("ports", []):
                 assert not port.keys() & {"hostPort", "hostIP"}
             for handler in handlers(container):
-                assert "host" not in handler.get("httpGet", handler.get("tcpSocket", {}))
+                assert "host" not in handler.get("httpGet", {}).keys() | handler.get("tcpSocket", {}).keys()
 
 
 def handlers(container: Object) -> list[Object]:

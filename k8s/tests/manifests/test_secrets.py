@@ -1,17 +1,20 @@
 """Secrets: named here, made elsewhere."""
 
+import json
 import re
 from pathlib import Path
 
 import pytest
 
-from k8s.tests.manifests.objects import K8S, Overlay, strings
+from k8s.tests.manifests.objects import K8S, Object, Overlay, name_of, strings
 from tools import cluster_secrets
 from tools.local import ROOT
 
 SECRET = re.compile(r"PASSWORD|SECRET|DATABASE_URL")
 # A PEM block, a password in an address, a long random text.
-LOOKS_SECRET = re.compile(r"-----BEGIN|://[^/\s:@]+:[^/\s@]+@|(?<![A-Za-z0-9+/_.-])(?=[A-Za-z0-9+/_-]*\d)[A-Za-z0-9+/_-]{32,}")
+LOOKS_SECRET = re.compile(
+    r"-----BEGIN|://[^/\s:@]+:[^/\s@]+@|(?<![A-Za-z0-9+/_.-])(?=[A-Za-z0-9+/_-]*\d)[A-Za-z0-9+/_-]{32,}"
+)
 
 
 def test_there_is_no_secret_and_nothing_that_looks_like_one(overlay: Overlay) -> None:
@@ -45,7 +48,8 @@ def test_the_development_set_up_makes_all_that_the_local_overlay_names(
     local: Overlay, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(cluster_secrets, "FOLDER", tmp_path)
-    made = {secret["metadata"]["name"]: secret["stringData"] for secret in cluster_secrets.manifests()}
+    secrets: list[Object] = json.loads(cluster_secrets.as_json())["items"]
+    made = {name_of(secret): secret["stringData"] for secret in secrets}
     assert made.keys() == {name for name, _ in local.secrets()}
     for name, key in local.secrets():
         assert made[name] if key == "*" else made[name][key]

@@ -1,0 +1,22 @@
+"""The root Tiltfile, read once for each way to call it."""
+
+import json
+
+import pytest
+
+from tilt_modules.tests.tilt import Tilt
+
+SECRETS = {"items": [{"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "made", "namespace": "example"}}]}
+PRINTS = {"cluster-secrets": json.dumps(SECRETS)}
+
+
+@pytest.fixture(scope="session")
+def tilt() -> Tilt:
+    """`tilt up`."""
+    return read()
+
+
+def read(text: str | None = None, context: str = "kind-kind", hosting: str = "", **arguments: object) -> Tilt:
+    """Read the root Tiltfile, or a text in its place; `hosting` is what the cluster says about a local registry."""
+    prints = {**PRINTS, "local-registry-hosting": hosting}
+    return Tilt(context=context, prints=prints, arguments=arguments).read(text)

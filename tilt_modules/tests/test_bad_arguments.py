@@ -1,0 +1,51 @@
+"""What a person is told who gives the Tiltfile, or one of its functions, a bad value."""
+
+import pytest
+import starlark
+
+from tilt_modules.tests.conftest import read
+
+LOAD = """
+load("./tilt_modules/button/Tiltfile", "button")
+load("./tilt_modules/cluster/Tiltfile", "manifests")
+load("./tilt_modules/service/Tiltfile", "service")
+"""
+
+
+def message(text: str | None = None, **arguments: object) -> str:
+    """Return what fail() says."""
+    with pytest.raises(starlark.StarlarkError) as error:
+        read(None if text is None else LOAD + text, **arguments)
+    [line] = [line for line in str(error.value).splitlines() if line.startswith("error: ")]
+    return line.removeprefix("error: fail: ")
+
+
+def test_a_service_that_there_is_not() -> None:
+    assert message(services=["web", "wbe"]) == 'There is no service "wbe"; there are users-api, thoughts-api, web.'
+
+
+@pytest.mark.parametrize("image", ["prod", "", "Production"])
+def test_an_image_that_there_is_not(image: str) -> None:
+    assert message(image=image) == f'image must be one of development, production, not "{image}".'
+
+
+@pytest.mark.parametrize("context", ["gke_shop_europe-west4_production", "admin@prod", "my-kind-kind"])
+def test_a_context_that_is_not_local(context: str) -> None:
+    wrong, todo = "is not a local cluster, or it does not answer", "switch with kubectl config use-context."
+    assert message(context=context) == f'The context "{context}" {wrong}; {todo}'
+
+
+def test_a_folder_without_a_project() -> None:
+    call = 'service("notes-api", project = "notes", image = "development", links = {})'
+    assert message(call) == 'service "notes-api": there is no requirements.txt in "notes".'
+
+
+def test_a_folder_without_an_overlay() -> None:
+    call = 'manifests("k8s/overlays/staging", secrets = "make --silent cluster-secrets")'
+    assert message(call) == 'manifests: there is no kustomization.yaml in "k8s/overlays/staging".'
+
+
+@pytest.mark.parametrize(("argv", "said"), [("[]", "[]"), ('"make test"', '"make test"')])
+def test_a_command_that_is_no_list_of_words(argv: str, said: str) -> None:
+    call = f'button("b", resource = "web", text = "B", icon = "home", argv = {argv})'
+    assert message(call) == f'button "b": argv must be a list of words, not {said}.'

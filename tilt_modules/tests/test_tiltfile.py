@@ -1,0 +1,260 @@
+"""What `tilt up` makes of the Tiltfile, and of the manifests that it deploys."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tilt_modules.tests.conftest import read
+from tilt_modules.tests.tilt import Object, Tilt
+from tools import cluster
+from tools.local import ROOT
+
+APIS = ["users-api", "thoughts-api"]
+SERVICES = [*APIS, "web"]
+DATABASES = {"users-api": "users-postgres", "thoughts-api": "thoughts-postgres"}
+RESET = 'psql -U $POSTGRES_USER -d $POSTGRES_DB -c "DROP SCHEMA public CASCADE; CREATE SCHEMA public"'
+
+
+def test_the_tiltfile_is_a_list_of_calls() -> None:
+    text = (ROOT / "Tiltfile").read_text()
+    assert len(text.splitlines()) <= 60
+    assert not re.search(r"^(def|for|if) ", text, re.MULTILINE)
+
+
+def test_every_function_of_a_module_has_a_docstring_and_each_argument_is_in_it() -> None:
+    files = list((ROOT / "tilt_modules").glob("*/Tiltfile"))
+    assert len(files) == 4
+    for file in files:
+        for name, arguments, doc in re.findall(
+            r'^def ([a-z]\w*)\((.*?)\):\n    """(.*?)"""', file.read_text(), re.MULTILINE | re.DOTALL
+        ):
+            for argument in re.findall(r"(?:^|, )(\w+)", arguments):
+                assert re.search(rf"^      {argument}: ", doc, re.MULTILINE), f"{argument} of {name}"
+
+
+def test_every_workload_has_a_resource_with_a_label(tilt: Tilt) -> None:
+    assert len(tilt.workloads) == 7
+    for name in tilt.workloads:
+        assert tilt.resources[name]["workload"] == name
+        assert tilt.resources[name]["labels"]
+
+
+def test_every_resource_has_its_workload_or_the_objects_that_are_left(tilt: Tilt) -> None:
+    workloads = {name for name, each in tilt.resources.items() if each["workload"]}
+    assert workloads == tilt.workloads.keys()
+    left = {
+        f"{each['metadata']['name']}:{each['kind']}"
+        for each in tilt.objects
+        if "template" not in each.get("spec", {}) and each["kind"] != "Service"  # Tilt puts it to its workload
+    }
+    assert {*tilt.resources["settings"]["objects"]} == left
+    assert "made:Secret" in left
+    assert tilt.resources.keys() - workloads == {"settings"}
+
+
+def test_the_labels_are_services_data_and_tests(tilt: Tilt) -> None:
+    labels = {name: each["labels"] for name, each in (tilt.resources | tilt.local_resources).items()}
+    assert labels == {
+        **{name: ["services"] for name in SERVICES},
+        **{name: ["data"] for name in ["settings", *DATABASES.values(), *(f"{name}-migrate" for name in APIS)]},
+        **{f"{name}-tests": ["tests"] for name in SERVICES},
+    }
+
+
+def test_a_database_comes_before_its_migration_and_that_before_its_service(tilt: Tilt) -> None:
+    dependencies = {name: each["resource_deps"] for name, each in tilt.resources.items()}
+    assert dependencies == {
+        "settings": [],
+        **{database: ["settings"] for database in DATABASES.values()},
+        **{f"{name}-migrate": [database] for name, database in DATABASES.items()},
+        **{name: [f"{name}-migrate"] for name in APIS},
+        "web": ["settings"],
+    }
+
+
+def test_every_page_has_a_link_by_a_host_that_an_ingress_knows(tilt: Tilt) -> None:
+    links = {name: each["links"] for name, each in tilt.resources.items() if each["links"]}
+    assert links == {
+        "users-api": {"Users API": "http://users.localhost", "Admin": "http://users.localhost/admin/"},
+        "thoughts-api": {"Thoughts API": "http://thoughts.localhost"},
+        "web": {"Your thoughts": "http://frontend.localhost", "Everyone's": "http://frontend.localhost/search"},
+    }
+    hosts = {
+        rule["host"]: rule["http"]["paths"][0]["backend"]["service"]["name"]
+        for each in tilt.objects
+        if each["kind"] == "Ingress"
+        for rule in each["spec"]["rules"]
+    }
+    for name, urls in links.items():
+        for url in urls.values():
+            assert hosts[url.split("/")[2]] == name
+
+
+def images(workload: Object) -> set[str]:
+    """Return the images of a workload's containers, without their tags."""
+    spec = workload["spec"]["template"]["spec"]
+    return {each["image"].partition(":")[0] for each in [*spec.get("initContainers", []), *spec["containers"]]}
+
+
+def test_every_image_in_the_manifests_is_built_but_for_the_database(tilt: Tilt) -> None:
+    found = set().union(*map(images, tilt.workloads.values()))
+    assert found - {"postgres"} == tilt.images.keys() == {*cluster.IMAGES}
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_an_image_is_built_of_its_project_and_common(tilt: Tilt, service: str) -> None:
+    project = cluster.IMAGES[service]
+    image = tilt.images[service]
+    assert image["context"] == "."
+    assert image["build_args"] == {"PROJECT": project}
+    assert image["only"] == ["common", project]
+    assert image["ignore"] == ["**/tests", "**/__pycache__"]
+    assert image["target"] == "development"
+    assert f" AS {image['target']}\n" in (ROOT / "Dockerfile").read_text()
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_an_edit_is_synced_without_a_build(tilt: Tilt, service: str) -> None:
+    project = cluster.IMAGES[service]
+    migrate = {"run": f"python {project}/manage.py migrate --no-input", "trigger": [f"{project}/migrations"]}
+    assert tilt.images[service]["live_update"] == [
+        {"fall_back_on": [f"{project}/requirements.txt"]},
+        {"sync": ["common", "/app/common"]},
+        {"sync": [project, f"/app/{project}"]},
+        *([migrate] if service in APIS else []),
+        {"run": f"python -m compileall -q common {project} && kill -HUP 1", "trigger": None},
+    ]
+    assert "WORKDIR /app\n" in (ROOT / "Dockerfile").read_text()
+    for path in (f"{project}/requirements.txt", "common", f"{project}/migrations" if service in APIS else project):
+        assert (ROOT / path).exists()
+
+
+def test_only_in_development_may_code_be_written(tilt: Tilt) -> None:
+    production = read(image="production")
+    assert {image["target"] for image in production.images.values()} == {"production"}
+    assert [image["live_update"] for image in production.images.values()] == [[], [], []]
+
+
+def test_the_tests_of_a_project_run_when_they_are_asked_for(tilt: Tilt) -> None:
+    for service in SERVICES:
+        assert tilt.local_resources[f"{service}-tests"] == {
+            "cmd": ["make", "--silent", "test", f"only={cluster.IMAGES[service]}"],
+            "auto_init": False,
+            "trigger_mode": "manual",
+            "labels": ["tests"],
+        }
+
+
+def test_migrations_run_once_and_then_with_the_live_update(tilt: Tilt) -> None:
+    manual = {name for name, each in tilt.resources.items() if each["trigger_mode"] == "manual"}
+    assert manual == {f"{name}-migrate" for name in APIS}
+
+
+def kubectl(arguments: str) -> str:
+    return f"kubectl --context=kind-kind --namespace=example exec {arguments}"
+
+
+def expected_buttons() -> dict[str, tuple[str, str, list[str]]]:
+    """Return each button's resource, text and command."""
+    buttons: dict[str, tuple[str, str, list[str]]] = {}
+    for service in APIS:
+        project = cluster.IMAGES[service]
+        manage = kubectl(f"deployment/{service} -- python {project}/manage.py")
+        reset = kubectl(f"statefulset/{DATABASES[service]} -- sh -c '{RESET}'")
+        migrate, load = f"{manage} migrate --no-input", f"{manage} load_sample_data"
+        make = ["make", "--silent", "manage", f"in={project}", "do=makemigrations"]
+        buttons |= {
+            f"reset-{service}": (
+                DATABASES[service],
+                "Reset the database",
+                ["sh", "-c", f"{reset} && {migrate} && {load}"],
+            ),
+            f"migrate-{service}": (service, "Migrate", ["sh", "-c", migrate]),
+            f"makemigrations-{service}": (service, "Make migrations", make),
+            f"load-sample-data-{service}": (service, "Load sample data", ["sh", "-c", load]),
+        }
+    for service in SERVICES:
+        buttons[f"test-{service}"] = (service, "Run its tests", ["tilt", "trigger", f"{service}-tests"])
+    create = 'DJANGO_SUPERUSER_PASSWORD=$(cat) python users_api/manage.py createsuperuser --no-input --username "$0"'
+    execute = kubectl(f"-i deployment/users-api -- sh -c '{create}' \"$NAME\"")
+    buttons["create-admin"] = ("users-api", "Create an admin", ["sh", "-c", f'printf %s "$PASSWORD" | {execute}'])
+    return buttons
+
+
+def test_every_button_runs_its_command(tilt: Tilt) -> None:
+    found = {
+        name: (button["resource"], button["text"], tilt.commands[name]["args"]) for name, button in tilt.buttons.items()
+    }
+    assert found == expected_buttons()
+    assert {name: command["buttons"] for name, command in tilt.commands.items()} == {name: [name] for name in found}
+
+
+def test_a_button_that_destroys_asks_first(tilt: Tilt) -> None:
+    asks = {name for name, button in tilt.buttons.items() if button["confirm"]}
+    destroys = {name for name, command in tilt.commands.items() if "DROP" in str(command["args"])}
+    assert asks == destroys == {"reset-users-api", "reset-thoughts-api"}
+
+
+def test_only_creating_an_admin_asks_for_something(tilt: Tilt) -> None:
+    inputs = {name: button["inputs"] for name, button in tilt.buttons.items() if button["inputs"]}
+    assert inputs == {"create-admin": {"NAME": "User name", "PASSWORD": "Password"}}
+
+
+def test_what_a_button_needs_is_there(tilt: Tilt) -> None:
+    kinds = {(each["kind"].lower(), each["metadata"]["name"]) for each in tilt.objects}
+    targets = re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    for name, button in tilt.buttons.items():
+        assert button["resource"] in tilt.resources
+        assert button["icon"]
+        arguments = tilt.commands[name]["args"]
+        for kind, workload in re.findall(r"(deployment|statefulset)/(\S+)", " ".join(arguments)):
+            assert (kind, workload) in kinds
+        for project in re.findall(r"(\w+)/manage\.py load_sample_data", " ".join(arguments)):
+            assert Path(ROOT, project, "management", "commands", "load_sample_data.py").exists()
+        if arguments[0] == "make":
+            assert arguments[2] in targets
+        if arguments[0] == "tilt":
+            assert arguments[2] in tilt.local_resources
+    for resource in tilt.local_resources.values():
+        assert resource["cmd"][2] in targets
+
+
+def test_a_change_of_the_manifests_is_seen(tilt: Tilt) -> None:
+    assert tilt.watched == ["k8s"]
+    assert "make --silent cluster-secrets" in tilt.asked
+
+
+def test_all_is_enabled_unless_something_is_named(tilt: Tilt) -> None:
+    assert tilt.enabled is None
+    assert tilt.defined["services"]["args"]
+
+
+@pytest.mark.parametrize(
+    ("named", "enabled"),
+    [
+        (["users-api"], {"users-api"}),
+        (["thoughts-api"], {"thoughts-api", "users-api"}),
+        (["web"], {"web", "thoughts-api", "users-api"}),
+        (["users-api", "web"], {"web", "thoughts-api", "users-api"}),
+    ],
+)
+def test_a_service_brings_what_it_needs(tilt: Tilt, named: list[str], enabled: set[str]) -> None:
+    found = read(services=named).enabled
+    assert found is not None
+    assert len(found) == len({*found})
+    parts = {*enabled, *(f"{name}-tests" for name in enabled)}
+    parts |= {part for name in enabled & {*APIS} for part in (DATABASES[name], f"{name}-migrate")}
+    assert {*found} == {"settings"} | parts
+    assert {*found} <= (tilt.resources | tilt.local_resources).keys()
+
+
+@pytest.mark.parametrize("context", ["kind-kind", "k3d-dev", "minikube", "docker-desktop", "colima", "orbstack"])
+def test_a_context_that_is_local_by_its_name_is_taken(context: str) -> None:
+    tilt = read(context=context)
+    assert tilt.allowed == []
+    assert not [command for command in tilt.asked if "local-registry-hosting" in command]
+
+
+def test_one_that_names_a_local_registry_is_taken_too() -> None:
+    assert read(context="testcluster", hosting="configmap/local-registry-hosting\n").allowed == ["testcluster"]
