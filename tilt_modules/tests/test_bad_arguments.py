@@ -29,10 +29,10 @@ def test_an_image_that_there_is_not(image: str) -> None:
     assert message(image=image) == f'image must be one of development, production, not "{image}".'
 
 
-@pytest.mark.parametrize("context", ["gke_shop_europe-west4_production", "admin@prod", "my-kind-kind"])
-def test_a_context_that_is_not_local(context: str) -> None:
+@pytest.mark.parametrize("name", ["gke_shop_europe-west4_production", "admin@prod", "my-kind-kind"])
+def test_a_context_that_is_not_local(name: str) -> None:
     wrong, todo = "is not a local cluster, or it does not answer", "switch with kubectl config use-context."
-    assert message(context=context) == f'The context "{context}" {wrong}; {todo}'
+    assert message(context=name) == f'The context "{name}" {wrong}; {todo}'
 
 
 def test_a_folder_without_a_project() -> None:

@@ -249,9 +249,9 @@ def test_a_service_brings_what_it_needs(tilt: Tilt, named: list[str], enabled: s
     assert {*found} <= (tilt.resources | tilt.local_resources).keys()
 
 
-@pytest.mark.parametrize("context", ["kind-kind", "k3d-dev", "minikube", "docker-desktop", "colima", "orbstack"])
-def test_a_context_that_is_local_by_its_name_is_taken(context: str) -> None:
-    tilt = read(context=context)
+@pytest.mark.parametrize("name", ["kind-kind", "k3d-dev", "minikube", "docker-desktop", "colima", "orbstack"])
+def test_a_context_that_is_local_by_its_name_is_taken(name: str) -> None:
+    tilt = read(context=name)
     assert tilt.allowed == []
     assert not [command for command in tilt.asked if "local-registry-hosting" in command]
 

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import starlark
-import yaml
 
 from tools import kustomize
 from tools.local import ROOT
@@ -42,7 +41,7 @@ def workload_to_resource_function(function):
 
 @dataclass(frozen=True)
 class Blob:
-    """What a command printed: no text before `str()`."""
+    """What a command printed, or a stream of YAML, here as JSON: no text before `str()`."""
 
     text: str
 
@@ -113,10 +112,10 @@ class Tilt:
         return json.loads(self.tilt_str(value))
 
     def tilt_decode_yaml_stream(self, value: Blob) -> Any:
-        return list(yaml.safe_load_all(self.tilt_str(value)))
+        return json.loads(self.tilt_str(value))
 
     def tilt_encode_yaml_stream(self, values: list[Object]) -> Any:
-        return starlark.OpaquePythonObject(Blob(yaml.safe_dump_all(values)))
+        return starlark.OpaquePythonObject(Blob(json.dumps(values)))
 
     def tilt__exists(self, path: str) -> bool:
         return (ROOT / path).exists()
@@ -273,4 +272,4 @@ class Tilt:
 
 @functools.cache
 def _rendered(folder: str) -> str:
-    return yaml.safe_dump_all(kustomize.render(ROOT / folder))
+    return json.dumps(kustomize.render(ROOT / folder))
