@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from k8s.tests.manifests.objects import Object, Overlay, containers, name_of, pod, pod_labels, selects
-from tools import cluster
+from tools import cluster, kustomize
+from tools.kubectl import Kubectl
 from tools.local import ROOT
 
 HOSTS = {
@@ -59,6 +60,25 @@ def test_each_release_migrates_with_a_job_of_its_own(overlay: Overlay) -> None:
     for service in ("users-api", "thoughts-api"):
         assert overlay.get("Job", f"{service}-migrate-{images(overlay)[service]}")
     assert len(overlay.of_kind("Job")) == 2
+
+
+class Applied(Kubectl):
+    """A kubectl that renders what it should apply."""
+
+    def __call__(self, *arguments: str, given: str | None = None) -> str:
+        assert arguments[:2] == ("apply", "--kustomize")
+        self.objects = kustomize.render(Path(arguments[2]))
+        return ""
+
+
+def test_a_release_has_its_registry_and_its_tags(overlay: Overlay) -> None:
+    tags = {"users-api": "r7", "thoughts-api": "r8", "web": "r9"}
+    kubectl = Applied()
+    cluster.apply(kubectl, "localhost:5000", tags, overlay.name)
+    release = Overlay(overlay.name, kubectl.objects)
+    found = {container["image"] for _, container in release.containers} - {"postgres:17"}
+    assert found == {f"localhost:5000/{name}:{tag}" for name, tag in tags.items()}
+    assert {name_of(job) for job in release.of_kind("Job")} == {"users-api-migrate-r7", "thoughts-api-migrate-r8"}
 
 
 @pytest.mark.parametrize("service", HOSTS)
