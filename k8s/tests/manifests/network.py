@@ -16,11 +16,14 @@ class Peer:
     address: str = ""
 
 
-def reaches(policies: list[Object], source: Peer, target: Peer, port: int, protocol: str = "TCP") -> bool:
-    """Return whether the policies of both sides let a connection through."""
-    return _allows(policies, "Egress", source, target, port, protocol) and _allows(
-        policies, "Ingress", target, source, port, protocol
-    )
+def sends(policies: list[Object], source: Peer, target: Peer, port: int, protocol: str = "TCP") -> bool:
+    """Return whether the policies of its own side let a pod connect to another, or to an address."""
+    return _allows(policies, "Egress", source, target, port, protocol)
+
+
+def accepts(policies: list[Object], target: Peer, source: Peer, port: int, protocol: str = "TCP") -> bool:
+    """Return whether the policies of its own side let another connect to a pod."""
+    return _allows(policies, "Ingress", target, source, port, protocol)
 
 
 def _allows(policies: list[Object], direction: str, pod: Peer, other: Peer, port: int, protocol: str) -> bool:

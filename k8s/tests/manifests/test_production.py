@@ -5,7 +5,7 @@ import itertools
 import pytest
 
 from common.settings import Env
-from k8s.tests.manifests.network import Peer, reaches
+from k8s.tests.manifests.network import Peer, accepts, sends
 from k8s.tests.manifests.objects import Object, Overlay, name_of, pod, pod_labels, selects, strings
 
 SERVICES = ["users-api", "thoughts-api", "web"]
@@ -68,40 +68,39 @@ def test_the_network_is_closed_but_for_what_is_needed(production: Overlay) -> No
     policies = production.of_kind("NetworkPolicy")
     pods = [Peer(name_of(each), pod_labels(each), "example") for each in production.workloads]
     stranger = Peer("stranger", {"app.kubernetes.io/component": "server"}, "example")
-    strangers = [stranger, Peer("other", pod_labels(production.get("Deployment", "web")), "other")]
+    impostor = Peer("impostor", pod_labels(production.get("Deployment", "web")), "other")
     controllers = [Peer("nginx", {}, "ingress-nginx"), Peer("traefik", {}, "traefik")]
-    everyone = [*pods, *strangers, *controllers]
-    found = {
-        (source.name, target.name)
-        for source, target in itertools.permutations(everyone, 2)
-        if target in pods and reaches(policies, source, target, 8000)
-    }
+    everyone = [*pods, stranger, impostor, *controllers]
+    within = {("web", "users-api"), ("web", "thoughts-api"), ("thoughts-api", "users-api")}
     from_outside = {(controller.name, service) for controller in controllers for service in SERVICES}
-    assert found == from_outside | {
-        ("web", "users-api"),
-        ("web", "thoughts-api"),
-        ("thoughts-api", "users-api"),
-    }
-    # No other port, and no other way in.
-    for source, target in itertools.product(everyone, pods):
-        assert not any(reaches(policies, source, target, port) for port in (80, 443, 5432, 9090))
+
+    def pairs(port: int) -> tuple[set[tuple[str, str]], set[tuple[str, str]]]:
+        both = list(itertools.permutations(everyone, 2))
+        sent = {(a.name, b.name) for a, b in both if a in [*pods, stranger] and sends(policies, a, b, port)}
+        accepted = {(a.name, b.name) for a, b in both if b in pods and accepts(policies, b, a, port)}
+        return sent, accepted
+
+    # Each side by itself: neither leans on the other's policy.
+    assert pairs(8000) == (within, within | from_outside)
+    for port in (80, 443, 5432, 9090):
+        assert pairs(port) == (set(), set())
 
 
 def test_the_apis_and_their_migrations_reach_the_database_outside(production: Overlay) -> None:
     policies = production.of_kind("NetworkPolicy")
     database, elsewhere = Peer("database", address="10.1.2.3"), Peer("elsewhere", address="203.0.113.7")
     pods = [Peer(name_of(each), pod_labels(each), "example") for each in production.workloads]
-    found = {source.name for source in pods if reaches(policies, source, database, 5432)}
+    found = {source.name for source in pods if sends(policies, source, database, 5432)}
     assert found == {"users-api", "thoughts-api", "users-api-migrate-v1", "thoughts-api-migrate-v1"}
     for source, (target, port) in itertools.product(pods, [(elsewhere, 5432), (elsewhere, 443), (database, 443)]):
-        assert not reaches(policies, source, target, port)
+        assert not sends(policies, source, target, port)
 
 
 def test_every_pod_may_ask_for_names(production: Overlay) -> None:
     policies = production.of_kind("NetworkPolicy")
     dns = [Peer("dns", {"k8s-app": "kube-dns"}, "kube-system"), Peer("cache", address="169.254.20.10")]
     for each, target, protocol in itertools.product(production.workloads, dns, ("UDP", "TCP")):
-        assert reaches(policies, Peer(name_of(each), pod_labels(each), "example"), target, 53, protocol)
+        assert sends(policies, Peer(name_of(each), pod_labels(each), "example"), target, 53, protocol)
 
 
 def test_every_policy_selects_some_pod(production: Overlay) -> None:
