@@ -7,6 +7,7 @@ import contextlib
 import importlib
 import math
 import os
+import re
 from collections.abc import MutableMapping
 from datetime import timedelta
 from pathlib import Path
@@ -33,6 +34,9 @@ def available_cpus() -> int:
     return min(count, math.ceil(int(quota) / int(period)))
 
 
+_QUOTED = re.compile(r": b?['\"].*", re.DOTALL)
+
+
 class QuietLogger(Logger):
     """gunicorn's logger in the form of the others, without a line for each probe and each look at the metrics."""
 
@@ -40,9 +44,14 @@ class QuietLogger(Logger):
     access_fmt = "%(levelname)s gunicorn.access %(message)s"
 
     def access(self, resp: Any, req: Any, environ: MutableMapping[str, Any], request_time: timedelta) -> None:
-        """Write the line of one request."""
+        """Write the line of one request; line breaks and control characters in its path are written as escapes."""
         if req.path not in ("/healthz", "/readyz", "/metrics"):
-            super().access(resp, req, environ, request_time)
+            path = environ["PATH_INFO"].encode("unicode_escape").decode()
+            super().access(resp, req, {**environ, "PATH_INFO": path}, request_time)
+
+    def warning(self, msg: str, *args: Any, **kwargs: Any) -> None:
+        """Write a warning, without what it quotes of a request that is not HTTP: that may be a search or a token."""
+        super().warning(_QUOTED.sub("", msg) if msg.startswith("Invalid request") else msg, *args, **kwargs)
 
 
 # A wrong environment then ends the start once, with its own message. In development, where code changes under the

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from gunicorn.config import Config
+from gunicorn.http.errors import InvalidChunkSize, InvalidHeader, InvalidRequestLine, LimitRequestLine
 
 from common import gunicorn_conf
 
@@ -45,10 +46,8 @@ def test_without_a_quota_all_cpus_are_used(monkeypatch: pytest.MonkeyPatch) -> N
     assert cpus(monkeypatch, {}) == 8
 
 
-@pytest.mark.parametrize(
-    ("path", "lines"), [("/healthz", 0), ("/readyz", 0), ("/metrics", 0), ("/api/login/", 1), ("/healthzz", 1)]
-)
-def test_a_probe_is_not_worth_a_line(caplog: pytest.LogCaptureFixture, path: str, lines: int) -> None:
+def written(caplog: pytest.LogCaptureFixture, path: str) -> list[str]:
+    """Return what is written about a request for this path."""
     config = Config()
     config.set("accesslog", "-")
     config.set("access_log_format", gunicorn_conf.access_log_format)
@@ -65,7 +64,42 @@ def test_a_probe_is_not_worth_a_line(caplog: pytest.LogCaptureFixture, path: str
     }
     with caplog.at_level(logging.INFO, "gunicorn.access"):
         logger.access(response, request, environ, timedelta(milliseconds=5))
-    messages = [record.getMessage() for record in caplog.records if record.name == "gunicorn.access"]
-    assert len(messages) == lines
-    for message in messages:
-        assert message == f"GET {path} 200 17 bytes 5 ms [abc]"
+    return [record.getMessage() for record in caplog.records if record.name == "gunicorn.access"]
+
+
+@pytest.mark.parametrize("path", ["/api/login/", "/healthzz"])
+def test_a_request_is_a_line_without_its_query_and_its_token(caplog: pytest.LogCaptureFixture, path: str) -> None:
+    assert written(caplog, path) == [f"GET {path} 200 17 bytes 5 ms [abc]"]
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics"])
+def test_a_probe_is_not_worth_a_line(caplog: pytest.LogCaptureFixture, path: str) -> None:
+    assert written(caplog, path) == []
+
+
+def test_a_path_cannot_forge_a_line(caplog: pytest.LogCaptureFixture) -> None:
+    (line,) = written(caplog, "/x\r\nINFO gunicorn.access POST /api/login/ 200\x1b[31m\x85")
+    assert line.isprintable()
+    assert line.startswith(r"GET /x\r\nINFO")
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (InvalidRequestLine("GET /api/thoughts/?search=größer HTTP/1.1"), "Invalid HTTP request line"),
+        (InvalidRequestLine("GET /api/thoughts/?search='größer' HTTP/1.1"), "Invalid HTTP request line"),
+        (InvalidHeader("Authorization Bearer größer"), "Invalid HTTP Header"),
+        (InvalidChunkSize(b"gr\xc3\xb6\xc3\x9fer"), "Invalid chunk size"),
+        (LimitRequestLine(5000, 4094), "Request Line is too large (5000 > 4094)"),
+    ],
+)
+def test_what_is_not_http_is_said_without_what_it_holds(
+    capsys: pytest.CaptureFixture[str], error: Exception, said: str
+) -> None:
+    logger = gunicorn_conf.QuietLogger(Config())
+    logger.warning(f"Invalid request from ip=192.0.2.1: {error}")
+    logger.warning("Worker (pid:%s) says: %r", 7, "a quotation")
+    assert capsys.readouterr().err.splitlines() == [
+        f"WARNING gunicorn [-] Invalid request from ip=192.0.2.1: {said}",
+        "WARNING gunicorn [-] Worker (pid:7) says: 'a quotation'",
+    ]
