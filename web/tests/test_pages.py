@@ -198,6 +198,13 @@ def test_whatever_is_searched_for_is_taken_whole_and_escaped(visitor: Client, ba
     assert "<script>" not in response.text.replace('<script src="', "")
 
 
+def test_a_search_that_is_too_long_for_an_address_says_so(visitor: Client, backend: Backend) -> None:
+    backend.answer(SEARCH, 414, b"<html>")
+    response = visitor.get("/search", {"search": "'" * 2000})
+    assert response.status_code == 400
+    assert "It is too long. Please change it" in notices(response)
+
+
 def test_a_search_while_thoughts_api_is_away_keeps_what_was_typed(visitor: Client, backends_away: None) -> None:
     response = visitor.get("/search?search=tea")
     assert response.status_code == 503
