@@ -26,5 +26,7 @@ class LimitedBackend(ModelBackend):
         if not isinstance(user, User):
             login_limit.record(username, address)
             return None
+        # Again, for guesses that were on their way at the same time: the right one could be the eleventh.
+        login_limit.check(username, address)
         login_limit.forget(username, address)
         return user

@@ -12,6 +12,7 @@ from django.db import connections
 from django.test import Client
 from pytest_django import Settings
 
+from users_api import login_limit
 from users_api.models import LoginFailure, User
 from users_api.tests.conftest import PASSWORD
 
@@ -60,6 +61,22 @@ def test_no_password_is_hashed_while_it_is_429(bruce: User, log_in: LogIn, monke
     fail(log_in, 10)
     monkeypatch.setattr("django.contrib.auth.hashers.MD5PasswordHasher.encode", None)
     assert_limited(log_in())
+
+
+def test_a_right_password_among_many_guesses_at_once_is_not_told(
+    bruce: User, log_in: LogIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    check_password = User.check_password
+
+    def check_while_others_fail(user: User, password: str) -> bool:
+        for _ in range(10):
+            login_limit.record("bruce", "192.0.2.1")
+        return check_password(user, password)
+
+    monkeypatch.setattr(User, "check_password", check_while_others_fail)
+    assert_limited(log_in())
+    bruce.refresh_from_db()
+    assert bruce.last_login is None
 
 
 def test_the_same_name_from_another_address_is_not_limited(bruce: User, log_in: LogIn) -> None:
