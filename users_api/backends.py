@@ -20,7 +20,7 @@ class LimitedBackend(ModelBackend):
         if username is None or password is None:
             return None
         username = User.normalize_username(username)
-        address = (client_address(request) or None) if request else None
+        address = login_limit.origin(client_address(request)) if request else None
         login_limit.check(username, address)
         user = super().authenticate(request, username=username, password=password, **kwargs)
         if not isinstance(user, User):

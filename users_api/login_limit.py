@@ -5,6 +5,7 @@ refused is not counted, so that a lock ends by itself.
 https://cheatsheetseries.owasp.org/cheatsheets/Authentication_Cheat_Sheet.html#login-throttling
 """
 
+import ipaddress
 import math
 from datetime import timedelta
 
@@ -23,6 +24,14 @@ class TooManyFailures(Throttled):
     wait: int
 
     default_detail = "Too many failed logins."
+
+
+def origin(address: str) -> str | None:
+    """Return the address that failures are counted for: of IPv6 its network of 64 bits, for one machine may have
+    every address in it (RFC 8981); None for an empty one."""
+    if ":" not in address:
+        return address or None
+    return str(ipaddress.IPv6Network((address, 64), strict=False).network_address)
 
 
 def check(username: str, address: str | None) -> None:

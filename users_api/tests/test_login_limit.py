@@ -199,6 +199,14 @@ def test_addresses_of_every_kind_are_counted(bruce: User, log_in: LogIn, address
     assert log_in(address="203.0.113.9").status_code == 200
 
 
+def test_the_addresses_of_one_ipv6_network_are_one(bruce: User, log_in: LogIn) -> None:
+    # One machine may have all of them: RFC 8981.
+    for number in range(10):
+        assert log_in(password="wrong", address=f"2001:db8::{number}:1").status_code == 401
+    assert_limited(log_in(address="2001:db8::ffff:ffff:ffff:ffff"))
+    assert log_in(address="2001:db8:0:1::1").status_code == 200
+
+
 def test_the_admin_has_the_same_limit(admin: User, api: Client, log_in: LogIn) -> None:
     form = {"username": "admin", "password": "wrong"}
     for _ in range(5):
