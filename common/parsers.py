@@ -25,7 +25,7 @@ class FormParser(parsers.FormParser):
     def parse(self, stream: Any, media_type: Any = None, parser_context: Any = None) -> Any:
         """Return the parsed body; `ParseError` (400) if it is not UTF-8."""
         body = stream.read()
-        _check_utf8(unquote_to_bytes(body))
+        check_utf8(unquote_to_bytes(body))
         return super().parse(BytesIO(body), media_type, parser_context)
 
 
@@ -35,12 +35,13 @@ class MultiPartParser(parsers.MultiPartParser):
     def parse(self, stream: Any, media_type: Any = None, parser_context: Any = None) -> Any:
         """Return the parsed body; `ParseError` (400) if it is not UTF-8."""
         body = stream.read()
-        _check_utf8(body)
+        check_utf8(body)
         return super().parse(BytesIO(body), media_type, parser_context)
 
 
-def _check_utf8(body: bytes) -> None:
+def check_utf8(text: bytes) -> None:
+    """Raise `ParseError` (400) if it is not UTF-8, a lone surrogate included (RFC 3629 section 3)."""
     try:
-        body.decode()
+        text.decode()
     except UnicodeDecodeError as error:
-        raise ParseError(f"Form parse error - {error}") from None
+        raise ParseError(f"It is not UTF-8: {error}") from None

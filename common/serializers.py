@@ -1,9 +1,12 @@
 """Reading what a request says."""
 
 from typing import Any
+from urllib.parse import unquote_to_bytes
 
 from rest_framework import serializers
 from rest_framework.request import Request
+
+from common.parsers import check_utf8
 
 
 class TextField(serializers.CharField):
@@ -19,8 +22,10 @@ class TextField(serializers.CharField):
 def validated_query(serializer_class: type[serializers.Serializer[Any]], request: Request) -> dict[str, Any]:
     """Return the query parameters as the serializer's validated data; `ValidationError` (400) names each wrong one.
 
-    Its fields are used as they were declared: to copy them for each request takes as long as the database does.
+    `ParseError` (400) if the query is not UTF-8, which Django reads as U+FFFD. The serializer's fields are used
+    as they were declared: to copy them for each request takes as long as the database does.
     """
+    check_utf8(unquote_to_bytes(request.META["QUERY_STRING"].encode("latin-1")))
     data, errors = {}, {}
     for name, field in serializer_class._declared_fields.items():
         try:

@@ -144,10 +144,14 @@ def test_a_query_is_utf_8_whatever_the_content_type_says(anyone: APIClient, monk
         assert response.status_code == 400, charset
 
 
-def test_a_search_that_is_no_utf_8_is_answered(anyone: APIClient) -> None:
-    write("Tea")
-    for query in ("%FF", "%ED%A0%80", "%C3"):
-        assert anyone.get(f"/api/thoughts/?search={query}").status_code in (200, 400)
+def test_a_query_that_is_no_utf_8_is_wrong(anyone: APIClient) -> None:
+    write("Tea \ufffd")
+    # The second is a lone surrogate.
+    for query in ("search=%FF", "search=%ED%A0%80", "search=%C3", "search=Tea&%C3=1"):
+        response = anyone.get(f"/api/thoughts/?{query}")
+        assert response.status_code == 400, query
+        assert list(response.json()) == ["message", "errors"]
+    assert len(anyone.get("/api/thoughts/?search=%EF%BF%BD").json()) == 1
 
 
 def test_of_several_searches_the_last_counts(anyone: APIClient) -> None:
