@@ -1,0 +1,41 @@
+"""The WSGI application, called as gunicorn does."""
+
+import json
+from io import BytesIO
+from typing import Any
+
+import pytest
+from django.core.handlers.base import BaseHandler
+from django.test import RequestFactory
+
+from common.wsgi import Handler
+
+
+@pytest.fixture(scope="module")
+def handler() -> BaseHandler:
+    """The application."""
+    return Handler()
+
+
+def post_chunked(handler: Any, body: bytes) -> tuple[int, Any]:
+    """Send JSON without saying its length, as gunicorn passes it on; return the status and the answer."""
+    environ = RequestFactory().post("/echo/", content_type="application/json").environ
+    del environ["CONTENT_LENGTH"]
+    environ |= {"HTTP_TRANSFER_ENCODING": "chunked", "wsgi.input": BytesIO(body), "wsgi.input_terminated": True}
+    statuses: list[str] = []
+    response = handler(environ, lambda status, headers: statuses.append(status))
+    return int(statuses[0][:3]), json.loads(b"".join(response))
+
+
+def test_a_body_in_chunks_is_read(handler: BaseHandler) -> None:
+    # RFC 9112 section 6.1: a recipient must be able to.
+    assert post_chunked(handler, b'{"text": "abc"}') == (200, {"text": "abc"})
+
+
+def test_a_body_in_chunks_has_the_same_limit(handler: BaseHandler) -> None:
+    status, answer = post_chunked(handler, json.dumps({"text": "x" * 3_000_000}).encode())
+    assert (status, answer) == (400, {"message": "The request is malformed.", "errors": {}})
+
+
+def test_an_empty_body_in_chunks_is_empty(handler: BaseHandler) -> None:
+    assert post_chunked(handler, b"")[0] == 400
