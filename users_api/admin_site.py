@@ -14,6 +14,7 @@ class AdminSite(admin.AdminSite):
     site_title = "Thoughts"
     index_title = "Accounts"
     site_url = None
+    final_catch_all_view = False  # what is nowhere is 404 for everybody, as in the rest of the API
 
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """Serve the login form; 429 with Retry-After after too many failures."""
