@@ -22,6 +22,8 @@ from users_api.serializers import (
     UserSerializer,
 )
 
+NOT_STORED = {"Cache-Control": "no-store"}  # RFC 6749 section 5.1
+
 
 @method_decorator(sensitive_post_parameters(), name="dispatch")
 class LoginView(APIView):
@@ -37,7 +39,7 @@ class LoginView(APIView):
         """Log in with a user name and a password."""
         data = validated(LoginSerializer, request)
         access, refresh = services.log_in(request._request, **data)
-        return Response({"Authorized": f"Bearer {access}", "refresh": refresh})
+        return Response({"Authorized": f"Bearer {access}", "refresh": refresh}, headers=NOT_STORED)
 
 
 class TokenRefreshView(APIView):
@@ -49,7 +51,7 @@ class TokenRefreshView(APIView):
     def post(self, request: Request) -> Response:
         """Get a new access token for a refresh token."""
         access = services.refresh_access(**validated(RefreshSerializer, request))
-        return Response({"Authorized": f"Bearer {access}"})
+        return Response({"Authorized": f"Bearer {access}"}, headers=NOT_STORED)
 
 
 class LogoutView(APIView):

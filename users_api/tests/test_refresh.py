@@ -44,6 +44,12 @@ def test_a_refresh_token_gets_a_new_access_token_and_nothing_else(refresh: str, 
     assert said["exp"] - said["iat"] == 15 * 60
 
 
+def test_an_answer_with_a_token_is_in_no_cache(refresh: str, log_in: LogIn, api: Client) -> None:
+    # RFC 6749 section 5.1.
+    assert log_in()["Cache-Control"] == "no-store"
+    assert api.post("/api/token/refresh/", {"refresh": refresh})["Cache-Control"] == "no-store"
+
+
 def test_a_refresh_token_serves_again_and_again(refresh: str, api: Client) -> None:
     tokens = [api.post("/api/token/refresh/", {"refresh": refresh}).json()["Authorized"] for _ in range(3)]
     assert len({claims(token)["jti"] for token in tokens}) == 3
