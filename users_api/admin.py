@@ -6,8 +6,9 @@ from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.forms import AdminUserCreationForm, UserChangeForm
 from django.contrib.auth.models import Group
+from django.core.exceptions import BadRequest
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html
 
 from users_api.models import User
@@ -80,6 +81,11 @@ class UserAdmin(DjangoUserAdmin):
         if obj == request.user or not request.user.is_superuser:
             fields += ["is_staff", "is_superuser"]
         return fields
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        if any("\x00" in value for value in request.GET.values()):
+            raise BadRequest("The address has a NUL character.")
+        return super().changelist_view(request, extra_context)
 
     @admin.display(description="Password")
     def set_password(self, user: User) -> str:

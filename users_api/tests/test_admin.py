@@ -207,6 +207,12 @@ def test_who_is_no_staff_does_not_get_in(bruce: User) -> None:
     assert User.objects.count() == 1
 
 
+@pytest.mark.parametrize("query", ["username=%00", "username__exact=a%00b", "q=%00"])
+def test_a_nul_character_in_an_address_is_400(superuser: Client, query: str) -> None:
+    # PostgreSQL cannot store it, and says so by a ValueError of its driver.
+    assert superuser.get(f"{USERS}?{query}").status_code == 400
+
+
 def test_a_form_of_another_site_does_nothing(admin: User, bruce: User) -> None:
     browser = Client(enforce_csrf_checks=True)
     browser.force_login(admin)
