@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from e2e.conftest import System, answers, children, kill, start, stop, within
+from e2e.conftest import System, answers, children, free_ports, kill, start, stop, within
 from tools.local import ROOT
 
 TIMEOUT = 10
@@ -109,6 +109,24 @@ def test_ctrl_c_ends_everything(tmp_path: Path) -> None:
     for pid in [*started, *workers]:
         assert not Path(f"/proc/{pid}").exists()
     assert not answers(f"{system.web}/healthz")
+
+
+def test_ctrl_c_while_all_is_being_prepared_ends_it_quietly(tmp_path: Path) -> None:
+    ports = [f"--{project}-port={port}" for project, port in zip(("users-api", "web"), free_ports(2), strict=True)]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tools.run", f"--var={tmp_path}", *ports],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    assert within(30, lambda: len(children(process.pid)) == 3)
+    # A terminal sends it to all of them.
+    os.killpg(process.pid, signal.SIGINT)
+    output, _ = process.communicate(timeout=30)
+    assert (process.returncode, output) == (0, "")
+    assert not Path(f"/proc/{process.pid}").exists()
 
 
 def test_a_wrong_environment_is_one_line_that_names_the_variable(tmp_path: Path) -> None:

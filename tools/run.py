@@ -119,7 +119,12 @@ def run(local: Local) -> int:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: stopping.set())
 
-    local.prepare()
+    try:
+        local.prepare()
+    except SystemExit:
+        if stopping.is_set():  # Ctrl-C ended the commands too
+            return 0
+        raise
     processes = [Process(name, command, local.environment(name), say) for name, command in procfile().items()]
     code = 0
     try:
