@@ -133,6 +133,14 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     stop(started)
 
 
+@pytest.fixture(scope="module")
+def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    """A system of the tests of one file, which they may break."""
+    system = start(tmp_path_factory.mktemp("own"))
+    yield system
+    stop(system)
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Repeat what `make test` did before, so that the end of its output says it all."""
     if "STEPS" in os.environ:

@@ -1,13 +1,12 @@
 """axe-core on every page and state, in light and in dark: https://github.com/dequelabs/axe-core."""
 
 import uuid
-from collections.abc import Iterator
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
-from e2e.conftest import System, answers, kill, start, stop, within
+from e2e.conftest import System, answers, kill, within
 from e2e.test_browser import fill_in, log_in, search, share
 
 
@@ -30,14 +29,6 @@ class Findings:
 def browser_context_args(request: pytest.FixtureRequest, browser_context_args: dict[str, object]) -> dict[str, object]:
     """Each test runs in both colour schemes."""
     return {**browser_context_args, "color_scheme": request.param}
-
-
-@pytest.fixture(scope="module")
-def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
-    """A system that these tests may break."""
-    system = start(tmp_path_factory.mktemp("own"))
-    yield system
-    stop(system)
 
 
 def test_no_page_has_a_finding(page: Page, system: System) -> None:

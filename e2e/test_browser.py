@@ -10,7 +10,7 @@ import pytest
 import requests
 from playwright.sync_api import BrowserContext, Page, Request, expect
 
-from e2e.conftest import System, answers, kill, start, stop, within
+from e2e.conftest import System, answers, kill, within
 
 TIMEOUT = 10
 PHONE = {"width": 360, "height": 740}
@@ -356,14 +356,6 @@ def test_swagger_shows_the_calls_and_makes_one(page: Page, system: System, proje
     call.get_by_role("button", name="Try it out").click()
     call.get_by_role("button", name="Execute").click()
     expect(call.locator(".live-responses-table tbody .response-col_status").first).to_contain_text("200")
-
-
-@pytest.fixture(scope="module")
-def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
-    """A system that these tests may break."""
-    system = start(tmp_path_factory.mktemp("own"))
-    yield system
-    stop(system)
 
 
 def test_without_thoughts_api_nothing_typed_is_lost_and_it_heals(page: Page, own: System) -> None:

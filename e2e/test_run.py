@@ -8,24 +8,15 @@ import socket
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import requests
 
-from e2e.conftest import System, answers, children, free_ports, kill, start, stop, within
+from e2e.conftest import System, answers, children, free_ports, kill, start, within
 from tools.local import ROOT
 
 TIMEOUT = 10
-
-
-@pytest.fixture(scope="module")
-def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
-    """A system that the tests of this file may break."""
-    system = start(tmp_path_factory.mktemp("own"))
-    yield system
-    stop(system)
 
 
 def test_the_banner_says_all_that_a_person_needs_in_80_columns(own: System) -> None:
