@@ -34,6 +34,17 @@ def available_cpus() -> int:
     return min(count, math.ceil(int(quota) / int(period)))
 
 
+def number(name: str, default: int, least: int = 1) -> int:
+    """Return a number from the environment; ends the process with one line that names a wrong variable.
+
+    Not `common.settings.Env`: in development, what the master has imported its workers do not load anew.
+    """
+    value = os.environ.get(name, "")
+    if value and not (value.isdecimal() and int(value) >= least):
+        raise SystemExit(f"The environment is not right. {name}: not a number from {least}: {value!r}")
+    return int(value or default)
+
+
 _QUOTED = re.compile(r": b?['\"].*", re.DOTALL)
 
 
@@ -57,12 +68,12 @@ class QuietLogger(Logger):
 # A wrong environment then ends the start once, with its own message. In development, where code changes under the
 # master, its workers load the code themselves, anew after each HUP.
 preload_app = os.environ.get("RELOAD", "") != "true"
-bind = f"{os.environ.get('HOST', '0.0.0.0')}:{os.environ.get('PORT', '8000')}"  # noqa: S104
+bind = f"{os.environ.get('HOST', '0.0.0.0')}:{number('PORT', 8000, least=0)}"  # noqa: S104
 worker_class = "gthread"
-workers = int(os.environ.get("WEB_CONCURRENCY", "") or available_cpus())
-threads = int(os.environ.get("THREADS", "") or 8)
+workers = number("WEB_CONCURRENCY", available_cpus())
+threads = number("THREADS", 8)
 timeout = 30
-graceful_timeout = int(os.environ.get("GRACEFUL_TIMEOUT", "") or 20)
+graceful_timeout = number("GRACEFUL_TIMEOUT", 20, least=0)
 # Longer than an ingress keeps an idle connection (nginx 60 s, Traefik 90 s): it must be the one that closes it.
 keepalive = 120
 control_socket_disable = True

@@ -6,6 +6,7 @@ Each project's `settings.py` reads its variables from one `Env`, then calls `sea
 import ipaddress
 from pathlib import Path
 from typing import Any, cast
+from urllib.parse import urlsplit
 
 import dj_database_url
 import environs
@@ -25,6 +26,9 @@ class Env(environs.FileAwareEnv):
         self.add_parser("database", _database)
         self.add_parser("networks", _networks)
         self.add_parser("http_url", _http_url)
+        self.add_parser("origins", _origins)
+        self.add_parser("filled", _filled)
+        self.add_parser("count", _count)
 
     def seal(self) -> None:
         """End the process with one line that names each variable that is missing or wrong, if any is."""
@@ -72,9 +76,28 @@ def _networks(value: str) -> list[ipaddress.IPv4Network | ipaddress.IPv6Network]
 
 
 def _http_url(value: str) -> str:
-    if not value.startswith(("http://", "https://")):
-        raise environs.EnvError(f"not an http:// or https:// address: {value!r}")
-    return value.rstrip("/")
+    try:
+        if value.startswith(("http://", "https://")) and urlsplit(value).hostname:
+            return value.rstrip("/")
+    except ValueError:  # half an IPv6 address
+        pass
+    raise environs.EnvError(f"not an http:// or https:// address: {value!r}")
+
+
+def _origins(value: str) -> list[str]:
+    return [_http_url(part.strip()) for part in value.split(",") if part.strip()]
+
+
+def _filled(value: str) -> str:
+    if not value.strip():
+        raise environs.EnvError("empty")
+    return value
+
+
+def _count(value: str | int) -> int:
+    if not str(value).isdecimal() or not int(value):
+        raise environs.EnvError(f"not a number from 1: {value!r}")
+    return int(value)
 
 
 # The names with which a service is reached without a cluster; *.localhost needs no hosts file.

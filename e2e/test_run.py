@@ -127,6 +127,13 @@ def test_a_wrong_environment_is_one_line_that_names_the_variable(tmp_path: Path)
         ("users_api", "SECRET_KEY", None),
         ("web", "THOUGHTS_BACKEND_URL", "thoughts-api"),
         ("web", "USER_BACKEND_URL", None),
+        ("web", "SECRET_KEY", ""),
+        ("web", "CSRF_TRUSTED_ORIGINS", "example.org"),
+        ("users_api", "LOGIN_FAILURES_PER_NAME", "-3"),
+        ("thoughts_api", "TOKENS_JWKS", ""),
+        ("thoughts_api", "WEB_CONCURRENCY", "0"),
+        ("thoughts_api", "THREADS", "many"),
+        ("thoughts_api", "PORT", "http"),
     ]:
         environment = {
             "PATH": os.environ["PATH"],

@@ -118,11 +118,39 @@ def test_the_address_of_a_service_is_kept_without_its_last_slash(env: Env, monke
     assert env.http_url("USER_BACKEND_URL") == "http://users-api"
 
 
-@pytest.mark.parametrize("value", ["", "users-api:8000", "ftp://users-api", "//users-api"])
+@pytest.mark.parametrize("value", ["", "users-api:8000", "ftp://users-api", "//users-api", "http://", "http://[::1"])
 def test_what_is_no_address_of_a_service_is_named(env: Env, monkeypatch: pytest.MonkeyPatch, value: str) -> None:
     monkeypatch.setenv("USER_BACKEND_URL", value)
     env.http_url("USER_BACKEND_URL")
     assert "USER_BACKEND_URL" in problem(env)
+
+
+def test_origins_are_addresses_with_a_scheme(env: Env, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CSRF_TRUSTED_ORIGINS", "https://a.example, https://*.b.example:8443/,")
+    assert env.origins("CSRF_TRUSTED_ORIGINS") == ["https://a.example", "https://*.b.example:8443"]
+    monkeypatch.setenv("CSRF_TRUSTED_ORIGINS", "https://a.example,b.example")
+    env.origins("CSRF_TRUSTED_ORIGINS")
+    assert "CSRF_TRUSTED_ORIGINS" in problem(env)
+
+
+@pytest.mark.parametrize(("value", "wrong"), [("", True), ("  ", True), ("x", False)])
+def test_a_text_that_must_be_there_is_not_empty(
+    env: Env, monkeypatch: pytest.MonkeyPatch, value: str, wrong: bool
+) -> None:
+    monkeypatch.setenv("SECRET_KEY", value)
+    env.filled("SECRET_KEY")
+    if wrong:
+        assert "SECRET_KEY" in problem(env)
+    env.seal()
+
+
+@pytest.mark.parametrize(("value", "wrong"), [("0", True), ("-3", True), ("1.5", True), ("ten", True), ("1", False)])
+def test_a_count_is_a_number_from_one(env: Env, monkeypatch: pytest.MonkeyPatch, value: str, wrong: bool) -> None:
+    monkeypatch.setenv("LIMIT", value)
+    env.count("LIMIT", 10)
+    if wrong:
+        assert "LIMIT" in problem(env)
+    env.seal()
 
 
 @pytest.mark.parametrize(("hashed", "backend"), [(True, "CompressedManifest"), (False, "StaticFilesStorage")])

@@ -46,6 +46,11 @@ def test_the_name_of_the_scheme_is_taken_in_any_case(api: Client, scheme: str) -
     assert ask(api, f"{scheme} {signing.token()}").status_code == 200
 
 
+@pytest.mark.parametrize("scheme", ["Basic", "Token", "JWT", "Bearerx", "xBearer", ""])
+def test_another_scheme_is_refused_although_the_token_is_right(api: Client, scheme: str) -> None:
+    assert_refused(ask(api, f"{scheme} {signing.token()}"))
+
+
 def test_more_than_one_space_before_the_token_is_taken(api: Client) -> None:
     # RFC 9110 section 11.4: `credentials = auth-scheme [ 1*SP ( token68 / … ) ]`.
     assert ask(api, f"Bearer   {signing.token()}").status_code == 200
