@@ -4,7 +4,7 @@ from typing import Any
 
 from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
-from django.contrib.auth.forms import AdminUserCreationForm, UserChangeForm
+from django.contrib.auth.forms import AdminUserCreationForm, UserChangeForm, UsernameField
 from django.contrib.auth.models import Group
 from django.core.exceptions import BadRequest
 from django.db.models import QuerySet
@@ -22,6 +22,7 @@ class UserCreationForm(AdminUserCreationForm):
     class Meta:
         model = User
         fields = ["username"]
+        field_classes = {"username": UsernameField}  # normalizes it before it is judged
 
 
 class UserForm(UserChangeForm):

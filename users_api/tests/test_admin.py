@@ -207,6 +207,14 @@ def test_who_is_no_staff_does_not_get_in(bruce: User) -> None:
     assert User.objects.count() == 1
 
 
+@pytest.mark.parametrize("name", ["\ufdfa", "\ufdfa" * 50, "½"])
+def test_a_name_is_judged_as_it_will_be_stored(superuser: Client, name: str) -> None:
+    # NFKC makes 18 characters with spaces of the first, and a slash of the other.
+    response = superuser.post(f"{USERS}add/", NEW | {"username": name})
+    assert response.status_code == 200
+    assert User.objects.count() == 1
+
+
 @pytest.mark.parametrize("query", ["username=%00", "username__exact=a%00b", "q=%00"])
 def test_a_nul_character_in_an_address_is_400(superuser: Client, query: str) -> None:
     # PostgreSQL cannot store it, and says so by a ValueError of its driver.
