@@ -96,24 +96,25 @@ def test_lines_count_as_one_character_each(bruce: Client, backend: Backend) -> N
 
 
 @pytest.mark.parametrize(
-    ("status", "body", "why", "shown"),
+    ("status", "body", "why", "shown", "look"),
     [
-        (400, {"message": "m", "errors": {"text": ["Not this word."]}}, "Not this word.", 400),
-        (400, {"message": "Not at all.", "errors": {}}, "Not at all.", 400),
-        (400, {"message": "m", "errors": {"other": ["Odd."]}}, "Odd.", 400),
-        (401, {"message": "The token has expired."}, "Please log in", 401),
-        (429, {"message": "Too fast."}, "again in 7 seconds", 429),
-        (503, {"message": "Away."}, "The thoughts service is away", 503),
-        (500, b"<html>", "The thoughts service is away", 503),
+        (400, {"message": "m", "errors": {"text": ["Not this word."]}}, "Not this word.", 400, "error"),
+        (400, {"message": "Not at all.", "errors": {}}, "Not at all.", 400, "error"),
+        (400, {"message": "m", "errors": {"other": ["Odd."]}}, "Odd.", 400, "error"),
+        (401, {"message": "The token has expired."}, "Please log in", 401, "login"),
+        (429, {"message": "Too fast."}, "again in 7 seconds", 429, "slow"),
+        (503, {"message": "Away."}, "The thoughts service is away", 503, "away"),
+        (500, b"<html>", "The thoughts service is away", 503, "away"),
     ],
 )
 def test_on_any_failure_what_was_typed_is_there_with_the_reason(
-    bruce: Client, backend: Backend, status: int, body: Any, why: str, shown: int
+    bruce: Client, backend: Backend, status: int, body: Any, why: str, shown: int, look: str
 ) -> None:
     backend.answer(CREATE, status, body, Retry_After="7")
     response = bruce.post("/thoughts/new", {"text": "Typed <with> care"})
     assert response.status_code == shown
     assert why in notices(response)
+    assert re.findall(r'class="notice (\w+)"', response.text) == [look]
     assert "Typed &lt;with&gt; care</textarea>" in response.text
     assert "<nav" in response.text
     assert response.get("Retry-After") == ("7" if shown == 429 else None)
