@@ -60,9 +60,11 @@ class QuietLogger(Logger):
             path = environ["PATH_INFO"].encode("unicode_escape").decode()
             super().access(resp, req, {**environ, "PATH_INFO": path}, request_time)
 
-    def warning(self, msg: str, *args: Any, **kwargs: Any) -> None:
+    def warning(self, msg: object, *args: object, **kwargs: Any) -> None:
         """Write a warning, without what it quotes of a request that is not HTTP: that may be a search or a token."""
-        super().warning(_QUOTED.sub("", msg) if msg.startswith("Invalid request") else msg, *args, **kwargs)
+        if isinstance(msg, str) and msg.startswith("Invalid request"):
+            msg = _QUOTED.sub("", msg)
+        super().warning(msg, *args, **kwargs)
 
 
 # A wrong environment then ends the start once, with its own message. In development, where code changes under the

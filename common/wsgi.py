@@ -1,12 +1,12 @@
 """The WSGI application of all three projects."""
 
-from collections.abc import Iterable
 from io import BytesIO
 from typing import Any
 
 import django
 from django.conf import settings
 from django.core.handlers.wsgi import WSGIHandler, WSGIRequest
+from django.http.response import HttpResponseBase
 from django.utils.http import parse_header_parameters
 
 
@@ -26,7 +26,7 @@ class Handler(WSGIHandler):
 
     request_class = UTF8Request
 
-    def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> HttpResponseBase:
         """Answer a request as WSGI has it."""
         if "HTTP_TRANSFER_ENCODING" in environ and environ.get("wsgi.input_terminated"):
             # One byte more than Django takes, so that it refuses what is longer.
