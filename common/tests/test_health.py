@@ -73,6 +73,13 @@ def test_readyz_is_503_while_the_database_is_away(api: Client, database: Any, er
     assert api.get("/readyz").status_code == 200
 
 
+def test_readyz_is_503_when_a_connection_that_was_open_is_dead(api: Client, database: Any) -> None:
+    assert api.get("/readyz").status_code == 200
+    execute = database.cursor.return_value.__enter__.return_value.execute
+    execute.side_effect = OperationalError("server closed the connection")
+    assert api.get("/readyz").status_code == 503
+
+
 def test_a_probe_gives_its_connection_back(api: Client, database: Any) -> None:
     api.get("/readyz")
     database.cursor.side_effect = OperationalError("away")
