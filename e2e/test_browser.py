@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import requests
-from playwright.sync_api import BrowserContext, Page, Request, expect
+from playwright.sync_api import BrowserContext, Locator, Page, Request, expect
 
 from e2e.conftest import System, answers, kill, within
 
@@ -161,19 +161,23 @@ def test_250_thoughts_are_paged_through_both_ways(
     def texts() -> list[str]:
         return page.get_by_role("article").locator(".text").all_inner_texts()
 
+    def follow(link: Locator) -> None:
+        with page.expect_navigation():  # until the whole next page is there
+            link.click()
+
     older = page.get_by_role("link", name="Older")
     newer = page.get_by_role("link", name="Newer")
     expect(newer).to_have_count(0)
     pages = [texts()]
     while older.count():
-        older.click()
+        follow(older)
         pages.append(texts())
     assert len(pages) == 13
     seen = [text for each in pages for text in each]
     assert sorted(seen) == sorted(f"Thought number {number}" for number in range(250))
 
     for expected in reversed(pages[:-1]):
-        newer.click()
+        follow(newer)
         assert texts() == expected
     expect(newer).to_have_count(0)
 
