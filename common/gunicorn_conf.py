@@ -17,6 +17,8 @@ from gunicorn.glogging import Logger
 from gunicorn.workers.base import Worker
 from prometheus_client import multiprocess
 
+from common.reload import load_views, serve
+
 
 def available_cpus() -> int:
     """Return how many CPUs this container or machine may use, rounded up (cgroup v2, cgroup v1, else all)."""
@@ -99,20 +101,29 @@ _LIBRARIES = (
 )
 
 
-def on_starting(server: object) -> None:
-    """In development, load libraries in the master, so that a worker with changed code is there sooner."""
+def on_starting(server: Any) -> None:
+    """In development, load libraries in the master, for workers to start sooner, and be ready to try changed code."""
     if not preload_app:
         for name in _LIBRARIES:
             with contextlib.suppress(ImportError):  # this project may not have it
                 importlib.import_module(name)
+        if os.fork() == 0:
+            try:
+                serve(server.app.app_uri)
+            finally:
+                os._exit(0)
 
 
 def when_ready(server: object) -> None:
     """Load all views before the workers are forked: shared memory, and a first request as fast as the second."""
     if preload_app:
-        from django.urls import get_resolver
+        load_views()
 
-        get_resolver().url_patterns  # noqa: B018
+
+def post_worker_init(worker: Worker) -> None:
+    """In development, load them in the worker: a file that changes before the first request is not its code."""
+    if not preload_app:
+        load_views()
 
 
 def child_exit(server: object, worker: Worker) -> None:
