@@ -119,11 +119,11 @@ def test_an_edit_is_synced_without_a_build(tilt: Tilt, service: str) -> None:
     project = cluster.IMAGES[service]
     migrate = {"run": f"python {project}/manage.py migrate --no-input", "trigger": [f"{project}/migrations"]}
     assert tilt.images[service]["live_update"] == [
-        {"fall_back_on": [f"{project}/requirements.txt"]},
+        {"fall_back_on": [f"{project}/requirements.txt", "common/gunicorn_conf.py", "common/reload.py"]},
         {"sync": ["common", "/app/common"]},
         {"sync": [project, f"/app/{project}"]},
         *([migrate] if service in APIS else []),
-        {"run": f"python -m compileall -q common {project} && kill -HUP 1", "trigger": None},
+        {"run": "python -S -m common.reload && kill -HUP 1", "trigger": None},
     ]
     assert "WORKDIR /app\n" in (ROOT / "Dockerfile").read_text()
     for path in (f"{project}/requirements.txt", "common", f"{project}/migrations" if service in APIS else project):
