@@ -3,8 +3,6 @@
 https://gunicorn.org/reference/settings/
 """
 
-import contextlib
-import importlib
 import math
 import os
 import re
@@ -17,7 +15,7 @@ from gunicorn.glogging import Logger
 from gunicorn.workers.base import Worker
 from prometheus_client import multiprocess
 
-from common.reload import load_views, serve
+from common.reload import load_libraries, load_views, serve
 
 
 def available_cpus() -> int:
@@ -92,21 +90,10 @@ if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
     Path(os.environ["PROMETHEUS_MULTIPROC_DIR"]).mkdir(parents=True, exist_ok=True)
 
 
-# What no edit changes and no settings are needed for.
-_LIBRARIES = (
-    *("django.core.handlers.wsgi", "django.db.backends.postgresql.psycopg_any", "django.db.models", "django.forms"),
-    *("django.template.defaulttags", "django.test", "django.views.generic", "environs", "dj_database_url"),
-    *("jsonschema", "jwt.algorithms", "prometheus_client", "psycopg_pool", "requests", "uritemplate", "whitenoise"),
-    *("yaml", "argon2", "inflection"),
-)
-
-
 def on_starting(server: Any) -> None:
     """In development, load libraries in the master, for workers to start sooner, and be ready to try changed code."""
     if not preload_app:
-        for name in _LIBRARIES:
-            with contextlib.suppress(ImportError):  # this project may not have it
-                importlib.import_module(name)
+        load_libraries(server.app.app_uri)
         if os.fork() == 0:
             try:
                 serve(server.app.app_uri)
