@@ -44,16 +44,22 @@ class Kind:
             raise SystemExit(f"{self.file} has no {self.text!r}: say in KINDS what is there now.")
         try:
             self.file.write_text(before.replace(self.text, self.changed.replace("WORD", word), 1))
-            saved = time.monotonic()
-            for url in self.urls:
-                while word not in answer(url):
-                    if time.monotonic() - saved > GIVE_UP:
-                        raise SystemExit(f"{url} does not show a change of {self.file}: is `tilt up` running?")
-                    time.sleep(0.03)
-            self.seconds.append(time.monotonic() - saved)
+            self.seconds.append(self._wait(word, shown=True))
         finally:
             self.file.write_text(before)
+        # The next edit is not measured while this one is still on its way.
+        self._wait(word, shown=False)
         time.sleep(PAUSE)
+
+    def _wait(self, word: str, *, shown: bool) -> float:
+        """Return after how many seconds all addresses show the word, or none does."""
+        begin = time.monotonic()
+        for url in self.urls:
+            while (word in answer(url)) != shown:
+                if time.monotonic() - begin > GIVE_UP:
+                    raise SystemExit(f"{url} does not show a change of {self.file}: is `tilt up` running?")
+                time.sleep(0.03)
+        return time.monotonic() - begin
 
 
 KINDS = [
