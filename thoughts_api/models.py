@@ -2,21 +2,29 @@
 
 from typing import Any
 
-from django.db import models
+from django.db import connections, models
 from django.utils import timezone
 
 from common.folding import fold
+from thoughts_api import search
 
 TEXT_MAX_LENGTH = 250  # characters
 _FOLDED_MAX_LENGTH = 4 * TEXT_MAX_LENGTH  # no character folds into more than four
 
 
 class ThoughtQuerySet(models.QuerySet["Thought"]):
+    _piece = ""  # the folded piece that is searched for
+
+    def _clone(self) -> "ThoughtQuerySet":
+        clone = super()._clone()
+        clone._piece = self._piece
+        return clone
+
     def by(self, username: str) -> "ThoughtQuerySet":
         """Return the thoughts of one author."""
         return self.filter(username=username)
 
-    def rows(self) -> models.QuerySet["Thought", dict[str, Any]]:
+    def rows(self) -> "ThoughtQuerySet":
         """Return them as the API answers them: a dict each, in a quarter of the time that a serializer takes."""
         return self.values("id", "username", "text", "timestamp")
 
@@ -25,7 +33,21 @@ class ThoughtQuerySet(models.QuerySet["Thought"]):
         folded = fold(piece)
         if len(folded) > _FOLDED_MAX_LENGTH:
             return self.none()
-        return self.filter(folded__contains=folded) if folded else self
+        if not folded:
+            return self
+        found = self.filter(folded__contains=folded)
+        found._piece = folded
+        return found
+
+    def within(self, ids: range) -> "ThoughtQuerySet":
+        """Return the thoughts with these ids."""
+        return self.filter(id__gte=ids.start, id__lt=ids.stop)
+
+    def page(self, ids: range, falling: bool, count: int) -> list[Any]:
+        """Return the first `count` of those with these ids, from below, or from above if falling."""
+        if self._piece and connections[self.db].vendor == "postgresql":
+            return search.page(self, self._piece, ids, falling, count)
+        return list(self.within(ids).order_by("-id" if falling else "id")[:count])
 
 
 class Thought(models.Model):

@@ -40,15 +40,12 @@ class KeysetPagination(BasePagination):
         data = validated_query(PageSerializer, request)
         after, before = data.get("after"), data.get("before")
         newest_first = data["ordering"] == "-id"
-        beyond, short_of = ("id__lt", "id__gt") if newest_first else ("id__gt", "id__lt")
-        if after is not None:
-            queryset = queryset.filter(**{beyond: after})
-        if before is not None:
-            queryset = queryset.filter(**{short_of: before})
+        lowest, highest = (before, after) if newest_first else (after, before)
+        ids = range(0 if lowest is None else lowest + 1, MAX_ID if highest is None else highest)
         # Backwards, the rows nearest to `before` are read first and turned round afterwards.
         backwards = before is not None and after is None
         falling = newest_first != backwards
-        rows = list(queryset.order_by("-id" if falling else "id")[: data["limit"] + 1])
+        rows = queryset.page(ids, falling, data["limit"] + 1)
         more = len(rows) > data["limit"]
         rows = rows[: data["limit"]]
         if backwards:

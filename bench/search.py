@@ -1,0 +1,344 @@
+"""Search in a million thoughts on PostgreSQL, against a full scan: `python -m bench.search`.
+
+Each query is asked as the API asks it: its first page from either end, and one far inside: page 1000 where it has that
+many, else what comes after any id. Every answer is compared with a scan of all texts in Python. A time is the
+backend's time on a CPU, the median of three rounds, as a share of that of an `ILIKE` of a rare word over the whole
+table, which is measured all along.
+"""
+
+import argparse
+import bisect
+import collections
+import itertools
+import os
+import re
+import statistics
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import django
+from django.core.management import call_command
+from django.db import connection
+
+from bench.texts import EMOJI, texts
+from common.folding import fold
+from tools import postgres
+
+FULL_SCAN = "SELECT id, username, text, timestamp FROM thoughts_api_thought WHERE text ILIKE '%quokka%'"
+PAGE = 101  # what the API reads for a page of 100
+DEEP = 999 * 100  # rows before page 1000
+ROUNDS = 3
+CREATED = 3000
+SINGULAR = [
+    "%",
+    "_",
+    "'",
+    '"',
+    "\\",
+    " ",
+    "  ",
+    "%%",
+    "100 %",
+    "_c",
+    ". ",
+    '"so"',
+    "C:\\",
+    "…",
+    "!!!!!!",
+    "(",
+    "<3",
+    "''",
+    "#",
+]
+
+
+class Corpus:
+    """All texts, folded, one after the other, to look through as a full scan does."""
+
+    def __init__(self, ids: list[int], folded: list[str]) -> None:
+        self.ids = ids
+        encoded = [text.encode() for text in folded]
+        self.text = b"\0".join(encoded)
+        self.starts = list(itertools.accumulate((len(text) + 1 for text in encoded[:-1]), initial=0))
+
+    def scan(self, piece: str, ids: range, falling: bool) -> Iterator[int]:
+        """Yield the ids of the texts that have this piece, folded, in order."""
+        needle = piece.encode()
+        first, last = bisect.bisect_left(self.ids, ids.start), bisect.bisect_left(self.ids, ids.stop)
+        start = self.starts[first] if first < len(self.starts) else len(self.text)
+        end = self.starts[last] if last < len(self.starts) else len(self.text)
+        while True:
+            at = self.text.rfind(needle, start, end) if falling else self.text.find(needle, start, end)
+            if at < 0:
+                return
+            row = bisect.bisect_right(self.starts, at) - 1
+            yield self.ids[row]
+            if falling:
+                end = self.starts[row]
+            else:
+                start = self.starts[row + 1] if row + 1 < len(self.starts) else len(self.text)
+
+
+@dataclass
+class Query:
+    """A text that is searched for, and the share of a full scan that each of its pages took."""
+
+    kind: str
+    text: str
+    shares: list[float] = field(default_factory=list)
+
+
+class Clock:
+    """Adds up the backend's time on a CPU for what a connection that it wraps is asked, and keeps the statements.
+
+    What else the machine does meanwhile does not count, so the figures are the same on a busy one. Linux only.
+    """
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self.statements: list[tuple[str, Any]] = []
+
+    def __call__(self, execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Any) -> Any:
+        """Run the statement; Django calls this."""
+        before = backend_seconds()
+        try:
+            return execute(sql, params, many, context)
+        finally:
+            self.seconds += backend_seconds() - before
+            self.statements.append((sql, params))
+
+
+def backend_seconds() -> float:
+    """Return the time that our backend has spent on a CPU so far."""
+    # https://docs.kernel.org/scheduler/sched-stats.html#proc-pid-schedstat
+    return int(Path(f"/proc/{connection.connection.info.backend_pid}/schedstat").read_text().split()[0]) / 1e9
+
+
+def timed(action: Callable[[], Any]) -> tuple[Any, Clock]:
+    """Return what the action returns, and the clock of its statements."""
+    clock = Clock()
+    with connection.execute_wrapper(clock):
+        return action(), clock
+
+
+def load(count: int) -> float:
+    """Write thoughts by COPY; return the seconds that it took, with their making."""
+    start = time.perf_counter()
+    now = datetime.now(UTC)
+    with connection.cursor() as cursor:
+        columns = "username, text, folded, timestamp"
+        with cursor.copy(f"COPY thoughts_api_thought ({columns}) FROM STDIN") as copy:
+            for number, text in enumerate(itertools.islice(texts(), count)):
+                copy.write_row((f"user{number * 7919 % 20011}", text, fold(text), now))
+        cursor.execute("VACUUM ANALYZE thoughts_api_thought")
+    return time.perf_counter() - start
+
+
+def queries(random: Random, folded: list[str], corpus: Corpus, count: int) -> list[Query]:
+    """Return what is searched for: pieces of the texts, words by their frequency, single signs, and what is in none."""
+    ids = range(corpus.ids[0], corpus.ids[-1] + 1)
+    cut = [Query("piece of a text, " + kind, piece) for kind, piece in itertools.islice(_cut(random, folded), count)]
+
+    sample = random.sample(folded, min(50_000, len(folded)))
+    words = collections.Counter(word for text in sample for word in set(re.findall(r"\w+", text)))
+    grams = collections.Counter(text[at : at + 3] for text in sample for at in range(len(text) - 2))
+    common = [word for word, _ in words.most_common(60)]
+    often = [Query("the commonest words", word) for word in common]
+    middle = [Query("words in 2 to 5 % of all", word) for word in words if 0.02 < words[word] / len(sample) < 0.05]
+    rarer = [Query("words in 0.1 to 2 % of all", word) for word in words if 0.001 < words[word] / len(sample) < 0.02]
+    single = [Query("signs", text) for text in [*SINGULAR, *map(fold, EMOJI)]]
+
+    def absent(kind: str, make: Callable[[], str], wanted: int) -> Iterator[Query]:
+        candidates = (make() for _ in range(wanted * 50))
+        missing = (text for text in candidates if text and next(corpus.scan(text, ids, False), None) is None)
+        return (Query(kind, text) for text in itertools.islice(missing, wanted))
+
+    followers = collections.defaultdict(list)
+    commonest = [gram for gram, _ in grams.most_common(400)]
+    for gram in commonest:
+        followers[gram[:2]].append(gram[2])
+
+    def chain() -> str:
+        text = random.choice(commonest)
+        for _ in range(random.choice((1, 1, 2, 3, 5, 8, 20))):
+            text += random.choice(followers.get(text[-2:]) or [""])
+        return text
+
+    def phrase() -> str:
+        return " ".join(random.choices(common, k=random.randint(2, 6)))
+
+    def typo() -> str:
+        text = random.choice(folded)[:40]
+        at = random.randrange(len(text))
+        return text[:at] + random.choice("xqzж猫%") + text[at + 1 :]
+
+    third = max(1, count // 20)
+    return [
+        *cut, *often, *middle, *random.sample(rarer, min(100, len(rarer))), *single,
+        *absent("in none, of the commonest pieces", chain, third),
+        *absent("in none, of the commonest words", phrase, third),
+        *absent("in none, a letter changed", typo, third),
+    ]  # fmt: skip
+
+
+def _cut(random: Random, folded: list[str]) -> Iterator[tuple[str, str]]:
+    lengths = [(1, 1), (2, 2), (3, 3), (4, 8), (9, 30), (31, 250)]
+    while True:
+        for shortest, longest in lengths:
+            text = random.choice(folded)
+            length = min(random.randint(shortest, longest), len(text))
+            start = random.randint(0, len(text) - length)
+            kind = f"{shortest} to {longest} characters" if longest > 3 else f"{shortest} of its characters"
+            yield kind, text[start : start + length]
+
+
+def pages(corpus: Corpus, random: Random, piece: str) -> list[tuple[range, bool]]:
+    """Return the ids and directions of a query's pages: from either end, and one far inside."""
+    ids = range(corpus.ids[0], corpus.ids[-1] + 1)
+    deep = next(itertools.islice(corpus.scan(piece, ids, False), DEEP, None), None) or random.choice(corpus.ids)
+    everything = range(2**63 - 1)
+    return [(everything, False), (everything, True), (everything[deep:], False)]
+
+
+def measure(all_queries: list[Query], corpus: Corpus, random: Random) -> float:
+    """Fill in the shares, each answer compared with the scan; return the seconds of an `ILIKE` of a rare word."""
+    from thoughts_api.models import Thought
+
+    def scan() -> float:
+        with connection.cursor() as cursor:
+            return timed(lambda: cursor.execute(FULL_SCAN))[1].seconds
+
+    with connection.cursor() as cursor:
+        cursor.execute("SET max_parallel_workers_per_gather = 0")  # all of a scan's time is its backend's then
+    scans = [scan() for _ in range(5)]
+    times = []
+    for number, query in enumerate(all_queries):
+        if number % 25 == 0:
+            scans.append(scan())
+        piece = fold(query.text)
+        for ids, falling in pages(corpus, random, piece):
+            expected = list(itertools.islice(corpus.scan(piece, ids, falling), PAGE))
+            rounds = []
+            for _ in range(ROUNDS):
+                rows, clock = timed(partial(Thought.objects.containing(query.text).rows().page, ids, falling, PAGE))
+                rounds.append(clock.seconds)
+            if [row["id"] for row in rows] != expected:
+                raise SystemExit(f"{query} from {ids}, falling: {falling}: not what a full scan finds.")
+            times.append((query, statistics.median(rounds)))
+        if number % 200 == 0:
+            print(f"{number} of {len(all_queries)} queries", file=sys.stderr, flush=True)
+    base = statistics.median(scans)
+    for query, seconds in times:
+        query.shares.append(seconds / base)
+    return base
+
+
+def creating() -> float:
+    """Write thoughts one by one and delete them; return the seconds of CPU that each took, here and in the backend."""
+    from thoughts_api.models import Thought
+
+    written = list(itertools.islice(texts(seed=2), CREATED))
+    start = time.process_time() + backend_seconds()
+    ids = [Thought.objects.create(username="bench", text=text).id for text in written]
+    seconds = (time.process_time() + backend_seconds() - start) / CREATED
+    Thought.objects.filter(id__gte=ids[0]).delete()
+    return seconds
+
+
+def plans(all_queries: list[Query]) -> Iterator[str]:
+    """Yield, for one query of each kind, how PostgreSQL ran its statements."""
+    from thoughts_api.models import Thought
+
+    for kind, group in itertools.groupby(sorted(all_queries, key=lambda query: query.kind), lambda query: query.kind):
+        query = max(group, key=lambda query: query.shares[0])
+        found = Thought.objects.containing(query.text).rows()
+        _, clock = timed(partial(found.page, range(2**63 - 1), False, PAGE))
+        yield f"{kind}: {query.text!r}, first page {query.shares[0]:.1%} of a scan"
+        with connection.cursor() as cursor:
+            for sql, params in clock.statements:
+                cursor.execute(f"EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF) {sql}", params)
+                yield from ("    " + line for (line,) in cursor.fetchall())
+
+
+def table(all_queries: list[Query]) -> str:
+    """Return the shares of each kind of query as Markdown."""
+    kinds: dict[str, list[Query]] = {}
+    for query in all_queries:
+        kinds.setdefault(query.kind, []).append(query)
+    lines = [
+        f"| {'':<42} | queries | median | 99 % | 99.9 % | worst | worst deep page |",
+        f"| {'-' * 42} | ------: | -----: | ---: | -----: | ----: | --------------: |",
+    ]
+    for kind, group in [*kinds.items(), ("**all**", all_queries)]:
+        shares = sorted(share for query in group for share in query.shares)
+        p99, p999 = (shares[min(len(shares) - 1, int(len(shares) * part))] for part in (0.99, 0.999))
+        deep = max(query.shares[-1] for query in group)
+        figures = f"{statistics.median(shares):.2%} | {p99:.1%} | {p999:.1%} | {shares[-1]:.1%} | {deep:.1%}"
+        lines.append(f"| {kind:<42} | {len(group):>7} | {figures} |")
+    return "\n".join(lines)
+
+
+def run(rows: int, count: int, explain: bool = False) -> str:
+    """Load, index, create and search in the database that the settings name; return the tables as Markdown."""
+    from thoughts_api.models import Thought
+
+    random = Random(1)  # noqa: S311
+    call_command("migrate", "thoughts_api", "0001", verbosity=0)
+    loading = load(rows)
+    create_before = creating()
+    start = time.perf_counter()
+    call_command("migrate", verbosity=0)
+    building = time.perf_counter() - start
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_relation_size('thought_by_piece') / 1e6, pg_table_size('thoughts_api_thought') / 1e6")
+        index_size, table_size = cursor.fetchone()
+    create_after = creating()
+    with connection.cursor() as cursor:
+        cursor.execute("VACUUM ANALYZE thoughts_api_thought")
+
+    stored = list(Thought.objects.order_by("id").values_list("id", "folded"))
+    folded = [text for _, text in stored]
+    corpus = Corpus([number for number, _ in stored], folded)
+    all_queries = queries(random, folded, corpus, count)
+    base = measure(all_queries, corpus, random)
+    if explain:
+        print("\n".join(plans(all_queries)))
+    return f"""{table(all_queries)}
+
+The scan took {base * 1000:.0f} ms; every answer was what a full scan of all texts finds.
+
+| {rows:,} thoughts | |
+| --- | ---: |
+| loading them by COPY, with their making | {loading:.0f} s |
+| building the search index | {building:.0f} s |
+| size of the search index (of the table) | {index_size:.0f} MB ({table_size:.0f} MB) |
+| creating a thought, without the index | {create_before * 1e6:.0f} µs |
+| creating a thought, with it | {create_after * 1e6:.0f} µs, {create_after / create_before:.2f} times |
+"""
+
+
+def main() -> None:
+    """Print the tables; a smaller number of rows and queries is a quick look."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rows", type=int, default=1_000_000)
+    parser.add_argument("--queries", type=int, default=2_000, help="cut out of the texts; the other kinds are added")
+    parser.add_argument("--explain", action="store_true", help="the plan of each kind's slowest query")
+    arguments = parser.parse_args()
+    with postgres.server() as url:
+        os.environ |= {"DATABASE_URL": url, "TOKENS_JWKS": "none", "DJANGO_SETTINGS_MODULE": "thoughts_api.settings"}
+        django.setup()
+        try:
+            print(run(arguments.rows, arguments.queries, arguments.explain))
+        finally:
+            connection.close_pool()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,50 @@
+"""The search index of PostgreSQL; on SQLite these tests are not collected."""
+
+import pytest
+from django.db import connection
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from thoughts_api import search
+from thoughts_api.models import Thought
+from thoughts_api.tests.test_search_steps import write
+
+pytestmark = pytest.mark.django_db
+
+
+def ask(sql: str, *params: object) -> list[object]:
+    with connection.cursor() as cursor:
+        cursor.execute(sql, params)
+        return [value for (value,) in cursor.fetchall()]
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    text=st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=60),
+    data=st.data(),
+)
+@example(text="\U0010ffff" * 40, data=None)
+def test_the_pieces_of_a_part_are_among_those_of_the_text(db: None, text: str, data: st.DataObject | None) -> None:
+    start = data.draw(st.integers(0, len(text) - 1)) if data else 0
+    end = data.draw(st.integers(start + 1, len(text))) if data else len(text)
+    (of_text,) = ask("SELECT thought_pieces(%s)", text)
+    of_part = search.pieces(text[start:end])
+    assert of_part
+    assert set(of_part) <= set(of_text)
+    assert len(of_part) <= search.MAX_PIECES
+
+
+def test_a_text_without_a_letter_has_no_piece() -> None:
+    assert ask("SELECT thought_pieces('')") == [[]]
+
+
+def test_every_step_but_the_first_is_along_the_index() -> None:
+    write({id: f"Thought {id}" for id in range(1, 200)} | {2**22: "coffee"})
+    with connection.cursor() as cursor:
+        # The table is so small that reading all of it is the best plan.
+        cursor.execute("SET LOCAL enable_seqscan = off")
+    found = Thought.objects.containing("coffee").rows()
+    for span in (12, 17, None):
+        plan = search._by_index(found, "coffee", range(1, 2**22 + 1), span, False)[:100].explain()
+        assert "Bitmap Index Scan on thought_by_piece" in plan
+        assert "Sort Key: ((id + 0))" in plan

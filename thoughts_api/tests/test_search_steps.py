@@ -1,0 +1,158 @@
+"""A page of a search is found step by step along the ids, with an index on PostgreSQL: always what a scan finds."""
+
+from collections.abc import Iterator
+
+import pytest
+from django.core.management import call_command
+from django.db import connection, transaction
+from django.test.utils import CaptureQueriesContext
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from common.folding import fold
+from thoughts_api import search
+from thoughts_api.models import Thought
+
+ALL = range(2**63 - 1)
+
+
+def write(texts: dict[int, str]) -> None:
+    """Write thoughts with these ids."""
+    Thought.objects.bulk_create(
+        Thought(id=id, username="bruce", text=text, folded=fold(text)) for id, text in texts.items()
+    )
+
+
+def page(piece: str, ids: range = ALL, falling: bool = False, count: int = 3) -> list[int]:
+    return [row["id"] for row in Thought.objects.containing(piece).rows().page(ids, falling, count)]
+
+
+def steps(piece: str, falling: bool = False, count: int = 3) -> list[str]:
+    """Return how each statement of a page looks for thoughts; on SQLite there is only one."""
+    with CaptureQueriesContext(connection) as queries:
+        page(piece, falling=falling, count=count)
+    return [
+        "span"
+        if "thought_spans" in sql
+        else "index"
+        if "thought_pieces" in sql
+        else "ends"
+        if "MAX(" in sql
+        else "walk"
+        for sql in (query["sql"] for query in queries.captured_queries)
+    ]
+
+
+@pytest.fixture
+def small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let each step end after a few ids, so that few thoughts need them all."""
+    monkeypatch.setattr(search, "WALK", 2)
+    monkeypatch.setattr(search, "STEPS", [(20, 12), (5000, 17)])
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("small_steps")
+@pytest.mark.parametrize(
+    ("piece", "expected"),
+    [
+        ("everywhere", ["walk"]),
+        ("early", ["walk", "ends", "span"]),
+        ("later", ["walk", "ends", "span", "span"]),
+        ("at last", ["walk", "ends", "span", "span", "index"]),
+        ("nowhere", ["walk", "ends", "span", "span", "index"]),
+    ],
+)
+def test_what_is_frequent_is_found_in_the_first_step_and_what_is_rare_in_the_last(
+    piece: str, expected: list[str]
+) -> None:
+    texts = dict.fromkeys([*range(1, 60), 3000, 3001, 9000], "everywhere")
+    for id, word in {
+        10: "early",
+        12: "early",
+        14: "early",
+        11: "later",
+        58: "later",
+        3000: "later",
+        9000: "at last",
+    }.items():
+        texts[id] += f" {word}"
+    write(texts)
+    assert page(piece) == [id for id, text in sorted(texts.items()) if piece in text][:3]
+    assert steps(piece) == (expected if connection.vendor == "postgresql" else ["walk"])
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("small_steps")
+def test_the_newest_first_starts_at_the_last_thought_there_is() -> None:
+    write(dict.fromkeys(range(7000000, 7000010), "tea") | {5: "coffee"})
+    assert page("tea", falling=True) == [7_000_009, 7_000_008, 7_000_007]
+    assert steps("tea", falling=True) == (["ends", "walk"] if connection.vendor == "postgresql" else ["walk"])
+    assert page("coffee", falling=True) == page("coffee") == [5]
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("falling", [False, True])
+def test_with_no_thought_at_all_nothing_is_found(falling: bool) -> None:
+    assert page("tea", falling=falling) == []
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("falling", [False, True])
+@pytest.mark.parametrize("width", [2**12, 2**15, 2**17, 2**20, 2**21, 2**40])
+def test_ids_on_both_sides_of_a_step_are_found(width: int, falling: bool) -> None:
+    ids = [1, width - 1, width, width + 1, 2 * width - 1, 2 * width, 2 * width + 1, 3 * width + 1001, 3 * width + 1002]
+    write(dict.fromkeys(ids, "tea"))
+    assert page("tea", falling=falling, count=100) == sorted(ids, reverse=falling)
+    for first in ids:
+        within = [id for id in ids if first <= id < 3 * width]
+        assert page("TEA", range(first, 3 * width), falling, 100) == sorted(within, reverse=falling)
+
+
+@pytest.mark.django_db
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    texts=st.dictionaries(
+        st.integers(1, 10_000) | st.integers(1, 40), st.text("abé猫🎉 %", min_size=1, max_size=8), max_size=40
+    ),
+    piece=st.text("abé猫🎉 %", min_size=1, max_size=4),
+    start=st.integers(0, 60),
+    stop=st.integers(0, 60) | st.just(2**63 - 1),
+    falling=st.booleans(),
+    count=st.integers(1, 6),
+)
+@example(texts={1: "ab", 2: "ba"}, piece="ab", start=0, stop=2**63 - 1, falling=True, count=1)
+def test_a_page_is_what_a_scan_finds(
+    small_steps: None, texts: dict[int, str], piece: str, start: int, stop: int, falling: bool, count: int
+) -> None:
+    with transaction.atomic():
+        write(texts)
+        found = [id for id, text in texts.items() if start <= id < stop and fold(piece) in fold(text)]
+        assert page(piece, range(start, stop), falling, count) == sorted(found, reverse=falling)[:count]
+        transaction.set_rollback(True)
+
+
+@pytest.fixture
+def before_the_index(transactional_db: None) -> Iterator[None]:
+    """Take the database back to the state before the index, and forward again afterwards."""
+    call_command("migrate", "thoughts_api", "0001", verbosity=0)
+    yield
+    call_command("migrate", "thoughts_api", verbosity=0)
+
+
+def test_thoughts_from_before_the_index_are_found_with_it(
+    before_the_index: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write({1: "Tea", 2: "猫は窓辺で夢を見る。", 3: "🎉"})
+    call_command("migrate", "thoughts_api", verbosity=0)
+    # Nothing is found along the primary key.
+    monkeypatch.setattr(search, "WALK", 0)
+    assert [page(piece) for piece in ("tea", "窓辺", "🎉", "é", "coffee")] == [[1], [2], [3], [1], []]
+
+
+def test_the_migration_can_be_run_again_after_it_was_interrupted(before_the_index: None) -> None:
+    write({1: "Tea"})
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("CREATE INDEX thought_by_piece ON thoughts_api_thought (id)")
+    call_command("migrate", "thoughts_api", verbosity=0)
+    assert page("tea") == [1]
