@@ -1,6 +1,6 @@
 """Thoughts."""
 
-from typing import Any
+from typing import Any, cast
 
 from django.db import connections, models
 from django.utils import timezone
@@ -16,7 +16,7 @@ class ThoughtQuerySet(models.QuerySet["Thought"]):
     _piece = ""  # the folded piece that is searched for
 
     def _clone(self) -> "ThoughtQuerySet":
-        clone = super()._clone()
+        clone: ThoughtQuerySet = super()._clone()  # type: ignore[misc]
         clone._piece = self._piece
         return clone
 
@@ -26,7 +26,7 @@ class ThoughtQuerySet(models.QuerySet["Thought"]):
 
     def rows(self) -> "ThoughtQuerySet":
         """Return them as the API answers them: a dict each, in a quarter of the time that a serializer takes."""
-        return self.values("id", "username", "text", "timestamp")
+        return cast(ThoughtQuerySet, self.values("id", "username", "text", "timestamp"))
 
     def containing(self, piece: str) -> "ThoughtQuerySet":
         """Return the thoughts whose text has this piece, whatever its letter case and accents."""

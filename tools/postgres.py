@@ -28,8 +28,9 @@ NOTHING_WORKS = (
     f"PostgreSQL {MIN_VERSION} or newer is needed, and neither apt nor PyPI brought one here: install it"
     " so that `postgres` is on the PATH (on Debian and Ubuntu: apt install postgresql)."
 )
+OPTIONS = "-c listen_addresses= -c max_connections=200"
 # A crash of the machine may lose these data.
-OPTIONS = "-c listen_addresses= -c fsync=off -c synchronous_commit=off -c full_page_writes=off -c max_connections=200"
+FAST = "-c fsync=off -c synchronous_commit=off -c full_page_writes=off"
 
 
 def database(url: str, name: str) -> str:
@@ -38,7 +39,7 @@ def database(url: str, name: str) -> str:
 
 
 @contextlib.contextmanager
-def server() -> Iterator[str]:
+def server(options: str = FAST) -> Iterator[str]:
     """Run a server, yield the DATABASE_URL of its database `postgres`, and end it; Ctrl-C and SIGTERM end it too."""
     programs = find() or install()
     # A socket's path may have about 100 characters, which the TMPDIR of a Mac and a test's own folder use up.
@@ -56,7 +57,7 @@ def server() -> Iterator[str]:
         )
         control = (programs / "pg_ctl", f"--pgdata={data}", "--silent")
         try:
-            run(*control, f"--log={log}", f"--options={OPTIONS} -c unix_socket_directories={folder}", "start")
+            run(*control, f"--log={log}", f"--options={OPTIONS} {options} -c unix_socket_directories={folder}", "start")
             yield f"postgresql://postgres@{quote(name, safe='')}/postgres"
         finally:
             if (data / "postmaster.pid").exists():

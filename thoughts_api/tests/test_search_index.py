@@ -12,13 +12,13 @@ from thoughts_api.tests.test_search_steps import write
 pytestmark = pytest.mark.django_db
 
 
-def ask(sql: str, *params: object) -> list[object]:
+def ask(sql: str, *params: object) -> list[list[int]]:
     with connection.cursor() as cursor:
         cursor.execute(sql, params)
         return [value for (value,) in cursor.fetchall()]
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     text=st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=60),
     data=st.data(),

@@ -109,7 +109,7 @@ def test_ids_on_both_sides_of_a_step_are_found(width: int, falling: bool) -> Non
 
 
 @pytest.mark.django_db
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     texts=st.dictionaries(
         st.integers(1, 10_000) | st.integers(1, 40), st.text("abé猫🎉 %", min_size=1, max_size=8), max_size=40
