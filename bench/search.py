@@ -14,7 +14,9 @@ import os
 import re
 import statistics
 import sys
+import tempfile
 import time
+import timeit
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -26,7 +28,9 @@ from typing import Any
 import django
 from django.core.management import call_command
 from django.db import connection
+from django.test import Client
 
+from bench.serve import authorizations
 from bench.texts import EMOJI, texts
 from common.folding import fold
 from tools import postgres
@@ -207,8 +211,11 @@ def pages(corpus: Corpus, random: Random, piece: str) -> list[tuple[range, bool]
     return [(everything, False), (everything, True), (everything[deep:], False)]
 
 
-def measure(all_queries: list[Query], corpus: Corpus, random: Random) -> float:
-    """Fill in the shares, each answer compared with the scan; return the seconds of an `ILIKE` of a rare word."""
+def measure(all_queries: list[Query], corpus: Corpus, random: Random) -> tuple[float, float]:
+    """Fill in the shares, each answer compared with the scan; return the seconds of an `ILIKE` of a rare word.
+
+    The second figure is from start to end, with PostgreSQL's parallel workers.
+    """
     from thoughts_api.models import Thought
 
     def scan() -> float:
@@ -216,6 +223,7 @@ def measure(all_queries: list[Query], corpus: Corpus, random: Random) -> float:
             return timed(lambda: cursor.execute(FULL_SCAN))[1].seconds
 
     with connection.cursor() as cursor:
+        parallel = min(timeit.repeat(partial(cursor.execute, FULL_SCAN), number=1, repeat=5))
         cursor.execute("SET max_parallel_workers_per_gather = 0")  # all of a scan's time is its backend's then
     scans = [scan() for _ in range(5)]
     times = []
@@ -237,19 +245,34 @@ def measure(all_queries: list[Query], corpus: Corpus, random: Random) -> float:
     base = statistics.median(scans)
     for query, seconds in times:
         query.shares.append(seconds / base)
-    return base
+    return base, parallel
 
 
-def creating() -> tuple[float, float]:
-    """Write thoughts and delete them; return the seconds that each took, of CPU (here and in the backend) and in all."""
+def creating(write: Callable[[str], Any]) -> tuple[float, float]:
+    """Write thoughts and delete them; return the seconds each took: of CPU, here and in the backend, and in all."""
     from thoughts_api.models import Thought
 
     written = list(itertools.islice(texts(seed=2), CREATED))
+    last = Thought.objects.latest("id").id
     start = time.process_time() + backend_seconds(), time.perf_counter()
-    thoughts = [Thought.objects.create(username="bench", text=text) for text in written]
+    for text in written:
+        write(text)
     end = time.process_time() + backend_seconds(), time.perf_counter()
-    Thought.objects.filter(id__gte=thoughts[0].id).delete()
+    deleted, _ = Thought.objects.filter(id__gt=last).delete()
+    if deleted != CREATED:
+        raise SystemExit(f"{deleted} of {CREATED} thoughts were created.")
     return (end[0] - start[0]) / CREATED, (end[1] - start[1]) / CREATED
+
+
+def writers(authorization: str) -> dict[str, Callable[[str], Any]]:
+    """Return the ways to create a thought: a request through all of the API, without a server, and the row alone."""
+    from thoughts_api.models import Thought
+
+    client = Client(headers={"Authorization": authorization, "Host": "localhost"})
+    return {
+        "a request": lambda text: client.post("/api/me/thoughts/", {"text": text}, "application/json"),
+        "its row alone": lambda text: Thought.objects.create(username="bench", text=text),
+    }
 
 
 def plans(all_queries: list[Query]) -> Iterator[str]:
@@ -285,21 +308,22 @@ def table(all_queries: list[Query]) -> str:
     return "\n".join(lines)
 
 
-def run(rows: int, count: int, explain: bool = False) -> str:
+def run(rows: int, count: int, authorization: str, explain: bool = False) -> str:
     """Load, index, create and search in the database that the settings name; return the tables as Markdown."""
     from thoughts_api.models import Thought
 
     random = Random(1)  # noqa: S311
+    ways = writers(authorization)
     call_command("migrate", "thoughts_api", "0001", verbosity=0)
     loading = load(rows)
-    before = creating()
+    before = {way: creating(write) for way, write in ways.items()}
     start = time.perf_counter()
     call_command("migrate", verbosity=0)
     building = time.perf_counter() - start
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_relation_size('thought_by_piece') / 1e6, pg_table_size('thoughts_api_thought') / 1e6")
         index_size, table_size = cursor.fetchone()
-    after = creating()
+    after = {way: creating(write) for way, write in ways.items()}
     with connection.cursor() as cursor:
         cursor.execute("VACUUM ANALYZE thoughts_api_thought")
 
@@ -307,21 +331,26 @@ def run(rows: int, count: int, explain: bool = False) -> str:
     folded = [text for _, text in stored]
     corpus = Corpus([number for number, _ in stored], folded)
     all_queries = queries(random, folded, corpus, count)
-    base = measure(all_queries, corpus, random)
+    scan, parallel = measure(all_queries, corpus, random)
     if explain:
         print("\n".join(plans(all_queries)))
+    created = "\n".join(
+        f"| creating a thought, {way}{index} | {cpu * 1e6:.0f} µs | {wall * 1e6:.0f} µs |"
+        for way in ways
+        for index, (cpu, wall) in {"": before[way], ", with the index": after[way]}.items()
+    )
     return f"""{table(all_queries)}
 
-The scan took {base * 1000:.0f} ms; every answer was what a full scan of all texts finds.
+The scan took {scan * 1000:.0f} ms of CPU; with parallel workers, {parallel * 1000:.0f} ms from start to end.
+Every answer was what a full scan of all texts finds.
 
-| {rows:,} thoughts | |
-| --- | ---: |
-| loading them by COPY, with their making | {loading:.0f} s |
-| building the search index | {building:.0f} s |
-| size of the search index (of the table) | {index_size:.0f} MB ({table_size:.0f} MB) |
-| creating a thought, without the index: CPU (in all) | {before[0] * 1e6:.0f} µs ({before[1] * 1e6:.0f} µs) |
-| creating a thought, with it | {after[0] * 1e6:.0f} µs ({after[1] * 1e6:.0f} µs) |
-| the same, as times | {after[0] / before[0]:.2f} ({after[1] / before[1]:.2f}) |
+| {rows:,} thoughts | | |
+| --- | ---: | ---: |
+| loading them by COPY, with their making | | {loading:.0f} s |
+| building the search index | | {building:.0f} s |
+| size of the search index, of the table | | {index_size:.0f} MB, {table_size:.0f} MB |
+| | CPU | from start to end |
+{created}
 """
 
 
@@ -332,11 +361,18 @@ def main() -> None:
     parser.add_argument("--queries", type=int, default=2_000, help="cut out of the texts; the other kinds are added")
     parser.add_argument("--explain", action="store_true", help="the plan of each kind's slowest query")
     arguments = parser.parse_args()
-    with postgres.server(options="") as url:  # as durable as one in production
-        os.environ |= {"DATABASE_URL": url, "TOKENS_JWKS": "none", "DJANGO_SETTINGS_MODULE": "thoughts_api.settings"}
+    # As durable as a server in production.
+    with tempfile.TemporaryDirectory() as folder, postgres.server(options="") as url:
+        (authorization,) = authorizations(Path(folder), "bench")
+        os.environ |= {
+            "DATABASE_URL": url,
+            "TOKENS_JWKS": f"{folder}/jwks.json",
+            "STATIC_HASHED": "false",
+            "DJANGO_SETTINGS_MODULE": "thoughts_api.settings",
+        }
         django.setup()
         try:
-            print(run(arguments.rows, arguments.queries, arguments.explain))
+            print(run(arguments.rows, arguments.queries, authorization, arguments.explain))
         finally:
             connection.close_pool()
 

@@ -15,7 +15,7 @@ from django.db.models.expressions import RawSQL
 if TYPE_CHECKING:
     from thoughts_api.models import ThoughtQuerySet
 
-MAX_PIECES = 12  # of one search; more would narrow no further, and each costs
+MAX_PIECES = 8  # of one search; more would hardly narrow, and each costs
 WALK = 10  # ids that the first step reads along the primary key, for each row of the page
 STEPS = [(2**15, 12), (2**20, 17)]  # how many ids a step looks through, and the spans of 2**12 and 2**17 it does it by
 
