@@ -67,9 +67,11 @@ class User(AbstractBaseUser, PermissionsMixin):
             raise ValidationError({"username": USERNAME_TAKEN})
 
     def save(self, *args: Any, **kwargs: Any) -> None:
-        """Store the account with its key."""
+        """Store the account with its key; one that is switched off loses its refresh tokens for good."""
         self.username_key = username_key(self.username)
         super().save(*args, **kwargs)
+        if not self.is_active:
+            self.refresh_tokens.all().delete()
 
     def set_password(self, raw_password: str | None) -> None:
         """Set the password; refresh tokens from before end with it."""

@@ -77,10 +77,15 @@ def test_a_refresh_token_lasts_fourteen_days(refresh: str, api: Client) -> None:
 
 
 def test_who_is_switched_off_gets_no_more_access_tokens(refresh: str, api: Client) -> None:
+    # Whatever was there before, such as a statement by hand in the database.
     User.objects.update(is_active=False)
     assert_refused(api.post("/api/token/refresh/", {"refresh": refresh}))
-    User.objects.update(is_active=True)
-    assert api.post("/api/token/refresh/", {"refresh": refresh}).status_code == 200
+
+
+def test_who_is_switched_on_again_logs_in_again(refresh: str, bruce: User, api: Client) -> None:
+    for bruce.is_active in (False, True):
+        bruce.save()
+    assert_refused(api.post("/api/token/refresh/", {"refresh": refresh}))
 
 
 def test_a_new_password_ends_what_the_old_one_began(refresh: str, bruce: User, api: Client, log_in: LogIn) -> None:
