@@ -3,14 +3,17 @@
 https://gunicorn.org/reference/settings/
 """
 
+import json
 import math
 import os
 import re
+import socket
 from collections.abc import MutableMapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from gunicorn import util
 from gunicorn.glogging import Logger
 from gunicorn.workers.base import Worker
 from prometheus_client import multiprocess
@@ -65,6 +68,16 @@ class QuietLogger(Logger):
         if isinstance(msg, str) and msg.startswith("Invalid request"):
             msg = _QUOTED.sub("", msg)
         super().warning(msg, *args, **kwargs)
+
+
+def write_error(sock: socket.socket, status_int: int, reason: str, mesg: str) -> None:
+    """Answer what does not get as far as Django, such as a line that is too long, with the body of all errors."""
+    body = json.dumps({"message": mesg or reason} | ({"errors": {}} if status_int == 400 else {}))
+    head = f"HTTP/1.1 {status_int} {reason}\r\nConnection: close\r\nContent-Type: application/json\r\n"
+    util.write_nonblock(sock, f"{head}Content-Length: {len(body)}\r\n\r\n{body}".encode())
+
+
+util.write_error = write_error  # no setting changes it
 
 
 # A wrong environment then ends the start once, with its own message. In development, where code changes under the

@@ -8,6 +8,7 @@ from drf_spectacular.utils import inline_serializer
 from rest_framework import serializers
 
 from common.permissions import HasStaffToken, HasToken
+from common.serializers import TextField
 
 Error = inline_serializer("Error", {"message": serializers.CharField(help_text="What went wrong.")})
 InputError = inline_serializer(
@@ -32,6 +33,7 @@ DESCRIPTIONS = {
     "401": "Not authenticated.",
     "403": "The token is not one of staff.",
     "404": "There is no such thing.",
+    "414": "The address is too long.",
     "415": "The body is neither JSON nor a form in UTF-8.",
     "429": "Too many failures.",
     "503": "Something that this service needs is away.",
@@ -67,7 +69,6 @@ class TextFieldPattern(OpenApiSerializerFieldExtension):
         """Return the OpenAPI schema of the field."""
         schema: dict[str, Any] = auto_schema._map_serializer_field(self.target, direction, bypass_extensions=True)
         if direction == "request" and self.target.trim_whitespace:
-            schema.pop("maxLength", None)  # counts what is trimmed too
             schema["pattern"] = self._trimmed_pattern()
         elif direction == "request":
             schema["pattern"] = TEXT_PATTERN
@@ -87,6 +88,11 @@ class AutoSchema(SpectacularAutoSchema):
     def get_auth(self) -> list[dict[str, list[str]]]:
         """Return the security requirement: a token where a permission asks for one."""
         return super().get_auth() if self._has_permission(HasToken) else []
+
+    def _insert_field_validators(self, field: Any, schema: dict[str, Any]) -> None:
+        super()._insert_field_validators(field, schema)
+        if isinstance(field, TextField) and field.trim_whitespace and "pattern" in schema:
+            schema.pop("maxLength", None)  # it would count what is trimmed too; the pattern does not
 
     def get_paginated_name(self, serializer_name: str) -> str:
         """Return the name of a page: it is an array, as a list without pages would be."""
@@ -111,7 +117,7 @@ class AutoSchema(SpectacularAutoSchema):
         if self.method == "POST":
             statuses |= {"400", "415"}
         if self.get_override_parameters():
-            statuses.add("400")
+            statuses |= {"400", "414"}
         if "{" in self.path:
             statuses.add("404")
         if self._has_permission(HasToken):

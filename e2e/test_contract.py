@@ -107,6 +107,7 @@ def test_a_header_of_any_size_is_refused_by_the_view_or_the_server(system: Syste
     headers = {"Authorization": f"Bearer {'a.' * (size // 2)}"}
     response = requests.get(f"{system.thoughts}/api/me/thoughts/", headers=headers, timeout=TIMEOUT)
     assert response.status_code in (400, 401, 431)
+    assert response.json()["message"]
 
 
 @pytest.mark.parametrize("at_once", [1, 8])

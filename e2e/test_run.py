@@ -1,5 +1,6 @@
 """`make run` as a person meets it: starting, crashing, ending."""
 
+import json
 import os
 import re
 import shutil
@@ -9,6 +10,7 @@ import stat
 import subprocess
 import sys
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 import requests
@@ -56,6 +58,24 @@ def test_a_crash_is_said_by_name_the_pages_still_render_and_it_heals(own: System
 
     assert all(within(20, lambda name=project: answers(f"{urls[name]}/readyz")) for project in projects)  # type: ignore[misc]
     assert requests.get(f"{own.web}/search?search=tea", timeout=TIMEOUT).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("line", "status", "keys"),
+    [
+        (b"GET /api/thoughts/?search=" + b"a" * 10_000, b"414", ["message"]),
+        ("GET /api/thoughts/?search=größer".encode(), b"400", ["message", "errors"]),
+    ],
+)
+def test_what_does_not_get_as_far_as_a_view_has_the_body_of_all_errors(
+    own: System, line: bytes, status: bytes, keys: list[str]
+) -> None:
+    address = urlsplit(own.thoughts)
+    with socket.create_connection((address.hostname, address.port or 80), TIMEOUT) as client:
+        client.sendall(line + b" HTTP/1.1\r\nHost: " + address.netloc.encode() + b"\r\n\r\n")
+        head, _, body = client.makefile("rb").read().partition(b"\r\n\r\n")
+    assert head.split()[1] == status
+    assert list(json.loads(body)) == keys
 
 
 def test_a_taken_port_is_one_line_and_nothing_is_made(tmp_path: Path) -> None:

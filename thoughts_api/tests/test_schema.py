@@ -1,5 +1,6 @@
 """The OpenAPI document and its page."""
 
+import re
 from io import StringIO
 from typing import Any
 
@@ -31,9 +32,9 @@ def test_the_schema_has_every_call_with_every_answer(schema: Any) -> None:
         for method, operation in operations.items()
     }
     assert answers == {
-        "list_thoughts": ("get", "/api/thoughts/", ["200", "400", "503"]),
+        "list_thoughts": ("get", "/api/thoughts/", ["200", "400", "414", "503"]),
         "get_thought": ("get", "/api/thoughts/{id}/", ["200", "404", "503"]),
-        "list_my_thoughts": ("get", "/api/me/thoughts/", ["200", "400", "401", "503"]),
+        "list_my_thoughts": ("get", "/api/me/thoughts/", ["200", "400", "401", "414", "503"]),
         "create_thought": ("post", "/api/me/thoughts/", ["201", "400", "401", "415", "503"]),
         "delete_my_thought": ("delete", "/api/me/thoughts/{id}/", ["204", "401", "404", "503"]),
         "delete_thought": ("delete", "/admin/thoughts/{id}/", ["204", "401", "403", "404", "503"]),
@@ -62,7 +63,11 @@ def test_a_thought_in_the_schema_is_the_contracts(schema: Any) -> None:
     # Only the text is read from a body.
     text = components["ThoughtRequest"]["properties"]["text"]
     assert list(components["ThoughtRequest"]["properties"]) == ["text"]
-    assert (text["minLength"], text["maxLength"]) == (1, 250)
+    assert thought["properties"]["text"]["maxLength"] == 250
+    # What is trimmed does not count.
+    assert "maxLength" not in text
+    assert re.search(text["pattern"], f" {'a' * 250} ")
+    assert not re.search(text["pattern"], "a" * 251)
 
 
 def test_an_error_in_the_schema_is_the_contracts(schema: Any) -> None:
