@@ -20,7 +20,11 @@ def ask(sql: str, *params: object) -> list[list[int]]:
 
 @settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
-    text=st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=60),
+    text=st.text(
+        st.one_of(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), st.sampled_from("the oаиж")),
+        min_size=1,
+        max_size=60,
+    ),
     data=st.data(),
 )
 @example(text="\U0010ffff" * 40, data=None)
@@ -36,6 +40,14 @@ def test_the_pieces_of_a_part_are_among_those_of_the_text(db: None, text: str, d
 
 def test_a_text_without_a_letter_has_no_piece() -> None:
     assert ask("SELECT thought_pieces('')") == [[]]
+
+
+def test_a_piece_of_four_has_two_of_the_commonest_letters_in_its_middle() -> None:
+    one_piece = [search.pieces(piece) for piece in ("the ", "xhex", "жиаж")]
+    assert [len(numbers) for numbers in one_piece] == [1, 1, 1]
+    assert [len(search.pieces(piece)) for piece in ("txex", "texx", "猫は窓辺")] == [2, 2, 2]
+    # Each letter of the text is in a piece.
+    assert len(search.pieces("xtherx")) == 3
 
 
 def test_every_step_but_the_first_is_along_the_index() -> None:

@@ -32,13 +32,7 @@ def steps(piece: str, falling: bool = False, count: int = 3) -> list[str]:
     with CaptureQueriesContext(connection) as queries:
         page(piece, falling=falling, count=count)
     return [
-        "span"
-        if "thought_spans" in sql
-        else "index"
-        if "thought_pieces" in sql
-        else "ends"
-        if "MAX(" in sql
-        else "walk"
+        "span" if "&& " in sql else "index" if "thought_pieces" in sql else "ends" if "MAX(" in sql else "walk"
         for sql in (query["sql"] for query in queries.captured_queries)
     ]
 
