@@ -90,7 +90,7 @@ class AutoSchema(SpectacularAutoSchema):
         return super().get_auth() if self._has_permission(HasToken) else []
 
     def _insert_field_validators(self, field: Any, schema: dict[str, Any]) -> None:
-        super()._insert_field_validators(field, schema)
+        super()._insert_field_validators(field, schema)  # type: ignore[no-untyped-call]
         if isinstance(field, TextField) and field.trim_whitespace and "pattern" in schema:
             schema.pop("maxLength", None)  # it would count what is trimmed too; the pattern does not
 

@@ -143,14 +143,13 @@ def settings(overlay: Overlay, service: str) -> Object:
 
 
 def variables(*files: str | Path) -> set[str]:
-    """Return the variables that Python files read: `env.str("NAME")` and `os.environ.get("NAME")`."""
+    """Return the variables that Python files read: `env.str("NAME")`, `os.environ.get("NAME")`, `number("NAME", 1)`."""
     calls = [node for file in files for node in ast.walk(ast.parse((ROOT / file).read_text()))]
     return {
         str(call.args[0].value)
         for call in calls
         if isinstance(call, ast.Call)
-        and isinstance(call.func, ast.Attribute)
-        and ast.unparse(call.func.value) in ("env", "os.environ")
+        and re.fullmatch(r"env\.\w+|os\.environ\.get|number", ast.unparse(call.func))
         and call.args
         and isinstance(call.args[0], ast.Constant)
     }
