@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 import requests
 
+from k8s.tests.cluster import conftest
 from tools.kubectl import Kubectl
 
 INGRESS = "http://127.0.0.1"
@@ -82,4 +83,4 @@ def test_the_admin_is_not_public(ingress_class: str, path: str) -> None:
 def test_the_cluster_itself_reaches_probes_and_metrics(kubectl: Kubectl) -> None:
     for service in HOSTS:
         for path, piece in [("healthz", '"ok"'), ("readyz", '"ok"'), ("metrics", "http_request_duration")]:
-            assert piece in kubectl("get", "--raw", f"/api/v1/namespaces/example/services/{service}:http/proxy/{path}")
+            assert piece in conftest.get(kubectl, service, path)
