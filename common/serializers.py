@@ -1,5 +1,6 @@
 """Reading what a request says."""
 
+import re
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
@@ -19,17 +20,36 @@ class TextField(serializers.CharField):
         return super().to_internal_value(data)
 
 
+class IntegerField(serializers.IntegerField):
+    """An integer in the query, in the one way that JSON writes it: RFC 8259, section 6, without fraction and exponent.
+
+    Django REST framework's own field also takes `1.0`, `1_0` and ` 1`.
+    """
+
+    def to_internal_value(self, data: Any) -> int:
+        """Return the integer."""
+        if not re.fullmatch(r"-?(0|[1-9][0-9]*)", data):
+            self.fail("invalid")
+        return super().to_internal_value(data)
+
+
 def validated_query(serializer_class: type[serializers.Serializer[Any]], request: Request) -> dict[str, Any]:
     """Return the query parameters as the serializer's validated data; `ValidationError` (400) names each wrong one.
 
-    `ParseError` (400) if the query is not UTF-8, which Django reads as U+FFFD. The serializer's fields are used
+    A parameter that is there twice is a wrong one: which of the two was meant is not ours to say. `ParseError` (400)
+    if the query is not UTF-8, which Django reads as U+FFFD. The serializer's fields are used
     as they were declared: to copy them for each request takes as long as the database does.
     """
     check_utf8(unquote_to_bytes(request.META["QUERY_STRING"].encode("latin-1")))
-    data, errors = {}, {}
+    data: dict[str, Any] = {}
+    errors: dict[str, Any] = {}
     for name, field in serializer_class._declared_fields.items():
+        values = request.query_params.getlist(name)
+        if len(values) > 1:
+            errors[name] = ["Give this parameter only once."]
+            continue
         try:
-            data[name] = field.run_validation(request.query_params.get(name, serializers.empty))
+            data[name] = field.run_validation(values[0] if values else serializers.empty)
         except serializers.SkipField:
             continue
         except serializers.ValidationError as error:

@@ -9,7 +9,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from common.serializers import validated_query
+from common.serializers import IntegerField, validated_query
 
 LIMIT = 100
 MAX_LIMIT = 1000
@@ -20,11 +20,11 @@ class PageSerializer(serializers.Serializer[Any]):
     """The query parameters of a list."""
 
     ordering = serializers.ChoiceField(["id", "-id"], default="id", help_text="`-id` is newest first.")
-    limit = serializers.IntegerField(min_value=1, max_value=MAX_LIMIT, default=LIMIT)
-    after = serializers.IntegerField(
+    limit = IntegerField(min_value=1, max_value=MAX_LIMIT, default=LIMIT)
+    after = IntegerField(
         min_value=0, max_value=MAX_ID, required=False, help_text="Only what comes after this id in the order."
     )
-    before = serializers.IntegerField(
+    before = IntegerField(
         min_value=0,
         max_value=MAX_ID,
         required=False,

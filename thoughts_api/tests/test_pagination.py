@@ -176,11 +176,15 @@ def test_the_links_of_a_head_are_those_of_a_get(anyone: APIClient) -> None:
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        *(("limit", value) for value in ("0", "-1", "1001", "", "ten", "1.5", "1e2", "NaN", "%00", "9" * 5000)),
+        *(
+            ("limit", value)
+            for value in ("0", "-1", "1001", "", "ten", "1.5", "1.0", "1e2", "1_0", "%201", "01", "NaN")
+        ),
+        *(("limit", value) for value in ("%D9%A1", "%00", "9" * 5000)),
         *(
             (name, value)
             for name in ("after", "before")
-            for value in ("-1", "", "x", "1.5", "%00", str(MAX_ID + 1), "9" * 30, "9" * 5000)
+            for value in ("-1", "", "x", "1.5", "0.0", "%00", str(MAX_ID + 1), "9" * 30, "9" * 5000)
         ),
         *(("ordering", value) for value in ("", "ID", "text", "-text", "--id", "id,-id", "%00", "%F0%9F%98%80")),
     ],
@@ -195,6 +199,20 @@ def test_a_wrong_parameter_is_named(bruce: APIClient, path: str, name: str, valu
 def test_every_wrong_parameter_is_named_at_once(anyone: APIClient) -> None:
     response = anyone.get("/api/thoughts/?limit=0&after=x&before=y&ordering=z")
     assert set(response.json()["errors"]) == {"limit", "after", "before", "ordering"}
+
+
+@pytest.mark.parametrize("query", ["limit=1&limit=2", "after=0&after=0", "before=9&before=", "ordering=id&ordering=id"])
+@pytest.mark.parametrize("path", ["/api/thoughts/", "/api/me/thoughts/"])
+def test_a_parameter_that_is_there_twice_is_named(bruce: APIClient, path: str, query: str) -> None:
+    response = bruce.get(f"{path}?{query}")
+    assert response.status_code == 400
+    assert response.json()["errors"] == {query.partition("=")[0]: ["Give this parameter only once."]}
+
+
+def test_a_search_for_two_pieces_at_once_is_refused(anyone: APIClient) -> None:
+    response = anyone.get("/api/thoughts/?search=a&search=b")
+    assert response.status_code == 400
+    assert list(response.json()["errors"]) == ["search"]
 
 
 @pytest.mark.parametrize("ordering", ["id", "-id"])
