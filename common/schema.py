@@ -93,6 +93,9 @@ class AutoSchema(SpectacularAutoSchema):
         super()._insert_field_validators(field, schema)  # type: ignore[no-untyped-call]
         if isinstance(field, TextField) and field.trim_whitespace and "pattern" in schema:
             schema.pop("maxLength", None)  # it would count what is trimmed too; the pattern does not
+        if isinstance(field, TextField) and "oneOf" in schema:
+            # An empty text is added as a second way to be right; the pattern has it already, and both is wrong.
+            schema |= schema.pop("oneOf")[0]
 
     def get_paginated_name(self, serializer_name: str) -> str:
         """Return the name of a page: it is an array, as a list without pages would be."""

@@ -1,6 +1,7 @@
 """The local overlay on a cluster, without Tilt: builds and pushes the images and applies a release as a person does."""
 
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -84,18 +85,25 @@ def _build(program: str, *arguments: str, given: str | None = None) -> "subproce
 def apply(kubectl: Kubectl, registry: str, tags: dict[str, str], overlay: str = "local") -> str:
     """Apply a release: the tags go into components/release, the registry into the overlay, of a copy."""
     with tempfile.TemporaryDirectory() as folder:
-        copy = Path(shutil.copytree(ROOT / "k8s", Path(folder) / "k8s"))
-        release = copy / "components" / "release" / "kustomization.yaml"
-        lines = release.read_text().splitlines()
-        for number, line in enumerate(lines):
-            name = line.removeprefix("  - name: ")
-            if name in tags:
-                lines[number + 1] = f"    newTag: {tags[name]}"
-        release.write_text("\n".join(lines))
-        images = "".join(f"  - name: {name}\n    newName: {registry}/{name}\n" for name in IMAGES)
-        with (copy / "overlays" / overlay / "kustomization.yaml").open("a") as file:
-            file.write(f"images:\n{images}")
-        return kubectl("apply", "--kustomize", str(copy / "overlays" / overlay))
+        manifests = configured(Path(folder), registry, tags, overlay)
+        return kubectl("apply", "--kustomize", str(manifests / "overlays" / overlay))
+
+
+def configured(folder: Path, registry: str, tags: dict[str, str], overlay: str) -> Path:
+    """Copy k8s/ into a folder, with the tags of a release and the registry of an overlay, and return the copy."""
+    copy = Path(shutil.copytree(ROOT / "k8s", folder / "k8s"))
+    release = copy / "components" / "release" / "kustomization.yaml"
+    lines = release.read_text().splitlines()
+    for number, line in enumerate(lines):
+        name = line.removeprefix("  - name: ")
+        if name in tags:
+            lines[number + 1] = f"    newTag: {tags[name]}"
+    release.write_text("\n".join(lines))
+    images = "".join(f"  - name: {name}\n    newName: {registry}/{name}\n" for name in IMAGES)
+    kustomization = copy / "overlays" / overlay / "kustomization.yaml"
+    kept = re.sub(r"(?ms)^images:\n(?:[ #].*\n)*", "", kustomization.read_text())
+    kustomization.write_text(f"{kept}images:\n{images}")
+    return copy
 
 
 def secrets(kubectl: Kubectl) -> None:
