@@ -4,7 +4,10 @@ import os
 
 import pytest
 
+from e2e.conftest import browser_type_launch_args
 from tools.kubectl import Kubectl
+
+__all__ = ["browser_type_launch_args"]
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,236 @@
+"""The production overlay, deployed by the commands of docs/operations.md, with a PostgreSQL from outside."""
+
+import contextlib
+import os
+import pty
+import re
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+import requests
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from playwright.sync_api import Page
+
+from tools import cluster
+from tools.kubectl import Kubectl
+from tools.local import ROOT
+
+NAMESPACE, DOMAIN = "production", "production.localhost"
+WEB, THOUGHTS, USERS = (f"https://{name}.{DOMAIN}" for name in ("frontend", "thoughts", "users"))
+COMMANDS = re.search(r"No Secret is in git.*?```sh\n(.*?)```", (ROOT / "docs" / "operations.md").read_text(), re.DOTALL)
+SET_DOMAIN = re.search(r"git grep .*?your\.domain/g'", (ROOT / "docs" / "operations.md").read_text())
+POSTGRES = """
+apiVersion: v1
+kind: Pod
+metadata: {name: postgres, labels: {name: postgres}}
+spec:
+  automountServiceAccountToken: false
+  containers:
+    - name: postgres
+      image: postgres:17
+      env: [{name: POSTGRES_PASSWORD, value: outside}]
+      readinessProbe: {exec: {command: [pg_isready, -h, 127.0.0.1, -U, postgres]}, periodSeconds: 1}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: postgres}
+spec: {selector: {name: postgres}, ports: [{port: 5432}]}
+"""
+
+
+def certificate(name: str, host: str, folder: Path) -> None:
+    """Write a certificate that is its own authority, and its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, host)])
+    now = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder(subject, subject, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(minutes=5))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(host)]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    (folder / f"{name}.crt").write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    (folder / f"{name}.key").write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
+
+
+@pytest.fixture(scope="module")
+def postgres(kubectl: Kubectl) -> Iterator[str]:
+    """A PostgreSQL in another namespace, with two databases; its URL without the database."""
+    outside = Kubectl(namespace="outside")
+    outside("create", "namespace", "outside")
+    try:
+        outside("apply", "--filename=-", given=POSTGRES)
+        outside("wait", "pod/postgres", "--for=condition=Ready", "--timeout=120s")
+        for name in ("users", "thoughts"):
+            outside("exec", "postgres", "--", "createdb", "--username=postgres", name)
+        yield "postgresql://postgres:outside@postgres.outside.svc"
+    finally:
+        outside("delete", "namespace", "outside")
+
+
+@pytest.fixture(scope="module")
+def production(
+    postgres: str, registry: str, tag: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Kubectl, Path]]:
+    """kubectl in the namespace where all of it runs, and the folder from which it was deployed."""
+    assert COMMANDS
+    assert SET_DOMAIN
+    folder = tmp_path_factory.mktemp("production")
+    copy = cluster.configured(folder, registry, dict.fromkeys(cluster.IMAGES, tag), "production")
+    for file in (copy / "base" / "namespace.yaml", copy / "overlays" / "production" / "kustomization.yaml"):
+        file.write_text(re.sub(r"(name(space)?): example\b", rf"\1: {NAMESPACE}", file.read_text()))
+    for file in copy.glob("base/*/ingress.yaml"):  # that knows ingress-nginx' annotations
+        file.write_text(file.read_text().replace("spec:\n", "spec:\n  ingressClassName: nginx\n", 1))
+    for name in ("users", "thoughts", "frontend"):
+        certificate(name, f"{name}.{DOMAIN}", folder)
+    environment = {f"{name.upper()}_DATABASE_URL": f"{postgres}/{name}" for name in ("users", "thoughts")}
+    commands = f"git init --quiet && git add k8s\n{SET_DOMAIN[0]}\n{COMMANDS[1]}"
+    commands = commands.replace("\\|", "|").replace("your.domain", DOMAIN)
+    commands = commands.replace("--namespace=example", f"--namespace={NAMESPACE}")
+    kubectl = Kubectl(namespace=NAMESPACE)
+    try:
+        done = subprocess.run(
+            ["sh", "-e", "-c", commands],  # noqa: S607
+            cwd=folder,
+            env={**os.environ, **environment},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout
+        wait(lambda: all(ready(kubectl, name) == 3 for name in cluster.IMAGES))
+        yield kubectl, folder
+    finally:
+        kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found")
+
+
+@pytest.fixture
+def session(production: tuple[Kubectl, Path], tmp_path: Path) -> Iterator[requests.Session]:
+    """A client that knows the three certificates."""
+    bundle = tmp_path / "bundle.pem"
+    bundle.write_text("".join(file.read_text() for file in sorted(production[1].glob("*.crt"))))
+    with requests.Session() as session:
+        session.trust_env = False  # where REQUESTS_CA_BUNDLE would win
+        session.verify = str(bundle)
+        yield session
+
+
+def ready(kubectl: Kubectl, name: str) -> int:
+    """Return how many pods of a Deployment are ready."""
+    count: int = kubectl.json("get", "deployment", name)["status"].get("readyReplicas", 0)
+    return count
+
+
+def wait(condition: Callable[[], bool], timeout: float = 180) -> None:
+    """Wait until it holds; fail after some seconds."""
+    deadline = time.monotonic() + timeout
+    while not condition():
+        assert time.monotonic() < deadline, "It did not come to hold in time."
+        time.sleep(0.5)
+
+
+def test_the_autoscaler_makes_three_pods_and_applying_again_leaves_them(production: tuple[Kubectl, Path]) -> None:
+    kubectl, folder = production
+    before = {pod["metadata"]["name"] for pod in kubectl.json("get", "pods")["items"]}
+    kubectl("apply", f"--kustomize={folder / 'k8s' / 'overlays' / 'production'}")
+    for name in cluster.IMAGES:
+        kubectl("rollout", "status", f"deployment/{name}", "--timeout=60s")
+        assert ready(kubectl, name) == 3
+    assert {pod["metadata"]["name"] for pod in kubectl.json("get", "pods")["items"]} == before
+
+
+def test_people_are_sent_to_https_and_kept_there(session: requests.Session) -> None:
+    for url in (WEB, THOUGHTS, USERS):
+        http = session.get(url.replace("https", "http"), timeout=10, allow_redirects=False)
+        assert http.status_code in (301, 302, 307, 308)
+        assert http.headers["Location"].rstrip("/") == url
+        https = session.get(url, timeout=10)
+        assert https.status_code == 200
+        assert https.headers["Strict-Transport-Security"] == "max-age=31536000; includeSubDomains; preload"
+
+
+def test_what_is_not_public_is_nowhere(session: requests.Session) -> None:
+    for url in (WEB, THOUGHTS, USERS):
+        for path in ("healthz", "readyz", "metrics"):
+            assert session.get(f"{url}/{path}", timeout=10).status_code == 404
+    for path in ("/admin/", "/admin/login/", "/admin/auth/user/"):
+        assert session.get(f"{USERS}{path}", timeout=10).status_code == 404
+
+
+def test_an_admin_is_made_and_makes_a_user_who_writes(
+    production: tuple[Kubectl, Path], session: requests.Session, page: Page
+) -> None:
+    kubectl, _ = production
+    create_admin(kubectl, "chief", "a long password")
+    with admin(kubectl) as url:
+        page.goto(url)
+        page.fill("[name=username]", "chief")
+        page.fill("[name=password]", "a long password")
+        page.click("[type=submit]")
+        page.goto(f"{url}users_api/user/add/")
+        page.fill("[name=username]", "clarence")
+        page.fill("[name=password1]", "another long one")
+        page.fill("[name=password2]", "another long one")
+        page.click("[name=_save]")
+        assert "was added successfully" in page.inner_text("body")
+
+    form = session.get(f"{WEB}/login/", timeout=10)
+    data = {"username": "clarence", "password": "another long one", "csrfmiddlewaretoken": csrf(form.text)}
+    home = session.post(f"{WEB}/login/", data=data, headers={"Referer": f"{WEB}/login/"}, timeout=10)
+    assert home.status_code == 200
+    assert all(cookie.secure for cookie in session.cookies)
+    data = {"text": "Written over https.", "csrfmiddlewaretoken": csrf(home.text)}
+    assert session.post(f"{WEB}/thoughts/new", data=data, headers={"Referer": home.url}, timeout=10).status_code == 200
+    found = session.get(f"{THOUGHTS}/api/thoughts/?search=OVER+HTTPS", timeout=10).json()
+    assert [(each["username"], each["text"]) for each in found] == [("clarence", "Written over https.")]
+
+
+def csrf(body: str) -> str:
+    """Return the token of a page's form."""
+    found = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', body)
+    assert found
+    return found[1]
+
+
+def create_admin(kubectl: Kubectl, name: str, password: str) -> None:
+    """Create a superuser with the command of the docs, on a terminal, as it asks."""
+    said = b""
+    asked = {b"Username": name, b"Email": "", b"Password:": password, b"Password (again):": password}
+    process_id, terminal = pty.fork()
+    if process_id == 0:
+        manage = ("--", "python", "users_api/manage.py", "createsuperuser")
+        command = [*kubectl.command, "exec", "--stdin", "--tty", "deployment/users-api", *manage]
+        os.execvp(command[0], command)  # noqa: S606
+    with contextlib.suppress(OSError), os.fdopen(terminal, "r+b", buffering=0) as stream:  # at the end, it is an error
+        while chunk := stream.read(1024):
+            said += chunk
+            for question in list(asked):
+                if question in said:
+                    said = said.partition(question)[2]
+                    stream.write(f"{asked.pop(question)}\n".encode())
+    _, status = os.waitpid(process_id, 0)
+    assert status == 0, said.decode()
+
+
+@contextlib.contextmanager
+def admin(kubectl: Kubectl) -> Iterator[str]:
+    """Forward a port to users_api, and yield the address of the admin."""
+    command = [*kubectl.command, "port-forward", "service/users-api", ":80"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        try:
+            port = urlsplit(f"//{process.stdout.readline().split()[2]}").port
+            yield f"http://localhost:{port}/admin/"
+        finally:
+            process.terminate()
