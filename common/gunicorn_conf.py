@@ -7,6 +7,7 @@ import json
 import math
 import os
 import re
+import select
 import socket
 from collections.abc import MutableMapping
 from datetime import timedelta
@@ -16,6 +17,7 @@ from typing import Any
 from gunicorn import util
 from gunicorn.glogging import Logger
 from gunicorn.workers.base import Worker
+from gunicorn.workers.gthread import ThreadWorker
 from prometheus_client import multiprocess
 
 from common.reload import load_libraries, load_views, serve
@@ -80,11 +82,27 @@ def write_error(sock: socket.socket, status_int: int, reason: str, mesg: str) ->
 util.write_error = write_error  # no setting changes it
 
 
+class GracefulWorker(ThreadWorker):
+    """gunicorn's worker with threads, which leaves nobody waiting in the queue of a socket that it has stopped reading.
+
+    gunicorn's own closes its sockets last: till then the kernel goes on taking connections, and resets them in the end.
+    """
+
+    def set_accept_enabled(self, enabled: bool | None) -> None:
+        """Begin or stop to take connections; when it stops for good, take those that wait, and close the sockets."""
+        super().set_accept_enabled(enabled)
+        if not self.alive:
+            for listener in self.sockets:
+                while select.select([listener], [], [], 0)[0]:
+                    self.accept(listener)
+                listener.close()
+
+
 # A wrong environment then ends the start once, with its own message. In development, where code changes under the
 # master, its workers load the code themselves, anew after each HUP.
 preload_app = os.environ.get("RELOAD", "") != "true"
 bind = f"{os.environ.get('HOST', '0.0.0.0')}:{number('PORT', 8000, least=0)}"  # noqa: S104
-worker_class = "gthread"
+worker_class = GracefulWorker
 workers = number("WEB_CONCURRENCY", available_cpus())
 threads = number("THREADS", 8)
 timeout = 30

@@ -39,20 +39,26 @@ def push(registry: str, tag: str, target: str = "production") -> None:
     """Build the three images and push them."""
     program = docker()
     commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False)
+    options = (
+        f"--target={target}",
+        f"--build-arg=VERSION={tag}",
+        f"--build-arg=COMMIT={commit.stdout.strip() or 'unknown'}",
+    )
 
-    def build(name: str) -> None:
+    def build_and_push(name: str) -> None:
         image = f"{registry}/{name}:{tag}"
-        done = _build(
-            program,
-            *(f"--target={target}", f"--build-arg=PROJECT={IMAGES[name]}", f"--build-arg=VERSION={tag}"),
-            *(f"--build-arg=COMMIT={commit.stdout.strip() or 'unknown'}", f"--tag={image}", str(ROOT)),
-        )
-        if done.returncode:
-            raise Failed(f"{name} could not be built.\n{done.stdout}{done.stderr}")
+        build(program, image, IMAGES[name], *options)
         push_image(program, image)
 
     with ThreadPoolExecutor() as pool:
-        list(pool.map(build, IMAGES))
+        list(pool.map(build_and_push, IMAGES))
+
+
+def build(program: str, image: str, project: str, *options: str, tree: Path = ROOT) -> None:
+    """Build the image of a project of this tree, or of a copy of it, with further options for Docker."""
+    done = _build(program, f"--build-arg=PROJECT={project}", f"--tag={image}", *options, str(tree))
+    if done.returncode:
+        raise Failed(f"{image} could not be built.\n{done.stdout}{done.stderr}")
 
 
 def derive(image: str, instructions: str) -> None:
