@@ -1,4 +1,4 @@
-"""Development only: tries changed code before gunicorn's workers take it: `python -S -m common.reload && kill -HUP 1`.
+"""Development only: tries changed code before gunicorn's workers take it: `cat /tmp/reload` says what is wrong with it.
 
 gunicorn's master leaves a process behind at its start that has the libraries loaded. For each question it forks one
 that loads the application with all its views, so that any error in them is known while the old code goes on serving.
@@ -8,12 +8,12 @@ import contextlib
 import importlib
 import os
 import signal
-import socket
 import subprocess
 import sys
 import traceback
+from typing import TextIO
 
-SOCKET = "/tmp/reload.sock"  # noqa: S108 - in a container, where nobody else is
+PIPE = "/tmp/reload"  # noqa: S108 - in a container, where nobody else is
 
 
 def load_libraries(application: str) -> None:
@@ -30,31 +30,27 @@ def load_libraries(application: str) -> None:
         os.environ["DJANGO_SETTINGS_MODULE"] = settings
 
 
-def serve(application: str, path: str = SOCKET) -> None:
-    """Answer on a Unix socket, for ever, whether a module with an application can be loaded: `ok`, or the traceback."""
-    if os.path.exists(path):
-        os.unlink(path)
+def serve(application: str, path: str = PIPE) -> None:
+    """Say to each who reads the named pipe, for ever, why a module with an application cannot be loaded, or nothing."""
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the forked ones
-    with socket.socket(socket.AF_UNIX) as server:
-        server.bind(path)
-        server.listen()
-        while True:
-            connection, _ = server.accept()
+    while True:
+        # A new pipe for each: this one's reader must not get the next one's answer.
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(path)
+        os.mkfifo(path)
+        with open(path, "w") as answer:  # waits for a reader
             if os.fork() == 0:
-                _answer(application, connection)
+                _answer(application, answer)
                 os._exit(0)
-            connection.close()
 
 
-def _answer(application: str, connection: socket.socket) -> None:
-    with connection, connection.makefile("w") as answer:
+def _answer(application: str, answer: TextIO) -> None:
+    with answer:
         try:
             importlib.import_module(application)
             load_views()
         except BaseException:  # noqa: BLE001 - SystemExit too: settings end the process so
             traceback.print_exc(file=answer)
-        else:
-            answer.write("ok")
 
 
 def load_views() -> None:
@@ -62,16 +58,3 @@ def load_views() -> None:
     from django.urls import get_resolver
 
     get_resolver().url_patterns  # noqa: B018
-
-
-def ask(path: str = SOCKET) -> str:
-    """Return the answer of `serve`; `OSError` if nobody answers."""
-    with socket.socket(socket.AF_UNIX) as client:
-        client.connect(path)
-        with client.makefile() as answer:
-            return answer.read()
-
-
-if __name__ == "__main__":
-    said = ask()
-    sys.exit(None if said == "ok" else said)

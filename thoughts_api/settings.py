@@ -14,7 +14,8 @@ TOKENS_JWKS = env.filled("TOKENS_JWKS")
 TOKENS_ISSUER = env.filled("TOKENS_ISSUER", "users-api")
 BEHIND_TLS = env.bool("BEHIND_TLS", False)
 STATIC_ROOT = env.path("STATIC_ROOT", common.VAR / "static" / "thoughts_api")
-STATIC_HASHED = env.bool("STATIC_HASHED", not DEBUG)
+RELOAD = env.bool("RELOAD", False)
+STATIC_HASHED = env.bool("STATIC_HASHED", not (DEBUG or RELOAD))
 LOG_LEVEL = env.log_level("LOG_LEVEL", INFO)
 VERSION = env.str("VERSION", "dev")
 COMMIT = env.str("COMMIT", "unknown")
@@ -54,6 +55,8 @@ SPECTACULAR_SETTINGS = common.SPECTACULAR_SETTINGS | {
 
 STATIC_URL = "static/"
 STORAGES = common.storages(STATIC_HASHED)
+# In development, as they are in the tree now: https://whitenoise.readthedocs.io/en/stable/django.html
+WHITENOISE_AUTOREFRESH = WHITENOISE_USE_FINDERS = RELOAD
 LOGGING = common.logging(LOG_LEVEL)
 
 LANGUAGE_CODE = "en-us"

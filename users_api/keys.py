@@ -37,10 +37,11 @@ def key_ring() -> KeyRing:
     """Return the keys of this process; ends it with one line if the folder has no usable signing.pem."""
     folder: Path = settings.TOKENS_KEYS
     try:
-        signing = _read(folder / "signing.pem")
+        keys = {path: _read(path) for path in sorted({folder / "signing.pem", *folder.glob("*.pem")})}
+        signing = keys[folder / "signing.pem"]
         if not isinstance(signing, RSAPrivateKey):
             raise ValueError(f"{folder / 'signing.pem'} is not a private key")
-        public = {thumbprint(key): key for key in (_public(_read(path)) for path in sorted(folder.glob("*.pem")))}
+        public = {thumbprint(key): key for key in map(_public, keys.values())}
     except (OSError, ValueError) as error:
         raise SystemExit(f"The environment is not right. TOKENS_KEYS: {error}") from None
     return KeyRing(

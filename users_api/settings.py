@@ -18,7 +18,8 @@ TRUSTED_PROXIES = env.networks("TRUSTED_PROXIES", "")
 BEHIND_TLS = env.bool("BEHIND_TLS", False)
 CSRF_TRUSTED_ORIGINS: list[str] = env.origins("CSRF_TRUSTED_ORIGINS", "")
 STATIC_ROOT = env.path("STATIC_ROOT", common.VAR / "static" / "users_api")
-STATIC_HASHED = env.bool("STATIC_HASHED", not DEBUG)
+RELOAD = env.bool("RELOAD", False)
+STATIC_HASHED = env.bool("STATIC_HASHED", not (DEBUG or RELOAD))
 LOG_LEVEL = env.log_level("LOG_LEVEL", INFO)
 LOGIN_FAILURES_PER_NAME = env.count("LOGIN_FAILURES_PER_NAME", 10)
 LOGIN_FAILURES_PER_ADDRESS = env.count("LOGIN_FAILURES_PER_ADDRESS", 100)
@@ -96,6 +97,8 @@ SPECTACULAR_SETTINGS = common.SPECTACULAR_SETTINGS | {
 
 STATIC_URL = "static/"
 STORAGES = common.storages(STATIC_HASHED)
+# In development, as they are in the tree now: https://whitenoise.readthedocs.io/en/stable/django.html
+WHITENOISE_AUTOREFRESH = WHITENOISE_USE_FINDERS = RELOAD
 LOGGING = common.logging(LOG_LEVEL)
 
 LANGUAGE_CODE = "en-us"

@@ -13,6 +13,7 @@ from tools.local import ROOT
 APIS = ["users-api", "thoughts-api"]
 SERVICES = [*APIS, "web"]
 DATABASES = {"users-api": "users-postgres", "thoughts-api": "thoughts-postgres"}
+TAKE = 'said=$(timeout 30 cat /tmp/reload) && [ -z "$said" ] && kill -HUP 1 || { echo "$said"; exit 1; }'
 RESET = 'psql -U $POSTGRES_USER -d $POSTGRES_DB -c "DROP SCHEMA public CASCADE; CREATE SCHEMA public"'
 
 
@@ -123,7 +124,7 @@ def test_an_edit_is_synced_without_a_build(tilt: Tilt, service: str) -> None:
         {"sync": ["common", "/app/common"]},
         {"sync": [project, f"/app/{project}"]},
         *([migrate] if service in APIS else []),
-        {"run": "python -S -m common.reload && kill -HUP 1", "trigger": None},
+        {"run": TAKE, "trigger": None},
     ]
     assert "WORKDIR /app\n" in (ROOT / "Dockerfile").read_text()
     for path in (f"{project}/requirements.txt", "common", f"{project}/migrations" if service in APIS else project):
