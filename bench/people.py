@@ -1,0 +1,110 @@
+"""People for locust: those who read and write in a browser, and apps that ask the API.
+
+They read far more than they write, think between two clicks, and log in once. `python -m bench.scaling` runs them;
+alone: `locust --locustfile bench/people.py --host http://127.0.0.1`, the address of the ingress.
+"""
+
+import random
+import re
+import uuid
+from typing import Any
+
+from locust import FastHttpUser, between, task
+
+ACCOUNTS = ("bruce", "stephen", "admin")  # of the sample data; their passwords are their names
+WORDS = ("tea", "the", "to", "e", "100 %", "ÜBER", "rain", "nowhere to be found")
+
+
+class Browser(FastHttpUser):
+    """A person with a browser: logs in, reads and searches everyone's thoughts, writes now and then."""
+
+    weight = 3
+    wait_time = between(0.5, 1.5)
+    default_headers = {"Host": "frontend.localhost"}
+
+    def on_start(self) -> None:
+        """Log in."""
+        self.text = f"Written under load, {uuid.uuid4()}"  # several people share an account
+        name = random.choice(ACCOUNTS)
+        token = self._token(self.client.get("/login/", name="web: login page").text)
+        data = {"username": name, "password": name, "csrfmiddlewaretoken": token}
+        self.client.post("/login/", data, name="web: log in")
+
+    def on_stop(self) -> None:
+        """Delete what was written."""
+        page = self.client.get("/thoughts/", name="web: own thoughts").text
+        for part in page.split("<article")[1:]:
+            path = re.search(r'action="(/thoughts/\d+/delete)"', part)
+            if path and self.text in part:
+                data = {"csrfmiddlewaretoken": self._token(page)}
+                self.client.post(path[1], data, name="web: delete")
+
+    @task(10)
+    def search(self) -> None:
+        """Search everyone's."""
+        self.client.get("/search", params={"search": random.choice(WORDS)}, name="web: search")
+
+    @task(5)
+    def newest(self) -> None:
+        """Read everyone's newest."""
+        self.client.get("/search", name="web: newest")
+
+    @task(5)
+    def own(self) -> None:
+        """Read one's own."""
+        self.client.get("/thoughts/", name="web: own thoughts")
+
+    @task(1)
+    def write(self) -> None:
+        """Write a thought."""
+        token = self._token(self.client.get("/thoughts/", name="web: own thoughts").text)
+        data = {"text": self.text, "csrfmiddlewaretoken": token}
+        self.client.post("/thoughts/new", data, name="web: write")
+
+    def _token(self, page: str) -> str:
+        found = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', page)
+        return found[1] if found else ""
+
+
+class App(FastHttpUser):
+    """A program that logs in once and asks the APIs."""
+
+    weight = 1
+    wait_time = between(0.5, 1.5)
+    default_headers = {"Host": "thoughts.localhost"}
+
+    def on_start(self) -> None:
+        """Log in."""
+        name = random.choice(ACCOUNTS)
+        answer: Any = self.client.post(
+            "/api/login/",
+            {"username": name, "password": name},
+            headers={"Host": "users.localhost"},
+            name="users_api: log in",
+        )
+        self.token = {"Authorization": answer.json()["Authorized"]} if answer.status_code == 200 else {}
+        self.written: list[int] = []
+
+    def on_stop(self) -> None:
+        """Delete what was written."""
+        for number in self.written:
+            self.client.delete(f"/api/me/thoughts/{number}/", headers=self.token, name="thoughts_api: delete")
+
+    @task(10)
+    def search(self) -> None:
+        """Search everyone's."""
+        self.client.get("/api/thoughts/", params={"search": random.choice(WORDS)}, name="thoughts_api: search")
+
+    @task(5)
+    def own(self) -> None:
+        """Read one's own."""
+        self.client.get("/api/me/thoughts/?limit=20", headers=self.token, name="thoughts_api: own")
+
+    @task(1)
+    def write(self) -> None:
+        """Write a thought."""
+        answer: Any = self.client.post(
+            "/api/me/thoughts/", json={"text": "Written under load."}, headers=self.token, name="thoughts_api: write"
+        )
+        if answer.status_code == 201:
+            self.written.append(answer.json()["id"])

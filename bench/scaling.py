@@ -1,0 +1,125 @@
+"""How many requests a cluster answers with one, two and three pods of each service: `python -m bench.scaling`.
+
+locust's people (bench/people.py) ask through the ingress of the local overlay, more of them in each step, until one
+request fails or the slowest of a hundred takes more than a second. Printed is the highest step that held, for each
+number of pods. The images must be those of production, as `tilt up -- --image production` deploys them.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tools import cluster
+from tools.kubectl import Kubectl
+from tools.local import ROOT
+
+SECONDS = 30  # of each step
+STEPS = (10, 20, 30, 40, 60, 80, 110, 150, 200)  # people
+TOO_SLOW = 1000  # milliseconds, for 99 of 100 requests
+
+
+@dataclass
+class Step:
+    """What some people saw: requests in a second, failures, milliseconds."""
+
+    people: int
+    rate: float
+    failed: int
+    median: float
+    p99: float
+
+    @property
+    def holds(self) -> bool:
+        """Whether nobody failed and next to nobody waited long."""
+        return not self.failed and self.p99 <= TOO_SLOW
+
+
+def ask(people: int, seconds: int) -> Step:
+    """Let so many people ask for so long."""
+    with tempfile.TemporaryDirectory() as folder:
+        options = (f"--users={people}", f"--spawn-rate={max(5, people // 4)}", f"--run-time={seconds}s")
+        report = Path(folder) / "report"
+        done = subprocess.run(
+            [
+                *(sys.executable, "-m", "locust", "--locustfile=bench/people.py", "--host=http://127.0.0.1"),
+                *("--headless", "--only-summary", f"--json-file={report}", "--reset-stats", *options),
+            ],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        file = report.with_suffix(".json")
+        if not file.exists():
+            raise SystemExit(done.stderr)
+        entries: list[dict[str, Any]] = json.loads(file.read_text())
+    times: dict[float, int] = {}
+    for entry in entries:
+        for milliseconds, count in entry["response_times"].items():
+            times[float(milliseconds)] = times.get(float(milliseconds), 0) + count
+    count = sum(entry["num_requests"] for entry in entries)
+    failed = sum(entry["num_failures"] for entry in entries)
+    for entry in entries:
+        if entry["num_failures"]:
+            print(f"    {entry['method']} {entry['name']}: {entry['num_failures']} failed", file=sys.stderr)
+    begin = min(entry["start_time"] for entry in entries)
+    end = max(entry["last_request_timestamp"] for entry in entries)
+    return Step(people, count / (end - begin), failed, percentile(times, 0.5), percentile(times, 0.99))
+
+
+def percentile(times: dict[float, int], share: float) -> float:
+    """Return the time below which this share of the requests is, from how many there were of each."""
+    wanted = share * sum(times.values())
+    seen = 0
+    for milliseconds in sorted(times):
+        seen += times[milliseconds]
+        if seen >= wanted:
+            return milliseconds
+    return 0.0
+
+
+def report(pods: tuple[int, ...] = (1, 2, 3), seconds: int = SECONDS) -> str:
+    """Scale the services, let people ask, put one pod of each back; return the table as Markdown."""
+    kubectl = Kubectl()
+    lines = [
+        "| pods of each | people | requests/s | failed | median ms | 99 % ms |",
+        "| --- | --: | --: | --: | --: | --: |",
+    ]
+    try:
+        for number in pods:
+            for name in cluster.IMAGES:
+                kubectl("scale", f"deployment/{name}", f"--replicas={number}")
+            cluster.wait(kubectl)
+            ask(STEPS[0], 10)  # the first requests of a pod are slower
+            best = None
+            for people in STEPS:
+                step = ask(people, seconds)
+                print(number, step, file=sys.stderr, flush=True)
+                if not step.holds:
+                    break
+                best = step
+            if best:
+                figures = f"{best.people} | {best.rate:.0f} | {best.failed} | {best.median:.0f} | {best.p99:.0f}"
+                lines.append(f"| {number} | {figures} |")
+            else:
+                lines.append(f"| {number} | none held | | | | |")
+    finally:
+        for name in cluster.IMAGES:
+            kubectl("scale", f"deployment/{name}", "--replicas=1")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=int, default=SECONDS, help="of each step")
+    print(report(seconds=parser.parse_args().seconds))
+
+
+if __name__ == "__main__":
+    main()
