@@ -15,6 +15,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from urllib.parse import quote
@@ -38,9 +39,85 @@ def database(url: str, name: str) -> str:
     return f"{url.rpartition('/')[0]}/{name}"
 
 
+@dataclass
+class Server:
+    """A server that runs, and may be stopped for a while; its URL leads to its database `postgres`."""
+
+    folder: Path
+    programs: Path
+    run: "_Runner"
+    options: str
+
+    @property
+    def url(self) -> str:
+        """Its DATABASE_URL."""
+        return f"postgresql://postgres@{quote(str(self.folder), safe='')}/postgres"
+
+    def start(self) -> None:
+        """Start it, and wait until it answers."""
+        options = f"{OPTIONS} {self.options} -c unix_socket_directories={self.folder}"
+        self._control(f"--log={self.folder / 'log'}", f"--options={options}", "start")
+
+    def stop(self) -> None:
+        """Stop it at once, without a word to its clients."""
+        if (self.folder / "data" / "postmaster.pid").exists():
+            self.signal(signal.SIGCONT)
+            self._control("--mode=immediate", "stop")
+
+    def signal(self, number: int) -> None:
+        """Send a signal to all its processes: SIGSTOP lets it hang."""
+        main = (self.folder / "data" / "postmaster.pid").read_text().split()[0]
+        # First the one that would start others.
+        os.kill(int(main), number)
+        found = subprocess.run(["ps", "-o", "pid=", "--ppid", main], capture_output=True, text=True, check=False)
+        for pid in found.stdout.split():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(pid), number)
+
+    def _control(self, *arguments: str) -> None:
+        self.run(self.programs / "pg_ctl", f"--pgdata={self.folder / 'data'}", "--silent", *arguments)
+
+
 @contextlib.contextmanager
 def server(options: str = FAST) -> Iterator[str]:
     """Run a server, yield the DATABASE_URL of its database `postgres`, and end it; Ctrl-C and SIGTERM end it too."""
+    with primary(options) as server:
+        yield server.url
+
+
+@contextlib.contextmanager
+def primary(options: str = FAST) -> Iterator[Server]:
+    """Run a server with an empty database, yield it, and end it."""
+    with _place(options) as server:
+        server.run(
+            server.programs / "initdb",
+            *("--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync"),
+            f"--pgdata={server.folder / 'data'}",
+        )
+        server.start()
+        yield server
+
+
+@contextlib.contextmanager
+def replica(url: str, options: str = FAST) -> Iterator[Server]:
+    """Run a server that streams from the one at a URL, yield it, and end it.
+
+    https://www.postgresql.org/docs/current/app-pgbasebackup.html
+    """
+    with _place(options) as server:
+        server.run(
+            server.programs / "pg_basebackup",
+            *("--write-recovery-conf", "--checkpoint=fast", "--no-sync"),
+            f"--dbname={url}",
+            f"--pgdata={server.folder / 'data'}",
+        )
+        server.start()
+        yield server
+
+
+@contextlib.contextmanager
+def _place(options: str) -> Iterator[Server]:
+    """Yield a server without data in a temporary folder, and end it if it was started."""
     programs = find() or install()
     # A socket's path may have about 100 characters, which the TMPDIR of a Mac and a test's own folder use up.
     with _signals_as_exit(), tempfile.TemporaryDirectory(prefix="thoughts-", dir=_short_temporary()) as name:
@@ -49,19 +126,11 @@ def server(options: str = FAST) -> Iterator[str]:
         if run.account and programs.is_relative_to(WHEEL):
             # The account may not be able to reach this clone, in root's home for one.
             programs = shutil.copytree(WHEEL, folder / "wheel") / programs.relative_to(WHEEL)
-        data, log = folder / "data", folder / "log"
-        run(
-            programs / "initdb",
-            *("--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync"),
-            f"--pgdata={data}",
-        )
-        control = (programs / "pg_ctl", f"--pgdata={data}", "--silent")
+        server = Server(folder, programs, run, options)
         try:
-            run(*control, f"--log={log}", f"--options={OPTIONS} {options} -c unix_socket_directories={folder}", "start")
-            yield f"postgresql://postgres@{quote(name, safe='')}/postgres"
+            yield server
         finally:
-            if (data / "postmaster.pid").exists():
-                run(*control, "--mode=immediate", "stop")
+            server.stop()
 
 
 def find() -> Path | None:
