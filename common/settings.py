@@ -23,7 +23,7 @@ class Env(environs.FileAwareEnv):
 
     def __init__(self) -> None:
         super().__init__(eager=False, strip_whitespace=True)
-        self.add_parser("database", _database)
+        self.add_parser("database", self._database)
         self.add_parser("networks", _networks)
         self.add_parser("http_url", _http_url)
         self.add_parser("origins", _origins)
@@ -45,27 +45,27 @@ class Env(environs.FileAwareEnv):
         except ValueError as error:  # a file that cannot be read, which `seal` does not hear of
             raise SystemExit(f"The environment is not right. {error}") from None
 
-
-def _database(value: str) -> dict[str, Any]:
-    try:
-        database: dict[str, Any] = dict(dj_database_url.parse(value))
-    except (ValueError, KeyError) as error:
-        raise environs.EnvError(f"not a database URL: {error}") from None
-    options = database.setdefault("OPTIONS", {})
-    if database["ENGINE"] == "django.db.backends.sqlite3":
-        # https://docs.djangoproject.com/en/5.2/ref/databases/#database-is-locked-errors
-        options |= {
-            "transaction_mode": "IMMEDIATE",
-            "timeout": 20,
-            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL",
-        }
-    elif database["ENGINE"] == "django.db.backends.postgresql":
-        # Django's pool needs CONN_MAX_AGE = 0, which is its default.
-        options |= {"pool": {"min_size": 1, "max_size": 8, "timeout": 5}, "connect_timeout": 3}
-        database["CONN_HEALTH_CHECKS"] = True
-    else:
-        raise environs.EnvError("the database must be sqlite:///<file> or postgresql://…")
-    return database
+    def _database(self, value: str) -> dict[str, Any]:
+        try:
+            database: dict[str, Any] = dict(dj_database_url.parse(value))
+        except (ValueError, KeyError) as error:
+            raise environs.EnvError(f"not a database URL: {error}") from None
+        options = database.setdefault("OPTIONS", {})
+        if database["ENGINE"] == "django.db.backends.sqlite3":
+            # https://docs.djangoproject.com/en/5.2/ref/databases/#database-is-locked-errors
+            options |= {
+                "transaction_mode": "IMMEDIATE",
+                "timeout": 20,
+                "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL",
+            }
+        elif database["ENGINE"] == "django.db.backends.postgresql":
+            # Django's pool needs CONN_MAX_AGE = 0, which is its default.
+            pool = {"min_size": 1, "max_size": self.count("THREADS", 8), "timeout": 5}  # a connection for each thread
+            options |= {"pool": pool, "connect_timeout": 3}
+            database["CONN_HEALTH_CHECKS"] = True
+        else:
+            raise environs.EnvError("the database must be sqlite:///<file> or postgresql://…")
+        return database
 
 
 def _networks(value: str) -> list[ipaddress.IPv4Network | ipaddress.IPv6Network]:

@@ -1,6 +1,7 @@
 """Settings from the environment: what is taken, and the one line that names what is wrong."""
 
 import ipaddress
+import runpy
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,28 @@ def test_a_postgresql_url_is_a_pooled_database(env: Env, monkeypatch: pytest.Mon
     assert database["CONN_MAX_AGE"] == 0
     assert database["OPTIONS"]["pool"]["max_size"] == 8
     assert database["OPTIONS"]["connect_timeout"] < 30
+
+
+@pytest.mark.parametrize("threads", ["1", "32"])
+def test_the_pool_has_a_connection_for_each_thread(env: Env, monkeypatch: pytest.MonkeyPatch, threads: str) -> None:
+    monkeypatch.setenv("DATABASE_URL", "postgresql://db.example/users")
+    monkeypatch.setenv("THREADS", threads)
+    assert env.database("DATABASE_URL")["OPTIONS"]["pool"]["max_size"] == int(threads)
+    env.seal()
+
+
+def test_the_pool_and_gunicorn_start_from_the_same_number_of_threads(env: Env, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", "postgresql://db.example/users")
+    monkeypatch.delenv("THREADS", raising=False)
+    threads = runpy.run_path(str(settings.ROOT / "common" / "gunicorn_conf.py"))["threads"]
+    assert env.database("DATABASE_URL")["OPTIONS"]["pool"]["max_size"] == threads
+
+
+def test_a_wrong_number_of_threads_is_named(env: Env, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", "postgresql://db.example/users")
+    monkeypatch.setenv("THREADS", "many")
+    env.database("DATABASE_URL")
+    assert "THREADS" in problem(env)
 
 
 def test_what_a_database_url_says_after_its_question_mark_is_kept(env: Env, monkeypatch: pytest.MonkeyPatch) -> None:
