@@ -18,12 +18,14 @@ VAR = ROOT / "var"
 class Env(environs.FileAwareEnv):
     """The process's environment, read by type: `env.str`, `env.bool`, `env.int`, `env.list`, …
 
+    `env.database` gives one of DATABASES; `env.replica` too, for a read replica, and {} for an empty variable.
     Any variable may be in a file instead, as secrets often are: `SECRET_KEY_FILE` names the one with SECRET_KEY.
     """
 
     def __init__(self) -> None:
         super().__init__(eager=False, strip_whitespace=True)
         self.add_parser("database", self._database)
+        self.add_parser("replica", self._replica)
         self.add_parser("networks", _networks)
         self.add_parser("http_url", _http_url)
         self.add_parser("origins", _origins)
@@ -66,6 +68,19 @@ class Env(environs.FileAwareEnv):
         else:
             raise environs.EnvError("the database must be sqlite:///<file> or postgresql://…")
         return database
+
+    def _replica(self, value: str) -> dict[str, Any]:
+        if not value:
+            return {}
+        database = self._database(value)
+        if database["ENGINE"] != "django.db.backends.postgresql":
+            raise environs.EnvError("a replica must be postgresql://…")
+        options = database["OPTIONS"]
+        # Each thread keeps a connection of its own: who asks a pool waits for its time-out even where nobody listens.
+        del options["pool"]
+        # What is slow or away is asked of the primary instead.
+        options |= {"connect_timeout": 2, "options": f"-c statement_timeout=1000 {options.get('options', '')}".strip()}
+        return database | {"CONN_MAX_AGE": None, "CONN_HEALTH_CHECKS": False, "TEST": {"MIRROR": "default"}}
 
 
 def _networks(value: str) -> list[ipaddress.IPv4Network | ipaddress.IPv6Network]:

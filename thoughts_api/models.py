@@ -6,7 +6,7 @@ from django.db import connections, models
 from django.utils import timezone
 
 from common.folding import fold
-from thoughts_api import search
+from thoughts_api import replica, search
 
 TEXT_MAX_LENGTH = 250  # characters
 _FOLDED_MAX_LENGTH = 4 * TEXT_MAX_LENGTH  # no character folds into more than four
@@ -44,7 +44,15 @@ class ThoughtQuerySet(models.QuerySet["Thought"]):
         return self.filter(id__gte=ids.start, id__lt=ids.stop)
 
     def page(self, ids: range, falling: bool, count: int) -> list[Any]:
-        """Return the first `count` of those with these ids, from below, or from above if falling."""
+        """Return the first `count` of those with these ids, from below, or from above if falling.
+
+        What is searched for comes from the read replica, if there is one that is fit.
+        """
+        if self._piece:
+            return replica.read(lambda alias: self.using(alias)._page(ids, falling, count))
+        return self._page(ids, falling, count)
+
+    def _page(self, ids: range, falling: bool, count: int) -> list[Any]:
         if self._piece and connections[self.db].vendor == "postgresql":
             return search.page(self, self._piece, ids, falling, count)
         return list(self.within(ids).order_by("-id" if falling else "id")[:count])

@@ -88,6 +88,37 @@ def test_what_a_database_url_says_after_its_question_mark_is_kept(env: Env, monk
     assert env.database("DATABASE_URL")["OPTIONS"]["sslmode"] == "require"
 
 
+def test_a_replica_is_a_database_that_is_not_waited_for(env: Env, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REPLICA", "postgresql://replica.example/thoughts?sslmode=require&options=-c geqo=off")
+    database = env.replica("REPLICA")
+    env.seal()
+    assert (database["HOST"], database["NAME"]) == ("replica.example", "thoughts")
+    options = database["OPTIONS"]
+    assert "pool" not in options
+    assert options["connect_timeout"] == 2
+    assert options["options"] == "-c statement_timeout=1000 -c geqo=off"
+    assert options["sslmode"] == "require"
+    # Kept for the next search.
+    assert database["CONN_MAX_AGE"] is None
+
+
+@pytest.mark.parametrize("value", ["", None])
+def test_there_may_be_no_replica(env: Env, monkeypatch: pytest.MonkeyPatch, value: str | None) -> None:
+    if value is not None:
+        monkeypatch.setenv("REPLICA", value)
+    assert env.replica("REPLICA", "") == {}
+    env.seal()
+
+
+@pytest.mark.parametrize("url", ["sqlite:///file", "nonsense", "postgresql://u:hunter2@db:port/users"])
+def test_another_replica_is_named_without_its_password(env: Env, monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    monkeypatch.setenv("REPLICA", url)
+    env.replica("REPLICA", "")
+    line = problem(env)
+    assert "REPLICA" in line
+    assert "hunter2" not in line
+
+
 def test_a_sqlite_url_is_a_file_that_several_processes_can_write(env: Env, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DATABASE_URL", "sqlite:////srv/users.sqlite3")
     database = env.database("DATABASE_URL")
