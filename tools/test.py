@@ -24,7 +24,11 @@ from tools.local import PORTS, ROOT, Local
 
 BIN = Path(sys.executable).parent
 # Long, and with systems of their own: they run beside the other steps.
-ALONE = {"schemathesis": "e2e/test_schemathesis.py", "each project alone": "e2e/test_alone.py"}
+ALONE = {
+    "schemathesis": "e2e/test_schemathesis.py",
+    "each project alone": "e2e/test_alone.py",
+    "read replica": "e2e/test_replica.py",
+}
 # What needs no cluster of what is for one.
 STATIC = {"manifests": "k8s/tests/manifests", "Tiltfile": "tilt_modules/tests"}
 # Beside which project the types of what is no project's are checked.

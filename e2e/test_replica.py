@@ -1,0 +1,265 @@
+"""Searches on a read replica: two PostgreSQL with streaming replication, and thoughts_api as gunicorn serves it."""
+
+import json
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import jwt
+import psycopg
+import pytest
+import requests
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from jwt.algorithms import RSAAlgorithm
+
+from e2e.conftest import answers, free_ports, within
+from tools import postgres
+from tools.local import PROJECTS, ROOT, Local
+
+OPTIONS = f"{postgres.FAST} -c wal_retrieve_retry_interval=200ms"  # not 5 s until it looks for the primary again
+SOON = 60.0  # seconds; all of it happens in a few, but on a machine that is busy
+LEFT_OUT, BACK = "WARNING thoughts_api.replica", "INFO thoughts_api.replica"
+
+
+@dataclass
+class Replicated:
+    """A primary and its replica."""
+
+    primary: postgres.Server
+    replica: postgres.Server
+
+
+def ask(server: postgres.Server, statement: str) -> Any:
+    """Run a statement on a server and return the first column of its first row."""
+    with psycopg.connect(server.url, autocommit=True) as connection:
+        row = connection.execute(statement).fetchone()
+        return row and row[0]
+
+
+@dataclass
+class Api:
+    """A thoughts_api that runs, and a person who writes there."""
+
+    url: str
+    token: str
+    log: Path
+    statuses: list[int] = field(default_factory=list)
+
+    def write(self, text: str) -> None:
+        """Write a thought."""
+        headers = {"Authorization": f"Bearer {self.token}"}
+        answer = requests.post(f"{self.url}/api/me/thoughts/", {"text": text}, headers=headers, timeout=SOON)
+        assert answer.status_code == 201, answer.text
+
+    def own(self) -> list[str]:
+        """Return the texts of one's own thoughts, the newest first."""
+        headers = {"Authorization": f"Bearer {self.token}"}
+        answer = requests.get(f"{self.url}/api/me/thoughts/?ordering=-id", headers=headers, timeout=SOON)
+        return [each["text"] for each in answer.json()]
+
+    def search(self, piece: str) -> list[str]:
+        """Return the texts that a search finds."""
+        answer = requests.get(f"{self.url}/api/thoughts/", {"search": piece}, timeout=SOON)
+        self.statuses.append(answer.status_code)
+        return [each["text"] for each in answer.json()] if answer.ok else []
+
+    def fit(self) -> bool:
+        """Return whether searches go to the replica, as the metrics say."""
+        return 'database_fit{database="replica"} 1.0' in requests.get(f"{self.url}/metrics", timeout=SOON).text
+
+    def said(self) -> list[str]:
+        """Return what was logged about the replica."""
+        return [line for line in self.log.read_text().splitlines() if "thoughts_api.replica" in line]
+
+    def ready(self) -> bool:
+        """Return whether pods would get requests."""
+        return answers(f"{self.url}/readyz")
+
+
+@pytest.fixture(scope="module")
+def replicated() -> Iterator[Replicated]:
+    with postgres.primary() as primary, postgres.replica(primary.url, OPTIONS) as replica:
+        yield Replicated(primary, replica)
+
+
+@contextmanager
+def serve(replicated: Replicated, folder: Path, **environment: str) -> Iterator[Api]:
+    """Serve thoughts_api with both databases, until the replica is used."""
+    local = Local(folder, dict(zip(PROJECTS, free_ports(len(PROJECTS)), strict=True)))
+    local.make_secrets()
+    key: Any = load_pem_private_key((folder / "keys" / "signing.pem").read_bytes(), None)
+    public = {**RSAAlgorithm.to_jwk(key.public_key(), as_dict=True), "kid": "ours", "use": "sig"}
+    (folder / "jwks.json").write_text(json.dumps({"keys": [public]}))
+    env = local.environment("thoughts_api") | {
+        "TOKENS_JWKS": str(folder / "jwks.json"),
+        "DATABASE_URL": replicated.primary.url,
+        "DATABASE_REPLICA_URL": replicated.replica.url,
+        "STATIC_HASHED": "false",
+        **environment,
+    }
+    subprocess.run(
+        [sys.executable, "thoughts_api/manage.py", "migrate", "--verbosity=0"], cwd=ROOT, env=env, check=True
+    )
+    gunicorn = [sys.executable, "-m", "gunicorn", "-c", "python:common.gunicorn_conf", "thoughts_api.wsgi"]
+    now = int(time.time())
+    claims = {"username": "bruce", "user_id": 1, "is_staff": False, "iat": now, "exp": now + 900, "jti": "0"}
+    token = jwt.encode(claims | {"iss": "users-api"}, key, algorithm="RS256", headers={"kid": "ours"})
+    log = folder / "log"
+    with log.open("wb") as output:
+        server = subprocess.Popen(gunicorn, cwd=ROOT, env=env, stdout=output, stderr=subprocess.STDOUT)
+    api = Api(local.url("thoughts_api"), token, log)
+    try:
+        assert within(SOON, api.ready), log.read_text()
+        api.search("anything")  # from the first one on, the replica is watched
+        assert within(SOON, api.fit), log.read_text()
+        yield api
+    finally:
+        server.terminate()
+        server.wait(timeout=60)
+
+
+@pytest.fixture(scope="module")
+def api(replicated: Replicated, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
+    """A thoughts_api for all tests here but one."""
+    with serve(replicated, tmp_path_factory.mktemp("api"), REPLICA_MAX_LAG="1", THREADS="3") as api:
+        yield api
+
+
+@contextmanager
+def searches(api: Api) -> Iterator[None]:
+    """Search all the time from four threads; afterwards, each search must have been answered."""
+    api.statuses.clear()
+    end = threading.Event()
+
+    def search() -> None:
+        while not end.is_set():
+            api.search("anything")
+
+    threads = [threading.Thread(target=search) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield
+    finally:
+        end.set()
+        for thread in threads:
+            thread.join()
+    assert len(api.statuses) > 4
+    assert set(api.statuses) == {200}
+
+
+@contextmanager
+def paused(replicated: Replicated) -> Iterator[None]:
+    """Let the replica receive, and not replay."""
+    ask(replicated.replica, "SELECT pg_wal_replay_pause()")
+    assert within(SOON, lambda: ask(replicated.replica, "SELECT pg_get_wal_replay_pause_state()") == "paused")
+    try:
+        yield
+    finally:
+        ask(replicated.replica, "SELECT pg_wal_replay_resume()")
+
+
+def test_a_search_goes_to_the_replica_and_ones_own_list_to_the_primary(replicated: Replicated, tmp_path: Path) -> None:
+    # However far behind it is, so that it shows which of the two has answered.
+    with serve(replicated, tmp_path, REPLICA_MAX_LAG="3600") as api:
+        api.write("Seen by both")
+        assert within(SOON, lambda: api.search("seen by") == ["Seen by both"])
+        with paused(replicated):
+            api.write("Seen by one")
+            assert api.own()[0] == "Seen by one"
+            assert api.search("seen by") == ["Seen by both"]
+            # No search, and so from the primary.
+            newest = requests.get(f"{api.url}/api/thoughts/?search=&ordering=-id", timeout=SOON).json()[0]
+            assert newest["text"] == "Seen by one"
+            assert answers(f"{api.url}/api/thoughts/{newest['id']}/")
+        assert within(SOON, lambda: api.search("seen by") == ["Seen by both", "Seen by one"])
+
+
+def test_a_replica_that_is_behind_is_left_out_until_it_has_caught_up(replicated: Replicated, api: Api) -> None:
+    before = len(api.said())
+    with paused(replicated):
+        api.write("Late for the replica")
+        assert api.own()[0] == "Late for the replica"
+        assert within(SOON, lambda: api.search("late for") == ["Late for the replica"])
+        assert within(SOON, lambda: not api.fit())
+        assert api.ready()
+    assert within(SOON, api.fit)
+    [out, back] = api.said()[before:]
+    assert out.startswith(LEFT_OUT)
+    assert "more than 1 s behind" in out
+    assert back.startswith(BACK)
+
+
+def test_an_idle_primary_leaves_nobody_behind(replicated: Replicated, api: Api) -> None:
+    before = len(api.said())
+    time.sleep(2)  # twice the lag that is allowed
+    assert api.fit()
+    assert len(api.said()) == before
+
+
+def disturb(api: Api, replicated: Replicated, away: Callable[[], None], back: Callable[[], None]) -> tuple[str, str]:
+    """Take the replica away under searches and bring it back; return the two lines that were logged."""
+    before = len(api.said())
+    with searches(api):
+        away()
+        assert within(SOON, lambda: not api.fit())
+        # All threads go on, with the primary.
+        answered = len(api.statuses)
+        assert within(SOON, lambda: len(api.statuses) > answered + 20)
+        assert api.ready()
+        back()
+        assert within(SOON, api.fit)
+        answered = len(api.statuses)
+        assert within(SOON, lambda: len(api.statuses) > answered + 20)
+    assert api.fit()
+    out, back_again = api.said()[before:]
+    return out, back_again
+
+
+def test_a_replica_that_stops_costs_no_search_and_comes_back(replicated: Replicated, api: Api) -> None:
+    out, back = disturb(api, replicated, replicated.replica.stop, replicated.replica.start)
+    assert out.startswith(LEFT_OUT)
+    assert back.startswith(BACK)
+
+
+def test_a_replica_that_hangs_costs_no_search_and_comes_back(replicated: Replicated, api: Api) -> None:
+    server = replicated.replica
+    out, back = disturb(api, replicated, lambda: server.signal(signal.SIGSTOP), lambda: server.signal(signal.SIGCONT))
+    assert out.startswith(LEFT_OUT)
+    assert back.startswith(BACK)
+
+
+@pytest.mark.parametrize("hangs", [False, True], ids=["away", "hangs"])
+def test_searches_go_on_without_the_primary(replicated: Replicated, api: Api, hangs: bool) -> None:
+    primary = replicated.primary
+    with searches(api):
+        primary.signal(signal.SIGSTOP) if hangs else primary.stop()
+        time.sleep(3)  # more than the lag that is allowed and a look or two
+        answered = len(api.statuses)
+        assert within(SOON, lambda: len(api.statuses) > answered + 20)
+        assert api.fit()
+        primary.signal(signal.SIGCONT) if hangs else primary.start()
+    assert within(SOON, api.ready)
+    api.write("The primary is back")
+    assert within(SOON, lambda: api.search("primary is back") == ["The primary is back"])
+
+
+def test_a_thread_has_no_more_than_one_connection_to_each(replicated: Replicated, api: Api) -> None:
+    count = "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
+    headers = {"Authorization": f"Bearer {api.token}"}
+    with searches(api), ThreadPoolExecutor(6) as pool:
+        for _ in pool.map(
+            lambda _: requests.get(f"{api.url}/api/me/thoughts/", headers=headers, timeout=SOON), range(100)
+        ):
+            pass
+    assert ask(replicated.primary, count) <= 3
+    # And the one that watches.
+    assert ask(replicated.replica, count) == 4
