@@ -9,6 +9,7 @@ import os
 import re
 import select
 import socket
+import threading
 from collections.abc import MutableMapping
 from datetime import timedelta
 from pathlib import Path
@@ -105,6 +106,7 @@ bind = f"{os.environ.get('HOST', '0.0.0.0')}:{number('PORT', 8000, least=0)}"  #
 worker_class = GracefulWorker
 workers = number("WEB_CONCURRENCY", available_cpus())
 threads = number("THREADS", 8)
+pods = number("MAX_PODS", 1)
 timeout = 30
 graceful_timeout = number("GRACEFUL_TIMEOUT", 20, least=0)
 # Longer than an ingress keeps an idle connection (nginx 60 s, Traefik 90 s): it must be the one that closes it.
@@ -139,9 +141,16 @@ def when_ready(server: object) -> None:
 
 
 def post_worker_init(worker: Worker) -> None:
-    """In development, load them in the worker: a file that changes before the first request is not its code."""
+    """In development, load them in the worker: a file that changes before the first request is not its code.
+
+    The first worker of all then asks the databases, beside its work, whether they take all connections.
+    """
     if not preload_app:
         load_views()
+    if worker.age == 1:
+        from common import connections  # Django is set up, and the master has none of it in development
+
+        threading.Thread(target=connections.check, args=[pods, workers, threads], daemon=True).start()
 
 
 def child_exit(server: object, worker: Worker) -> None:

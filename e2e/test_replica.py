@@ -129,7 +129,7 @@ def serve(replicated: Replicated, folder: Path, **environment: str) -> Iterator[
 @pytest.fixture(scope="module")
 def api(replicated: Replicated, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
     """A thoughts_api for all tests here but one."""
-    with serve(replicated, tmp_path_factory.mktemp("api"), REPLICA_MAX_LAG="1", THREADS="3") as api:
+    with serve(replicated, tmp_path_factory.mktemp("api"), REPLICA_MAX_LAG="1", THREADS="3", MAX_PODS="100") as api:
         yield api
 
 
@@ -181,6 +181,7 @@ def test_a_search_goes_to_the_replica_and_ones_own_list_to_the_primary(replicate
             assert newest["text"] == "Seen by one"
             assert answers(f"{api.url}/api/thoughts/{newest['id']}/")
         assert within(SOON, lambda: api.search("seen by") == ["Seen by both", "Seen by one"])
+        assert "MAX_PODS" not in api.log.read_text()
 
 
 def test_a_replica_that_is_behind_is_left_out_until_it_has_caught_up(replicated: Replicated, api: Api) -> None:
@@ -263,3 +264,14 @@ def test_a_thread_has_no_more_than_one_connection_to_each(replicated: Replicated
     assert ask(replicated.primary, count) <= 3
     # And the one that watches.
     assert ask(replicated.replica, count) == 4
+
+
+def test_the_start_says_that_so_many_pods_would_open_too_many(api: Api) -> None:
+    def warnings() -> list[str]:
+        return [line for line in api.log.read_text().splitlines() if "MAX_PODS" in line]
+
+    assert within(SOON, lambda: len(warnings()) >= 2)
+    default, replica = warnings()
+    begin = "WARNING common.connections [-] 100 pods x 1 workers x"
+    assert default.startswith(f"{begin} 3 threads may open 300 connections to the database 'default', which takes 197:")
+    assert replica.startswith(f"{begin} (3 threads + 1) may open 400 connections to the database 'replica'")

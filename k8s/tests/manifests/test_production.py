@@ -31,15 +31,28 @@ def test_each_service_has_three_pods_and_more_when_they_are_busy(production: Ove
 def test_the_most_pods_there_can_be_leave_the_database_a_connection(
     production: Overlay, service: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("URL", "postgresql://name@host/name")
-    pool: int = Env().database("URL")["OPTIONS"]["pool"]["max_size"]
     deployment = production.get("Deployment", service)
     [container] = pod(deployment)["containers"]
-    processes = int(container["resources"]["limits"]["cpu"])  # common/gunicorn_conf.py starts one for each CPU
+    environment = production.environment(container)
     pods = production.get("HorizontalPodAutoscaler", service)["spec"]["maxReplicas"]
     pods += deployment["spec"]["strategy"]["rollingUpdate"]["maxSurge"]
+    # What the service itself looks at when it starts.
+    assert environment["MAX_PODS"] == str(pods)
+    monkeypatch.setenv("URL", "postgresql://name@host/name")
+    monkeypatch.delenv("THREADS", raising=False)
+    if "THREADS" in environment:
+        monkeypatch.setenv("THREADS", environment["THREADS"])
+    pool: int = Env().database("URL")["OPTIONS"]["pool"]["max_size"]
+    # Without WEB_CONCURRENCY, common/gunicorn_conf.py starts a process for each CPU.
+    processes = int(environment.get("WEB_CONCURRENCY", container["resources"]["limits"]["cpu"]))
     migration = 1
-    assert pods * processes * pool + migration < POSTGRES_CONNECTIONS
+    assert pods * processes * pool + migration <= POSTGRES_CONNECTIONS
+
+
+def test_a_read_replica_may_be_set_for_searches(production: Overlay) -> None:
+    [container] = pod(production.get("Deployment", "thoughts-api"))["containers"]
+    secret = {"name": "thoughts-api", "key": "DATABASE_REPLICA_URL", "optional": True}
+    assert production.environment(container)["DATABASE_REPLICA_URL"] == secret
 
 
 @pytest.mark.parametrize("service", SERVICES)

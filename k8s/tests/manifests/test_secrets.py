@@ -10,7 +10,7 @@ from k8s.tests.manifests.objects import K8S, Object, Overlay, name_of, strings
 from tools import cluster_secrets
 from tools.local import ROOT
 
-SECRET = re.compile(r"PASSWORD|SECRET|DATABASE_URL")
+SECRET = re.compile(r"PASSWORD|SECRET|DATABASE_(REPLICA_)?URL")
 # A PEM block, a password in an address, a long random text.
 LOOKS_SECRET = re.compile(
     r"-----BEGIN|://[^/\s:@]+:[^/\s@]+@|(?<![A-Za-z0-9+/_.-])(?=[A-Za-z0-9+/_-]*\d)[A-Za-z0-9+/_-]{32,}"
