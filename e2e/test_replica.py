@@ -168,8 +168,8 @@ def paused(replicated: Replicated) -> Iterator[None]:
 
 
 def test_a_search_goes_to_the_replica_and_ones_own_list_to_the_primary(replicated: Replicated, tmp_path: Path) -> None:
-    # However far behind it is, so that it shows which of the two has answered.
-    with serve(replicated, tmp_path, REPLICA_MAX_LAG="3600") as api:
+    # However far behind it is, so that it shows which of the two has answered; and with one connection to the primary.
+    with serve(replicated, tmp_path, REPLICA_MAX_LAG="3600", THREADS="1") as api:
         api.write("Seen by both")
         assert within(SOON, lambda: api.search("seen by") == ["Seen by both"])
         with paused(replicated):
@@ -238,19 +238,45 @@ def test_a_replica_that_hangs_costs_no_search_and_comes_back(replicated: Replica
     assert back.startswith(BACK)
 
 
+@contextmanager
+def without_primary(replicated: Replicated, api: Api, hangs: bool) -> Iterator[None]:
+    """Take the primary away, and bring it back."""
+    primary = replicated.primary
+    if hangs:
+        primary.signal(signal.SIGSTOP)
+    else:
+        primary.stop()
+    try:
+        yield
+    finally:
+        if hangs:
+            primary.signal(signal.SIGCONT)
+        else:
+            primary.start()
+    assert within(SOON, api.ready)
+    api.write("The primary is back")
+    assert within(SOON, lambda: "The primary is back" in api.search("primary is back"))
+    assert within(SOON, api.fit)
+
+
 @pytest.mark.parametrize("hangs", [False, True], ids=["away", "hangs"])
 def test_searches_go_on_without_the_primary(replicated: Replicated, api: Api, hangs: bool) -> None:
-    primary = replicated.primary
-    with searches(api):
-        primary.signal(signal.SIGSTOP) if hangs else primary.stop()
+    before = api.said()
+    with without_primary(replicated, api, hangs), searches(api):
         time.sleep(3)  # more than the lag that is allowed and a look or two
         answered = len(api.statuses)
         assert within(SOON, lambda: len(api.statuses) > answered + 20)
-        assert api.fit()
-        primary.signal(signal.SIGCONT) if hangs else primary.start()
-    assert within(SOON, api.ready)
-    api.write("The primary is back")
-    assert within(SOON, lambda: api.search("primary is back") == ["The primary is back"])
+        assert api.said() == before
+    assert "cannot be watched" not in api.log.read_text()
+
+
+def test_a_replica_comes_back_though_the_primary_hangs(replicated: Replicated, api: Api) -> None:
+    with without_primary(replicated, api, hangs=True):
+        time.sleep(2)  # until it is asked
+        replicated.replica.stop()
+        assert within(SOON, lambda: not api.fit())
+        replicated.replica.start()
+        assert within(SOON, api.fit)
 
 
 def test_a_thread_has_no_more_than_one_connection_to_each(replicated: Replicated, api: Api) -> None:
