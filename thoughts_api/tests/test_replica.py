@@ -17,6 +17,10 @@ LAG = 5
 
 class FakeConnection:
     closed = outages = 0
+    error: Exception = OperationalError("nobody\nanswers")
+
+    def cursor(self) -> Any:
+        raise self.error
 
     def close(self) -> None:
         self.closed += 1
@@ -24,9 +28,9 @@ class FakeConnection:
 
 @pytest.fixture
 def connection(monkeypatch: pytest.MonkeyPatch) -> FakeConnection:
-    """The connection to the replica."""
+    """The connection to the replica, and to the primary."""
     connection = FakeConnection()
-    monkeypatch.setattr(replica, "connections", {ALIAS: connection})
+    monkeypatch.setattr(replica, "connections", {ALIAS: connection, DEFAULT_DB_ALIAS: connection})
     return connection
 
 
@@ -83,6 +87,24 @@ def test_a_primary_that_does_not_answer_changes_nothing() -> None:
     # Nothing is noted for a minute; of what was written last, the replica will never hear.
     watched.judge(400)
     assert watched.fit
+
+
+@pytest.mark.parametrize("error", [OperationalError("away"), InterfaceError("connection is closed")])
+def test_nor_does_the_failure_of_a_look_at_it(
+    watched: Replica, connection: FakeConnection, caplog: pytest.LogCaptureFixture, error: Exception
+) -> None:
+    connection.error = error
+    watched.look_at_primary()
+    assert watched.fit
+    # The next look has another connection.
+    assert connection.closed == 1
+    assert not caplog.records
+
+
+def test_a_replica_that_does_not_answer_a_look_is_left_out(watched: Replica, connection: FakeConnection) -> None:
+    watched.look_at_replica()
+    assert watched.fit is False
+    assert connection.closed == 1
 
 
 def test_what_was_written_long_ago_is_forgotten() -> None:
