@@ -153,6 +153,8 @@ def test_a_wrong_environment_is_one_line_that_names_the_variable(tmp_path: Path)
         ("thoughts_api", "TOKENS_JWKS", ""),
         ("thoughts_api", "WEB_CONCURRENCY", "0"),
         ("thoughts_api", "THREADS", "many"),
+        ("thoughts_api", "DATABASE_REPLICA_URL", "sqlite:///file"),
+        ("users_api", "MAX_PODS", "some"),
         ("thoughts_api", "PORT", "http"),
     ]:
         environment = {
