@@ -222,7 +222,7 @@ def measure(all_queries: list[Query], corpus: Corpus, random: Random) -> tuple[f
 
     The second figure is from start to end, with PostgreSQL's parallel workers.
     """
-    from thoughts_api.models import Thought
+    from thoughts_api.selection import containing
 
     def scan() -> float:
         with connection.cursor() as cursor:
@@ -241,7 +241,7 @@ def measure(all_queries: list[Query], corpus: Corpus, random: Random) -> tuple[f
             expected = list(itertools.islice(corpus.scan(piece, ids, falling), PAGE))
             rounds = []
             for _ in range(ROUNDS):
-                rows, clock = timed(partial(Thought.objects.containing(query.text).rows().page, ids, falling, PAGE))
+                rows, clock = timed(partial(containing(query.text).page, ids, falling, PAGE))
                 rounds.append(clock.seconds)
             if [row["id"] for row in rows] != expected:
                 raise SystemExit(f"{query} from {ids}, falling: {falling}: not what a full scan finds.")
@@ -259,7 +259,7 @@ def creating(write: Callable[[str], Any]) -> tuple[float, float]:
     from thoughts_api.models import Thought
 
     written = list(itertools.islice(texts(seed=2), CREATED))
-    last = Thought.objects.latest("id").id
+    last = Thought.objects.latest("id").pk
     cpu, wall = used(lambda: collections.deque(map(write, written), maxlen=0))
     deleted, _ = Thought.objects.filter(id__gt=last).delete()
     if deleted != CREATED:
@@ -280,11 +280,11 @@ def writers(authorization: str) -> dict[str, Callable[[str], Any]]:
 
 def plans(all_queries: list[Query]) -> Iterator[str]:
     """Yield, for one query of each kind, how PostgreSQL ran its statements."""
-    from thoughts_api.models import Thought
+    from thoughts_api.selection import containing
 
     for kind, group in itertools.groupby(sorted(all_queries, key=lambda query: query.kind), lambda query: query.kind):
         query = max(group, key=lambda query: query.shares[0])
-        found = Thought.objects.containing(query.text).rows()
+        found = containing(query.text)
         _, clock = timed(partial(found.page, range(2**63 - 1), False, PAGE))
         yield f"{kind}: {query.text!r}, first page {query.shares[0]:.1%} of a scan"
         with connection.cursor() as cursor:

@@ -10,10 +10,10 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from common.serializers import IntegerField, validated_query
+from thoughts_api.selection import MAX_ID
 
 LIMIT = 100
 MAX_LIMIT = 1000
-MAX_ID = 2**63 - 1
 
 
 class PageSerializer(serializers.Serializer[Any]):
@@ -36,7 +36,7 @@ class KeysetPagination(BasePagination):
     """Pages of rows, dicts, by `id`; the answer stays an array, and a Link header (RFC 8288) leads on and back."""
 
     def paginate_queryset(self, queryset: Any, request: Request, view: APIView | None = None) -> list[Any]:
-        """Return the rows of the page that the query parameters name; `ValidationError` (400) if they are wrong."""
+        """Return the rows of the page of a `Selection` that the query names; `ValidationError` (400) if it is wrong."""
         data = validated_query(PageSerializer, request)
         after, before = data.get("after"), data.get("before")
         newest_first = data["ordering"] == "-id"

@@ -9,11 +9,8 @@ narrows; `folded LIKE` decides.
 from functools import reduce
 from typing import TYPE_CHECKING, Any
 
-from django.db.models import BooleanField, F, Max, Min
-from django.db.models.expressions import RawSQL
-
 if TYPE_CHECKING:
-    from thoughts_api.models import ThoughtQuerySet
+    from thoughts_api.selection import Selection
 
 COMMON = frozenset(" etaoinsrhоеаинтср")  # noqa: RUF001, the commonest Latin and Cyrillic letters
 MAX_PIECES = 8  # of one search; more would hardly narrow, and each costs
@@ -21,18 +18,19 @@ WALK = 10  # ids that the first step reads along the primary key, for each row o
 STEPS = [(2**15, 12), (2**20, 17)]  # how many ids a step looks through, and the spans of 2**12 and 2**17 it does it by
 
 
-def page(found: "ThoughtQuerySet", folded: str, ids: range, falling: bool, count: int) -> list[Any]:
+def page(found: "Selection", folded: str, ids: range, falling: bool, count: int) -> list[dict[str, Any]]:
     """Return the first `count` of the found thoughts that have these ids, from below, or from above if falling."""
     if falling:
         ids = _existing(found, ids)
     near, ids = _split(ids, WALK * count, falling)
-    rows = list(found.within(near).order_by("-id" if falling else "id")[:count])
+    rows = found.within(near).first(count, falling)
     if len(rows) < count and not falling:
         ids = _existing(found, ids)
     for width, span in [*STEPS, (len(ids), None)]:
         if ids and len(rows) < count:
             near, ids = _split(ids, width, falling)
-            rows += _by_index(found, folded, near, span, falling)[: count - len(rows)]
+            # `id + 0`, because the primary key would tempt the planner to walk along it.
+            rows += _by_index(found, folded, near, span).first(count - len(rows), falling, key="id + 0")
     return rows
 
 
@@ -53,10 +51,10 @@ def _number(piece: str) -> int:
     return reduce(lambda number, letter: (number * 0x110000 + ord(letter)) % (2**31 - 1), piece, 0)
 
 
-def _existing(found: "ThoughtQuerySet", ids: range) -> range:
+def _existing(found: "Selection", ids: range) -> range:
     """Return the part of these ids from the first that is given to a thought to the last."""
-    ends = found.model.objects.using(found.db).aggregate(first=Min("id", default=0), last=Max("id", default=0))
-    return range(max(ids.start, ends["first"]), min(ids.stop, ends["last"] + 1))
+    [(first, last)] = found.everyones().execute("min(id), max(id)")
+    return range(max(ids.start, first or 0), min(ids.stop, (last or 0) + 1))
 
 
 def _split(ids: range, width: int, falling: bool) -> tuple[range, range]:
@@ -64,16 +62,13 @@ def _split(ids: range, width: int, falling: bool) -> tuple[range, range]:
     return (ids[-width:], ids[:-width]) if falling else (ids[:width], ids[width:])
 
 
-def _by_index(found: "ThoughtQuerySet", folded: str, ids: range, span: int | None, falling: bool) -> Any:
-    # `id + 0`, because the primary key would tempt the planner to walk along it.
-    condition, params = (
-        "thought_pieces(folded) @> %s::int4[] AND id + 0 BETWEEN %s AND %s",
-        [pieces(folded), ids[0], ids[-1]],
+def _by_index(found: "Selection", folded: str, ids: range, span: int | None) -> "Selection":
+    """Return those of the found thoughts with these ids, looked for by the index."""
+    found = found.that(
+        "thought_pieces(folded) @> %s::int4[] AND id + 0 BETWEEN %s AND %s", pieces(folded), ids[0], ids[-1]
     )
     if span:
         spans = range(ids[0] >> span, (ids[-1] >> span) + 1)
-        condition += " AND ARRAY[id >> 12, ~(id >> 17)] && %s::int8[]"
-        params.append([each if span == STEPS[0][1] else ~each for each in spans])
-    order = F("id") + 0
-    where = RawSQL(condition, params, BooleanField())  # noqa: S611
-    return found.filter(where).order_by(order.desc() if falling else order.asc())
+        wanted = [each if span == STEPS[0][1] else ~each for each in spans]
+        found = found.that("ARRAY[id >> 12, ~(id >> 17)] && %s::int8[]", wanted)
+    return found

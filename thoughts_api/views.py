@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework import generics, status
 from rest_framework.exceptions import NotFound
@@ -12,19 +11,25 @@ from rest_framework.views import APIView
 
 from common.permissions import HasStaffToken, HasToken
 from common.serializers import validated_query
+from thoughts_api import selection
 from thoughts_api.models import Thought
 from thoughts_api.pagination import KeysetPagination, PageSerializer
+from thoughts_api.selection import Selection
 from thoughts_api.serializers import SearchSerializer, ThoughtSerializer
 
 
 class ListView(generics.ListAPIView[Thought]):
-    """Answers with a page of rows, which need no serializer."""
+    """Answers with a page of a selection, whose rows need no serializer."""
 
+    queryset = Thought.objects.none()  # for the schema
     serializer_class = ThoughtSerializer
     pagination_class = KeysetPagination
 
+    def get_selection(self) -> Selection:
+        raise NotImplementedError
+
     def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        return self.get_paginated_response(self.paginate_queryset(self.get_queryset()))
+        return self.get_paginated_response(self.paginate_queryset(self.get_selection()))
 
 
 @extend_schema_view(
@@ -35,8 +40,8 @@ class ThoughtsView(ListView):
 
     authentication_classes = []
 
-    def get_queryset(self) -> QuerySet[Any, Any]:
-        return Thought.objects.containing(validated_query(SearchSerializer, self.request)["search"]).rows()
+    def get_selection(self) -> Selection:
+        return selection.containing(validated_query(SearchSerializer, self.request)["search"])
 
 
 class ThoughtView(APIView):
@@ -45,7 +50,7 @@ class ThoughtView(APIView):
     @extend_schema(operation_id="get_thought", auth=[], responses=ThoughtSerializer)
     def get(self, request: Request, id: int) -> Response:
         """Get one thought."""
-        thought = Thought.objects.filter(id=id).rows().first()
+        thought = selection.one(id)
         if thought is None:
             raise NotFound("There is no thought with this id.")
         return Response(thought)
@@ -60,8 +65,8 @@ class MyThoughtsView(ListView, generics.ListCreateAPIView[Thought]):
 
     permission_classes = [HasToken]
 
-    def get_queryset(self) -> QuerySet[Any, Any]:
-        return Thought.objects.by(self.request.user.username).rows()
+    def get_selection(self) -> Selection:
+        return selection.by(self.request.user.username)
 
     def perform_create(self, serializer: Any) -> None:
         serializer.save(username=self.request.user.username)
@@ -73,7 +78,7 @@ class MyThoughtView(APIView):
     @extend_schema(operation_id="delete_my_thought", responses={204: None})
     def delete(self, request: Request, id: int) -> Response:
         """Delete one of one's own thoughts."""
-        deleted, _ = Thought.objects.by(request.user.username).filter(id=id).delete()
+        deleted, _ = Thought.objects.filter(id=id, username=request.user.username).delete()
         if not deleted:
             raise NotFound("You have no thought with this id.")
         return Response(status=status.HTTP_204_NO_CONTENT)

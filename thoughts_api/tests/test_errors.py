@@ -125,7 +125,7 @@ def test_a_fault_of_ours_is_500_and_says_nothing_of_it(anyone: APIClient, monkey
     def fail(self: object, piece: str) -> None:
         raise RuntimeError("a secret")
 
-    monkeypatch.setattr("thoughts_api.models.ThoughtQuerySet.containing", fail)
+    monkeypatch.setattr("thoughts_api.selection.containing", fail)
     response = anyone.get("/api/thoughts/")
     assert response.status_code == 500
     assert response.json() == {"message": "Something went wrong on our side."}

@@ -10,7 +10,7 @@ from rest_framework.test import APIClient
 
 from common.folding import fold
 from thoughts_api.models import Thought
-from thoughts_api.pagination import MAX_ID
+from thoughts_api.selection import MAX_ID
 
 pytestmark = pytest.mark.django_db
 

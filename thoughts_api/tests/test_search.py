@@ -154,11 +154,6 @@ def test_a_query_that_is_no_utf_8_is_wrong(anyone: APIClient) -> None:
     assert len(anyone.get("/api/thoughts/?search=%EF%BF%BD").json()) == 1
 
 
-def test_of_several_searches_the_last_counts(anyone: APIClient) -> None:
-    write("One", "Two")
-    assert [thought["text"] for thought in anyone.get("/api/thoughts/?search=one&search=two").json()] == ["Two"]
-
-
 def test_a_text_that_changes_is_found_by_its_new_pieces(anyone: APIClient) -> None:
     write("Tea")
     thought = Thought.objects.get()

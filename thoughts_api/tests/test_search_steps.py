@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from common.folding import fold
 from thoughts_api import search
 from thoughts_api.models import Thought
+from thoughts_api.selection import containing
 
 ALL = range(2**63 - 1)
 
@@ -24,7 +25,7 @@ def write(texts: dict[int, str]) -> None:
 
 
 def page(piece: str, ids: range = ALL, falling: bool = False, count: int = 3) -> list[int]:
-    return [row["id"] for row in Thought.objects.containing(piece).rows().page(ids, falling, count)]
+    return [row["id"] for row in containing(piece).page(ids, falling, count)]
 
 
 def steps(piece: str, falling: bool = False, count: int = 3) -> list[str]:
@@ -32,7 +33,7 @@ def steps(piece: str, falling: bool = False, count: int = 3) -> list[str]:
     with CaptureQueriesContext(connection) as queries:
         page(piece, falling=falling, count=count)
     return [
-        "span" if "&& " in sql else "index" if "thought_pieces" in sql else "ends" if "MAX(" in sql else "walk"
+        "span" if "&& " in sql else "index" if "thought_pieces" in sql else "ends" if "max(" in sql else "walk"
         for sql in (query["sql"] for query in queries.captured_queries)
     ]
 

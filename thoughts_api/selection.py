@@ -1,0 +1,100 @@
+"""What the API reads: thoughts, selected in SQL, as it answers them.
+
+Django's ORM takes longer to make a query than PostgreSQL to answer it; what is written and deleted is its own.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from django.db import DEFAULT_DB_ALIAS, connections
+
+from common.folding import fold
+from thoughts_api import replica, search
+from thoughts_api.models import FOLDED_MAX_LENGTH
+
+MAX_ID = 2**63 - 1
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Thoughts that meet a condition, a piece of SQL and its parameters, in one of DATABASES."""
+
+    condition: str = "TRUE"
+    params: tuple[Any, ...] = ()
+    piece: str = ""  # the folded piece that is searched for
+    using: str = DEFAULT_DB_ALIAS
+
+    def that(self, condition: str, *params: Any) -> "Selection":
+        """Return those of them that meet another condition too."""
+        return replace(self, condition=f"{self.condition} AND {condition}", params=(*self.params, *params))
+
+    def everyones(self) -> "Selection":
+        """Return all thoughts of the same database."""
+        return Selection(using=self.using)
+
+    def within(self, ids: range) -> "Selection":
+        """Return those of them with these ids."""
+        return self.that("id >= %s AND id < %s", ids.start, ids.stop)
+
+    def page(self, ids: range, falling: bool, count: int) -> list[dict[str, Any]]:
+        """Return the first `count` of those with these ids, from below, or from above if falling.
+
+        What is searched for comes from the read replica, if there is one that is fit.
+        """
+        if not ids:
+            return []
+        if self.piece:
+            return replica.read(lambda alias: replace(self, using=alias)._page(ids, falling, count))
+        return self._page(ids, falling, count)
+
+    def _page(self, ids: range, falling: bool, count: int) -> list[dict[str, Any]]:
+        if self.piece and connections[self.using].vendor == "postgresql":
+            return search.page(self, self.piece, ids, falling, count)
+        return self.within(ids).first(count, falling)
+
+    def first(self, count: int, falling: bool, key: str = "id") -> list[dict[str, Any]]:
+        """Return the first of them by a key, from above if falling: a dict each."""
+        order = "DESC" if falling else "ASC"
+        rows = self.execute("id, username, text, timestamp", f"ORDER BY {key} {order} LIMIT {count}")
+        return [_row(*row) for row in rows]
+
+    def execute(self, what: str, order: str = "") -> list[tuple[Any, ...]]:
+        """Return what is asked of them, rows as they come."""
+        sql = f"SELECT {what} FROM thoughts_api_thought WHERE {self.condition} {order}"  # noqa: S608
+        with connections[self.using].cursor() as cursor:
+            cursor.execute(sql, self.params)
+            rows: list[tuple[Any, ...]] = cursor.fetchall()
+        return rows
+
+
+EVERYONES = Selection()
+
+
+def one(thought_id: int) -> dict[str, Any] | None:
+    """Return the thought with this id, if there is one."""
+    if thought_id > MAX_ID:
+        return None
+    return next(iter(EVERYONES.that("id = %s", thought_id).first(1, falling=False)), None)
+
+
+def by(username: str) -> Selection:
+    """Return the thoughts of one author."""
+    return EVERYONES.that("username = %s", username)
+
+
+def containing(piece: str) -> Selection:
+    """Return the thoughts whose text has this piece, whatever its letter case and accents."""
+    folded = fold(piece)
+    if len(folded) > FOLDED_MAX_LENGTH:
+        return EVERYONES.that("FALSE")
+    if not folded:
+        return EVERYONES
+    pattern = folded.replace("\\", r"\\").replace("%", r"\%").replace("_", r"\_")
+    return replace(EVERYONES.that(r"folded LIKE %s ESCAPE '\'", f"%{pattern}%"), piece=folded)
+
+
+def _row(thought_id: int, username: str, text: str, timestamp: datetime) -> dict[str, Any]:
+    if timestamp.tzinfo is None:  # which SQLite does not store
+        timestamp = timestamp.replace(tzinfo=UTC)
+    return {"id": thought_id, "username": username, "text": text, "timestamp": timestamp}
