@@ -4,7 +4,7 @@ import logging
 from typing import Any
 
 import pytest
-from django.db import DEFAULT_DB_ALIAS, InterfaceError, OperationalError
+from django.db import DEFAULT_DB_ALIAS, InterfaceError, OperationalError, ProgrammingError
 from pytest_django import Settings
 from rest_framework.test import APIClient
 
@@ -154,7 +154,14 @@ def test_a_connection_from_before_an_outage_is_not_used(watched: Replica, connec
     assert replica.read(lambda alias: connection.closed) == 1
 
 
-@pytest.mark.parametrize("error", [OperationalError("server\nis gone"), InterfaceError("connection is closed")])
+@pytest.mark.parametrize(
+    "error",
+    [
+        OperationalError("server\nis gone"),
+        InterfaceError("connection is closed"),
+        ProgrammingError("a migration is not there yet"),
+    ],
+)
 def test_what_fails_on_the_replica_is_asked_of_the_primary(
     watched: Replica, connection: FakeConnection, caplog: pytest.LogCaptureFixture, error: Exception
 ) -> None:
