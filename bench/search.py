@@ -375,7 +375,7 @@ def main() -> None:
         try:
             print(run(arguments.rows, arguments.queries, authorization, arguments.explain))
         finally:
-            connection.close_pool()  # type: ignore[attr-defined]
+            connection.close()
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 import logging
 
-from django.db import DEFAULT_DB_ALIAS, DatabaseError, InterfaceError, connections
+from django.db import DatabaseError, InterfaceError, connections
 
 # What is left for others than superusers; PostgreSQL has `reserved_connections` from 16 on.
 # https://www.postgresql.org/docs/current/runtime-config-connection.html#GUC-MAX-CONNECTIONS
@@ -17,9 +17,10 @@ logger = logging.getLogger(__name__)
 def check(pods: int, workers: int, threads: int) -> None:
     """Write a warning for each PostgreSQL that takes too few connections for this many pods, workers and threads.
 
-    A thread has one connection to each; a process has one more to a read replica, with which it watches that. One
-    should be left for a migration. A server that is away is not asked again.
+    A thread has one connection to each. With a read replica, a process has one more to both, with which it watches
+    them. One should be left for a migration. A server that is away is not asked again.
     """
+    watching = len(list(connections)) > 1
     for alias in connections:
         connection = connections[alias]
         if connection.vendor != "postgresql":
@@ -32,7 +33,6 @@ def check(pods: int, workers: int, threads: int) -> None:
             continue
         finally:
             connection.close()
-        watching = alias != DEFAULT_DB_ALIAS
         most = pods * workers * (threads + watching)
         if most >= takes:
             each = f"({threads} threads + 1)" if watching else f"{threads} threads"

@@ -24,8 +24,8 @@ class Env(environs.FileAwareEnv):
 
     def __init__(self) -> None:
         super().__init__(eager=False, strip_whitespace=True)
-        self.add_parser("database", self._database)
-        self.add_parser("replica", self._replica)
+        self.add_parser("database", _database)
+        self.add_parser("replica", _replica)
         self.add_parser("networks", _networks)
         self.add_parser("http_url", _http_url)
         self.add_parser("origins", _origins)
@@ -47,40 +47,39 @@ class Env(environs.FileAwareEnv):
         except ValueError as error:  # a file that cannot be read, which `seal` does not hear of
             raise SystemExit(f"The environment is not right. {error}") from None
 
-    def _database(self, value: str) -> dict[str, Any]:
-        try:
-            database: dict[str, Any] = dict(dj_database_url.parse(value))
-        except (ValueError, KeyError) as error:
-            raise environs.EnvError(f"not a database URL: {error}") from None
-        options = database.setdefault("OPTIONS", {})
-        if database["ENGINE"] == "django.db.backends.sqlite3":
-            # https://docs.djangoproject.com/en/5.2/ref/databases/#database-is-locked-errors
-            options |= {
-                "transaction_mode": "IMMEDIATE",
-                "timeout": 20,
-                "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL",
-            }
-        elif database["ENGINE"] == "django.db.backends.postgresql":
-            # Django's pool needs CONN_MAX_AGE = 0, which is its default.
-            pool = {"min_size": 1, "max_size": self.count("THREADS", 8), "timeout": 5}  # a connection for each thread
-            options |= {"pool": pool, "connect_timeout": 3}
-            database["CONN_HEALTH_CHECKS"] = True
-        else:
-            raise environs.EnvError("the database must be sqlite:///<file> or postgresql://…")
-        return database
 
-    def _replica(self, value: str) -> dict[str, Any]:
-        if not value:
-            return {}
-        database = self._database(value)
-        if database["ENGINE"] != "django.db.backends.postgresql":
-            raise environs.EnvError("a replica must be postgresql://…")
-        options = database["OPTIONS"]
-        # Each thread keeps a connection of its own: who asks a pool waits for its time-out even where nobody listens.
-        del options["pool"]
-        # What is slow or away is asked of the primary instead.
-        options |= {"connect_timeout": 2, "options": f"-c statement_timeout=1000 {options.get('options', '')}".strip()}
-        return database | {"CONN_MAX_AGE": None, "CONN_HEALTH_CHECKS": False, "TEST": {"MIRROR": "default"}}
+def _database(value: str) -> dict[str, Any]:
+    try:
+        database: dict[str, Any] = dict(dj_database_url.parse(value))
+    except (ValueError, KeyError) as error:
+        raise environs.EnvError(f"not a database URL: {error}") from None
+    options = database.setdefault("OPTIONS", {})
+    if database["ENGINE"] == "django.db.backends.sqlite3":
+        # https://docs.djangoproject.com/en/5.2/ref/databases/#database-is-locked-errors
+        options |= {
+            "transaction_mode": "IMMEDIATE",
+            "timeout": 20,
+            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL",
+        }
+    elif database["ENGINE"] == "django.db.backends.postgresql":
+        # A connection for each thread: a pool of as many would be asked for one, and looked at, in each request.
+        options |= {"connect_timeout": 3, "keepalives_idle": 30}
+        database |= {"ENGINE": "common.postgresql", "CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True}
+    else:
+        raise environs.EnvError("the database must be sqlite:///<file> or postgresql://…")
+    return database
+
+
+def _replica(value: str) -> dict[str, Any]:
+    if not value:
+        return {}
+    database = _database(value)
+    if database["ENGINE"] != "common.postgresql":
+        raise environs.EnvError("a replica must be postgresql://…")
+    options = database["OPTIONS"]
+    # What is slow or away is asked of the primary instead.
+    options |= {"connect_timeout": 2, "options": f"-c statement_timeout=1000 {options.get('options', '')}".strip()}
+    return database | {"CONN_MAX_AGE": None, "CONN_HEALTH_CHECKS": False, "TEST": {"MIRROR": "default"}}
 
 
 def _networks(value: str) -> list[ipaddress.IPv4Network | ipaddress.IPv6Network]:

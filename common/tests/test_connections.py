@@ -41,14 +41,16 @@ def test_too_few_connections_are_said_with_the_arithmetic(
 def test_enough_connections_are_not_worth_a_line(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    assert said(monkeypatch, caplog, default=postgresql(11 * 2 * 8 + 1), replica=postgresql(11 * 2 * 9 + 1)) == []
+    assert said(monkeypatch, caplog, default=postgresql(11 * 2 * 8 + 1)) == []
+    assert said(monkeypatch, caplog, default=postgresql(11 * 2 * 9 + 1), replica=postgresql(11 * 2 * 9 + 1)) == []
 
 
-def test_a_replica_needs_one_more_for_each_process(
+def test_with_a_replica_each_process_needs_one_more_to_both(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    [line] = said(monkeypatch, caplog, default=postgresql(197), replica=postgresql(197))
-    assert "11 pods x 2 workers x (8 threads + 1) may open 198 connections to the database 'replica'" in line
+    lines = said(monkeypatch, caplog, default=postgresql(198), replica=postgresql(198))
+    for line, alias in zip(lines, ["default", "replica"], strict=True):
+        assert f"11 pods x 2 workers x (8 threads + 1) may open 198 connections to the database '{alias}'" in line
 
 
 @pytest.mark.parametrize("error", [OperationalError("away"), InterfaceError("closed")])

@@ -1,7 +1,6 @@
 """Settings from the environment: what is taken, and the one line that names what is wrong."""
 
 import ipaddress
-import runpy
 from pathlib import Path
 from typing import Any
 
@@ -48,39 +47,16 @@ def test_every_variable_that_is_missing_or_wrong_is_named_in_one_line(
 
 
 @pytest.mark.parametrize("scheme", ["postgres", "postgresql"])
-def test_a_postgresql_url_is_a_pooled_database(env: Env, monkeypatch: pytest.MonkeyPatch, scheme: str) -> None:
+def test_connections_to_postgresql_are_kept(env: Env, monkeypatch: pytest.MonkeyPatch, scheme: str) -> None:
     monkeypatch.setenv("DATABASE_URL", f"{scheme}://user:p%40ss@db.example:5433/users")
     database = env.database("DATABASE_URL")
     env.seal()
-    assert database["ENGINE"] == "django.db.backends.postgresql"
+    assert database["ENGINE"] == "common.postgresql"
     expected = {"USER": "user", "PASSWORD": "p@ss", "HOST": "db.example", "PORT": 5433, "NAME": "users"}
     assert {name: database[name] for name in expected} == expected
-    # Django's pool takes no persistent connections.
-    assert database["CONN_MAX_AGE"] == 0
-    assert database["OPTIONS"]["pool"]["max_size"] == 8
+    assert database["CONN_MAX_AGE"] > 0
+    assert database["CONN_HEALTH_CHECKS"]
     assert database["OPTIONS"]["connect_timeout"] < 30
-
-
-@pytest.mark.parametrize("threads", ["1", "32"])
-def test_the_pool_has_a_connection_for_each_thread(env: Env, monkeypatch: pytest.MonkeyPatch, threads: str) -> None:
-    monkeypatch.setenv("DATABASE_URL", "postgresql://db.example/users")
-    monkeypatch.setenv("THREADS", threads)
-    assert env.database("DATABASE_URL")["OPTIONS"]["pool"]["max_size"] == int(threads)
-    env.seal()
-
-
-def test_the_pool_and_gunicorn_start_from_the_same_number_of_threads(env: Env, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DATABASE_URL", "postgresql://db.example/users")
-    monkeypatch.delenv("THREADS", raising=False)
-    threads = runpy.run_path(str(settings.ROOT / "common" / "gunicorn_conf.py"))["threads"]
-    assert env.database("DATABASE_URL")["OPTIONS"]["pool"]["max_size"] == threads
-
-
-def test_a_wrong_number_of_threads_is_named(env: Env, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DATABASE_URL", "postgresql://db.example/users")
-    monkeypatch.setenv("THREADS", "many")
-    env.database("DATABASE_URL")
-    assert "THREADS" in problem(env)
 
 
 def test_what_a_database_url_says_after_its_question_mark_is_kept(env: Env, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -94,7 +70,6 @@ def test_a_replica_is_a_database_that_is_not_waited_for(env: Env, monkeypatch: p
     env.seal()
     assert (database["HOST"], database["NAME"]) == ("replica.example", "thoughts")
     options = database["OPTIONS"]
-    assert "pool" not in options
     assert options["connect_timeout"] == 2
     assert options["options"] == "-c statement_timeout=1000 -c geqo=off"
     assert options["sslmode"] == "require"

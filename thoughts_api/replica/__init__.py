@@ -10,7 +10,6 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from contextlib import closing, suppress
 from typing import Any, TypeVar
 
 from django.conf import settings
@@ -70,8 +69,10 @@ class Replica:
     def look_at_primary(self) -> None:
         """Note how much the primary has written, if it answers."""
         now = time.monotonic()
-        with suppress(*ERRORS), closing(connections[DEFAULT_DB_ALIAS]):  # which gives it back to the pool
+        try:
             self.note(_ask(DEFAULT_DB_ALIAS, WRITTEN), now)
+        except ERRORS:
+            connections[DEFAULT_DB_ALIAS].close()
 
     def look_at_replica(self) -> None:
         """Leave the replica out or take it back."""

@@ -1,12 +1,13 @@
 """What production has beyond the base."""
 
 import itertools
+import runpy
 
 import pytest
 
-from common.settings import Env
 from k8s.tests.manifests.network import Peer, accepts, sends
 from k8s.tests.manifests.objects import Object, Overlay, name_of, pod, pod_labels, selects, strings
+from tools.local import ROOT
 
 SERVICES = ["users-api", "thoughts-api", "web"]
 POSTGRES_CONNECTIONS = 97  # 100 by default, 3 of which are the superuser's
@@ -38,15 +39,14 @@ def test_the_most_pods_there_can_be_leave_the_database_a_connection(
     pods += deployment["spec"]["strategy"]["rollingUpdate"]["maxSurge"]
     # What the service itself looks at when it starts.
     assert environment["MAX_PODS"] == str(pods)
-    monkeypatch.setenv("URL", "postgresql://name@host/name")
     monkeypatch.delenv("THREADS", raising=False)
     if "THREADS" in environment:
         monkeypatch.setenv("THREADS", environment["THREADS"])
-    pool: int = Env().database("URL")["OPTIONS"]["pool"]["max_size"]
+    threads: int = runpy.run_path(str(ROOT / "common" / "gunicorn_conf.py"))["threads"]
     # Without WEB_CONCURRENCY, common/gunicorn_conf.py starts a process for each CPU.
     processes = int(environment.get("WEB_CONCURRENCY", container["resources"]["limits"]["cpu"]))
     migration = 1
-    assert pods * processes * pool + migration <= POSTGRES_CONNECTIONS
+    assert pods * processes * threads + migration <= POSTGRES_CONNECTIONS
 
 
 def test_a_read_replica_may_be_set_for_searches(production: Overlay) -> None:

@@ -1,0 +1,43 @@
+"""Connections to PostgreSQL that are kept; on SQLite these tests are not collected."""
+
+import psycopg
+import pytest
+from django.db import connection
+from django.db.backends.postgresql import base
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def test_a_connection_is_looked_at_without_asking_the_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    connection.ensure_connection()
+    monkeypatch.setattr(base.DatabaseWrapper, "is_usable", lambda self: pytest.fail("It was asked."))
+    assert connection.is_usable()
+
+
+def test_one_that_the_server_has_ended_is_replaced() -> None:
+    connection.ensure_connection()
+    ended = connection.connection
+    with psycopg.connect(**connection.get_connection_params()) as other:
+        # Returns when it has ended.
+        other.execute("SELECT pg_terminate_backend(%s, 10000)", [ended.info.backend_pid])
+    assert not connection.is_usable()
+
+    connection.close_if_unusable_or_obsolete()  # as at the start of each request
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1")
+    assert connection.connection is not ended
+
+
+def test_one_on_which_the_server_has_said_something_else_is_asked() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("LISTEN thoughts")
+    with psycopg.connect(**connection.get_connection_params()) as other:
+        other.execute("NOTIFY thoughts")
+    assert connection.is_usable()
+
+
+def test_one_that_was_closed_here_is_not_usable() -> None:
+    connection.ensure_connection()
+    connection.connection.close()
+    assert not connection.is_usable()
+    connection.close()
