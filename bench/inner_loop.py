@@ -58,7 +58,7 @@ class Kind:
             while (word in answer(url)) != shown:
                 if time.monotonic() - begin > GIVE_UP:
                     raise SystemExit(f"{url} does not show a change of {self.file}: is `tilt up` running?")
-                time.sleep(0.03)
+                time.sleep(0.01)
         return time.monotonic() - begin
 
 
