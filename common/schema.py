@@ -29,6 +29,7 @@ DESCRIPTIONS = {
     "200": "OK",
     "201": "Created",
     "204": "Done",
+    "304": "It is what the ETag in If-None-Match was for.",
     "400": "The input is wrong.",
     "401": "Not authenticated.",
     "403": "The token is not one of staff.",
@@ -46,6 +47,7 @@ HEADERS = {
     "429": {"Retry-After": _RETRY_AFTER},
     "503": {"Retry-After": _RETRY_AFTER},
 }
+ETAG = {"description": "For If-None-Match (RFC 9110).", "schema": {"type": "string"}}
 LINK = {"description": "The next and the previous page, if there is one (RFC 8288).", "schema": {"type": "string"}}
 
 
@@ -107,12 +109,15 @@ class AutoSchema(SpectacularAutoSchema):
         for status in self._error_statuses() - answers.keys():
             body = InputError if status == "400" else Error
             answers[status] = self._get_response_for_code(body, status, None, direction)
+        if self.method == "GET" and not self._has_permission(HasToken):
+            answers["200"]["headers"] = {"ETag": ETAG}
+            answers["304"] = {}
         for status, answer in answers.items():
             answer["description"] = DESCRIPTIONS[status]
             if status in HEADERS:
                 answer["headers"] = HEADERS[status]
         if self.method == "GET" and self._get_paginator():
-            answers["200"]["headers"] = {"Link": LINK}
+            answers["200"]["headers"] = answers["200"].get("headers", {}) | {"Link": LINK}
         return dict(sorted(answers.items()))
 
     def _error_statuses(self) -> set[str]:

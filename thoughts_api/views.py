@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from django.utils.decorators import method_decorator
+from django.views.decorators.cache import cache_control
 from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework import generics, status
 from rest_framework.exceptions import NotFound
@@ -16,6 +18,10 @@ from thoughts_api.models import Thought
 from thoughts_api.pagination import KeysetPagination, PageSerializer
 from thoughts_api.selection import Selection
 from thoughts_api.serializers import SearchSerializer, ThoughtSerializer
+
+# RFC 9111: what is public may be stored by anybody, to be asked for again with its ETag; what is one's own is not.
+public = method_decorator(cache_control(public=True, no_cache=True), name="dispatch")
+own = method_decorator(cache_control(private=True, no_store=True), name="dispatch")
 
 
 class ListView(generics.ListAPIView[Thought]):
@@ -32,6 +38,7 @@ class ListView(generics.ListAPIView[Thought]):
         return self.get_paginated_response(self.paginate_queryset(self.get_selection()))
 
 
+@public
 @extend_schema_view(
     get=extend_schema(operation_id="list_thoughts", auth=[], parameters=[SearchSerializer, PageSerializer])
 )
@@ -44,6 +51,7 @@ class ThoughtsView(ListView):
         return selection.containing(validated_query(SearchSerializer, self.request)["search"])
 
 
+@public
 class ThoughtView(APIView):
     authentication_classes = []
 
@@ -56,6 +64,7 @@ class ThoughtView(APIView):
         return Response(thought)
 
 
+@own
 @extend_schema_view(
     get=extend_schema(operation_id="list_my_thoughts", parameters=[PageSerializer]),
     post=extend_schema(operation_id="create_thought", description="Write a thought; its author is the token's."),
@@ -72,6 +81,7 @@ class MyThoughtsView(ListView, generics.ListCreateAPIView[Thought]):
         serializer.save(username=self.request.user.username)
 
 
+@own
 class MyThoughtView(APIView):
     permission_classes = [HasToken]
 
@@ -84,6 +94,7 @@ class MyThoughtView(APIView):
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
+@own
 class AdminThoughtView(APIView):
     permission_classes = [HasStaffToken]
 
