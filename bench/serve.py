@@ -1,8 +1,7 @@
-"""What one worker of thoughts_api serves, against a constant JSON view in the same server: `python -m bench.serve`.
+"""What one worker of each service serves and needs, against constant views in the same server: `python -m bench.serve`.
 
-Both run in gunicorn with one worker; `wrk` asks each in turn, in short rounds, so that what else the machine does
-meets both. Printed are medians over the rounds: requests in a second, their ratio to the constant view's, and the CPU
-time that the worker spent on each.
+All run in gunicorn with one worker, on a PostgreSQL of their own; `wrk` asks each in turn, in short rounds, so that
+what else the machine does meets all. Figures are medians over the rounds; CPU is that of the processes that answered.
 """
 
 import argparse
@@ -21,44 +20,57 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import jwt
+import requests
 from cryptography.hazmat.primitives.asymmetric import rsa
 from jwt.algorithms import RSAAlgorithm
 
 from e2e.conftest import answers, free_ports
 from tools import postgres
-from tools.local import ROOT
+from tools.local import PROJECTS, ROOT, Local
 
 CONNECTIONS = 8
+ENOUGH = 10_000  # requests, after which memory is looked at
 CREATE = """
 wrk.method = "POST"
 wrk.body = '{"text": "A thought that a benchmark writes."}'
 wrk.headers["Content-Type"] = "application/json"
 """
+LOGIN = CREATE.replace('{"text": "A thought that a benchmark writes."}', '{"username": "bruce", "password": "bruce"}')
 
 
 @dataclass
 class Server:
-    """A gunicorn with one worker."""
+    """A gunicorn with one worker, and the seconds until it was ready."""
 
     url: str
     process: "subprocess.Popen[bytes]"
+    start: float = 0
+
+    def processes(self) -> list[int]:
+        """Return the ids of the master and its worker."""
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+        return [self.process.pid, *map(int, children)]
 
     def cpu(self) -> float:
-        """Return the seconds of CPU that the master and its worker have used."""
-        pids = [self.process.pid, *map(int, _children(self.process.pid))]
+        """Return the seconds of CPU that they have used."""
         ticks = 0
-        for pid in pids:
+        for pid in self.processes():
             fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
             ticks += int(fields[11]) + int(fields[12])
         return ticks / os.sysconf("SC_CLK_TCK")
 
+    def memory(self) -> float:
+        """Return their proportional set size in MB."""
+        rollups = [Path(f"/proc/{pid}/smaps_rollup").read_text() for pid in self.processes()]
+        return sum(int(re.search(r"^Pss: +(\d+)", each, re.MULTILINE)[1]) for each in rollups) * 1024 / 1e6  # type: ignore[index]
+
 
 @dataclass
 class Case:
-    """A kind of request, and what each round of it gave."""
+    """A kind of request, which one server answers with the help of others, and what each round of it gave."""
 
     name: str
-    server: Server
+    servers: list[Server]
     path: str
     headers: dict[str, str] = field(default_factory=dict)
     script: str = ""
@@ -66,54 +78,103 @@ class Case:
     cpu: list[float] = field(default_factory=list)
 
     def round(self, seconds: float) -> None:
-        """Ask for that long; any answer that is an error ends the benchmark."""
-        with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
-            script.write(self.script)
-            script.flush()
-            headers = [f"--header={name}: {value}" for name, value in self.headers.items()]
-            before = self.server.cpu()
-            done = subprocess.run(
-                ["wrk", "--threads=1", f"--connections={CONNECTIONS}", f"--duration={seconds}s", *headers]
-                + (["--script", script.name] if self.script else [])
-                + [self.server.url + self.path],
-                capture_output=True,
-                text=True,
-                check=True,
-            )
-            used = self.server.cpu() - before
-        if "Non-2xx" in done.stdout or "Socket errors" in done.stdout:
-            raise SystemExit(f"{self.name}: {done.stdout}")
-        count = int(re.search(r"(\d+) requests in", done.stdout)[1])  # type: ignore[index]
-        self.rates.append(float(re.search(r"Requests/sec:\s+([\d.]+)", done.stdout)[1]))  # type: ignore[index]
-        self.cpu.append(used / count * 1000)
+        """Ask for that long, and keep the rate and the milliseconds of CPU for each request."""
+        before = sum(server.cpu() for server in self.servers)
+        count, rate, _ = wrk(self.servers[0].url + self.path, seconds, self.headers, self.script)
+        self.cpu.append((sum(server.cpu() for server in self.servers) - before) / count * 1000)
+        self.rates.append(rate)
+
+    @property
+    def rate(self) -> float:
+        """Return the median of the requests in a second."""
+        return statistics.median(self.rates)
+
+    @property
+    def each(self) -> float:
+        """Return the median of the milliseconds of CPU for each."""
+        return statistics.median(self.cpu)
 
 
-def _children(pid: int) -> list[str]:
-    return Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+def wrk(url: str, seconds: float, headers: dict[str, str] | None = None, script: str = "") -> tuple[int, float, float]:
+    """Ask for that long; return how many requests were answered, how many in a second, and the 99 % in milliseconds.
+
+    Any answer that is an error ends the benchmark.
+    """
+    with tempfile.NamedTemporaryFile("w", suffix=".lua") as file:
+        file.write(script)
+        file.flush()
+        done = subprocess.run(
+            [
+                *("wrk", "--latency", "--threads=1", f"--connections={CONNECTIONS}", f"--duration={seconds}s"),
+                *(f"--header={name}: {value}" for name, value in (headers or {}).items()),
+                *(["--script", file.name] if script else []),
+                url,
+            ],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    if "Non-2xx" in done.stdout or "Socket errors" in done.stdout:
+        raise SystemExit(f"{url}: {done.stdout}")
+    number, unit = re.search(r"99%\s+([\d.]+)(us|ms|s)", done.stdout).groups()  # type: ignore[union-attr]
+    return (
+        int(re.search(r"(\d+) requests in", done.stdout)[1]),  # type: ignore[index]
+        float(re.search(r"Requests/sec:\s+([\d.]+)", done.stdout)[1]),  # type: ignore[index]
+        float(number) * {"us": 0.001, "ms": 1, "s": 1000}[unit],
+    )
 
 
 @contextmanager
-def gunicorn(application: str, environment: dict[str, str]) -> Iterator[Server]:
-    """Start it on a free port, and end it."""
-    (port,) = free_ports(1)
-    environment = {"HOST": "127.0.0.1", "PORT": str(port), "WEB_CONCURRENCY": "1", **environment}
+def gunicorn(application: str, environment: dict[str, str], port: int, path: str = "/readyz") -> Iterator[Server]:
+    """Start it, wait until a path is answered, and end it."""
+    begin = time.perf_counter()
     process = subprocess.Popen(
         [sys.executable, "-m", "gunicorn", "-c", "python:common.gunicorn_conf", application],
         cwd=ROOT,
-        env={**os.environ, **environment},
+        env={**os.environ, **environment, "HOST": "127.0.0.1", "PORT": str(port), "WEB_CONCURRENCY": "1"},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
     server = Server(f"http://127.0.0.1:{port}", process)
     try:
-        while not answers(f"{server.url}/"):
+        while not answers(f"{server.url}{path}"):
             if process.poll() is not None:
                 raise SystemExit(f"{application} did not start.")
-            time.sleep(0.1)
+            time.sleep(0.02)
+        server.start = time.perf_counter() - begin
         yield server
     finally:
         process.terminate()
         process.wait()
+
+
+@contextmanager
+def system() -> Iterator[tuple[dict[str, Server], Server]]:
+    """Start the three services, with sample data, and the constant views."""
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        url = stack.enter_context(postgres.server())
+        *ports, constant = free_ports(len(PROJECTS) + 1)
+        local = Local(folder, dict(zip(PROJECTS, ports, strict=True)))
+        local.make_secrets()
+        servers = {}
+        for project in ("users_api", "thoughts_api", "web"):  # web's readiness needs nobody, but the others are asked
+            environment = {**local.environment(project), "LOG_LEVEL": "WARNING"}
+            if project != "web":
+                name = "postgres" if project == "users_api" else "template1"
+                environment["DATABASE_URL"] = postgres.database(url, name)
+            commands = [["collectstatic", "--no-input", "--verbosity=0"]]
+            commands += [] if project == "web" else [["migrate", "--verbosity=0"], ["load_sample_data"]]
+            for command in commands:
+                subprocess.run(
+                    [sys.executable, f"{project}/manage.py", *command],
+                    cwd=ROOT,
+                    env=environment,
+                    check=True,
+                    stdout=subprocess.DEVNULL,
+                )
+            servers[project] = stack.enter_context(gunicorn(f"{project}.wsgi", environment, local.ports[project]))
+        yield servers, stack.enter_context(gunicorn("bench.constant", {}, constant, path="/"))
 
 
 def authorizations(folder: Path, *names: str) -> list[str]:
@@ -129,49 +190,177 @@ def authorizations(folder: Path, *names: str) -> list[str]:
     ]
 
 
+def rates(servers: dict[str, Server], constant: Server, rounds: int, seconds: float) -> str:
+    """Ask everything in turn; return the tables of rates, CPU and ratios as Markdown."""
+    answer = requests.post(
+        f"{servers['users_api'].url}/api/login/", {"username": "bruce", "password": "bruce"}, timeout=9
+    )
+    token = {"Authorization": answer.json()["Authorized"]}
+    users, thoughts, web = ([servers[name]] for name in ("users_api", "thoughts_api", "web"))
+    view = Case("constant view", [constant], "/")
+    template = Case("constant template", [constant], "/template")
+    search = Case("search", thoughts, "/api/thoughts/?search=the")
+    one = Case("one thought", thoughts, "/api/thoughts/1/")
+    own = Case("own list", thoughts, "/api/me/thoughts/?limit=10", token)
+    create = Case("create", thoughts, "/api/me/thoughts/", token, CREATE)
+    call = Case("the page's API call", thoughts, "/api/thoughts/?limit=20&ordering=-id&search=the")
+    page = Case("web page: search", [*web, *thoughts], "/search?search=the")
+    login = Case("login", users, "/api/login/", {}, LOGIN)
+    cases = [view, template, search, own, one, call, page, login, create]
+    for number in range(rounds):
+        for case in cases:
+            case.round(seconds)
+        print(f"round {number + 1} of {rounds}", file=sys.stderr, flush=True)
+
+    lines = [
+        f"| {'':<20} | requests/s | ratio | CPU ms each |",
+        "| -------------------- | ---------: | ----: | ----------: |",
+    ]
+    lines += [
+        f"| {each.name:<20} | {each.rate:>10.0f} | {each.rate / view.rate:>5.2f} | {each.each:>11.2f} |"
+        for each in cases
+    ]
+    verify, argon2 = alone(token["Authorization"], servers["users_api"])
+    return (
+        "\n".join(lines)
+        + f"""
+
+The ratio is that of the rates, to the constant view. A web page, with the CPU of thoughts_api in it, takes
+{page.each / (template.each + call.each):.2f} times the CPU of a constant template and its API call.
+
+| | ms of CPU |
+| --- | --: |
+| verifying a token | {verify:.3f} |
+| Argon2id alone | {argon2:.1f} |
+| a login | {login.each:.1f}, {login.each / argon2:.2f} times that |
+"""
+    )
+
+
+def alone(authorization: str, users: Server) -> tuple[float, float]:
+    """Return the milliseconds of CPU that verifying a token takes, and a password."""
+    from argon2 import PasswordHasher
+    from django.conf import settings
+
+    settings.configure(TOKENS_ISSUER="users-api")
+
+    from common import keys, tokens
+    from users_api.hashers import Argon2idPasswordHasher as Hasher
+
+    jwks = requests.get(f"{users.url}/.well-known/jwks.json", timeout=9).json()
+    key_set = keys.KeySet(lambda: jwks)
+    hasher = PasswordHasher(Hasher.time_cost, Hasher.memory_cost, Hasher.parallelism)
+    stored = hasher.hash("bruce")
+
+    def cpu(repeat: int, action: object) -> float:
+        times = []
+        for _ in range(7):
+            begin = time.process_time()
+            for _ in range(repeat):
+                action()  # type: ignore[operator]
+            times.append((time.process_time() - begin) / repeat * 1000)
+        return statistics.median(times)
+
+    return cpu(500, lambda: tokens.from_header(authorization, key_set)), cpu(20, lambda: hasher.verify(stored, "bruce"))
+
+
+def beside_logins(users: Server, seconds: float) -> str:
+    """Return the 99 % of a read while eight people log in one after the other, and without them."""
+    read = f"{users.url}/.well-known/jwks.json"
+    without, beside = [], []
+    for _ in range(3):
+        without.append(wrk(read, seconds)[2])
+        with tempfile.NamedTemporaryFile("w", suffix=".lua") as file:
+            file.write(LOGIN)
+            file.flush()
+            command = ["wrk", "--threads=1", f"--connections={CONNECTIONS}", f"--duration={seconds + 1}s"]
+            with subprocess.Popen(
+                [*command, "--script", file.name, f"{users.url}/api/login/"], stdout=subprocess.DEVNULL
+            ) as logins:
+                time.sleep(0.5)
+                beside.append(wrk(read, seconds)[2])
+                logins.wait()
+    return (
+        f"99 of 100 reads of users_api, eight at a time, take {statistics.median(without):.0f} ms; while eight people"
+        f" log in all the time, {statistics.median(beside):.0f} ms.\n"
+    )
+
+
+def connections(servers: dict[str, Server], pages: int = 1000) -> str:
+    """Return how many new connections to the APIs a thousand pages need, once there are some."""
+    ports = {int(servers[name].url.rpartition(":")[2]) for name in ("thoughts_api", "users_api")}
+
+    def seen() -> set[str]:
+        lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+        return {each[1] for each in lines if int(each[2].rpartition(":")[2], 16) in ports}
+
+    with requests.Session() as session:
+        url = f"{servers['web'].url}/search?search=the"
+        session.get(url, timeout=9)
+        before = seen()
+        for _ in range(pages):
+            session.get(url, timeout=9).raise_for_status()
+        new = seen() - before
+    return f"New connections to the APIs in {pages} pages: {len(new)}.\n"
+
+
+def weight(web: Server) -> str:
+    """Return what a browser loads for a page, compressed as it asks for."""
+    size, compressed = 0, {"Accept-Encoding": "gzip"}
+    page = requests.get(f"{web.url}/search?search=the", timeout=9).text
+    paths = re.findall(r'(?:href|src)="(/static/[^"]+)"', page)
+    for path in ["/search?search=the", *paths]:
+        with requests.get(f"{web.url}{path}", headers=compressed, timeout=9, stream=True) as answer:
+            size += len(answer.raw.read(decode_content=False))
+    return f"A page with all its {len(paths)} files: {size / 1000:.1f} kB.\n"
+
+
+def needs(servers: dict[str, Server]) -> str:
+    """Return the table of starts and memory after many requests."""
+    lines = [
+        "| | ready after s | MB at the start | after 5,000 requests | after 10,000 |",
+        "| --- | --: | --: | --: | --: |",
+    ]
+    paths = {
+        "users_api": "/.well-known/jwks.json",
+        "thoughts_api": "/api/thoughts/?search=the",
+        "web": "/search?search=the",
+    }
+    for name, path in paths.items():
+        server = servers[name]
+        memory = [server.memory()]
+        for _ in range(2):
+            count = 0
+            while count < ENOUGH / 2:
+                count += wrk(server.url + path, 1)[0]
+            memory.append(server.memory())
+        lines.append(f"| {name} | {server.start:.1f} | {' | '.join(f'{each:.0f}' for each in memory)} |")
+    return "\n".join(lines) + "\n\nMemory is the proportional set size of gunicorn's master and its worker.\n"
+
+
+def report(rounds: int = 5, seconds: int = 3) -> str:
+    """Return all tables as Markdown."""
+    if not shutil.which("wrk"):
+        raise SystemExit("wrk is needed to make the load (on Debian and Ubuntu: apt install wrk).")
+    with system() as (servers, constant):
+        return "\n".join(
+            [
+                needs(servers),
+                rates(servers, constant, rounds, seconds),
+                beside_logins(servers["users_api"], seconds),
+                connections(servers),
+                weight(servers["web"]),
+            ]
+        )
+
+
 def main() -> None:
-    """Run the rounds and print the table."""
+    """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=int, default=3, help="of each round")
     arguments = parser.parse_args()
-    if not shutil.which("wrk"):
-        raise SystemExit("wrk is needed to make the load (on Debian and Ubuntu: apt install wrk).")
-
-    with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        reader, writer = authorizations(folder, "bruce", "writer")
-        environment = {
-            "DATABASE_URL": postgres.database(stack.enter_context(postgres.server()), "postgres"),
-            "TOKENS_JWKS": str(folder / "jwks.json"),
-            "STATIC_ROOT": str(folder / "static"),
-        }
-        for command in (["migrate", "--verbosity=0"], ["load_sample_data"], ["collectstatic", "--verbosity=0"]):
-            subprocess.run(
-                [sys.executable, "thoughts_api/manage.py", *command],
-                cwd=ROOT,
-                env={**os.environ, **environment},
-                check=True,
-            )
-        thoughts = stack.enter_context(gunicorn("thoughts_api.wsgi", environment))
-        constant = stack.enter_context(gunicorn("bench.constant", environment))
-        cases = [
-            Case("constant view", constant, "/"),
-            Case("search", thoughts, "/api/thoughts/?search=the"),
-            Case("own list", thoughts, "/api/me/thoughts/", {"Authorization": reader}),
-            Case("one thought", thoughts, "/api/thoughts/1/"),
-            Case("create", thoughts, "/api/me/thoughts/", {"Authorization": writer}, CREATE),
-        ]
-        for number in range(arguments.rounds):
-            for case in cases:
-                case.round(arguments.seconds)
-            print(f"round {number + 1} of {arguments.rounds}", file=sys.stderr)
-
-    base = statistics.median(cases[0].rates)
-    print(f"| {'':<14} | requests/s | ratio | CPU ms each |\n| -------------- | ---------: | ----: | ----------: |")
-    for case in cases:
-        rate = statistics.median(case.rates)
-        print(f"| {case.name:<14} | {rate:>10.0f} | {rate / base:>5.2f} | {statistics.median(case.cpu):>11.2f} |")
+    print(report(arguments.rounds, arguments.seconds))
 
 
 if __name__ == "__main__":
