@@ -1,5 +1,6 @@
 """The least that a Django service can do: views that answer with a constant, no middleware, no database."""
 
+from argon2 import PasswordHasher
 from django.conf import settings
 from django.core.wsgi import get_wsgi_application
 from django.http import HttpRequest, HttpResponse, JsonResponse
@@ -20,7 +21,12 @@ def template(request: HttpRequest) -> HttpResponse:
     return render(request, "constant.html")
 
 
-urlpatterns = [path("", constant), path("template", template)]
+def argon2(request: HttpRequest) -> JsonResponse:
+    """Answer after a password was verified, with the cost that users_api has."""
+    return JsonResponse(HASHER.verify(HASH, "bruce"), safe=False)
+
+
+urlpatterns = [path("", constant), path("template", template), path("argon2", argon2)]
 MEMORY = ("django.template.loaders.locmem.Loader", {"constant.html": PAGE})
 settings.configure(
     ALLOWED_HOSTS=["*"],
@@ -34,4 +40,9 @@ settings.configure(
         },
     ],
 )
+
+from users_api.hashers import Argon2idPasswordHasher as Cost  # noqa: E402 - Django's hashers want settings
+
+HASHER = PasswordHasher(Cost.time_cost, Cost.memory_cost, Cost.parallelism)
+HASH = HASHER.hash("bruce")
 application = get_wsgi_application()

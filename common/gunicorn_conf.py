@@ -3,6 +3,7 @@
 https://gunicorn.org/reference/settings/
 """
 
+import gc
 import json
 import math
 import os
@@ -138,6 +139,9 @@ def when_ready(server: object) -> None:
     """Load all views before the workers are forked: shared memory, and a first request as fast as the second."""
     if preload_app:
         load_views()
+        # What is there is not looked through for garbage, which would copy its pages into each process.
+        gc.collect()
+        gc.freeze()
 
 
 def post_worker_init(worker: Worker) -> None:

@@ -1,8 +1,10 @@
 """OpenAPI: what drf-spectacular cannot see by itself, said once for both APIs."""
 
+import threading
 from typing import Any
 
 from drf_spectacular.extensions import OpenApiAuthenticationExtension, OpenApiSerializerFieldExtension
+from drf_spectacular.generators import SchemaGenerator as SpectacularSchemaGenerator
 from drf_spectacular.openapi import AutoSchema as SpectacularAutoSchema
 from drf_spectacular.utils import inline_serializer
 from rest_framework import serializers
@@ -48,6 +50,8 @@ HEADERS = {
     "503": {"Retry-After": _RETRY_AFTER},
 }
 ETAG = {"description": "For If-None-Match (RFC 9110).", "schema": {"type": "string"}}
+_making = threading.Lock()
+_documents: dict[Any, Any] = {}
 LINK = {"description": "The next and the previous page, if there is one (RFC 8288).", "schema": {"type": "string"}}
 
 
@@ -82,6 +86,17 @@ class TextFieldPattern(OpenApiSerializerFieldExtension):
         # The first and the last character that stay, and what is between them.
         between = f"{{0,{longest - 2}}}" if longest else "*"
         return rf"^[{_SPACES}]*[^\x00{_SPACES}]([^\x00]{between}[^\x00{_SPACES}])?[{_SPACES}]*$"
+
+
+class SchemaGenerator(SpectacularSchemaGenerator):
+    """Makes the document once in a process: it takes long, and drf-spectacular is not made for two threads at once."""
+
+    def get_schema(self, request: Any = None, public: bool = False) -> Any:
+        """Return the OpenAPI document; it does not depend on the request."""
+        with _making:
+            if self.urlconf not in _documents:
+                _documents[self.urlconf] = super().get_schema(request, public)  # type: ignore[no-untyped-call]
+            return _documents[self.urlconf]
 
 
 class AutoSchema(SpectacularAutoSchema):

@@ -3,10 +3,14 @@
 import functools
 import re
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from drf_spectacular.generators import SchemaGenerator
+
+from common import schema as common_schema
+from common.schema import SchemaGenerator
 
 
 @pytest.fixture(scope="module")
@@ -75,3 +79,19 @@ def text_pattern() -> str:
     # It would count what is trimmed.
     assert "maxLength" not in text
     return str(text["pattern"])
+
+
+def test_the_document_is_made_once_however_many_ask_at_the_same_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[dict[str, object]] = []
+
+    def get_schema(self: object, request: object, public: bool) -> dict[str, object]:
+        time.sleep(0.05)
+        made.append({"paths": {}})
+        return made[-1]
+
+    monkeypatch.setattr(common_schema, "_documents", {})
+    monkeypatch.setattr("common.schema.SpectacularSchemaGenerator.get_schema", get_schema)
+    with ThreadPoolExecutor(8) as pool:
+        documents = list(pool.map(lambda _: SchemaGenerator().get_schema(), range(8)))
+    assert len(made) == 1
+    assert all(document is made[0] for document in documents)
