@@ -28,6 +28,10 @@ test: ## Lint, types, the tests of each project, then of the whole system; only=
 	@$(MAKE) --silent .venv/dev
 	@.venv/bin/python -m tools.test $(only)
 
+.PHONY: bench
+bench: .venv/bench ## Run the benchmarks and write docs/performance.md; only="serve search" runs just these
+	@.venv/bin/python -m bench $(only)
+
 .PHONY: e2e-cluster
 e2e-cluster: .venv/dev ## Bring the local overlay up on a local cluster, and test the whole of it through the ingress
 	@.venv/bin/python -m tools.e2e_cluster
@@ -77,6 +81,10 @@ reset: ## Forget the data of `make run`; var/cluster, the keys of the cluster, s
 	@echo "Installing what the three projects need …" >&2
 	@test -x .venv/bin/python || $(PYTHON) -m venv .venv
 	@$(PIP) install --require-hashes $(PROJECTS:%=-r %/requirements.txt)
+	@touch $@
+
+.venv/bench: .venv/dev bench/requirements.txt
+	@$(PIP) install --require-hashes -r bench/requirements.txt
 	@touch $@
 
 .venv/dev: requirements-dev.txt

@@ -30,6 +30,7 @@ from django.core.management import call_command
 from django.db import connection
 from django.test import Client
 
+from bench import latency
 from bench.serve import authorizations
 from bench.texts import EMOJI, texts
 from common.folding import fold
@@ -373,9 +374,10 @@ def main() -> None:
         }
         django.setup()
         try:
-            print(run(arguments.rows, arguments.queries, authorization, arguments.explain))
+            print(run(arguments.rows, arguments.queries, authorization, arguments.explain), flush=True)
         finally:
             connection.close()
+        print(latency.report(url, arguments.rows, Path(folder)))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,93 @@
+"""`make bench`: runs the benchmarks and writes what they print into docs/performance.md.
+
+Each is a section there, with the machine and the date; with words after it, as in `make bench only="serve scaling"`, it
+runs just these, and the other sections stay as they are. What needs a cluster is left out where none answers.
+"""
+
+import os
+import platform
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+from tools import postgres
+from tools.kubectl import Kubectl, KubectlError
+from tools.local import ROOT
+
+FILE = ROOT / "docs" / "performance.md"
+INTRODUCTION = """# Performance
+
+Written by `make bench`. Times on a machine that others share vary by a factor of two: what counts are ratios, and
+medians of rounds that took turns.
+"""
+
+
+def anywhere() -> bool:
+    """Return True: it needs nothing."""
+    return True
+
+
+def cluster() -> bool:
+    """Return whether the local overlay runs in the cluster that kubectl's context names."""
+    try:
+        Kubectl()("get", "deployment", "web", "thoughts-api", "users-api", "--request-timeout=5s")
+    except (KubectlError, subprocess.TimeoutExpired):
+        return False
+    return True
+
+
+BENCHMARKS: dict[str, tuple[str, Callable[[], bool]]] = {
+    "search": ("Search among a million thoughts", anywhere),
+    "serve": ("One worker of each service", anywhere),
+    "scaling": ("One, two and three pods of each service", cluster),
+    "rollout": ("Requests while pods come and go", cluster),
+}
+
+
+def machine() -> str:
+    """Return what it ran on, in a line."""
+    cpu = re.search(r"^model name\s*: (.*)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
+    programs = postgres.find()
+    said = subprocess.run([programs / "postgres", "--version"], capture_output=True, text=True) if programs else None
+    server = said.stdout.split()[2] if said else "?"
+    name = cpu[1] if cpu else platform.machine()
+    return f"{os.cpu_count()} x {name}, {memory:.0f} GB, Python {platform.python_version()}, PostgreSQL {server}"
+
+
+def sections() -> dict[str, str]:
+    """Return the sections that the file has, by their titles."""
+    text = FILE.read_text() if FILE.exists() else ""
+    parts = re.split(r"^## (.*)\n", text, flags=re.MULTILINE)
+    return {title: body.strip() for title, body in zip(parts[1::2], parts[2::2], strict=True)}
+
+
+def main(only: list[str]) -> None:
+    """Run what is asked for, and write each section when it is done."""
+    unknown = set(only) - BENCHMARKS.keys()
+    if unknown:
+        raise SystemExit(f"There is no benchmark {', '.join(sorted(unknown))}; there are {', '.join(BENCHMARKS)}.")
+    for name, (title, possible) in BENCHMARKS.items():
+        if only and name not in only:
+            continue
+        if not possible():
+            print(f"{name}: left out, it needs the local overlay in a cluster (tilt up).", flush=True)
+            continue
+        command = [sys.executable, "-m", f"bench.{name}"]
+        done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=False)
+        print(done.stdout, flush=True)
+        if done.returncode:
+            raise SystemExit(f"bench.{name} exited with {done.returncode}.")
+        output = done.stdout.strip() if "| --" in done.stdout else f"```\n{done.stdout.strip()}\n```"
+        written = sections() | {
+            title: f"`python -m bench.{name}`, {datetime.now(UTC):%Y-%m-%d}; {machine()}.\n\n{output}"
+        }
+        titles = [title for title, _ in BENCHMARKS.values() if title in written]
+        FILE.write_text("\n".join([INTRODUCTION, *(f"## {title}\n\n{written[title]}\n" for title in titles)]))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

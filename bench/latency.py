@@ -1,0 +1,131 @@
+"""How long answers take over HTTP with a million thoughts, against a thousand, at the same load.
+
+Both are databases of one PostgreSQL, each with a thoughts_api of its own. The two are asked in turn, request by
+request, at a fixed rate, so that whatever else the machine does meets both.
+"""
+
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
+from itertools import islice
+from pathlib import Path
+from random import Random
+
+import requests
+
+from bench.serve import authorizations, gunicorn
+from bench.texts import texts
+from e2e.conftest import free_ports
+from tools import postgres
+from tools.local import ROOT
+
+SMALL = 1000
+REQUESTS = 400  # of each kind, to each of the two
+RATE = 40  # a second, to both together
+FILL = """
+import sys, django
+django.setup()
+from django.core.management import call_command
+from bench.search import load
+call_command("migrate", verbosity=0)
+load(int(sys.argv[1]))
+"""
+Ask = Callable[[requests.Session, str], requests.Response]
+
+
+def kinds(people: list[str], random: Random) -> dict[str, Ask]:
+    """Return what is asked: for each kind, a function that sends one request of it to an address."""
+    pieces = list(islice(texts(), SMALL))  # which both have
+
+    def cut(shortest: int, longest: int) -> str:
+        text = random.choice(pieces)
+        start = random.randrange(max(1, len(text) - longest))
+        return text[start : start + random.randint(shortest, longest)]
+
+    def get(path: str, **params: str) -> Ask:
+        return lambda session, url: session.get(f"{url}{path}", params=params, timeout=30)
+
+    def search(piece: Callable[[], str]) -> Ask:
+        return lambda session, url: session.get(f"{url}/api/thoughts/", params={"search": piece()}, timeout=30)
+
+    def own(session: requests.Session, url: str) -> requests.Response:
+        return session.get(f"{url}/api/me/thoughts/", headers={"Authorization": random.choice(people)}, timeout=30)
+
+    def one(session: requests.Session, url: str) -> requests.Response:
+        return session.get(f"{url}/api/thoughts/{random.randint(1, SMALL)}/", timeout=30)
+
+    single: dict[str, Ask] = {
+        "one thought": one,
+        "one's own list": own,
+        "the newest": get("/api/thoughts/", ordering="-id"),
+        "a frequent search": search(lambda: random.choice(("the", "e", "a ", "и", " "))),
+        "a rare search": search(lambda: cut(15, 40)),
+        "an absent search": search(lambda: "".join(random.choices("etaoinqzx", k=random.randint(4, 12)))),
+    }
+    mixed = [*single.values(), search(lambda: cut(1, 1)), search(lambda: cut(2, 2)), search(lambda: cut(3, 8))]
+    return single | {"a random mix": lambda session, url: random.choice(mixed)(session, url)}
+
+
+def ask(urls: dict[str, str], send: Ask) -> dict[str, list[float]]:
+    """Send requests to each address in turn at a fixed rate; return the milliseconds that each took."""
+    session = requests.Session()
+    session.mount("http://", requests.adapters.HTTPAdapter(pool_maxsize=16))
+    times: dict[str, list[float]] = {name: [] for name in urls}
+
+    def timed(name: str, url: str) -> None:
+        begin = time.perf_counter()
+        send(session, url).raise_for_status()
+        times[name].append((time.perf_counter() - begin) * 1000)
+
+    begin = time.perf_counter()
+    sent: list[Future[None]] = []
+    with ThreadPoolExecutor(16) as pool:
+        for _ in range(REQUESTS):
+            for name, url in urls.items():
+                time.sleep(max(0.0, begin + len(sent) / RATE - time.perf_counter()))
+                sent.append(pool.submit(timed, name, url))
+    for each in sent:
+        each.result()
+    return times
+
+
+def percentile(times: list[float], share: float) -> float:
+    """Return the time below which this share of them is."""
+    return sorted(times)[min(len(times) - 1, int(len(times) * share))]
+
+
+def report(database_url: str, rows: int, folder: Path) -> str:
+    """Return the table as Markdown, given the URL of a database that has so many rows, and a folder for keys."""
+    small = postgres.database(database_url, "template1")
+    people = authorizations(folder, *(f"user{number * 7919 % 20011}" for number in range(50)))
+    environment = {"TOKENS_JWKS": f"{folder}/jwks.json", "STATIC_HASHED": "false"}
+    environment["DJANGO_SETTINGS_MODULE"] = "thoughts_api.settings"
+    subprocess.run(
+        [sys.executable, "-c", FILL, str(SMALL)],
+        cwd=ROOT,
+        env={**os.environ, **environment, "DATABASE_URL": small},
+        check=True,
+    )
+    lines = [
+        f"| | {SMALL:,}: median ms | 99 % | {rows:,}: median ms | 99 % | ratio of the 99 % |",
+        "| --- | --: | --: | --: | --: | --: |",
+    ]
+    with ExitStack() as stack:
+        urls = {}
+        for name, url in (("small", small), ("large", database_url)):
+            server = gunicorn("thoughts_api.wsgi", {**environment, "DATABASE_URL": url}, free_ports(1)[0])
+            urls[name] = stack.enter_context(server).url
+        for kind, send in kinds(people, Random(3)).items():
+            ask(urls, send)  # until all threads have a connection, and the pages are in memory
+            times = ask(urls, send)
+            small_99, large_99 = percentile(times["small"], 0.99), percentile(times["large"], 0.99)
+            small_50, large_50 = statistics.median(times["small"]), statistics.median(times["large"])
+            figures = f"{small_50:.0f} | {small_99:.0f} | {large_50:.0f} | {large_99:.0f} | {large_99 / small_99:.1f}"
+            lines.append(f"| {kind} | {figures} |")
+            print(lines[-1], file=sys.stderr, flush=True)
+    return "\n".join(lines)
