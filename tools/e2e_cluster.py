@@ -93,7 +93,7 @@ def main() -> None:
         tag = f"e2e-{time.time():.0f}"
         if shutil.which("tilt"):
             with e2e.step("tilt ci"):
-                e2e.run("tilt", "ci")
+                e2e.run("tilt", "ci", "--", "--image", "production")  # the images that are tested without it, too
         with e2e.step("build and push"):
             cluster.push(registry, tag)
         if not shutil.which("tilt"):
