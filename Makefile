@@ -29,7 +29,7 @@ test: ## Lint, types, the tests of each project, then of the whole system; only=
 	@.venv/bin/python -m tools.test $(only)
 
 .PHONY: bench
-bench: .venv/bench ## Run the benchmarks and write docs/performance.md; only="serve search" runs just these
+bench: .venv/dev .venv/locust/done ## Run the benchmarks and write docs/performance.md; only="serve search" runs just these
 	@.venv/bin/python -m bench $(only)
 
 .PHONY: e2e-cluster
@@ -83,8 +83,10 @@ reset: ## Forget the data of `make run`; var/cluster, the keys of the cluster, s
 	@$(PIP) install --require-hashes $(PROJECTS:%=-r %/requirements.txt)
 	@touch $@
 
-.venv/bench: .venv/dev bench/requirements.txt
-	@$(PIP) install --require-hashes -r bench/requirements.txt
+# By itself: it brings Brotli, with which WhiteNoise would compress every static file, for minutes.
+.venv/locust/done: bench/requirements.txt
+	@.venv/bin/python -m venv .venv/locust
+	@.venv/locust/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes -r bench/requirements.txt
 	@touch $@
 
 .venv/dev: requirements-dev.txt

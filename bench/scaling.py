@@ -18,6 +18,7 @@ from tools import cluster
 from tools.kubectl import Kubectl
 from tools.local import ROOT
 
+LOCUST = ROOT / ".venv" / "locust" / "bin" / "locust"
 SECONDS = 30  # of each step
 STEPS = (10, 20, 30, 40, 60, 80, 110, 150, 200)  # people
 TOO_SLOW = 1000  # milliseconds, for 99 of 100 requests
@@ -46,7 +47,7 @@ def ask(people: int, seconds: int) -> Step:
         report = Path(folder) / "report"
         done = subprocess.run(
             [
-                *(sys.executable, "-m", "locust", "--locustfile=bench/people.py", "--host=http://127.0.0.1"),
+                *(LOCUST, "--locustfile=bench/people.py", "--host=http://127.0.0.1"),
                 *("--headless", "--only-summary", f"--json-file={report}", "--reset-stats", *options),
             ],
             cwd=ROOT,
