@@ -279,6 +279,20 @@ def writers(authorization: str) -> dict[str, Callable[[str], Any]]:
     }
 
 
+def reading() -> dict[str, float]:
+    """Return the backend's milliseconds of CPU for pages that nothing is searched for in."""
+    from thoughts_api import selection
+
+    everything = range(2**63 - 1)
+    pages_of = {
+        "the newest hundred": partial(selection.EVERYONES.page, everything, True, PAGE),
+        "one's own": partial(selection.by("user1").page, everything, True, PAGE),
+    }
+    return {
+        name: statistics.median(timed(page)[1].seconds for _ in range(50)) * 1000 for name, page in pages_of.items()
+    }
+
+
 def plans(all_queries: list[Query]) -> Iterator[str]:
     """Yield, for one query of each kind, how PostgreSQL ran its statements."""
     from thoughts_api.selection import containing
@@ -336,6 +350,8 @@ def run(rows: int, count: int, authorization: str, explain: bool = False) -> str
     scan, parallel = measure(all_queries, corpus, random)
     if explain:
         print("\n".join(plans(all_queries)))
+    each = statistics.median(share for query in all_queries for share in query.shares) * scan * 1000
+    others = ", ".join(f"{name} {milliseconds:.2f} ms" for name, milliseconds in reading().items())
     created = "\n".join(
         f"| creating a thought, {way}{index} | {cpu * 1e6:.0f} µs | {wall * 1e6:.0f} µs |"
         for way in ways
@@ -344,7 +360,7 @@ def run(rows: int, count: int, authorization: str, explain: bool = False) -> str
     return f"""{table(all_queries)}
 
 The scan took {scan * 1000:.0f} ms of CPU; with parallel workers, {parallel * 1000:.0f} ms from start to end.
-Every answer was what a full scan of all texts finds.
+Every answer was what a full scan of all texts finds. The median of all is {each:.1f} ms of CPU; {others}.
 
 | {rows:,} thoughts | | |
 | --- | ---: | ---: |

@@ -207,8 +207,12 @@ def rates(servers: dict[str, Server], constant: Server, rounds: int, seconds: fl
     call = Case("the page's API call", thoughts, "/api/thoughts/?limit=20&ordering=-id&search=the")
     page = Case("web page: search", [*web, *thoughts], "/search?search=the")
     login = Case("login", users, "/api/login/", {}, LOGIN)
+    renewal = LOGIN.replace(
+        '{"username": "bruce", "password": "bruce"}', json.dumps({"refresh": answer.json()["refresh"]})
+    )
+    renew = Case("renewing a token", users, "/api/token/refresh/", {}, renewal)
     argon2 = Case("Argon2id alone", [constant], "/argon2")
-    cases = [view, template, search, own, one, create, call, page, argon2, login]
+    cases = [view, template, search, own, one, create, call, page, renew, argon2, login]
     for number in range(rounds):
         for case in cases:
             case.round(seconds)

@@ -6,7 +6,7 @@ from django.db import DatabaseError, InterfaceError, connections
 
 # What is left for others than superusers; PostgreSQL has `reserved_connections` from 16 on.
 # https://www.postgresql.org/docs/current/runtime-config-connection.html#GUC-MAX-CONNECTIONS
-TAKEN = """
+AVAILABLE = """
     SELECT sum(CASE name WHEN 'max_connections' THEN setting::int ELSE -setting::int END) FROM pg_settings
     WHERE name IN ('max_connections', 'superuser_reserved_connections', 'reserved_connections')
 """
@@ -27,7 +27,7 @@ def check(pods: int, workers: int, threads: int) -> None:
             continue
         try:
             with connection.cursor() as cursor:
-                cursor.execute(TAKEN)
+                cursor.execute(AVAILABLE)
                 [takes] = cursor.fetchone()
         except (DatabaseError, InterfaceError):
             continue

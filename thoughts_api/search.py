@@ -18,19 +18,19 @@ WALK = 10  # ids that the first step reads along the primary key, for each row o
 STEPS = [(2**15, 12), (2**20, 17)]  # how many ids a step looks through, and the spans of 2**12 and 2**17 it does it by
 
 
-def page(found: "Selection", folded: str, ids: range, falling: bool, count: int) -> list[dict[str, Any]]:
+def page(found: "Selection", ids: range, falling: bool, count: int) -> list[dict[str, Any]]:
     """Return the first `count` of the found thoughts that have these ids, from below, or from above if falling."""
     if falling:
         ids = _existing(found, ids)
     near, ids = _split(ids, WALK * count, falling)
-    rows = found.within(near).first(count, falling)
+    rows = found.within(near).rows(count, falling)
     if len(rows) < count and not falling:
         ids = _existing(found, ids)
     for width, span in [*STEPS, (len(ids), None)]:
         if ids and len(rows) < count:
             near, ids = _split(ids, width, falling)
             # `id + 0`, because the primary key would tempt the planner to walk along it.
-            rows += _by_index(found, folded, near, span).first(count - len(rows), falling, key="id + 0")
+            rows += _by_index(found, near, span).rows(count - len(rows), falling, key="id + 0")
     return rows
 
 
@@ -53,8 +53,8 @@ def _number(piece: str) -> int:
 
 def _existing(found: "Selection", ids: range) -> range:
     """Return the part of these ids from the first that is given to a thought to the last."""
-    [(first, last)] = found.everyones().execute("min(id), max(id)")
-    return range(max(ids.start, first or 0), min(ids.stop, (last or 0) + 1))
+    lowest, highest = found.ends()
+    return range(max(ids.start, lowest), min(ids.stop, highest + 1))
 
 
 def _split(ids: range, width: int, falling: bool) -> tuple[range, range]:
@@ -62,10 +62,10 @@ def _split(ids: range, width: int, falling: bool) -> tuple[range, range]:
     return (ids[-width:], ids[:-width]) if falling else (ids[:width], ids[width:])
 
 
-def _by_index(found: "Selection", folded: str, ids: range, span: int | None) -> "Selection":
+def _by_index(found: "Selection", ids: range, span: int | None) -> "Selection":
     """Return those of the found thoughts with these ids, looked for by the index."""
     found = found.that(
-        "thought_pieces(folded) @> %s::int4[] AND id + 0 BETWEEN %s AND %s", pieces(folded), ids[0], ids[-1]
+        "thought_pieces(folded) @> %s::int4[] AND id + 0 BETWEEN %s AND %s", pieces(found.piece), ids[0], ids[-1]
     )
     if span:
         spans = range(ids[0] >> span, (ids[-1] >> span) + 1)

@@ -29,10 +29,6 @@ class Selection:
         """Return those of them that meet another condition too."""
         return replace(self, condition=f"{self.condition} AND {condition}", params=(*self.params, *params))
 
-    def everyones(self) -> "Selection":
-        """Return all thoughts of the same database."""
-        return Selection(using=self.using)
-
     def within(self, ids: range) -> "Selection":
         """Return those of them with these ids."""
         return self.that("id >= %s AND id < %s", ids.start, ids.stop)
@@ -50,17 +46,21 @@ class Selection:
 
     def _page(self, ids: range, falling: bool, count: int) -> list[dict[str, Any]]:
         if self.piece and connections[self.using].vendor == "postgresql":
-            return search.page(self, self.piece, ids, falling, count)
-        return self.within(ids).first(count, falling)
+            return search.page(self, ids, falling, count)
+        return self.within(ids).rows(count, falling)
 
-    def first(self, count: int, falling: bool, key: str = "id") -> list[dict[str, Any]]:
-        """Return the first of them by a key, from above if falling: a dict each."""
+    def rows(self, count: int, falling: bool, key: str = "id") -> list[dict[str, Any]]:
+        """Return so many of them at most, the first by a key, from above if falling: a dict each."""
         order = "DESC" if falling else "ASC"
-        rows = self.execute("id, username, text, timestamp", f"ORDER BY {key} {order} LIMIT {count}")
+        rows = self._select("id, username, text, timestamp", f"ORDER BY {key} {order} LIMIT {count}")
         return [_row(*row) for row in rows]
 
-    def execute(self, what: str, order: str = "") -> list[tuple[Any, ...]]:
-        """Return what is asked of them, rows as they come."""
+    def ends(self) -> tuple[int, int]:
+        """Return the lowest and the highest id of all thoughts in the same database; 0 where there are none."""
+        [(lowest, highest)] = Selection(using=self.using)._select("min(id), max(id)")
+        return lowest or 0, highest or 0
+
+    def _select(self, what: str, order: str = "") -> list[tuple[Any, ...]]:
         sql = f"SELECT {what} FROM thoughts_api_thought WHERE {self.condition} {order}"  # noqa: S608
         with connections[self.using].cursor() as cursor:
             cursor.execute(sql, self.params)
@@ -75,7 +75,7 @@ def one(thought_id: int) -> dict[str, Any] | None:
     """Return the thought with this id, if there is one."""
     if thought_id > MAX_ID:
         return None
-    return next(iter(EVERYONES.that("id = %s", thought_id).first(1, falling=False)), None)
+    return next(iter(EVERYONES.that("id = %s", thought_id).rows(1, falling=False)), None)
 
 
 def by(username: str) -> Selection:

@@ -59,7 +59,7 @@ def test_every_step_but_the_first_is_along_the_index() -> None:
     found = containing("coffee")
     for span in (12, 17, None):
         with CaptureQueriesContext(connection) as queries:
-            search._by_index(found, "coffee", range(1, 2**22 + 1), span).first(100, falling=False, key="id + 0")
+            search._by_index(found, range(1, 2**22 + 1), span).rows(100, falling=False, key="id + 0")
         sql = queries.captured_queries[0]["sql"].replace("%", "%%")
         plan = "\n".join(str(line) for line in ask(f"EXPLAIN {sql}"))
         assert "Bitmap Index Scan on thought_by_piece" in plan
