@@ -1,12 +1,26 @@
 """https://docs.djangoproject.com/en/5.2/ref/databases/#subclassing-the-built-in-database-backends"""
 
 import select
+import traceback
+from typing import Any
 
 from django.db.backends.postgresql import base
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
     """Keeps a connection for each thread, and looks at it before each request as CONN_HEALTH_CHECKS has it."""
+
+    def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
+        """Return a connection, or raise what psycopg raises, with nothing left open.
+
+        Its exception would keep the socket until garbage is collected: a server that hung for a minute would find
+        every try of that minute still there.
+        """
+        try:
+            return super().get_new_connection(conn_params)
+        except self.Database.Error as error:
+            traceback.clear_frames(error.__traceback__)
+            raise
 
     def is_usable(self) -> bool:
         """Return whether the connection is open. A server that has ended it has said so: only then is it asked."""

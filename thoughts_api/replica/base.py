@@ -6,7 +6,7 @@ https://docs.djangoproject.com/en/5.2/ref/databases/#subclassing-the-built-in-da
 from functools import partial
 from typing import Any
 
-from django.db.backends.postgresql import base
+from common.postgresql import base
 
 PATIENCE = 1.5  # seconds for one statement; a server that answers at all ends it before, by its statement_timeout
 

@@ -1,8 +1,11 @@
 """Connections to PostgreSQL that are kept; on SQLite these tests are not collected."""
 
+import gc
+import socket
+
 import psycopg
 import pytest
-from django.db import connection
+from django.db import OperationalError, connection
 from django.db.backends.postgresql import base
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -41,3 +44,21 @@ def test_one_that_was_closed_here_is_not_usable() -> None:
     connection.connection.close()
     assert not connection.is_usable()
     connection.close()
+
+
+def test_one_that_a_server_does_not_answer_is_closed_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        other = connection.copy()
+        here = {"HOST": "127.0.0.1", "PORT": server.getsockname()[1], "OPTIONS": {"connect_timeout": 2}}
+        monkeypatch.setattr(other, "settings_dict", other.settings_dict | here)
+        gc.disable()
+        try:
+            with pytest.raises(OperationalError, match="timeout"):
+                other.ensure_connection()
+            client, _ = server.accept()
+            with client:
+                client.settimeout(1)
+                while client.recv(1024):  # what it said first; then nothing, for it is closed
+                    pass
+        finally:
+            gc.enable()
