@@ -284,9 +284,9 @@ def test_a_thread_has_no_more_than_one_connection_to_each(replicated: Replicated
             lambda _: requests.get(f"{api.url}/api/me/thoughts/", headers=headers, timeout=SOON), range(100)
         ):
             pass
-    # And the one that watches.
-    assert ask(replicated.primary, count) <= 4
-    assert ask(replicated.replica, count) == 4
+    # And the one that watches. A server may take a moment to end what was given up while it hung.
+    assert within(SOON, lambda: ask(replicated.primary, count) <= 4)
+    assert within(SOON, lambda: ask(replicated.replica, count) == 4)
 
 
 def test_the_start_says_that_so_many_pods_would_open_too_many(api: Api) -> None:
