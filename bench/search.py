@@ -293,19 +293,34 @@ def reading() -> dict[str, float]:
     }
 
 
-def plans(all_queries: list[Query]) -> Iterator[str]:
-    """Yield, for one query of each kind, how PostgreSQL ran its statements."""
+def plans(all_queries: list[Query]) -> Iterator[tuple[Query, list[list[str]]]]:
+    """Yield the slowest query of each kind, and how PostgreSQL ran each of its statements, line by line."""
     from thoughts_api.selection import containing
 
-    for kind, group in itertools.groupby(sorted(all_queries, key=lambda query: query.kind), lambda query: query.kind):
+    for _, group in itertools.groupby(sorted(all_queries, key=lambda query: query.kind), lambda query: query.kind):
         query = max(group, key=lambda query: query.shares[0])
-        found = containing(query.text)
-        _, clock = timed(partial(found.page, range(2**63 - 1), False, PAGE))
-        yield f"{kind}: {query.text!r}, first page {query.shares[0]:.1%} of a scan"
+        _, clock = timed(partial(containing(query.text).page, range(2**63 - 1), False, PAGE))
+        explained = []
         with connection.cursor() as cursor:
             for sql, params in clock.statements:
                 cursor.execute(f"EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF) {sql}", params)
-                yield from ("    " + line for (line,) in cursor.fetchall())
+                explained.append([line for (line,) in cursor.fetchall()])
+        yield query, explained
+
+
+def plan_table(explained: list[tuple[Query, list[list[str]]]]) -> str:
+    """Return what reads the table in each statement, and its milliseconds, as Markdown."""
+    lines = ["| | query | statements |", "| --- | --- | --- |"]
+    for query, statements in explained:
+        steps = []
+        for plan in statements:
+            scan = re.sub(
+                r".*-> +| \(.*| on thoughts_api_thought.*", "", [line for line in plan if " Scan " in line][-1]
+            )
+            steps.append(f"{scan.strip()} {plan[-1].split()[-2]}")
+        text = query.text.replace("|", "\\|")
+        lines.append(f"| {query.kind} | `{text}` | {'; '.join(steps)} |")
+    return "\n".join(lines)
 
 
 def table(all_queries: list[Query]) -> str:
@@ -348,8 +363,11 @@ def run(rows: int, count: int, authorization: str, explain: bool = False) -> str
     corpus = Corpus([number for number, _ in stored], folded)
     all_queries = queries(random, folded, corpus, count)
     scan, parallel = measure(all_queries, corpus, random)
+    explained = list(plans(all_queries))
     if explain:
-        print("\n".join(plans(all_queries)))
+        for query, statements in explained:
+            print(f"{query.kind}: {query.text!r}")
+            print("\n".join(f"    {line}" for plan in statements for line in plan))
     each = statistics.median(share for query in all_queries for share in query.shares) * scan * 1000
     others = ", ".join(f"{name} {milliseconds:.2f} ms" for name, milliseconds in reading().items())
     created = "\n".join(
@@ -361,6 +379,11 @@ def run(rows: int, count: int, authorization: str, explain: bool = False) -> str
 
 The scan took {scan * 1000:.0f} ms of CPU; with parallel workers, {parallel * 1000:.0f} ms from start to end.
 Every answer was what a full scan of all texts finds. The median of all is {each:.1f} ms of CPU; {others}.
+
+The first page of each kind's slowest query, as EXPLAIN (ANALYZE) has it: what reads in each statement, and its
+milliseconds.
+
+{plan_table(explained)}
 
 | {rows:,} thoughts | | |
 | --- | ---: | ---: |
@@ -377,7 +400,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--queries", type=int, default=2_000, help="cut out of the texts; the other kinds are added")
-    parser.add_argument("--explain", action="store_true", help="the plan of each kind's slowest query")
+    parser.add_argument("--explain", action="store_true", help="the whole plans of each kind's slowest query")
     arguments = parser.parse_args()
     # As durable as a server in production.
     with tempfile.TemporaryDirectory() as folder, postgres.server(options="") as url:
