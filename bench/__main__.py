@@ -42,6 +42,7 @@ def cluster() -> bool:
 BENCHMARKS: dict[str, tuple[str, Callable[[], bool]]] = {
     "search": ("Search among a million thoughts", anywhere),
     "serve": ("One worker of each service", anywhere),
+    "workers": ("gunicorn's workers", anywhere),
     "scaling": ("One, two and three pods of each service", cluster),
     "rollout": ("Requests while pods come and go", cluster),
 }

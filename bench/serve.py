@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -117,20 +117,30 @@ def wrk(url: str, seconds: float, headers: dict[str, str] | None = None, script:
         )
     if "Non-2xx" in done.stdout or "Socket errors" in done.stdout:
         raise SystemExit(f"{url}: {done.stdout}")
-    number, unit = re.search(r"99%\s+([\d.]+)(us|ms|s)", done.stdout).groups()  # type: ignore[union-attr]
+    slowest = _said(r"99%\s+(\S+)", done.stdout)
+    number = slowest.rstrip("mus")
     return (
-        int(re.search(r"(\d+) requests in", done.stdout)[1]),  # type: ignore[index]
-        float(re.search(r"Requests/sec:\s+([\d.]+)", done.stdout)[1]),  # type: ignore[index]
-        float(number) * {"us": 0.001, "ms": 1, "s": 1000}[unit],
+        int(_said(r"(\d+) requests in", done.stdout)),
+        float(_said(r"Requests/sec:\s+(\S+)", done.stdout)),
+        float(number) * {"us": 0.001, "ms": 1, "s": 1000}[slowest.removeprefix(number)],
     )
 
 
+def _said(pattern: str, output: str) -> str:
+    found = re.search(pattern, output)
+    if not found:
+        raise SystemExit(f"wrk has not said {pattern}: {output}")
+    return found[1]
+
+
 @contextmanager
-def gunicorn(application: str, environment: dict[str, str], port: int, path: str = "/readyz") -> Iterator[Server]:
-    """Start it, wait until a path is answered, and end it."""
+def gunicorn(
+    application: str, environment: dict[str, str], port: int, path: str = "/readyz", options: Sequence[str] = ()
+) -> Iterator[Server]:
+    """Start it, with one worker unless the options say otherwise, wait until a path is answered, and end it."""
     begin = time.perf_counter()
     process = subprocess.Popen(
-        [sys.executable, "-m", "gunicorn", "-c", "python:common.gunicorn_conf", application],
+        [sys.executable, "-m", "gunicorn", "-c", "python:common.gunicorn_conf", *options, application],
         cwd=ROOT,
         env={**os.environ, **environment, "HOST": "127.0.0.1", "PORT": str(port), "WEB_CONCURRENCY": "1"},
         stdout=subprocess.DEVNULL,
@@ -150,17 +160,13 @@ def gunicorn(application: str, environment: dict[str, str], port: int, path: str
 
 
 @contextmanager
-def system() -> Iterator[tuple[dict[str, Server], Server]]:
-    """Start the three services, with sample data, and the constant views."""
-    with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        url = stack.enter_context(postgres.server())
-        *ports, constant = free_ports(len(PROJECTS) + 1)
-        local = Local(folder, dict(zip(PROJECTS, ports, strict=True)))
+def environments(ports: dict[str, int]) -> Iterator[dict[str, dict[str, str]]]:
+    """Yield the environment of each project, with the database of an API migrated and sample data in it."""
+    with tempfile.TemporaryDirectory() as folder, postgres.server() as url:
+        local = Local(Path(folder), ports)
         local.make_secrets()
-        servers = {}
-        for project in ("users_api", "thoughts_api", "web"):  # web's readiness needs nobody, but the others are asked
-            environment = {**local.environment(project), "LOG_LEVEL": "WARNING"}
+        found = {project: {**local.environment(project), "LOG_LEVEL": "WARNING"} for project in PROJECTS}
+        for project, environment in found.items():
             if project != "web":
                 name = "postgres" if project == "users_api" else "template1"
                 environment["DATABASE_URL"] = postgres.database(url, name)
@@ -174,7 +180,19 @@ def system() -> Iterator[tuple[dict[str, Server], Server]]:
                     check=True,
                     stdout=subprocess.DEVNULL,
                 )
-            servers[project] = stack.enter_context(gunicorn(f"{project}.wsgi", environment, local.ports[project]))
+        yield found
+
+
+@contextmanager
+def system() -> Iterator[tuple[dict[str, Server], Server]]:
+    """Start the three services, with sample data, and the constant views."""
+    *ports, constant = free_ports(len(PROJECTS) + 1)
+    with ExitStack() as stack:
+        found = stack.enter_context(environments(dict(zip(PROJECTS, ports, strict=True))))
+        servers = {
+            project: stack.enter_context(gunicorn(f"{project}.wsgi", environment, port))
+            for (project, environment), port in zip(found.items(), ports, strict=True)
+        }
         yield servers, stack.enter_context(gunicorn("bench.constant", {}, constant, path="/"))
 
 
@@ -256,25 +274,29 @@ def verifying(authorization: str, users: Server) -> float:
     return statistics.median(times)
 
 
-def beside_logins(users: Server, seconds: float) -> str:
-    """Return the 99 % of a read while eight people log in one after the other, and without them."""
+def beside_logins(users: Server, seconds: float) -> tuple[float, float]:
+    """Return the 99 % of a read in milliseconds: alone, and while eight people log in, one time after the other."""
     read = f"{users.url}/.well-known/jwks.json"
-    without, beside = [], []
-    for _ in range(3):
-        without.append(wrk(read, seconds)[2])
-        with tempfile.NamedTemporaryFile("w", suffix=".lua") as file:
-            file.write(LOGIN)
-            file.flush()
-            command = ["wrk", "--threads=1", f"--connections={CONNECTIONS}", f"--duration={seconds + 1}s"]
-            with subprocess.Popen(
-                [*command, "--script", file.name, f"{users.url}/api/login/"], stdout=subprocess.DEVNULL
-            ) as logins:
-                time.sleep(0.5)
-                beside.append(wrk(read, seconds)[2])
-                logins.wait()
+    alone = wrk(read, seconds)[2]
+    with tempfile.NamedTemporaryFile("w", suffix=".lua") as file:
+        file.write(LOGIN)
+        file.flush()
+        command = ["wrk", "--threads=1", f"--connections={CONNECTIONS}", f"--duration={seconds + 1}s"]
+        with subprocess.Popen(
+            [*command, "--script", file.name, f"{users.url}/api/login/"], stdout=subprocess.DEVNULL
+        ) as logins:
+            time.sleep(0.5)
+            beside = wrk(read, seconds)[2]
+            logins.wait()
+    return alone, beside
+
+
+def reads(users: Server, seconds: float) -> str:
+    """Return what logins do to who only reads, as a sentence."""
+    alone, beside = map(statistics.median, zip(*(beside_logins(users, seconds) for _ in range(3)), strict=True))
     return (
-        f"99 of 100 reads of users_api, eight at a time, take {statistics.median(without):.0f} ms; while eight people"
-        f" log in all the time, {statistics.median(beside):.0f} ms.\n"
+        f"99 of 100 reads of users_api, eight at a time, take {alone:.0f} ms; while eight people log in all the time,"
+        f" {beside:.0f} ms.\n"
     )
 
 
@@ -339,7 +361,7 @@ def report(rounds: int = 5, seconds: int = 3) -> str:
             [
                 needs(servers),
                 rates(servers, constant, rounds, seconds),
-                beside_logins(servers["users_api"], seconds),
+                reads(servers["users_api"], seconds),
                 connections(servers),
                 weight(servers["web"]),
             ]

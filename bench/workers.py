@@ -1,0 +1,94 @@
+"""gunicorn's worker classes and counts for an API: `python -m bench.workers`.
+
+Each choice serves thoughts_api and users_api on the same PostgreSQL, and takes its turn in each round: `wrk` searches,
+and reads from users_api while eight people log in. Figures are medians over the rounds.
+"""
+
+import argparse
+import shutil
+import statistics
+import sys
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+
+from bench.serve import Server, beside_logins, environments, gunicorn, wrk
+from e2e.conftest import free_ports
+from tools.local import PROJECTS, ROOT
+
+# gevent is there for locust; `make bench` installs it.
+GEVENT = sorted((ROOT / ".venv" / "locust").glob("lib/python*/site-packages"))
+CHOICES = {
+    "1 process": ["--worker-class=sync", "--threads=1"],
+    "2 processes": ["--worker-class=sync", "--threads=1", "--workers=2"],
+    "4 processes": ["--worker-class=sync", "--threads=1", "--workers=4"],
+    "1 process of 4 threads": ["--threads=4"],
+    "**1 process of 8 threads**": ["--threads=8"],
+    "1 process of 16 threads": ["--threads=16"],
+    "2 processes of 8 threads": ["--threads=8", "--workers=2"],
+    "1 process of gevent": ["--worker-class=gevent"],
+}
+
+
+@dataclass
+class Choice:
+    """Two servers that were started in the same way, and what each round gave."""
+
+    name: str
+    thoughts: Server
+    users: Server
+    searches: list[tuple[int, float, float]] = field(default_factory=list)
+    reads: list[tuple[float, float]] = field(default_factory=list)
+
+    def round(self, seconds: float) -> None:
+        """Search and read for that long."""
+        self.searches.append(wrk(f"{self.thoughts.url}/api/thoughts/?search=the", seconds))
+        self.reads.append(beside_logins(self.users, seconds))
+
+    def row(self) -> str:
+        """Return the medians and the memory as Markdown."""
+        _, rate, slowest = map(statistics.median, zip(*self.searches, strict=True))
+        alone, beside = map(statistics.median, zip(*self.reads, strict=True))
+        memory = self.thoughts.memory()
+        return f"| {self.name} | {rate:.0f} | {slowest:.0f} | {alone:.0f} | {beside:.0f} | {memory:.0f} |"
+
+
+def report(rounds: int, seconds: int) -> str:
+    """Return the table as Markdown."""
+    if not shutil.which("wrk"):
+        raise SystemExit("wrk is needed to make the load (on Debian and Ubuntu: apt install wrk).")
+    if not GEVENT:
+        raise SystemExit("gevent is needed: make .venv/locust/done installs it.")
+    with ExitStack() as stack:
+        found = stack.enter_context(environments(dict(zip(PROJECTS, free_ports(len(PROJECTS)), strict=True))))
+
+        def start(project: str, options: list[str]) -> Server:
+            path = {"PYTHONPATH": str(GEVENT[0])} if "--worker-class=gevent" in options else {}
+            [port] = free_ports(1)
+            return stack.enter_context(gunicorn(f"{project}.wsgi", found[project] | path, port, options=options))
+
+        choices = [
+            Choice(name, start("thoughts_api", options), start("users_api", options))
+            for name, options in CHOICES.items()
+        ]
+        for number in range(rounds):
+            for choice in choices:
+                choice.round(seconds)
+            print(f"round {number + 1} of {rounds}", file=sys.stderr, flush=True)
+        head = [
+            "| | searches/s | 99 % ms | read, 99 % ms | beside logins | MB |",
+            "| --- | --: | --: | --: | --: | --: |",
+        ]
+        return "\n".join([*head, *(choice.row() for choice in choices)])
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=int, default=3, help="of each round's parts")
+    arguments = parser.parse_args()
+    print(report(arguments.rounds, arguments.seconds))
+
+
+if __name__ == "__main__":
+    main()
