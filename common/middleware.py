@@ -1,8 +1,12 @@
 """Middleware that all three projects use, beside `common.health` and `common.metrics`."""
 
 from collections.abc import Callable
+from hashlib import sha256
 
 from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.middleware import http
+from django.utils.http import quote_etag
 
 from common import request_id
 
@@ -25,3 +29,13 @@ class RequestIDMiddleware(Middleware):
         response = self.get_response(request)
         response["X-Request-ID"] = identifier
         return response
+
+
+class ConditionalGetMiddleware(http.ConditionalGetMiddleware):
+    """Django's, whose ETag is of the body alone: here it is also of the links to other pages, which are in a header."""
+
+    def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+        """Return the response, or 304 where its ETag is the one in If-None-Match (RFC 9110, section 13.1.2)."""
+        if isinstance(response, HttpResponse) and "Link" in response and self.needs_etag(response):
+            response["ETag"] = quote_etag(sha256(response["Link"].encode() + response.content).hexdigest())
+        return super().process_response(request, response)

@@ -25,6 +25,16 @@ def test_what_is_public_is_sent_again_only_when_it_has_changed(anyone: APIClient
     assert changed["ETag"] != first["ETag"]
 
 
+def test_a_page_has_changed_when_there_is_one_after_it(anyone: APIClient) -> None:
+    Thought.objects.create(username="bruce", text="Tea first.")
+    first = anyone.get("/api/thoughts/?limit=1")
+    Thought.objects.create(username="bruce", text="Tea second.")
+    changed = anyone.get("/api/thoughts/?limit=1", headers={"If-None-Match": first["ETag"]})
+    assert (changed.status_code, changed.content) == (200, first.content)
+    again = anyone.get("/api/thoughts/?limit=1", headers={"If-None-Match": changed["ETag"]})
+    assert again.status_code == 304
+
+
 def test_what_is_ones_own_is_never_stored(bruce: APIClient, anyone: APIClient) -> None:
     written = bruce.post("/api/me/thoughts/", {"text": "Mine."})
     own = bruce.get("/api/me/thoughts/")
