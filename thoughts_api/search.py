@@ -6,14 +6,17 @@ full: what is frequent ends in the first step, and of what is rare there is litt
 narrows; `folded LIKE` decides.
 """
 
+import math
 from functools import reduce
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from thoughts_api.selection import Selection
 
-COMMON = frozenset(" etaoinsrhоеаинтср")  # noqa: RUF001, the commonest Latin and Cyrillic letters
-MAX_PIECES = 8  # of one search; more would hardly narrow, and each costs
+LATIN, CYRILLIC = " etaoinsrhldcumfpgwybvkxjqz", "оеаинтсрвлкмдпуяыьгзбчйхжшюцщэфъё"
+COMMON = frozenset(LATIN[:10] + CYRILLIC[:8])
+RANK = {letter: rank for letters in (LATIN, CYRILLIC) for rank, letter in enumerate(letters, start=3)}
+MAX_PIECES = 5  # of one search; more would hardly narrow, and each costs
 WALK = 10  # ids that the first step reads along the primary key, for each row of the page
 STEPS = [(2**15, 12), (2**20, 17)]  # how many ids a step looks through, and the spans of 2**12 and 2**17 it does it by
 
@@ -35,7 +38,7 @@ def page(found: "Selection", ids: range, falling: bool, count: int) -> list[dict
 
 
 def pieces(folded: str) -> list[int]:
-    """Return the numbers, as `thought_pieces` makes them, of pieces that cover a text; of a long one, the rarest."""
+    """Return the numbers, as `thought_pieces` makes them, of pieces that cover a text: the rarest, by their letters."""
     covering = [folded] if len(folded) < 3 else []
     end = 0
     for start in range(len(folded) - 2):
@@ -43,8 +46,11 @@ def pieces(folded: str) -> list[int]:
         if long or start + 3 > end:
             end = start + 3 + long
             covering.append(folded[start:end])
-    rarest = sorted(set(covering), key=lambda piece: sum(letter in COMMON for letter in piece))
-    return [_number(piece) for piece in rarest[:MAX_PIECES]]
+    return [_number(piece) for piece in sorted(set(covering), key=_rarity, reverse=True)[:MAX_PIECES]]
+
+
+def _rarity(piece: str) -> int:
+    return math.prod(RANK.get(letter, 33) for letter in piece)
 
 
 def _number(piece: str) -> int:
