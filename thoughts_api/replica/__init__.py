@@ -47,7 +47,7 @@ def read(query: Callable[[str], Found]) -> Found:
             return query(ALIAS)
         except ERRORS as error:
             connection.close()
-            replica.leave_out(str(error))
+            replica.leave_out(_reason(error))
     return query(DEFAULT_DB_ALIAS)
 
 
@@ -80,7 +80,7 @@ class Replica:
             replayed = _ask(ALIAS, REPLAYED)
         except ERRORS as error:
             connections[ALIAS].close()
-            self.leave_out(str(error))
+            self.leave_out(_reason(error))
         else:
             self.judge(replayed)
 
@@ -116,7 +116,7 @@ class Replica:
         if fit and not before:
             logger.info("searches go to the replica")
         elif before is not False and not fit:
-            logger.warning("the replica is left out: %s", " ".join(reason.split()))
+            logger.warning("the replica is left out: %s", reason)
 
 
 _starting = threading.Lock()
@@ -133,6 +133,11 @@ def _watched() -> Replica:
     replica = Replica(connections[ALIAS].settings_dict["MAX_LAG"])
     replica.watch()
     return replica
+
+
+def _reason(error: Exception) -> str:
+    """Return its first line: those after it may quote the statement, with what was searched for."""
+    return str(error).strip().partition("\n")[0]
 
 
 def _ask(alias: str, question: str) -> Any:
