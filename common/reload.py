@@ -1,4 +1,4 @@
-"""Development only: tries changed code before gunicorn's workers take it: `cat /tmp/reload` says what is wrong with it.
+"""Development only: tries changed code before gunicorn's workers take it: `cat /tmp/reload` says ok, or what is wrong.
 
 gunicorn's master leaves a process behind at its start that has the libraries loaded. For each question it forks one
 that loads the application with all its views, so that any error in them is known while the old code goes on serving.
@@ -31,7 +31,7 @@ def load_libraries(application: str) -> None:
 
 
 def serve(application: str, path: str = PIPE) -> None:
-    """Say to each who reads the named pipe, for ever, why a module with an application cannot be loaded, or nothing."""
+    """Say to each who reads the named pipe, for ever, why a module with an application cannot be loaded, or ok."""
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the forked ones
     while True:
         # A new pipe for each: this one's reader must not get the next one's answer.
@@ -49,6 +49,7 @@ def _answer(application: str, answer: TextIO) -> None:
         try:
             importlib.import_module(application)
             load_views()
+            answer.write("ok")
         except BaseException:  # noqa: BLE001 - SystemExit too: settings end the process so
             traceback.print_exc(file=answer)
 

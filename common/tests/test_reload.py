@@ -40,11 +40,11 @@ def ask(folder: Path) -> str:
 
 
 def test_code_that_loads_is_ok_and_each_change_is_seen(code: Path) -> None:
-    assert ask(code) == ""
+    assert ask(code) == "ok"
     (code / "views.py").write_text("def broken(:")
     assert ask(code).endswith("SyntaxError: invalid syntax\n")
     (code / "views.py").write_text("urlpatterns = []")
-    assert ask(code) == ""
+    assert ask(code) == "ok"
 
 
 @pytest.mark.parametrize(
@@ -59,3 +59,8 @@ def test_code_that_loads_is_ok_and_each_change_is_seen(code: Path) -> None:
 def test_what_cannot_be_loaded_is_said_with_its_place(code: Path, file: str, text: str, line: str) -> None:
     (code / file).write_text(text)
     assert line in ask(code)
+
+
+def test_a_process_that_ends_while_it_loads_is_not_ok(code: Path) -> None:
+    (code / "views.py").write_text("import os\nos._exit(1)")
+    assert ask(code) == ""

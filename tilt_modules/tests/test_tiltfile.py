@@ -13,7 +13,7 @@ from tools.local import ROOT
 APIS = ["users-api", "thoughts-api"]
 SERVICES = [*APIS, "web"]
 DATABASES = {"users-api": "users-postgres", "thoughts-api": "thoughts-postgres"}
-TAKE = 'said=$(timeout 30 cat /tmp/reload) && [ -z "$said" ] && kill -HUP 1 || { echo "$said"; exit 1; }'
+TAKE = 'said=$(timeout 30 cat /tmp/reload) && [ "$said" = ok ] && kill -HUP 1 || { echo "$said"; exit 1; }'
 RESET = 'psql -U $POSTGRES_USER -d $POSTGRES_DB -c "DROP SCHEMA public CASCADE; CREATE SCHEMA public"'
 
 
