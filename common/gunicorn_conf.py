@@ -9,6 +9,7 @@ import math
 import os
 import re
 import select
+import shutil
 import socket
 import threading
 from collections.abc import MutableMapping
@@ -121,7 +122,9 @@ accesslog = "-"
 access_log_format = "%(m)s %(U)s %(s)s %(B)s bytes %(M)s ms [%({x-request-id}o)s]"
 
 if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
-    Path(os.environ["PROMETHEUS_MULTIPROC_DIR"]).mkdir(parents=True, exist_ok=True)
+    # A container that was killed leaves its gauges behind. https://prometheus.github.io/client_python/multiprocess/
+    shutil.rmtree(os.environ["PROMETHEUS_MULTIPROC_DIR"], ignore_errors=True)
+    Path(os.environ["PROMETHEUS_MULTIPROC_DIR"]).mkdir(parents=True)
 
 
 def on_starting(server: Any) -> None:
