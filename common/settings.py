@@ -13,6 +13,9 @@ import environs
 
 ROOT = Path(__file__).resolve().parent.parent
 VAR = ROOT / "var"
+# A database server whose machine has gone is known as gone after 5 s with a question, and after a minute without.
+# https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNECT-TCP-USER-TIMEOUT
+GONE = {"tcp_user_timeout": 5000, "keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
 
 
 class Env(environs.FileAwareEnv):
@@ -63,7 +66,7 @@ def _database(value: str) -> dict[str, Any]:
         }
     elif database["ENGINE"] == "django.db.backends.postgresql":
         # A connection for each thread: a pool of as many would be asked for one, and looked at, in each request.
-        options |= {"connect_timeout": 3, "keepalives_idle": 30}
+        options |= {"connect_timeout": 3, **GONE}
         database |= {"ENGINE": "common.postgresql", "CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True}
     else:
         raise environs.EnvError("the database must be sqlite:///<file> or postgresql://…")
