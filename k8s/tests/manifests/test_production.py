@@ -37,6 +37,8 @@ def test_the_most_pods_there_can_be_leave_the_database_a_connection(
     environment = production.environment(container)
     pods = production.get("HorizontalPodAutoscaler", service)["spec"]["maxReplicas"]
     pods += deployment["spec"]["strategy"]["rollingUpdate"]["maxSurge"]
+    assert deployment["spec"]["minReadySeconds"] > container["lifecycle"]["preStop"]["sleep"]["seconds"]
+    pods += 1  # which ends meanwhile
     # What the service itself looks at when it starts.
     assert environment["MAX_PODS"] == str(pods)
     monkeypatch.delenv("THREADS", raising=False)
