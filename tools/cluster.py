@@ -107,7 +107,7 @@ def configured(folder: Path, registry: str, tags: dict[str, str], overlay: str) 
     release.write_text("\n".join(lines))
     images = "".join(f"  - name: {name}\n    newName: {registry}/{name}\n" for name in IMAGES)
     kustomization = copy / "overlays" / overlay / "kustomization.yaml"
-    kept = re.sub(r"(?ms)^images:\n(?:[ #].*\n)*", "", kustomization.read_text())
+    kept = re.sub(r"(?m)^images:\n(?:[ #].*\n)*", "", kustomization.read_text())
     kustomization.write_text(f"{kept}images:\n{images}")
     return copy
 

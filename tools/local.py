@@ -64,7 +64,7 @@ class Local:
             "PYTHONUNBUFFERED": "1",
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
         }
-        # What was exported for one project must not reach another; what was exported on purpose wins.
+        # What was exported for one of them, such as SECRET_KEY or DATABASE_URL, must not reach another.
         return {**os.environ, **shared, **own}
 
     def prepare(self) -> None:

@@ -61,18 +61,21 @@ class Server:
     def stop(self) -> None:
         """Stop it at once, without a word to its clients."""
         if (self.folder / "data" / "postmaster.pid").exists():
-            self.signal(signal.SIGCONT)
+            os.kill(self._main(), signal.SIGCONT)  # it may still hang, and then ends those it has started
             self._control("--mode=immediate", "stop")
 
     def signal(self, number: int) -> None:
         """Send a signal to all its processes: SIGSTOP lets it hang."""
-        main = (self.folder / "data" / "postmaster.pid").read_text().split()[0]
+        main = self._main()
         # First the one that would start others.
-        os.kill(int(main), number)
-        found = subprocess.run(["ps", "-o", "pid=", "--ppid", main], capture_output=True, text=True, check=False)
+        os.kill(main, number)
+        found = subprocess.run(["ps", "-o", "pid=", "--ppid", str(main)], capture_output=True, text=True, check=False)
         for pid in found.stdout.split():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(int(pid), number)
+
+    def _main(self) -> int:
+        return int((self.folder / "data" / "postmaster.pid").read_text().split()[0])
 
     def _control(self, *arguments: str) -> None:
         self.run(self.programs / "pg_ctl", f"--pgdata={self.folder / 'data'}", "--silent", *arguments)
