@@ -13,10 +13,8 @@ from dataclasses import dataclass, field
 
 from bench.serve import Server, beside_logins, environments, gunicorn, wrk
 from e2e.conftest import free_ports
-from tools.local import PROJECTS, ROOT
+from tools.local import PROJECTS
 
-# gevent is there for locust; `make bench` installs it.
-GEVENT = sorted((ROOT / ".venv" / "locust").glob("lib/python*/site-packages"))
 CHOICES = {
     "1 process": ["--worker-class=sync", "--threads=1"],
     "2 processes": ["--worker-class=sync", "--threads=1", "--workers=2"],
@@ -25,7 +23,6 @@ CHOICES = {
     "**1 process of 8 threads**": ["--threads=8"],
     "1 process of 16 threads": ["--threads=16"],
     "2 processes of 8 threads": ["--threads=8", "--workers=2"],
-    "1 process of gevent": ["--worker-class=gevent"],
 }
 
 
@@ -56,15 +53,12 @@ def report(rounds: int, seconds: int) -> str:
     """Return the table as Markdown."""
     if not shutil.which("wrk"):
         raise SystemExit("wrk is needed to make the load (on Debian and Ubuntu: apt install wrk).")
-    if not GEVENT:
-        raise SystemExit("gevent is needed: make .venv/locust/done installs it.")
     with ExitStack() as stack:
         found = stack.enter_context(environments(dict(zip(PROJECTS, free_ports(len(PROJECTS)), strict=True))))
 
         def start(project: str, options: list[str]) -> Server:
-            path = {"PYTHONPATH": str(GEVENT[0])} if "--worker-class=gevent" in options else {}
             [port] = free_ports(1)
-            return stack.enter_context(gunicorn(f"{project}.wsgi", found[project] | path, port, options=options))
+            return stack.enter_context(gunicorn(f"{project}.wsgi", found[project], port, options=options))
 
         choices = [
             Choice(name, start("thoughts_api", options), start("users_api", options))
