@@ -78,7 +78,7 @@ def report(rounds: int, seconds: int) -> str:
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=int, default=3, help="of each round's parts")
     arguments = parser.parse_args()
     print(report(arguments.rounds, arguments.seconds))
