@@ -117,7 +117,7 @@ def wrk(url: str, seconds: float, headers: dict[str, str] | None = None, script:
         )
     if "Non-2xx" in done.stdout or "Socket errors" in done.stdout:
         raise SystemExit(f"{url}: {done.stdout}")
-    slowest = _said(r"99%\s+(\S+)", done.stdout)
+    slowest = _said(r"\n +99% +(\S+)", done.stdout)
     number = slowest.rstrip("mus")
     return (
         int(_said(r"(\d+) requests in", done.stdout)),
