@@ -35,6 +35,7 @@ class Kind:
     changed: str
     urls: tuple[str, ...]
     seconds: list[float] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
 
     def edit(self) -> None:
         """Save a change and wait until all addresses show it."""
@@ -55,11 +56,20 @@ class Kind:
         """Return after how many seconds all addresses show the word, or none does."""
         begin = time.monotonic()
         for url in self.urls:
-            while (word in answer(url)) != shown:
+            while (word in self._answer(url)) != shown:
                 if time.monotonic() - begin > GIVE_UP:
                     raise SystemExit(f"{url} does not show a change of {self.file}: is `tilt up` running?")
                 time.sleep(0.01)
         return time.monotonic() - begin
+
+    def _answer(self, url: str) -> str:
+        """Return the headers and the body of an answer as text, or note that there was none."""
+        try:
+            response = requests.get(url, timeout=10)
+        except requests.RequestException as error:
+            self.failed.append(f"{url}: {error}")
+            return ""
+        return f"{response.headers}{response.text}"
 
 
 KINDS = [
@@ -86,12 +96,6 @@ KINDS = [
         (f"{WEB}/login/", f"{THOUGHTS}/api/thoughts/0", f"{USERS}/nothing"),
     ),
 ]
-
-
-def answer(url: str) -> str:
-    """Return the headers and the body of an answer as text."""
-    response = requests.get(url, timeout=10)
-    return f"{response.headers}{response.text}"
 
 
 class Load:
@@ -139,6 +143,7 @@ def main() -> None:
         with load.running():
             for _ in range(edits):
                 kind.edit()
+        load.failed += kind.failed
         figures = f"{statistics.median(kind.seconds):8.2f} | {max(kind.seconds):6.2f}"
         print(f"| {kind.name:<22} | {figures} | {load.sent:>8} | {len(load.failed):>6} |", flush=True)
         for failure in load.failed[:5]:
