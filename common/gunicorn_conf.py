@@ -9,7 +9,6 @@ import math
 import os
 import re
 import select
-import shutil
 import socket
 import threading
 from collections.abc import MutableMapping
@@ -122,9 +121,11 @@ accesslog = "-"
 access_log_format = "%(m)s %(U)s %(s)s %(B)s bytes %(M)s ms [%({x-request-id}o)s]"
 
 if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
-    # A container that was killed leaves its gauges behind. https://prometheus.github.io/client_python/multiprocess/
-    shutil.rmtree(os.environ["PROMETHEUS_MULTIPROC_DIR"], ignore_errors=True)
-    Path(os.environ["PROMETHEUS_MULTIPROC_DIR"]).mkdir(parents=True)
+    metrics = Path(os.environ["PROMETHEUS_MULTIPROC_DIR"])
+    metrics.mkdir(parents=True, exist_ok=True)
+    # What a container that was killed has left there. https://prometheus.github.io/client_python/multiprocess/
+    for file in metrics.glob("*.db"):
+        file.unlink()
 
 
 def on_starting(server: Any) -> None:

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import runpy
 from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,6 +13,16 @@ from gunicorn.config import Config
 from gunicorn.http.errors import InvalidChunkSize, InvalidHeader, InvalidRequestLine, LimitRequestLine
 
 from common import gunicorn_conf
+
+
+def test_what_a_killed_container_has_left_of_its_metrics_is_forgotten(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "gauge_livemin_10.db").write_bytes(b"old")
+    (tmp_path / "notes.txt").write_text("not ours")
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
+    runpy.run_path(gunicorn_conf.__file__)
+    assert [file.name for file in tmp_path.iterdir()] == ["notes.txt"]
 
 
 def cpus(monkeypatch: pytest.MonkeyPatch, files: dict[str, str], cores: int = 8) -> int:
