@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from thoughts_api.selection import Selection
 
+# Letters, the commonest first; the function of migration 0002 knows the same COMMON ones.
 LATIN, CYRILLIC = " etaoinsrhldcumfpgwybvkxjqz", "оеаинтсрвлкмдпуяыьгзбчйхжшюцщэфъё"
 COMMON = frozenset(LATIN[:10] + CYRILLIC[:8])
 RANK = {letter: rank for letters in (LATIN, CYRILLIC) for rank, letter in enumerate(letters, start=3)}
+UNKNOWN_RANK = 33  # of a letter of other scripts, and of signs
 MAX_PIECES = 5  # of one search; more would hardly narrow, and each costs
 WALK = 10  # ids that the first step reads along the primary key, for each row of the page
 STEPS = [(2**15, 12), (2**20, 17)]  # how many ids a step looks through, and the spans of 2**12 and 2**17 it does it by
@@ -50,7 +52,7 @@ def pieces(folded: str) -> list[int]:
 
 
 def _rarity(piece: str) -> int:
-    return math.prod(RANK.get(letter, 33) for letter in piece)
+    return math.prod(RANK.get(letter, UNKNOWN_RANK) for letter in piece)
 
 
 def _number(piece: str) -> int:
