@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from statistics import quantiles
 from typing import Any
@@ -94,8 +95,8 @@ class Person:
         token = next(str(cookie.value) for cookie in self.http.cookies if cookie.name.endswith("csrftoken"))
         return {"csrfmiddlewaretoken": token}
 
-    def _call(self, method: str, url: str, expected: int, **kwargs: object) -> requests.Response:
-        answer = self.http.request(method, url, timeout=TIMEOUT, allow_redirects=False, **kwargs)  # type: ignore[arg-type]
+    def _call(self, method: str, url: str, expected: int, **kwargs: Any) -> requests.Response:
+        answer = self.http.request(method, url, timeout=TIMEOUT, allow_redirects=False, **kwargs)
         if answer.status_code != expected:
             raise WrongAnswer(f"{answer.status_code} {answer.text[:60]!r}")
         return answer
@@ -232,7 +233,7 @@ def phases(cluster: Services) -> Iterator[tuple[str, Callable[[], object]]]:
         ("evict all pods", cluster.evict_all),
     ]:
         for service in SERVICES:
-            yield f"{name}, {service}", lambda act=act, service=service: act(service)  # type: ignore[misc]
+            yield f"{name}, {service}", partial(act, service)
 
 
 def report(done: list[Phase]) -> bool:

@@ -3,11 +3,13 @@
 import logging
 import re
 import uuid
+from collections.abc import Mapping
 from contextvars import ContextVar
+from types import MappingProxyType
 
 from django.http import HttpRequest
 
-_headers: ContextVar[dict[str, str]] = ContextVar("request_headers", default={})  # noqa: B039
+_headers: ContextVar[Mapping[str, str]] = ContextVar("request_headers", default=MappingProxyType({}))
 
 _ACCEPTED = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import requests
-from playwright.sync_api import BrowserContext, Locator, Page, Request, expect
+from playwright.sync_api import BrowserContext, ConsoleMessage, Locator, Page, Request, expect
 
 from e2e.conftest import System, answers, kill, within
 
@@ -26,11 +26,10 @@ def no_faults(context: BrowserContext, system: System) -> Iterator[None]:
         if not re.match(r"(http://(localhost|127\.0\.0\.1|[a-z-]+\.localhost)(:\d+)?/|data:)", request.url):
             faults.append(request.url)
 
-    def console(message: object) -> None:
-        text = message.text  # type: ignore[attr-defined]
+    def console(message: ConsoleMessage) -> None:
         # A page that is answered with 400 or 503 is an error to the console; here it is wanted.
-        if message.type in ("error", "warning") and not text.startswith("Failed to load resource"):  # type: ignore[attr-defined]
-            faults.append(text)
+        if message.type in ("error", "warning") and not message.text.startswith("Failed to load resource"):
+            faults.append(message.text)
 
     context.on("request", foreign)
     context.on("console", console)
