@@ -41,6 +41,7 @@ PAGE = 101  # what the API reads for a page of 100
 DEEP = 999 * 100  # rows before page 1000
 ROUNDS = 3
 CREATED = 3000
+EVERYTHING = range(2**63 - 1)  # ids
 SINGULAR = [
     "%",
     "_",
@@ -214,8 +215,7 @@ def pages(corpus: Corpus, random: Random, piece: str) -> list[tuple[range, bool]
     """Return the ids and directions of a query's pages: from either end, and one far inside."""
     ids = range(corpus.ids[0], corpus.ids[-1] + 1)
     deep = next(itertools.islice(corpus.scan(piece, ids, False), DEEP, None), None) or random.choice(corpus.ids)
-    everything = range(2**63 - 1)
-    return [(everything, False), (everything, True), (everything[deep:], False)]
+    return [(EVERYTHING, False), (EVERYTHING, True), (EVERYTHING[deep:], False)]
 
 
 def measure(all_queries: list[Query], corpus: Corpus, random: Random) -> tuple[float, float]:
@@ -283,10 +283,9 @@ def reading() -> dict[str, float]:
     """Return the backend's milliseconds of CPU for pages that nothing is searched for in."""
     from thoughts_api import selection
 
-    everything = range(2**63 - 1)
     pages_of = {
-        "the newest hundred": partial(selection.EVERYONES.page, everything, True, PAGE),
-        "one's own": partial(selection.by("user1").page, everything, True, PAGE),
+        "the newest hundred": partial(selection.EVERYONES.page, EVERYTHING, True, PAGE),
+        "one's own": partial(selection.by("user1").page, EVERYTHING, True, PAGE),
     }
     return {
         name: statistics.median(timed(page)[1].seconds for _ in range(50)) * 1000 for name, page in pages_of.items()
@@ -299,7 +298,7 @@ def plans(all_queries: list[Query]) -> Iterator[tuple[Query, list[list[str]]]]:
 
     for _, group in itertools.groupby(sorted(all_queries, key=lambda query: query.kind), lambda query: query.kind):
         query = max(group, key=lambda query: query.shares[0])
-        _, clock = timed(partial(containing(query.text).page, range(2**63 - 1), False, PAGE))
+        _, clock = timed(partial(containing(query.text).page, EVERYTHING, False, PAGE))
         explained = []
         with connection.cursor() as cursor:
             for sql, params in clock.statements:

@@ -30,12 +30,19 @@ from tools.local import PROJECTS, ROOT, Local
 
 CONNECTIONS = 8
 ENOUGH = 10_000  # requests, after which memory is looked at
-CREATE = """
+
+
+def post(body: dict[str, str]) -> str:
+    """Return the script that lets wrk send this as JSON."""
+    return f"""
 wrk.method = "POST"
-wrk.body = '{"text": "A thought that a benchmark writes."}'
+wrk.body = '{json.dumps(body)}'
 wrk.headers["Content-Type"] = "application/json"
 """
-LOGIN = CREATE.replace('{"text": "A thought that a benchmark writes."}', '{"username": "bruce", "password": "bruce"}')
+
+
+CREATE = post({"text": "A thought that a benchmark writes."})
+LOGIN = post({"username": "bruce", "password": "bruce"})
 
 
 @dataclass
@@ -225,10 +232,7 @@ def rates(servers: dict[str, Server], constant: Server, rounds: int, seconds: fl
     call = Case("the page's API call", thoughts, "/api/thoughts/?limit=20&ordering=-id&search=the")
     page = Case("web page: search", [*web, *thoughts], "/search?search=the")
     login = Case("login", users, "/api/login/", {}, LOGIN)
-    renewal = LOGIN.replace(
-        '{"username": "bruce", "password": "bruce"}', json.dumps({"refresh": answer.json()["refresh"]})
-    )
-    renew = Case("renewing a token", users, "/api/token/refresh/", {}, renewal)
+    renew = Case("renewing a token", users, "/api/token/refresh/", {}, post({"refresh": answer.json()["refresh"]}))
     argon2 = Case("Argon2id alone", [constant], "/argon2")
     cases = [view, template, search, own, one, create, call, page, renew, argon2, login]
     for number in range(rounds):
