@@ -61,20 +61,22 @@ class Server:
     def stop(self) -> None:
         """Stop it at once, without a word to its clients."""
         if (self.folder / "data" / "postmaster.pid").exists():
-            os.kill(self._main(), signal.SIGCONT)  # it may still hang, and then ends those it has started
+            os.kill(self._postmaster(), signal.SIGCONT)  # it may still hang, and then ends those it has started
             self._control("--mode=immediate", "stop")
 
     def signal(self, number: int) -> None:
         """Send a signal to all its processes: SIGSTOP lets it hang."""
-        main = self._main()
+        postmaster = self._postmaster()
         # First the one that would start others.
-        os.kill(main, number)
-        found = subprocess.run(["ps", "-o", "pid=", "--ppid", str(main)], capture_output=True, text=True, check=False)
+        os.kill(postmaster, number)
+        found = subprocess.run(
+            ["ps", "-o", "pid=", "--ppid", str(postmaster)], capture_output=True, text=True, check=False
+        )
         for pid in found.stdout.split():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(int(pid), number)
 
-    def _main(self) -> int:
+    def _postmaster(self) -> int:
         return int((self.folder / "data" / "postmaster.pid").read_text().split()[0])
 
     def _control(self, *arguments: str) -> None:
