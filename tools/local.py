@@ -47,6 +47,7 @@ class Local:
             "thoughts_api": {
                 "TOKENS_JWKS": f"{self._loopback('users_api')}/.well-known/jwks.json",
                 "DATABASE_URL": f"sqlite:///{self.var / 'thoughts.sqlite3'}",
+                "THREADS": "4",
             },
             "web": {
                 "SECRET_KEY": self._secret("web"),
