@@ -1,12 +1,14 @@
 """Middleware that all three projects use, beside `common.health` and `common.metrics`."""
 
 from collections.abc import Callable
+from contextlib import closing
 from hashlib import sha256
 
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.middleware import http
 from django.utils.http import quote_etag
+from whitenoise import middleware as whitenoise
 
 from common import request_id
 
@@ -39,3 +41,17 @@ class ConditionalGetMiddleware(http.ConditionalGetMiddleware):
         if isinstance(response, HttpResponse) and "Link" in response and self.needs_etag(response):
             response["ETag"] = quote_etag(sha256(response["Link"].encode() + response.content).hexdigest())
         return super().process_response(request, response)
+
+
+class WhiteNoiseMiddleware(whitenoise.WhiteNoiseMiddleware):  # type: ignore[misc]  # it has no types
+    """WhiteNoise's, which in development may promise the size of a file that is replaced before it is read."""
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        """Answer with a static file, whose length is that of what is sent, or pass the request on."""
+        response: HttpResponseBase = super().__call__(request)
+        if self.autorefresh and request.method == "GET" and isinstance(response, whitenoise.WhiteNoiseFileResponse):
+            with closing(response):
+                content = response.getvalue()
+            headers = {**response.headers, "Content-Length": str(len(content))}
+            return HttpResponse(content, status=response.status_code, headers=headers)
+        return response
