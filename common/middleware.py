@@ -5,7 +5,7 @@ from contextlib import closing
 from hashlib import sha256
 
 from django.http import HttpRequest, HttpResponse
-from django.http.response import HttpResponseBase
+from django.http.response import FileResponse, HttpResponseBase
 from django.middleware import http
 from django.utils.http import quote_etag
 from whitenoise import middleware as whitenoise
@@ -49,7 +49,7 @@ class WhiteNoiseMiddleware(whitenoise.WhiteNoiseMiddleware):  # type: ignore[mis
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         """Answer with a static file, whose length is that of what is sent, or pass the request on."""
         response: HttpResponseBase = super().__call__(request)
-        if self.autorefresh and request.method == "GET" and isinstance(response, whitenoise.WhiteNoiseFileResponse):
+        if self.autorefresh and isinstance(response, FileResponse) and response.file_to_stream:
             with closing(response):
                 content = response.getvalue()
             headers = {**response.headers, "Content-Length": str(len(content))}
