@@ -27,6 +27,6 @@ class LimitedBackend(ModelBackend):
             login_limit.record(username, address)
             return None
         # Again, for guesses that were on their way at the same time: the right one could be the eleventh.
-        login_limit.check(username, address)
-        login_limit.forget(username, address)
+        if login_limit.check(username, address):
+            login_limit.forget(username, address)
         return user

@@ -34,20 +34,34 @@ def origin(address: str) -> str | None:
     return str(ipaddress.IPv6Network((address, 64), strict=False).network_address)
 
 
-def check(username: str, address: str | None) -> None:
-    """Raise `TooManyFailures` if this name from this address, or this address, has used up its failures."""
-    for failures, limit in _limits(username, address):
-        times = list(failures.order_by("-id").values_list("time", flat=True)[:limit])
+def check(username: str, address: str | None) -> int:
+    """Return how often this name has failed from this address.
+
+    Raise `TooManyFailures` if the name from this address, or this address, has used up its failures.
+    """
+    name = _digest(username)
+    # All of them, or as many as one address may have.
+    failures = _from(address).order_by("-id").values_list("time", "name_digest")[: settings.LOGIN_FAILURES_PER_ADDRESS]
+    all_times = [time for time, _ in failures]
+    own_times = [time for time, digest in failures if digest == name]
+    for times, limit in [
+        (own_times, settings.LOGIN_FAILURES_PER_NAME),
+        (all_times, settings.LOGIN_FAILURES_PER_ADDRESS),
+    ]:
         if len(times) >= limit:
-            wait = times[-1] + settings.LOGIN_FAILURES_WINDOW - timezone.now()
+            wait = times[limit - 1] + settings.LOGIN_FAILURES_WINDOW - timezone.now()
             raise TooManyFailures(wait=max(1, math.ceil(wait / timedelta(seconds=1))))
+    return len(own_times)
 
 
 def record(username: str, address: str | None) -> None:
     """Count a failure. Raise `TooManyFailures` if, of many at the same time, this one is beyond the limit."""
     LoginFailure.objects.filter(time__lt=timezone.now() - settings.LOGIN_FAILURES_WINDOW).delete()
     own = LoginFailure.objects.create(name_digest=_digest(username), address=address)
-    for failures, limit in _limits(username, address):
+    for failures, limit in [
+        (_from(address).filter(name_digest=own.name_digest), settings.LOGIN_FAILURES_PER_NAME),
+        (_from(address), settings.LOGIN_FAILURES_PER_ADDRESS),
+    ]:
         # By the count of all, not by id: a row with a lower id may not be seen yet. Kept are the first ones by id.
         if failures.count() > limit:
             if failures.filter(id__lte=own.id).count() > limit:
@@ -60,14 +74,9 @@ def forget(username: str, address: str | None) -> None:
     LoginFailure.objects.filter(name_digest=_digest(username), address=address).delete()
 
 
-def _limits(username: str, address: str | None) -> list[tuple[QuerySet[LoginFailure], int]]:
-    from_address = LoginFailure.objects.filter(
-        address=address, time__gt=timezone.now() - settings.LOGIN_FAILURES_WINDOW
-    )
-    return [
-        (from_address.filter(name_digest=_digest(username)), settings.LOGIN_FAILURES_PER_NAME),
-        (from_address, settings.LOGIN_FAILURES_PER_ADDRESS),
-    ]
+def _from(address: str | None) -> QuerySet[LoginFailure]:
+    """Return the failures that count for an address now."""
+    return LoginFailure.objects.filter(address=address, time__gt=timezone.now() - settings.LOGIN_FAILURES_WINDOW)
 
 
 def _digest(username: str) -> str:
