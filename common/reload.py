@@ -48,14 +48,18 @@ def _answer(application: str, answer: TextIO) -> None:
     with answer:
         try:
             importlib.import_module(application)
-            load_views()
+            load_views(lazy=True)
             answer.write("ok")
         except BaseException:  # noqa: BLE001 - SystemExit too: settings end the process so
             traceback.print_exc(file=answer)
 
 
-def load_views() -> None:
-    """Import all that the URLs lead to; Django itself does so at the first request."""
+def load_views(lazy: bool = False) -> None:
+    """Import all that the URLs lead to, lazy views too if asked to; Django itself does so at the first request."""
     from django.urls import get_resolver
 
-    get_resolver().url_patterns  # noqa: B018
+    from common.urls import LazyView
+
+    for pattern in get_resolver().url_patterns:
+        if lazy and isinstance(pattern.callback, LazyView):
+            pattern.callback.load()

@@ -1,9 +1,12 @@
-"""Routes that are accepted with and without their last slash, without a redirect."""
+"""Routes with an optional last slash, without a redirect, and views that are imported when they are asked for."""
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
+from django.http import HttpRequest, HttpResponseBase
 from django.urls.resolvers import RoutePattern, URLPattern
+from django.utils.module_loading import import_string
 
 
 class OptionalSlashPattern(RoutePattern):
@@ -17,3 +20,21 @@ class OptionalSlashPattern(RoutePattern):
 def path(route: str, view: Callable[..., Any], name: str | None = None) -> URLPattern:
     """Return what `django.urls.path` does for a view, with the last slash optional."""
     return URLPattern(OptionalSlashPattern(route, name=name, is_endpoint=True), view, name=name)
+
+
+class LazyView:
+    """A class-based view that only reads, by its dotted name: for what few ask for and each process would load."""
+
+    csrf_exempt = True
+
+    def __init__(self, name: str, **initkwargs: Any) -> None:
+        self._load = cache(lambda: import_string(name).as_view(**initkwargs))
+
+    def load(self) -> Callable[..., HttpResponseBase]:
+        """Return the view, imported now or before."""
+        view: Callable[..., HttpResponseBase] = self._load()
+        return view
+
+    def __call__(self, request: HttpRequest, **kwargs: Any) -> HttpResponseBase:
+        """Answer as the view does; the first request waits until it is imported."""
+        return self.load()(request, **kwargs)

@@ -2,14 +2,12 @@
 
 from typing import Any
 
-from drf_spectacular.utils import OpenApiExample, extend_schema_serializer
 from rest_framework import serializers
 
 from common.serializers import TextField
 from thoughts_api.models import TEXT_MAX_LENGTH, Thought
 
 
-@extend_schema_serializer(examples=[OpenApiExample("A thought", {"text": "Tea first."}, request_only=True)])
 class ThoughtSerializer(serializers.ModelSerializer[Thought]):
     text = TextField(max_length=TEXT_MAX_LENGTH, help_text=f"1 to {TEXT_MAX_LENGTH} characters after trimming.")
 

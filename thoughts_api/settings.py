@@ -54,6 +54,7 @@ REST_FRAMEWORK = common.REST_FRAMEWORK
 SPECTACULAR_SETTINGS = common.SPECTACULAR_SETTINGS | {
     "TITLE": "thoughts_api",
     "DESCRIPTION": "Stores, lists and searches thoughts.",
+    "DEFAULT_GENERATOR_CLASS": "thoughts_api.schema.SchemaGenerator",
 }
 
 STATIC_URL = "static/"

@@ -1,6 +1,4 @@
-from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
-
-from common.urls import path
+from common.urls import LazyView, path
 from thoughts_api import views
 
 urlpatterns = [
@@ -9,8 +7,8 @@ urlpatterns = [
     path("api/me/thoughts/", views.MyThoughtsView.as_view(), name="my-thoughts"),
     path("api/me/thoughts/<int:id>/", views.MyThoughtView.as_view(), name="my-thought"),
     path("admin/thoughts/<int:id>/", views.AdminThoughtView.as_view(), name="admin-thought"),
-    path("schema/", SpectacularAPIView.as_view(), name="schema"),
-    path("", SpectacularSwaggerView.as_view(url_name="schema"), name="swagger"),
+    path("schema/", LazyView("drf_spectacular.views.SpectacularAPIView"), name="schema"),
+    path("", LazyView("drf_spectacular.views.SpectacularSwaggerView", url_name="schema"), name="swagger"),
 ]
 
 handler400 = "common.errors.bad_request"

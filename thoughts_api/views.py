@@ -4,7 +4,6 @@ from typing import Any
 
 from django.utils.decorators import method_decorator
 from django.views.decorators.cache import cache_control
-from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework import generics, status
 from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
@@ -15,7 +14,7 @@ from common.permissions import HasStaffToken, HasToken
 from common.serializers import validated_query
 from thoughts_api import selection
 from thoughts_api.models import Thought
-from thoughts_api.pagination import KeysetPagination, PageSerializer
+from thoughts_api.pagination import KeysetPagination
 from thoughts_api.selection import Selection
 from thoughts_api.serializers import SearchSerializer, ThoughtSerializer
 
@@ -39,9 +38,6 @@ class ListView(generics.ListAPIView[Thought]):
 
 
 @public
-@extend_schema_view(
-    get=extend_schema(operation_id="list_thoughts", auth=[], parameters=[SearchSerializer, PageSerializer])
-)
 class ThoughtsView(ListView):
     """List everyone's thoughts, or search them."""
 
@@ -55,7 +51,6 @@ class ThoughtsView(ListView):
 class ThoughtView(APIView):
     authentication_classes = []
 
-    @extend_schema(operation_id="get_thought", auth=[], responses=ThoughtSerializer)
     def get(self, request: Request, id: int) -> Response:
         """Get one thought."""
         thought = selection.one(id)
@@ -65,10 +60,6 @@ class ThoughtView(APIView):
 
 
 @own
-@extend_schema_view(
-    get=extend_schema(operation_id="list_my_thoughts", parameters=[PageSerializer]),
-    post=extend_schema(operation_id="create_thought", description="Write a thought; its author is the token's."),
-)
 class MyThoughtsView(ListView, generics.ListCreateAPIView[Thought]):
     """List one's own thoughts."""
 
@@ -85,7 +76,6 @@ class MyThoughtsView(ListView, generics.ListCreateAPIView[Thought]):
 class MyThoughtView(APIView):
     permission_classes = [HasToken]
 
-    @extend_schema(operation_id="delete_my_thought", responses={204: None})
     def delete(self, request: Request, id: int) -> Response:
         """Delete one of one's own thoughts."""
         deleted, _ = Thought.objects.filter(id=id, username=request.user.username).delete()
@@ -98,7 +88,6 @@ class MyThoughtView(APIView):
 class AdminThoughtView(APIView):
     permission_classes = [HasStaffToken]
 
-    @extend_schema(operation_id="delete_thought", responses={204: None})
     def delete(self, request: Request, id: int) -> Response:
         """Delete anyone's thought; one that is gone already is no error."""
         Thought.objects.filter(id=id).delete()

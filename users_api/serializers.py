@@ -6,7 +6,6 @@ from django.contrib.auth.password_validation import validate_password
 from django.contrib.auth.validators import UnicodeUsernameValidator
 from django.core.exceptions import ValidationError as DjangoValidationError
 from django.db import IntegrityError
-from drf_spectacular.utils import OpenApiExample, extend_schema_serializer
 from rest_framework import serializers
 
 from common.serializers import TextField
@@ -15,9 +14,6 @@ from users_api.models import USERNAME_TAKEN, User
 PASSWORD_MAX_LENGTH = 128
 
 
-@extend_schema_serializer(
-    examples=[OpenApiExample("bruce", {"username": "bruce", "password": "bruce"}, request_only=True)]
-)
 class LoginSerializer(serializers.Serializer[Any]):
     username = TextField(trim_whitespace=False)
     password = TextField(trim_whitespace=False, style={"input_type": "password"})
@@ -36,9 +32,6 @@ class RefreshSerializer(serializers.Serializer[Any]):
     refresh = TextField()
 
 
-@extend_schema_serializer(
-    examples=[OpenApiExample("grace", {"username": "grace", "password": "nanosecond-wire"}, request_only=True)]
-)
 class UserSerializer(serializers.ModelSerializer[User]):
     username = TextField(max_length=50, trim_whitespace=False)
     password = TextField(

@@ -94,6 +94,7 @@ REST_FRAMEWORK = common.REST_FRAMEWORK
 SPECTACULAR_SETTINGS = common.SPECTACULAR_SETTINGS | {
     "TITLE": "users_api",
     "DESCRIPTION": "Accounts, login, and the keys that verify tokens.",
+    "DEFAULT_GENERATOR_CLASS": "users_api.schema.SchemaGenerator",
 }
 
 STATIC_URL = "static/"

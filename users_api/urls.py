@@ -1,8 +1,7 @@
 from django.contrib import admin
 from django.urls import path as prefix
-from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
-from common.urls import path
+from common.urls import LazyView, path
 from users_api import views
 
 urlpatterns = [
@@ -11,8 +10,8 @@ urlpatterns = [
     path("api/logout/", views.LogoutView.as_view(), name="logout"),
     path("admin/users/", views.UsersView.as_view(), name="users"),
     path(".well-known/jwks.json", views.JWKSView.as_view(), name="jwks"),
-    path("schema/", SpectacularAPIView.as_view(), name="schema"),
-    path("", SpectacularSwaggerView.as_view(url_name="schema"), name="swagger"),
+    path("schema/", LazyView("drf_spectacular.views.SpectacularAPIView"), name="schema"),
+    path("", LazyView("drf_spectacular.views.SpectacularSwaggerView", url_name="schema"), name="swagger"),
     path("admin/", admin.site.admin_view(admin.site.index)),
     prefix("admin/", admin.site.urls),
 ]

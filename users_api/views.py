@@ -2,25 +2,16 @@
 
 from django.utils.decorators import method_decorator
 from django.views.decorators.debug import sensitive_post_parameters
-from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework import generics, status
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from common.permissions import HasStaffToken
-from common.schema import Error
 from common.serializers import validated
 from users_api import services
 from users_api.keys import jwks
-from users_api.serializers import (
-    AuthorizedSerializer,
-    JWKSSerializer,
-    LoginSerializer,
-    RefreshSerializer,
-    TokensSerializer,
-    UserSerializer,
-)
+from users_api.serializers import LoginSerializer, RefreshSerializer, UserSerializer
 
 NOT_STORED = {"Cache-Control": "no-store"}  # RFC 6749 section 5.1
 
@@ -29,12 +20,6 @@ NOT_STORED = {"Cache-Control": "no-store"}  # RFC 6749 section 5.1
 class LoginView(APIView):
     authentication_classes = []
 
-    @extend_schema(
-        operation_id="login",
-        auth=[],
-        request=LoginSerializer,
-        responses={200: TokensSerializer, 401: Error, 429: Error},
-    )
     def post(self, request: Request) -> Response:
         """Log in with a user name and a password."""
         data = validated(LoginSerializer, request)
@@ -45,9 +30,6 @@ class LoginView(APIView):
 class TokenRefreshView(APIView):
     authentication_classes = []
 
-    @extend_schema(
-        operation_id="refresh", auth=[], request=RefreshSerializer, responses={200: AuthorizedSerializer, 401: Error}
-    )
     def post(self, request: Request) -> Response:
         """Get a new access token for a refresh token."""
         access = services.refresh_access(**validated(RefreshSerializer, request))
@@ -57,7 +39,6 @@ class TokenRefreshView(APIView):
 class LogoutView(APIView):
     authentication_classes = []
 
-    @extend_schema(operation_id="logout", auth=[], request=RefreshSerializer, responses={204: None})
     def post(self, request: Request) -> Response:
         """End a refresh token."""
         services.log_out(**validated(RefreshSerializer, request))
@@ -65,7 +46,6 @@ class LogoutView(APIView):
 
 
 @method_decorator(sensitive_post_parameters(), name="dispatch")
-@extend_schema_view(post=extend_schema(operation_id="create_user", description="Create an account."))
 class UsersView(generics.CreateAPIView):
     permission_classes = [HasStaffToken]
     serializer_class = UserSerializer
@@ -74,7 +54,6 @@ class UsersView(generics.CreateAPIView):
 class JWKSView(APIView):
     authentication_classes = []
 
-    @extend_schema(operation_id="jwks", auth=[], responses={200: JWKSSerializer})
     def get(self, request: Request) -> Response:
         """Get the public keys that verify tokens now."""
         return Response(jwks(), headers={"Cache-Control": "public, max-age=60"})

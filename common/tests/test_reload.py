@@ -61,6 +61,15 @@ def test_what_cannot_be_loaded_is_said_with_its_place(code: Path, file: str, tex
     assert line in ask(code)
 
 
+def test_a_view_that_is_loaded_when_it_is_asked_for_is_tried_too(code: Path) -> None:
+    view = "from common.urls import LazyView, path\nurlpatterns = [path('', LazyView('later.View'))]"
+    (code / "views.py").write_text(view)
+    (code / "later.py").write_text("from django.views import View")
+    assert ask(code) == "ok"
+    (code / "later.py").write_text("from django.views import View\nnothing")
+    assert 'later.py", line 2' in ask(code)
+
+
 def test_a_process_that_ends_while_it_loads_is_not_ok(code: Path) -> None:
     (code / "views.py").write_text("import os\nos._exit(1)")
     assert ask(code) == ""

@@ -1,5 +1,8 @@
 """The OpenAPI document and its page."""
 
+import os
+import subprocess
+import sys
 from io import StringIO
 from typing import Any
 
@@ -7,6 +10,7 @@ import pytest
 import yaml
 from django.core.management import call_command
 from django.test import Client
+from pytest_django import Settings
 
 
 @pytest.fixture(scope="module")
@@ -57,3 +61,12 @@ def test_its_page_uses_files_of_this_site_alone(api: Client) -> None:
     assert "swagger-ui" in page
     assert "//cdn" not in page
     assert "https://" not in page
+
+
+def test_what_makes_the_schema_is_not_loaded_before_it_is_asked_for(settings: Settings) -> None:
+    code = "import users_api.wsgi, sys; from common.reload import load_views; load_views(); print(*sys.modules)"
+    environment = {**os.environ, "TOKENS_KEYS": str(settings.TOKENS_KEYS)}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)  # noqa: S603
+    loaded = done.stdout.split()
+    assert "users_api.views" in loaded
+    assert not {"drf_spectacular.utils", "common.schema", "users_api.schema"} & set(loaded)

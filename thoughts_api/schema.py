@@ -1,0 +1,34 @@
+"""What the OpenAPI document says of the views beyond what they say themselves.
+
+Loaded with drf-spectacular when somebody asks for the document: what answers requests does without both.
+"""
+
+from drf_spectacular.utils import OpenApiExample, extend_schema, extend_schema_serializer, extend_schema_view
+
+from common.schema import SchemaGenerator
+from thoughts_api import views
+from thoughts_api.pagination import PageSerializer
+from thoughts_api.serializers import SearchSerializer, ThoughtSerializer
+
+__all__ = ["SchemaGenerator"]
+
+extend_schema_serializer(examples=[OpenApiExample("A thought", {"text": "Tea first."}, request_only=True)])(
+    ThoughtSerializer
+)
+
+extend_schema_view(
+    get=extend_schema(operation_id="list_thoughts", auth=[], parameters=[SearchSerializer, PageSerializer])
+)(views.ThoughtsView)
+
+extend_schema_view(get=extend_schema(operation_id="get_thought", auth=[], responses=ThoughtSerializer))(
+    views.ThoughtView
+)
+
+extend_schema_view(
+    get=extend_schema(operation_id="list_my_thoughts", parameters=[PageSerializer]),
+    post=extend_schema(operation_id="create_thought", description="Write a thought; its author is the token's."),
+)(views.MyThoughtsView)
+
+extend_schema_view(delete=extend_schema(operation_id="delete_my_thought", responses={204: None}))(views.MyThoughtView)
+
+extend_schema_view(delete=extend_schema(operation_id="delete_thought", responses={204: None}))(views.AdminThoughtView)
