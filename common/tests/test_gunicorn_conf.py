@@ -1,5 +1,6 @@
 """gunicorn's settings: how many CPUs there are, and what is written about a request."""
 
+import gc
 import logging
 import os
 import runpy
@@ -9,10 +10,13 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from django.core.handlers.wsgi import WSGIRequest
+from django.db import connections
+from django.http import HttpResponse
 from gunicorn.config import Config
 from gunicorn.http.errors import InvalidChunkSize, InvalidHeader, InvalidRequestLine, LimitRequestLine
 
-from common import gunicorn_conf
+from common import gunicorn_conf, request_id
 
 
 def test_what_a_killed_container_has_left_of_its_metrics_is_forgotten(
@@ -23,6 +27,24 @@ def test_what_a_killed_container_has_left_of_its_metrics_is_forgotten(
     monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
     runpy.run_path(gunicorn_conf.__file__)
     assert [file.name for file in tmp_path.iterdir()] == ["notes.txt"]
+
+
+def test_before_workers_start_their_first_request_is_rehearsed_and_nothing_of_it_is_left_open(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    done, headers = [], request_id.outgoing_headers()
+
+    def application(environ: dict[str, Any], start_response: Any) -> HttpResponse:
+        request_id.begin(WSGIRequest(environ))
+        response = HttpResponse()
+        monkeypatch.setattr(response, "close", lambda: done.append(f"{environ['PATH_INFO']} is answered"))
+        return response
+
+    monkeypatch.setattr(connections, "close_all", lambda: done.append("connections are closed"))
+    monkeypatch.setattr(gc, "freeze", lambda: done.append("what is there is frozen"))
+    gunicorn_conf.when_ready(SimpleNamespace(app=SimpleNamespace(wsgi=lambda: application)))
+    assert done == ["/readyz is answered", "connections are closed", "what is there is frozen"]
+    assert request_id.outgoing_headers() == headers
 
 
 def cpus(monkeypatch: pytest.MonkeyPatch, files: dict[str, str], cores: int = 8) -> int:
