@@ -18,7 +18,8 @@ PIPE = "/tmp/reload"  # noqa: S108 - in a container, where nobody else is
 
 def load_libraries(application: str) -> None:
     """Import what a module with an application does, but for this tree's own code, and what needs its settings."""
-    code = f"import sys, {application}; from common.reload import load_views; load_views(); print(*sys.modules)"
+    load = "from common.reload import load_views; load_views(lazy=True)"
+    code = f"import sys, {application}; {load}; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, check=False)  # noqa: S603
     own = {"common", application.partition(".")[0]}
     settings = os.environ.pop("DJANGO_SETTINGS_MODULE", None)
