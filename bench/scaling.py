@@ -2,11 +2,13 @@
 
 locust's people (bench/people.py) ask through the ingress of the local overlay, more of them in each step, until one
 request fails or the slowest of a hundred takes more than a second. Printed is the highest step that held, for each
-number of pods. The images must be those of production, as `tilt up -- --image production` deploys them.
+number of pods, and the memory that one of them takes after all steps. The images must be those of production, as
+`tilt up -- --image production` deploys them.
 """
 
 import argparse
 import json
+import re
 import subprocess
 import sys
 import tempfile
@@ -73,6 +75,13 @@ def ask(people: int, seconds: int) -> Step:
     return Step(people, count / (end - begin), failed, percentile(times, 0.5), percentile(times, 0.99))
 
 
+def memory(kubectl: Kubectl, deployment: str) -> float:
+    """Return the proportional set size of gunicorn's processes in one of a deployment's pods, in MB."""
+    script = "cd /proc; for pid in 1 $(cat 1/task/1/children); do cat $pid/smaps_rollup; done"
+    said = kubectl("exec", f"deployment/{deployment}", "--", "sh", "-c", script)
+    return sum(map(int, re.findall(r"^Pss: +(\d+) kB$", said, re.MULTILINE))) * 1024 / 1e6
+
+
 def percentile(times: dict[float, int], share: float) -> float:
     """Return the time below which this share of the requests is, from how many there were of each."""
     wanted = share * sum(times.values())
@@ -88,8 +97,8 @@ def report(pods: tuple[int, ...] = (1, 2, 3), seconds: int = SECONDS) -> str:
     """Scale the services, let people ask, put one pod of each back; return the table as Markdown."""
     kubectl = Kubectl()
     lines = [
-        "| pods of each | people | requests/s | failed | median ms | 99 % ms |",
-        "| --- | --: | --: | --: | --: | --: |",
+        f"| pods of each | people | requests/s | failed | median ms | 99 % ms | MB of {' | '.join(cluster.IMAGES)} |",
+        f"| --- | --: | --: | --: | --: | --: |{' --: |' * len(cluster.IMAGES)}",
     ]
     try:
         for number in pods:
@@ -104,11 +113,11 @@ def report(pods: tuple[int, ...] = (1, 2, 3), seconds: int = SECONDS) -> str:
                 if not step.holds:
                     break
                 best = step
+            figures = "none held | | | |"
             if best:
                 figures = f"{best.people} | {best.rate:.0f} | {best.failed} | {best.median:.0f} | {best.p99:.0f}"
-                lines.append(f"| {number} | {figures} |")
-            else:
-                lines.append(f"| {number} | none held | | | | |")
+            taken = " | ".join(f"{memory(kubectl, name):.0f}" for name in cluster.IMAGES)
+            lines.append(f"| {number} | {figures} | {taken} |")
     finally:
         for name in cluster.IMAGES:
             kubectl("scale", f"deployment/{name}", "--replicas=1")
