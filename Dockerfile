@@ -28,9 +28,11 @@ RUN SECRET_KEY=x TOKENS_KEYS=/x TOKENS_JWKS=/x THOUGHTS_BACKEND_URL=http://x USE
 FROM dependencies AS lean
 RUN find /venv -path '*/site-packages/*/static' -prune -exec rm -r {} +
 
+# With one arena of memory for all threads, what one login took for its moment the next one takes again.
 FROM base AS runtime
 ARG PROJECT
 ENV PROJECT=${PROJECT} \
+    MALLOC_ARENA_MAX=1 \
     DJANGO_SETTINGS_MODULE=${PROJECT}.settings \
     PROMETHEUS_MULTIPROC_DIR=/tmp/metrics \
     STATIC_ROOT=/static

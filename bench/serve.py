@@ -30,6 +30,7 @@ from tools.local import PROJECTS, ROOT, Local
 
 CONNECTIONS = 8
 ENOUGH = 10_000  # requests, after which memory is looked at
+IMAGE = {"MALLOC_ARENA_MAX": "1"}  # as the Dockerfile has it
 
 
 def post(body: dict[str, str]) -> str:
@@ -149,7 +150,7 @@ def gunicorn(
     process = subprocess.Popen(
         [sys.executable, "-m", "gunicorn", "-c", "python:common.gunicorn_conf", *options, application],
         cwd=ROOT,
-        env={**os.environ, **environment, "HOST": "127.0.0.1", "PORT": str(port), "WEB_CONCURRENCY": "1"},
+        env={**os.environ, **IMAGE, **environment, "HOST": "127.0.0.1", "PORT": str(port), "WEB_CONCURRENCY": "1"},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )

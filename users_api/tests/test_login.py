@@ -4,12 +4,13 @@ import json
 import logging
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
 import jwt
 import pytest
-from django.contrib.auth.hashers import make_password
+from django.contrib.auth.hashers import Argon2PasswordHasher, make_password
 from django.test import Client
 from django.test.client import MULTIPART_CONTENT
 from django.utils import timezone
@@ -113,6 +114,26 @@ def test_each_refusal_hashes_one_password(
         hashed.clear()
         assert_refused(log_in(username, password))
         assert len(hashed) == 1, username
+
+
+def test_one_password_at_a_time_is_hashed_in_a_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    now, most = set(), 0
+
+    def hashing(self: object, password: str, other: str) -> bool:
+        nonlocal most
+        now.add(password)
+        most = max(most, len(now))
+        time.sleep(0.01)
+        now.remove(password)
+        return True
+
+    monkeypatch.setattr(Argon2PasswordHasher, "encode", hashing)
+    monkeypatch.setattr(Argon2PasswordHasher, "verify", hashing)
+    hasher = Argon2idPasswordHasher()
+    with ThreadPoolExecutor(8) as pool:
+        done = [pool.submit(hasher.verify if number % 2 else hasher.encode, str(number), "") for number in range(8)]
+        assert all(each.result() for each in done)
+    assert most == 1
 
 
 def test_an_account_that_is_off_cannot_log_in(bruce: User, log_in: LogIn) -> None:

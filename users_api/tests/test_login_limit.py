@@ -8,8 +8,9 @@ from threading import Barrier
 from typing import Any
 
 import pytest
-from django.db import connections
+from django.db import connection, connections
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from pytest_django import Settings
 
 from users_api import login_limit
@@ -106,6 +107,29 @@ def test_an_address_has_a_limit_over_all_names(bruce: User, log_in: LogIn, setti
     assert_limited(log_in("another"))
     assert_limited(log_in())
     assert log_in(address="192.0.2.2").status_code == 200
+
+
+def test_an_address_has_to_wait_until_the_first_of_its_failures_is_old_enough(
+    bruce: User, log_in: LogIn, settings: Settings
+) -> None:
+    settings.LOGIN_FAILURES_PER_ADDRESS = 4
+    for number in range(4):
+        fail(log_in, 1, f"name{number}")
+        age(minutes=3)
+    response = log_in()
+    assert_limited(response)
+    assert 2 * 60 < int(response["Retry-After"]) <= 3 * 60
+
+
+def test_a_login_asks_for_failures_twice_and_forgets_only_what_there_is(bruce: User, log_in: LogIn) -> None:
+    def about_failures() -> list[str]:
+        with CaptureQueriesContext(connection) as queries:
+            assert log_in().status_code == 200
+        return [query["sql"].split()[0] for query in queries if "loginfailure" in query["sql"]]
+
+    assert about_failures() == ["SELECT", "SELECT"]
+    fail(log_in, 1)
+    assert about_failures() == ["SELECT", "SELECT", "DELETE"]
 
 
 def test_an_address_may_fail_more_often_than_a_name(settings: Settings) -> None:
