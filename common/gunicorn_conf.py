@@ -142,7 +142,7 @@ def on_starting(server: Any) -> None:
 
 
 def when_ready(server: Any) -> None:
-    """Load all views before the workers are forked, and what a first request loads: shared memory, and no slow one."""
+    """Load before the workers are forked what they share: all views, and what a probe of the database loads."""
     if preload_app:
         load_views()
         _ask(server.app.wsgi(), "/readyz")
@@ -165,10 +165,13 @@ def _ask(application: Any, path: str) -> None:
 def post_worker_init(worker: Worker) -> None:
     """In development, load them in the worker: a file that changes before the first request is not its code.
 
+    Lazy ones beside its first requests, which need not wait for them.
+
     The first worker of all then asks the databases, beside its work, whether they take all connections.
     """
     if not preload_app:
         load_views()
+        threading.Thread(target=load_views, kwargs={"lazy": True}, daemon=True).start()
     if worker.age == 1:
         from common import connections  # Django is set up, and the master has none of it in development
 
