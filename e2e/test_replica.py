@@ -276,6 +276,13 @@ def test_a_replica_comes_back_though_the_primary_hangs(replicated: Replicated, a
         assert within(SOON, api.fit)
 
 
+def test_probes_are_answered_while_the_primary_hangs(replicated: Replicated, api: Api) -> None:
+    with without_primary(replicated, api, hangs=True), ThreadPoolExecutor(8) as pool:  # more than there are threads
+        probes = pool.map(lambda _: requests.get(f"{api.url}/readyz", timeout=SOON).status_code, range(8))
+        assert set(probes) == {503}
+        assert requests.get(f"{api.url}/healthz", timeout=SOON).status_code == 200
+
+
 def test_a_thread_has_no_more_than_one_connection_to_each(replicated: Replicated, api: Api) -> None:
     count = "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
     headers = {"Authorization": f"Bearer {api.token}"}

@@ -2,8 +2,12 @@
 
 import select
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
+from django.db import Error
 from django.db.backends.postgresql import base
 
 
@@ -21,6 +25,23 @@ class DatabaseWrapper(base.DatabaseWrapper):
         except self.Database.Error as error:
             traceback.clear_frames(error.__traceback__)
             raise
+
+    @contextmanager
+    def within(self, seconds: float) -> Iterator[None]:
+        """Let each statement raise OperationalError when it is not answered in so many seconds; close it after one.
+
+        A process that hangs still has its packets acknowledged by its kernel: no time-out of TCP ends that wait.
+        """
+        self.ensure_connection()
+        connection = self.connection
+        connection.wait = partial(connection.wait, timeout=seconds)
+        try:
+            yield
+        except Error:
+            self.close()
+            raise
+        finally:
+            del connection.wait
 
     def is_usable(self) -> bool:
         """Return whether the connection is open. A server that has ended it has said so: only then is it asked."""
