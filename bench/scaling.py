@@ -121,7 +121,8 @@ def report(pods: tuple[int, ...] = (1, 2, 3), seconds: int = SECONDS) -> str:
     finally:
         for name in cluster.IMAGES:
             kubectl("scale", f"deployment/{name}", "--replicas=1")
-    return "\n".join(lines)
+    note = "MB are gunicorn's proportional set size in one pod: what pods of an image read of its files, they share."
+    return "\n".join([*lines, "", note])
 
 
 def main() -> None:
