@@ -28,7 +28,7 @@ RUN SECRET_KEY=x TOKENS_KEYS=/x TOKENS_JWKS=/x THOUGHTS_BACKEND_URL=http://x USE
 FROM dependencies AS lean
 RUN find /venv -path '*/site-packages/*/static' -prune -exec rm -r {} +
 
-# With one arena of memory for all threads, what one login took for its moment the next one takes again.
+# One arena of glibc's malloc for all threads: what Argon2 took for one login is there for the next.
 FROM base AS runtime
 ARG PROJECT
 ENV PROJECT=${PROJECT} \

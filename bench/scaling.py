@@ -8,7 +8,6 @@ number of pods, and the memory that one of them takes after all steps. The image
 
 import argparse
 import json
-import re
 import subprocess
 import sys
 import tempfile
@@ -16,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bench.serve import proportional_set_size
 from tools import cluster
 from tools.kubectl import Kubectl
 from tools.local import ROOT
@@ -78,8 +78,7 @@ def ask(people: int, seconds: int) -> Step:
 def memory(kubectl: Kubectl, deployment: str) -> float:
     """Return the proportional set size of gunicorn's processes in one of a deployment's pods, in MB."""
     script = "cd /proc; for pid in 1 $(cat 1/task/1/children); do cat $pid/smaps_rollup; done"
-    said = kubectl("exec", f"deployment/{deployment}", "--", "sh", "-c", script)
-    return sum(map(int, re.findall(r"^Pss: +(\d+) kB$", said, re.MULTILINE))) * 1024 / 1e6
+    return proportional_set_size(kubectl("exec", f"deployment/{deployment}", "--", "sh", "-c", script))
 
 
 def percentile(times: dict[float, int], share: float) -> float:

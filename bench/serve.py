@@ -46,6 +46,11 @@ CREATE = post({"text": "A thought that a benchmark writes."})
 LOGIN = post({"username": "bruce", "password": "bruce"})
 
 
+def proportional_set_size(rollups: str) -> float:
+    """Return what the smaps_rollup of some processes, one after the other, add up to, in MB."""
+    return sum(map(int, re.findall(r"^Pss: +(\d+) kB$", rollups, re.MULTILINE))) * 1024 / 1e6
+
+
 @dataclass
 class Server:
     """A gunicorn with one worker, and the seconds until it was ready."""
@@ -69,9 +74,7 @@ class Server:
 
     def memory(self) -> float:
         """Return their proportional set size in MB."""
-        rollups = [Path(f"/proc/{pid}/smaps_rollup").read_text() for pid in self.processes()]
-        kilobytes = [int(each.partition("\nPss:")[2].split()[0]) for each in rollups]
-        return sum(kilobytes) * 1024 / 1e6
+        return proportional_set_size("".join(Path(f"/proc/{pid}/smaps_rollup").read_text() for pid in self.processes()))
 
 
 @dataclass

@@ -163,11 +163,10 @@ def _ask(application: Any, path: str) -> None:
 
 
 def post_worker_init(worker: Worker) -> None:
-    """In development, load them in the worker: a file that changes before the first request is not its code.
+    """In development, load views in the worker: a file that changes before the first request is not its code.
 
-    Lazy ones beside its first requests, which need not wait for them.
-
-    The first worker of all then asks the databases, beside its work, whether they take all connections.
+    Lazy ones are loaded beside its first requests, which do not wait for them. The first worker of all asks the
+    databases, beside its work too, whether they take all connections.
     """
     if not preload_app:
         load_views()

@@ -40,8 +40,8 @@ def check(username: str, address: str | None) -> int:
     Raise `TooManyFailures` if the name from this address, or this address, has used up its failures.
     """
     name = _digest(username)
-    # All of them, or as many as one address may have.
-    failures = _from(address).order_by("-id").values_list("time", "name_digest")[: settings.LOGIN_FAILURES_PER_ADDRESS]
+    newest = _from(address).order_by("-id").values_list("time", "name_digest")
+    failures = list(newest[: settings.LOGIN_FAILURES_PER_ADDRESS])  # more than these are refused anyway
     all_times = [time for time, _ in failures]
     own_times = [time for time, digest in failures if digest == name]
     for times, limit in [

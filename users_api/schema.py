@@ -1,6 +1,7 @@
 """What the OpenAPI document says of the views beyond what they say themselves.
 
-Loaded with drf-spectacular when somebody asks for the document: what answers requests does without both.
+`SPECTACULAR_SETTINGS` takes the generator from here, so this is loaded, with drf-spectacular, when somebody asks for
+the document; what answers other requests does without both.
 """
 
 from drf_spectacular.utils import OpenApiExample, extend_schema, extend_schema_serializer, extend_schema_view

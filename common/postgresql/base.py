@@ -11,6 +11,14 @@ from django.db import Error
 from django.db.backends.postgresql import base
 
 
+def limit(connection: Any, seconds: float) -> None:
+    """Let each statement of a connection of psycopg raise OperationalError when it is not answered in so many seconds.
+
+    A process that hangs still has its packets acknowledged by its kernel: no time-out of TCP ends that wait.
+    """
+    connection.wait = partial(connection.wait, timeout=seconds)
+
+
 class DatabaseWrapper(base.DatabaseWrapper):
     """Keeps a connection for each thread, and looks at it before each request as CONN_HEALTH_CHECKS has it."""
 
@@ -28,13 +36,10 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
     @contextmanager
     def within(self, seconds: float) -> Iterator[None]:
-        """Let each statement raise OperationalError when it is not answered in so many seconds; close it after one.
-
-        A process that hangs still has its packets acknowledged by its kernel: no time-out of TCP ends that wait.
-        """
+        """Limit the statements inside to so many seconds each; the connection is closed after an error."""
         self.ensure_connection()
         connection = self.connection
-        connection.wait = partial(connection.wait, timeout=seconds)
+        limit(connection, seconds)
         try:
             yield
         except Error:

@@ -3,7 +3,6 @@
 https://docs.djangoproject.com/en/5.2/ref/databases/#subclassing-the-built-in-database-backends
 """
 
-from functools import partial
 from typing import Any
 
 from common.postgresql import base
@@ -15,10 +14,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
     outages = 0  # how often the replica had been left out when the connection was last used
 
     def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
-        """Return a connection that raises OperationalError when a statement is not answered in time.
-
-        A process that hangs still has its packets acknowledged by its kernel: no time-out of TCP ends that wait.
-        """
+        """Return a connection that raises OperationalError when a statement is not answered in time."""
         connection = super().get_new_connection(conn_params)
-        connection.wait = partial(connection.wait, timeout=PATIENCE)
+        base.limit(connection, PATIENCE)
         return connection

@@ -68,7 +68,7 @@ def test_one_that_a_server_does_not_answer_is_closed_at_once(monkeypatch: pytest
 def test_one_that_does_not_answer_in_time_is_given_up_and_the_next_may_take_longer() -> None:
     database: Any = connection
     with pytest.raises(OperationalError), database.within(0.05), connection.cursor() as cursor:
-        cursor.execute("SELECT pg_sleep(60)")
+        cursor.execute("SELECT pg_sleep(1)")
     assert connection.connection is None
     with database.within(60):
         connection.cursor().execute("SELECT 1")
