@@ -25,12 +25,7 @@ STEPS = [(2**15, 12), (2**20, 17)]  # how many ids a step looks through, and the
 
 def page(found: "Selection", ids: range, falling: bool, count: int) -> list[dict[str, Any]]:
     """Return the first `count` of the found thoughts that have these ids, from below, or from above if falling."""
-    if falling:
-        ids = _existing(found, ids)
-    near, ids = _split(ids, WALK * count, falling)
-    rows = found.within(near).rows(count, falling)
-    if len(rows) < count and not falling:
-        ids = _existing(found, ids)
+    rows, ids = found.walk(ids, falling, count, WALK * count)
     for width, span in [*STEPS, (len(ids), None)]:
         if ids and len(rows) < count:
             near, ids = _split(ids, width, falling)
@@ -57,12 +52,6 @@ def _rarity(piece: str) -> int:
 
 def _number(piece: str) -> int:
     return reduce(lambda number, letter: (number * 0x110000 + ord(letter)) % (2**31 - 1), piece, 0)
-
-
-def _existing(found: "Selection", ids: range) -> range:
-    """Return the part of these ids from the first that is given to a thought to the last."""
-    lowest, highest = found.ends()
-    return range(max(ids.start, lowest), min(ids.stop, highest + 1))
 
 
 def _split(ids: range, width: int, falling: bool) -> tuple[range, range]:

@@ -51,19 +51,33 @@ class Selection:
 
     def rows(self, count: int, falling: bool, key: str = "id") -> list[dict[str, Any]]:
         """Return so many of them at most, the first by a key, from above if falling: a dict each."""
-        order = "DESC" if falling else "ASC"
-        rows = self._select("id, username, text, timestamp", f"ORDER BY {key} {order} LIMIT {count}")
-        return [_row(*row) for row in rows]
+        return [_row(*row) for row in self._ask(self._first(count, falling, key), self.params)]
 
-    def ends(self) -> tuple[int, int]:
-        """Return the lowest and the highest id of all thoughts in the same database; 0 where there are none."""
-        [(lowest, highest)] = Selection(using=self.using)._select("min(id), max(id)")
-        return lowest or 0, highest or 0
+    def walk(self, ids: range, falling: bool, count: int, width: int) -> tuple[list[dict[str, Any]], range]:
+        """Look for them among the first `width` of these ids, from above those below the highest of all thoughts.
 
-    def _select(self, what: str, order: str = "") -> list[tuple[Any, ...]]:
-        sql = f"SELECT {what} FROM thoughts_api_thought WHERE {self.condition} {order}"  # noqa: S608
+        Returns the first `count` of them, and the ids beyond that thoughts may have. On PostgreSQL.
+        """
+        near = self.within(ids).that("id > highest - %s", width) if falling else self.within(ids[:width])
+        rows = self._ask(
+            "SELECT highest, near.* FROM"  # noqa: S608
+            " (SELECT id AS highest FROM thoughts_api_thought WHERE id < %s ORDER BY id DESC LIMIT 1) AS top"
+            f" LEFT JOIN LATERAL ({near._first(count, falling)}) AS near ON TRUE ORDER BY {_order('near.id', falling)}",
+            (ids.stop, *near.params),
+        )
+        highest = rows[0][0] if rows else -1
+        beyond = range(ids.start, highest - width + 1) if falling else range(ids.start + width, highest + 1)
+        return [_row(*row) for _, *row in rows if row[0] is not None], beyond
+
+    def _first(self, count: int, falling: bool, key: str = "id") -> str:
+        return (
+            f"SELECT id, username, text, timestamp FROM thoughts_api_thought WHERE {self.condition}"  # noqa: S608
+            f" ORDER BY {_order(key, falling)} LIMIT {count}"
+        )
+
+    def _ask(self, sql: str, params: tuple[Any, ...]) -> list[tuple[Any, ...]]:
         with connections[self.using].cursor() as cursor:
-            cursor.execute(sql, self.params)
+            cursor.execute(sql, params)
             rows: list[tuple[Any, ...]] = cursor.fetchall()
         return rows
 
@@ -92,6 +106,10 @@ def containing(piece: str) -> Selection:
         return EVERYONES
     pattern = folded.replace("\\", r"\\").replace("%", r"\%").replace("_", r"\_")
     return replace(EVERYONES.that(r"folded LIKE %s ESCAPE '\'", f"%{pattern}%"), piece=folded)
+
+
+def _order(key: str, falling: bool) -> str:
+    return f"{key} {'DESC' if falling else 'ASC'}"
 
 
 def _row(thought_id: int, username: str, text: str, timestamp: datetime) -> dict[str, Any]:
