@@ -14,7 +14,6 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from django.conf import settings
 from django.core.signals import setting_changed
 from django.dispatch import receiver
-from jwt.algorithms import RSAAlgorithm
 
 logger = logging.getLogger(__name__)
 
@@ -33,7 +32,7 @@ class UnknownKey(Exception):
 
 
 class KeySet:
-    """RSA public keys by key id (`kid`), from a `load` function that returns a JWK Set as a dict.
+    """Public RSA keys, each a `jwt.PyJWK`, by key id (`kid`), from a `load` function that returns a JWK Set as a dict.
 
     An unknown id loads the set again, at most once in `MIN_INTERVAL` seconds (`FIRST_INTERVAL` until there
     is a key); a set older than `MAX_AGE` seconds is loaded again beside the requests, so that a withdrawn key
@@ -42,11 +41,11 @@ class KeySet:
 
     def __init__(self, load: Callable[[], dict[str, Any]]) -> None:
         self._load = load
-        self._keys: dict[str, RSAPublicKey] = {}
+        self._keys: dict[str, jwt.PyJWK] = {}
         self._attempted = -MAX_AGE
         self._lock = threading.Lock()
 
-    def find(self, kid: str) -> RSAPublicKey:
+    def find(self, kid: str) -> jwt.PyJWK:
         """Return the key with this id; raise `UnknownKey`, or `KeysUnavailable` when there is no key at all."""
         key = self._keys.get(kid)
         if key is None:
@@ -73,14 +72,14 @@ class KeySet:
                 self._attempted = time.monotonic()
 
 
-def _rsa_keys(jwks: dict[str, Any]) -> dict[str, RSAPublicKey]:
+def _rsa_keys(jwks: dict[str, Any]) -> dict[str, jwt.PyJWK]:
     keys = {}
     for jwk in jwks["keys"]:
         # RFC 7517 section 5: a key of another type or use, or without what it needs, is not an error.
         try:
             if jwk["kty"] == "RSA" and jwk.get("use", "sig") == "sig" and isinstance(jwk["kid"], str):
-                key = RSAAlgorithm.from_jwk(jwk)
-                if isinstance(key, RSAPublicKey):
+                key = jwt.PyJWK(jwk)
+                if isinstance(key.key, RSAPublicKey):
                     keys[jwk["kid"]] = key
         except (jwt.PyJWTError, LookupError, TypeError, ValueError, AttributeError):
             logger.warning("the key set has a key that is not one")

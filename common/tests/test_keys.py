@@ -136,7 +136,7 @@ def test_the_keys_are_loaded_at_the_first_need_and_once() -> None:
     key_set = KeySet(source)
     assert source.loads == 0
     for _ in range(10):
-        assert key_set.find("ours").public_numbers() == signing.private_key("ours").public_key().public_numbers()
+        assert key_set.find("ours").key.public_numbers() == signing.private_key("ours").public_key().public_numbers()
     assert source.loads == 1
 
 

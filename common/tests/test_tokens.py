@@ -8,9 +8,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from typing import Any
 
+import jwt
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from django.test import Client
+from pytest_django import Settings
 
 from common import tokens
 from common.keys import key_set
@@ -199,6 +201,50 @@ def test_a_token_that_ended_a_second_ago_is_refused(api: Client) -> None:
     assert_refused(ask(api, f"Bearer {signing.token(exp=now - 1)}"))
     assert_refused(ask(api, f"Bearer {signing.token(exp=now)}"))
     assert ask(api, f"Bearer {signing.token(exp=now + 5)}").status_code == 200
+
+
+def test_a_token_that_was_taken_before_is_refused_once_it_has_ended(
+    api: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    token = signing.token()
+    assert ask(api, f"Bearer {token}").status_code == 200
+    end = tokens.verify(token, key_set()).expires
+    monkeypatch.setattr(time, "time", lambda: end - 0.1)
+    assert ask(api, f"Bearer {token}").status_code == 200
+    monkeypatch.setattr(time, "time", lambda: float(end))
+    assert_refused(ask(api, f"Bearer {token}"))
+
+
+def test_a_token_that_was_taken_before_is_refused_once_its_key_or_its_issuer_is_another(
+    api: Client, settings: Settings
+) -> None:
+    token = signing.token()
+    assert ask(api, f"Bearer {token}").status_code == 200
+    settings.TOKENS_ISSUER = "someone-else"
+    assert_refused(ask(api, f"Bearer {token}"))
+    settings.TOKENS_ISSUER = "users-api"
+    settings.TOKENS_JWKS = lambda: {"keys": [{**signing.jwk("theirs"), "kid": "ours"}]}
+    assert_refused(ask(api, f"Bearer {token}"))
+
+
+def test_a_signature_is_looked_at_once_if_it_is_right_and_each_time_if_not(
+    api: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = []
+    decode = jwt.decode
+
+    def look(*args: Any, **options: Any) -> Any:
+        looks.append("look")
+        return decode(*args, **options)
+
+    monkeypatch.setattr(jwt, "decode", look)
+    good, bad = signing.token(user_id=4711), signing.token(key="theirs", headers={"kid": "ours"})
+    for _ in range(3):
+        assert ask(api, f"Bearer {good}").json()["user_id"] == 4711
+    assert looks == ["look"]
+    for _ in range(3):
+        assert_refused(ask(api, f"Bearer {bad}"))
+    assert looks == ["look"] * 4
 
 
 @pytest.mark.parametrize("claim", ["nbf", "iat"])
