@@ -200,7 +200,7 @@ def environments(ports: dict[str, int]) -> Iterator[dict[str, dict[str, str]]]:
 
 @contextmanager
 def system() -> Iterator[tuple[dict[str, Server], Server]]:
-    """Start the three services, with sample data, and the constant views."""
+    """Start the three services, with sample data, and the constant views with as many threads as thoughts_api."""
     *ports, constant = free_ports(len(PROJECTS) + 1)
     with ExitStack() as stack:
         found = stack.enter_context(environments(dict(zip(PROJECTS, ports, strict=True))))
@@ -208,7 +208,8 @@ def system() -> Iterator[tuple[dict[str, Server], Server]]:
             project: stack.enter_context(gunicorn(f"{project}.wsgi", environment, port))
             for (project, environment), port in zip(found.items(), ports, strict=True)
         }
-        yield servers, stack.enter_context(gunicorn("bench.constant", {}, constant, path="/"))
+        threads = {"THREADS": found["thoughts_api"]["THREADS"]}
+        yield servers, stack.enter_context(gunicorn("bench.constant", threads, constant, path="/"))
 
 
 def authorizations(folder: Path, *names: str) -> list[str]:
