@@ -17,6 +17,7 @@ from django.dispatch import receiver
 
 logger = logging.getLogger(__name__)
 
+ALGORITHM = "RS256"
 MIN_INTERVAL = 10.0  # seconds between two loads, whatever key ids arrive
 FIRST_INTERVAL = 1.0  # seconds between two loads while there is no key yet
 MAX_AGE = 300.0  # seconds after which a key set that is in use is loaded again
@@ -77,13 +78,23 @@ def _rsa_keys(jwks: dict[str, Any]) -> dict[str, jwt.PyJWK]:
     for jwk in jwks["keys"]:
         # RFC 7517 section 5: a key of another type or use, or without what it needs, is not an error.
         try:
-            if jwk["kty"] == "RSA" and jwk.get("use", "sig") == "sig" and isinstance(jwk["kid"], str):
-                key = jwt.PyJWK(jwk)
+            if (
+                jwk["kty"] == "RSA"
+                and jwk.get("use", "sig") == "sig"
+                and jwk.get("alg", ALGORITHM) == ALGORITHM
+                and isinstance(jwk["kid"], str)
+            ):
+                key = _key(json.dumps(jwk, sort_keys=True))
                 if isinstance(key.key, RSAPublicKey):
                     keys[jwk["kid"]] = key
         except (jwt.PyJWTError, LookupError, TypeError, ValueError, AttributeError):
             logger.warning("the key set has a key that is not one")
     return keys
+
+
+@functools.lru_cache(maxsize=16)  # a key that is loaded again stays the same object, by which its tokens are known
+def _key(jwk: str) -> jwt.PyJWK:
+    return jwt.PyJWK.from_json(jwk)
 
 
 @functools.cache

@@ -9,9 +9,8 @@ import jwt
 from django.conf import settings
 from jwt.utils import base64url_decode
 
-from common.keys import KeySet, UnknownKey
+from common.keys import ALGORITHM, KeySet, UnknownKey
 
-ALGORITHM = "RS256"
 CLOCK_SKEW = 10  # seconds by which another machine's clock may be ahead
 
 
@@ -21,7 +20,7 @@ class InvalidToken(Exception):
 
 @dataclass(frozen=True, slots=True)
 class TokenUser:
-    """The person that a valid access token speaks for; `expires` is in seconds since 1970."""
+    """The person that a valid access token speaks for; `expires` is in whole seconds since 1970."""
 
     username: str
     user_id: int | None
@@ -40,6 +39,8 @@ def verify(token: str, keys: KeySet) -> TokenUser:
         user = _user(token, keys.find(_key_id(token.partition(".")[0])), settings.TOKENS_ISSUER)
     except UnknownKey:
         raise InvalidToken("The token is signed with an unknown key.") from None
+    except jwt.ExpiredSignatureError:
+        raise InvalidToken("The token has expired.") from None
     except (jwt.PyJWTError, ValueError, RecursionError):
         raise InvalidToken("The token is not valid.") from None
     # Each time, and without the leeway for `iat` and `nbf`: what has ended has ended (RFC 7519 section 4.1.4).

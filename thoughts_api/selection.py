@@ -69,6 +69,11 @@ class Selection:
         beyond = range(ids.start, highest - width + 1) if falling else range(ids.start + width, highest + 1)
         return [_row(*row) for _, *row in rows if row[0] is not None], beyond
 
+    def occupied(self, ids: range) -> range:
+        """Return these ids without the first ones that no thought has, in the same database."""
+        sql = "SELECT id FROM thoughts_api_thought WHERE id >= %s ORDER BY id LIMIT 1"
+        return next((range(lowest, ids.stop) for (lowest,) in self._ask(sql, (ids.start,))), range(0))
+
     def _first(self, count: int, falling: bool, key: str = "id") -> str:
         return (
             f"SELECT id, username, text, CAST(timestamp AS text) FROM thoughts_api_thought WHERE {self.condition}"  # noqa: S608
@@ -113,6 +118,7 @@ def _order(key: str, falling: bool) -> str:
 
 
 def _row(thought_id: int, username: str, text: str, timestamp: str) -> dict[str, Any]:
-    # As Django REST framework writes it. A hundred would take Django and it half as long again as all else of a page.
+    # As Django REST framework writes it, from UTC, in which Django has both databases answer. To read a hundred as
+    # datetimes and to write them would take half as long again as all else of their page.
     time = datetime.fromisoformat(timestamp).replace(tzinfo=None).isoformat()
     return {"id": thought_id, "username": username, "text": text, "timestamp": f"{time}Z"}

@@ -13,7 +13,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from common.exceptions import NotAuthenticated
-from common.tokens import ALGORITHM
+from common.keys import ALGORITHM
 from users_api.keys import key_ring
 from users_api.models import RefreshToken, User
 

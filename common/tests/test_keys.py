@@ -341,6 +341,41 @@ def test_a_key_for_encryption_is_ignored() -> None:
         KeySet(source).find("other")
 
 
+@pytest.mark.parametrize("algorithm", ["none", "RS512", "PS256", "HS256", "ES256", "", 1, ["RS256"], {}])
+def test_a_key_for_another_algorithm_is_ignored(algorithm: Any) -> None:
+    # RFC 7517 section 4.4: a key that names its algorithm is for no other.
+    source = Source("ours")
+    source.answer["keys"].insert(0, {**signing.jwk("other"), "alg": algorithm})
+    key_set = KeySet(source)
+    assert key_set.find("ours")
+    with pytest.raises(UnknownKey):
+        key_set.find("other")
+
+
+def test_a_key_that_names_no_algorithm_is_taken() -> None:
+    source = Source("ours")
+    del source.answer["keys"][0]["alg"]
+    assert KeySet(source).find("ours")
+
+
+def test_a_key_that_is_loaded_again_is_the_same_and_its_successor_with_the_same_id_is_another(
+    clock: Clock, at_once: None
+) -> None:
+    source = Source("ours")
+    key_set = KeySet(source)
+    key = key_set.find("ours")
+    source.answer = signing.jwks("next", "ours")
+    clock.now += MAX_AGE + 1
+    key_set.find("ours")
+    assert source.loads == 2
+    assert key_set.find("ours") is key
+
+    source.answer = {"keys": [{**signing.jwk("next"), "kid": "ours"}]}
+    clock.now += MAX_AGE + 1
+    key_set.find("ours")
+    assert key_set.find("ours") is not key
+
+
 @pytest.mark.parametrize(
     "error", [RecursionError("deep"), AttributeError("get"), UnicodeDecodeError("utf-8", b"", 0, 1, "")]
 )

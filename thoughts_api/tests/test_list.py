@@ -7,6 +7,7 @@ import pytest
 from rest_framework.test import APIClient
 
 from thoughts_api.models import Thought
+from thoughts_api.serializers import ThoughtSerializer
 from thoughts_api.tests.conftest import Sign, client
 
 pytestmark = pytest.mark.django_db
@@ -31,6 +32,13 @@ def test_a_thought_is_an_id_a_username_a_text_and_a_timestamp(anyone: APIClient)
     }
     assert anyone.get("/api/thoughts/").json() == [expected]
     assert anyone.get(f"/api/thoughts/{thought.id}/").json() == expected
+
+
+@pytest.mark.parametrize("microsecond", [0, 500_000, 120_000, 1, 999_999])
+def test_a_timestamp_is_what_the_answer_to_its_creation_said(anyone: APIClient, microsecond: int) -> None:
+    time = datetime(2026, 3, 4, 5, 6, 7, microsecond, tzinfo=UTC)
+    thought = Thought.objects.create(username="bruce", text="Tea first.", timestamp=time)
+    assert anyone.get(f"/api/thoughts/{thought.id}/").json() == ThoughtSerializer(thought).data
 
 
 def test_a_timestamp_is_iso_8601_in_utc(anyone: APIClient) -> None:
