@@ -26,7 +26,7 @@ STEPS = [(2**15, 12), (2**20, 17)]  # how many ids a step looks through, and the
 def page(found: "Selection", ids: range, falling: bool, count: int) -> list[dict[str, Any]]:
     """Return the first `count` of the found thoughts that have these ids, from below, or from above if falling."""
     rows, ids = found.walk(ids, falling, count, WALK * count)
-    if ids and len(rows) < count and not falling:
+    if not rows and not falling and len(ids) > sum(width for width, _ in STEPS):
         ids = found.occupied(ids)  # the oldest thoughts may be gone: no step must be spent where there is nothing
     for width, span in [*STEPS, (len(ids), None)]:
         if ids and len(rows) < count:
