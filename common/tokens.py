@@ -51,7 +51,7 @@ def verify(token: str, keys: KeySet) -> TokenUser:
 
 @functools.lru_cache(maxsize=1024)  # people send the same token with each request; what is refused is not kept
 def _user(token: str, key: jwt.PyJWK, issuer: str) -> TokenUser:
-    """Return whom a token speaks for that this key has signed, whether it has ended or not."""
+    """Return whom a token that this key has signed speaks for; when it ends is for the caller to look at."""
     claims = jwt.decode(
         token,
         key,

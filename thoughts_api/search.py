@@ -27,7 +27,7 @@ def page(found: "Selection", ids: range, falling: bool, count: int) -> list[dict
     """Return the first `count` of the found thoughts that have these ids, from below, or from above if falling."""
     rows, ids = found.walk(ids, falling, count, WALK * count)
     if not rows and not falling and len(ids) > sum(width for width, _ in STEPS):
-        ids = found.occupied(ids)  # the oldest thoughts may be gone: no step must be spent where there is nothing
+        ids = found.occupied(ids)  # the oldest thoughts may be gone: the steps must not end before the first there is
     for width, span in [*STEPS, (len(ids), None)]:
         if ids and len(rows) < count:
             near, ids = _split(ids, width, falling)

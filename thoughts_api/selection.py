@@ -54,9 +54,9 @@ class Selection:
         return [_row(*row) for row in self._ask(self._first(count, falling, key), self.params)]
 
     def walk(self, ids: range, falling: bool, count: int, width: int) -> tuple[list[dict[str, Any]], range]:
-        """Look for them among the first `width` of these ids, from above those below the highest of all thoughts.
+        """Look for them in `width` of these ids: the lowest, or if falling, those from the highest that a thought has.
 
-        Returns the first `count` of them, and the ids beyond that thoughts may have. On PostgreSQL.
+        Returns the first `count` of them, and the ids beyond, up to the highest that a thought has. On PostgreSQL.
         """
         near = self.within(ids).that("id > highest - %s", width) if falling else self.within(ids[:width])
         rows = self._ask(
@@ -70,7 +70,7 @@ class Selection:
         return [_row(*row) for _, *row in rows if row[0] is not None], beyond
 
     def occupied(self, ids: range) -> range:
-        """Return these ids without the first ones that no thought has, in the same database."""
+        """Return these ids from the lowest that a thought has; none if none has one."""
         sql = "SELECT id FROM thoughts_api_thought WHERE id >= %s ORDER BY id LIMIT 1"
         return next((range(lowest, ids.stop) for (lowest,) in self._ask(sql, (ids.start,))), range(0))
 

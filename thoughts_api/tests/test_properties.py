@@ -36,8 +36,8 @@ def without_accents(text: str) -> str:
 
     The iota below a Greek letter is none: in upper case it is a letter of its own.
     """
-    marks = unicodedata.normalize("NFD", text)
-    return "".join(mark for mark in marks if unicodedata.category(mark) != "Mn" or mark.upper().isalpha())
+    decomposed = unicodedata.normalize("NFD", text)
+    return "".join(c for c in decomposed if unicodedata.category(c) != "Mn" or c.upper().isalpha())
 
 
 def changed_case(text: str) -> list[str]:
