@@ -4,7 +4,6 @@ Both are databases of one PostgreSQL, each with a thoughts_api of its own. The t
 request, at a fixed rate, so that whatever else the machine does meets both.
 """
 
-import os
 import statistics
 import subprocess
 import sys
@@ -22,7 +21,7 @@ from bench.serve import authorizations, gunicorn
 from bench.texts import texts
 from e2e.conftest import free_ports
 from tools import postgres
-from tools.local import ROOT
+from tools.local import PORTS, ROOT, Local
 
 SMALL = 1000
 REQUESTS = 400  # of each kind, to each of the two
@@ -103,13 +102,10 @@ def report(database_url: str, rows: int, folder: Path) -> str:
     """Return the table as Markdown, given the URL of a database that has so many rows, and a folder for keys."""
     small = postgres.database(database_url, "template1")
     people = authorizations(folder, *(f"user{number * 7919 % 20011}" for number in range(50)))
-    environment = {"TOKENS_JWKS": f"{folder}/jwks.json", "STATIC_HASHED": "false"}
-    environment["DJANGO_SETTINGS_MODULE"] = "thoughts_api.settings"
+    environment = Local(folder, PORTS).environment("thoughts_api")
+    environment |= {"TOKENS_JWKS": f"{folder}/jwks.json", "STATIC_HASHED": "false"}
     subprocess.run(
-        [sys.executable, "-c", FILL, str(SMALL)],
-        cwd=ROOT,
-        env={**os.environ, **environment, "DATABASE_URL": small},
-        check=True,
+        [sys.executable, "-c", FILL, str(SMALL)], cwd=ROOT, env=environment | {"DATABASE_URL": small}, check=True
     )
     lines = [
         f"| | {SMALL:,}: median ms | 99 % | {rows:,}: median ms | 99 % | ratio of the 99 % |",
