@@ -102,7 +102,9 @@ def report(database_url: str, rows: int, folder: Path) -> str:
     """Return the table as Markdown, given the URL of a database that has so many rows, and a folder for keys."""
     small = postgres.database(database_url, "template1")
     people = authorizations(folder, *(f"user{number * 7919 % 20011}" for number in range(50)))
-    environment = Local(folder, PORTS).environment("thoughts_api")
+    local = Local(folder, PORTS)
+    local.make_secrets()
+    environment = local.environment("thoughts_api")
     environment |= {"TOKENS_JWKS": f"{folder}/jwks.json", "STATIC_HASHED": "false"}
     subprocess.run(
         [sys.executable, "-c", FILL, str(SMALL)], cwd=ROOT, env=environment | {"DATABASE_URL": small}, check=True
