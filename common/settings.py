@@ -79,10 +79,14 @@ def _replica(value: str) -> dict[str, Any]:
     database = _database(value)
     if database["ENGINE"] != "common.postgresql":
         raise environs.EnvError("a replica must be postgresql://…")
-    options = database["OPTIONS"]
     # What is slow or away is asked of the primary instead.
-    options |= {"connect_timeout": 2, "options": f"-c statement_timeout=1000 {options.get('options', '')}".strip()}
-    return database | {"CONN_MAX_AGE": None, "CONN_HEALTH_CHECKS": False, "TEST": {"MIRROR": "default"}}
+    database["OPTIONS"]["connect_timeout"] = 2
+    return database | {
+        "PATIENCE": 1,
+        "CONN_MAX_AGE": None,
+        "CONN_HEALTH_CHECKS": False,
+        "TEST": {"MIRROR": "default"},
+    }
 
 
 def _networks(value: str) -> list[ipaddress.IPv4Network | ipaddress.IPv6Network]:

@@ -9,6 +9,9 @@ from django.core.handlers.wsgi import WSGIHandler, WSGIRequest
 from django.http.response import HttpResponseBase
 from django.utils.http import parse_header_parameters
 
+# Seconds for a statement of a request: web gives up after five. A migration may take as long as it needs.
+PATIENCE = 4
+
 
 class UTF8Request(WSGIRequest):
     """A request whose query and form are UTF-8, as browsers write them, whatever charset its Content-Type names.
@@ -36,6 +39,8 @@ class Handler(WSGIHandler):
 
 
 def get_wsgi_application() -> Handler:
-    """Return what `django.core.wsgi.get_wsgi_application` does, with that request."""
+    """Return what `django.core.wsgi.get_wsgi_application` does, with that request, and with PATIENCE for databases."""
     django.setup(set_prefix=False)
+    for database in settings.DATABASES.values():
+        database.setdefault("PATIENCE", PATIENCE)
     return Handler()

@@ -59,10 +59,10 @@ class Api:
         answer = requests.post(f"{self.url}/api/me/thoughts/", {"text": text}, headers=headers, timeout=SOON)
         assert answer.status_code == 201, answer.text
 
-    def own(self) -> list[str]:
+    def own(self, limit: int = 100) -> list[str]:
         """Return the texts of one's own thoughts, the newest first."""
-        headers = {"Authorization": f"Bearer {self.token}"}
-        answer = requests.get(f"{self.url}/api/me/thoughts/?ordering=-id", headers=headers, timeout=SOON)
+        headers, params = {"Authorization": f"Bearer {self.token}"}, {"ordering": "-id", "limit": str(limit)}
+        answer = requests.get(f"{self.url}/api/me/thoughts/", params, headers=headers, timeout=SOON)
         return [each["text"] for each in answer.json()]
 
     def search(self, piece: str) -> list[str]:
@@ -281,6 +281,20 @@ def test_probes_are_answered_while_the_primary_hangs(replicated: Replicated, api
         probes = pool.map(lambda _: requests.get(f"{api.url}/readyz", timeout=SOON).status_code, range(8))
         assert set(probes) == {503}
         assert requests.get(f"{api.url}/healthz", timeout=SOON).status_code == 200
+
+
+def test_who_asks_a_primary_that_hangs_is_told_so_and_nobody_gets_an_answer_of_somebody_else(
+    replicated: Replicated, api: Api
+) -> None:
+    headers = {"Authorization": f"Bearer {api.token}"}
+    api.write("Before it hangs")
+
+    def own(limit: int) -> int:
+        return requests.get(f"{api.url}/api/me/thoughts/?limit={limit}", headers=headers, timeout=SOON).status_code
+
+    with without_primary(replicated, api, hangs=True), ThreadPoolExecutor(6) as pool:  # twice as many as threads
+        assert set(pool.map(own, range(1, 7))) == {503}
+    assert all(len(api.own(limit)) == limit for limit in (1, 2) for _ in range(6))
 
 
 def test_a_thread_has_no_more_than_one_connection_to_each(replicated: Replicated, api: Api) -> None:

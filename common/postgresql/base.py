@@ -1,4 +1,7 @@
-"""https://docs.djangoproject.com/en/5.2/ref/databases/#subclassing-the-built-in-database-backends"""
+"""Connections that are kept, and statements that have a limit.
+
+https://docs.djangoproject.com/en/5.2/ref/databases/#subclassing-the-built-in-database-backends
+"""
 
 import select
 import traceback
@@ -9,18 +12,30 @@ from typing import Any
 
 from django.db import Error
 from django.db.backends.postgresql import base
+from psycopg.pq import TransactionStatus
+
+HANGING = 0.5  # seconds after which a server that should have ended a statement itself is taken for one that hangs
 
 
-def limit(connection: Any, seconds: float) -> None:
-    """Let each statement of a connection of psycopg raise OperationalError when it is not answered in so many seconds.
-
-    A process that hangs still has its packets acknowledged by its kernel: no time-out of TCP ends that wait.
-    """
+def _limit(connection: Any, seconds: float) -> None:
+    # A process that hangs still has its packets acknowledged by its kernel: no time-out of TCP ends that wait.
     connection.wait = partial(connection.wait, timeout=seconds)
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
-    """Keeps a connection for each thread, and looks at it before each request as CONN_HEALTH_CHECKS has it."""
+    """Keeps a connection for each thread, and looks at it before each request as CONN_HEALTH_CHECKS has it.
+
+    With PATIENCE, in seconds, among its settings, a statement that takes longer raises OperationalError: the server
+    ends it, or if that hangs, it is given up half a second later.
+    """
+
+    def get_connection_params(self) -> dict[str, Any]:
+        """Return what psycopg is given to connect."""
+        params: dict[str, Any] = super().get_connection_params()
+        if patience := self.settings_dict.get("PATIENCE"):
+            own = params.get("options", "")
+            params["options"] = f"-c statement_timeout={round(patience * 1000)} {own}".strip()
+        return params
 
     def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
         """Return a connection, or raise what psycopg raises, with nothing left open.
@@ -29,28 +44,36 @@ class DatabaseWrapper(base.DatabaseWrapper):
         every try of that minute still there.
         """
         try:
-            return super().get_new_connection(conn_params)
+            connection = super().get_new_connection(conn_params)
         except self.Database.Error as error:
             traceback.clear_frames(error.__traceback__)
             raise
+        if patience := self.settings_dict.get("PATIENCE"):
+            _limit(connection, patience + HANGING)
+        return connection
 
     @contextmanager
     def within(self, seconds: float) -> Iterator[None]:
         """Limit the statements inside to so many seconds each; the connection is closed after an error."""
         self.ensure_connection()
-        connection = self.connection
-        limit(connection, seconds)
+        connection, wait = self.connection, self.connection.wait
+        _limit(connection, seconds)
         try:
             yield
         except Error:
             self.close()
             raise
         finally:
-            del connection.wait
+            connection.wait = wait
 
     def is_usable(self) -> bool:
-        """Return whether the connection is open. A server that has ended it has said so: only then is it asked."""
+        """Return whether the connection may be used again: it is open, and no statement on it was given up.
+
+        A server that has ended it has said so: only then is it asked.
+        """
         if self.connection is None or self.connection.closed:
+            return False
+        if self.connection.pgconn.transaction_status == TransactionStatus.ACTIVE:
             return False
         poll = select.poll()
         poll.register(self.connection.fileno(), select.POLLIN)

@@ -72,8 +72,9 @@ def test_a_replica_is_a_database_that_is_not_waited_for(env: Env, monkeypatch: p
     assert (database["HOST"], database["NAME"]) == ("replica.example", "thoughts")
     options = database["OPTIONS"]
     assert options["connect_timeout"] == 2
-    assert options["options"] == "-c statement_timeout=1000 -c geqo=off"
+    assert options["options"] == "-c geqo=off"
     assert options["sslmode"] == "require"
+    assert database["PATIENCE"] == 1
     # Kept for the next search.
     assert database["CONN_MAX_AGE"] is None
 

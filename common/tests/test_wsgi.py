@@ -5,10 +5,11 @@ from io import BytesIO
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.core.handlers.base import BaseHandler
 from django.test import RequestFactory
 
-from common.wsgi import Handler
+from common.wsgi import Handler, get_wsgi_application
 
 
 @pytest.fixture(scope="module")
@@ -39,3 +40,11 @@ def test_a_body_in_chunks_has_the_same_limit(handler: BaseHandler) -> None:
 
 def test_an_empty_body_in_chunks_is_empty(handler: BaseHandler) -> None:
     assert post_chunked(handler, b"")[0] == 400
+
+
+def test_the_statements_of_requests_have_a_limit_unless_their_database_has_its_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(settings, "DATABASES", {"default": {}, "replica": {"PATIENCE": 1}})
+    get_wsgi_application()
+    assert settings.DATABASES == {"default": {"PATIENCE": 4}, "replica": {"PATIENCE": 1}}

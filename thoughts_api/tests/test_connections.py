@@ -2,6 +2,7 @@
 
 import gc
 import socket
+from collections.abc import Iterator
 from typing import Any
 
 import psycopg
@@ -9,7 +10,18 @@ import pytest
 from django.db import OperationalError, connection
 from django.db.backends.postgresql import base
 
+from common.postgresql import base as postgresql
+
 pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def impatient() -> Iterator[Any]:
+    """Another connection to the same database, whose statements have 0.3 s."""
+    other = connection.copy()
+    other.settings_dict = other.settings_dict | {"PATIENCE": 0.3}
+    yield other
+    other.close()
 
 
 def test_a_connection_is_looked_at_without_asking_the_server(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -74,3 +86,36 @@ def test_one_that_does_not_answer_in_time_is_given_up_and_the_next_may_take_long
         connection.cursor().execute("SELECT 1")
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_sleep(0.1)")
+
+
+def test_a_statement_that_takes_too_long_is_ended_by_the_server(impatient: Any) -> None:
+    with pytest.raises(OperationalError, match="statement timeout"):
+        impatient.cursor().execute("SELECT pg_sleep(60)")
+    with impatient.cursor() as cursor:  # of the same connection
+        cursor.execute("SELECT 1")
+
+
+@pytest.fixture
+def unlimited(impatient: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The same, on a server that ends nothing by itself, as one that hangs."""
+    monkeypatch.setattr(postgresql, "HANGING", 0)
+    with impatient.cursor() as cursor:
+        cursor.execute("SET statement_timeout = 0")
+    return impatient
+
+
+def test_one_that_the_server_does_not_end_is_given_up_with_its_connection(unlimited: Any) -> None:
+    given_up = unlimited.connection
+    with pytest.raises(OperationalError, match="timeout"):
+        unlimited.cursor().execute("SELECT pg_sleep(60)")
+    unlimited.close_if_unusable_or_obsolete()  # as at the end of each request
+    assert given_up.closed
+    with unlimited.cursor() as cursor:
+        cursor.execute("SELECT 1")
+
+
+def test_after_another_limit_the_first_is_back(unlimited: Any) -> None:
+    with unlimited.within(60), unlimited.cursor() as cursor:
+        cursor.execute("SELECT pg_sleep(0.5)")
+    with pytest.raises(OperationalError, match="timeout"):
+        unlimited.cursor().execute("SELECT pg_sleep(60)")
