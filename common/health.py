@@ -5,8 +5,6 @@ https://kubernetes.io/docs/concepts/configuration/liveness-readiness-startup-pro
 
 import logging
 from collections.abc import Callable
-from contextlib import nullcontext
-from typing import Any
 
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, connection
@@ -17,7 +15,6 @@ from common import metrics
 from common.middleware import GetResponse, Middleware
 
 logger = logging.getLogger(__name__)
-PATIENCE = 2  # seconds for one statement; a database that hangs must not keep the threads that answer probes
 
 
 def healthz(request: HttpRequest) -> HttpResponse:
@@ -35,14 +32,12 @@ class Readiness:
         """Answer a probe. Applied migrations are looked at until they are complete, then not again."""
         if connection.vendor == "unknown":  # Django's stand-in where a project has no database
             return JsonResponse({"status": "ok"})
-        database: Any = connection  # Django's, or common.postgresql's
         try:
-            with database.within(PATIENCE) if database.vendor == "postgresql" else nullcontext():
-                with connection.cursor() as cursor:
-                    cursor.execute("SELECT 1")
-                if not self._migrated:
-                    executor = MigrationExecutor(connection)
-                    self._migrated = not executor.migration_plan(executor.loader.graph.leaf_nodes())
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT 1")
+            if not self._migrated:
+                executor = MigrationExecutor(connection)
+                self._migrated = not executor.migration_plan(executor.loader.graph.leaf_nodes())
         except (DatabaseError, InterfaceError) as error:
             logger.warning("not ready: %s", error)
             return JsonResponse({"status": "the database does not answer"}, status=503)

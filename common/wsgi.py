@@ -9,8 +9,9 @@ from django.core.handlers.wsgi import WSGIHandler, WSGIRequest
 from django.http.response import HttpResponseBase
 from django.utils.http import parse_header_parameters
 
-# Seconds for a statement of a request: web gives up after five. A migration may take as long as it needs.
-PATIENCE = 4
+# Seconds for a statement of a request: with two more tries, less than web waits for an API. A migration may take as
+# long as it needs.
+PATIENCE = 2
 
 
 class UTF8Request(WSGIRequest):

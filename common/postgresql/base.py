@@ -5,21 +5,13 @@ https://docs.djangoproject.com/en/5.2/ref/databases/#subclassing-the-built-in-da
 
 import select
 import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
-from django.db import Error
 from django.db.backends.postgresql import base
 from psycopg.pq import TransactionStatus
 
 HANGING = 0.5  # seconds after which a server that should have ended a statement itself is taken for one that hangs
-
-
-def _limit(connection: Any, seconds: float) -> None:
-    # A process that hangs still has its packets acknowledged by its kernel: no time-out of TCP ends that wait.
-    connection.wait = partial(connection.wait, timeout=seconds)
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
@@ -49,22 +41,9 @@ class DatabaseWrapper(base.DatabaseWrapper):
             traceback.clear_frames(error.__traceback__)
             raise
         if patience := self.settings_dict.get("PATIENCE"):
-            _limit(connection, patience + HANGING)
+            # A process that hangs still has its packets acknowledged by its kernel: no time-out of TCP ends that wait.
+            connection.wait = partial(connection.wait, timeout=patience + HANGING)
         return connection
-
-    @contextmanager
-    def within(self, seconds: float) -> Iterator[None]:
-        """Limit the statements inside to so many seconds each; the connection is closed after an error."""
-        self.ensure_connection()
-        connection, wait = self.connection, self.connection.wait
-        _limit(connection, seconds)
-        try:
-            yield
-        except Error:
-            self.close()
-            raise
-        finally:
-            connection.wait = wait
 
     def is_usable(self) -> bool:
         """Return whether the connection may be used again: it is open, and no statement on it was given up.

@@ -47,4 +47,4 @@ def test_the_statements_of_requests_have_a_limit_unless_their_database_has_its_o
 ) -> None:
     monkeypatch.setattr(settings, "DATABASES", {"default": {}, "replica": {"PATIENCE": 1}})
     get_wsgi_application()
-    assert settings.DATABASES == {"default": {"PATIENCE": 4}, "replica": {"PATIENCE": 1}}
+    assert settings.DATABASES == {"default": {"PATIENCE": 2}, "replica": {"PATIENCE": 1}}

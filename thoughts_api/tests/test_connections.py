@@ -77,17 +77,6 @@ def test_one_that_a_server_does_not_answer_is_closed_at_once(monkeypatch: pytest
             gc.enable()
 
 
-def test_one_that_does_not_answer_in_time_is_given_up_and_the_next_may_take_longer() -> None:
-    database: Any = connection
-    with pytest.raises(OperationalError), database.within(0.05), connection.cursor() as cursor:
-        cursor.execute("SELECT pg_sleep(1)")
-    assert connection.connection is None
-    with database.within(60):
-        connection.cursor().execute("SELECT 1")
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_sleep(0.1)")
-
-
 def test_a_statement_that_takes_too_long_is_ended_by_the_server(impatient: Any) -> None:
     with pytest.raises(OperationalError, match="statement timeout"):
         impatient.cursor().execute("SELECT pg_sleep(60)")
@@ -95,27 +84,16 @@ def test_a_statement_that_takes_too_long_is_ended_by_the_server(impatient: Any) 
         cursor.execute("SELECT 1")
 
 
-@pytest.fixture
-def unlimited(impatient: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """The same, on a server that ends nothing by itself, as one that hangs."""
+def test_one_that_the_server_does_not_end_is_given_up_with_its_connection(
+    impatient: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(postgresql, "HANGING", 0)
     with impatient.cursor() as cursor:
-        cursor.execute("SET statement_timeout = 0")
-    return impatient
-
-
-def test_one_that_the_server_does_not_end_is_given_up_with_its_connection(unlimited: Any) -> None:
-    given_up = unlimited.connection
+        cursor.execute("SET statement_timeout = 0")  # so that it ends nothing, as one that hangs
+    given_up = impatient.connection
     with pytest.raises(OperationalError, match="timeout"):
-        unlimited.cursor().execute("SELECT pg_sleep(60)")
-    unlimited.close_if_unusable_or_obsolete()  # as at the end of each request
+        impatient.cursor().execute("SELECT pg_sleep(60)")
+    impatient.close_if_unusable_or_obsolete()  # as at the end of each request
     assert given_up.closed
-    with unlimited.cursor() as cursor:
+    with impatient.cursor() as cursor:
         cursor.execute("SELECT 1")
-
-
-def test_after_another_limit_the_first_is_back(unlimited: Any) -> None:
-    with unlimited.within(60), unlimited.cursor() as cursor:
-        cursor.execute("SELECT pg_sleep(0.5)")
-    with pytest.raises(OperationalError, match="timeout"):
-        unlimited.cursor().execute("SELECT pg_sleep(60)")
