@@ -8,11 +8,12 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from k8s.tests.manifests.objects import Object, Overlay, containers, name_of, pod, pod_labels, selects
 from tools import cluster, kustomize
 from tools.kubectl import Kubectl
-from tools.local import ROOT
+from tools.local import PORTS, ROOT, Local
 
 HOSTS = {
     "users-api": "users.example.local",
@@ -190,3 +191,12 @@ def test_every_container_starts_with_its_variables(overlay: Overlay) -> None:
         assert done.returncode == 0, done.stderr
         is_server = "ports" in container
         assert done.stdout.strip() == str(is_server and overlay.name == "production")
+
+
+def test_thoughts_api_has_as_many_threads_wherever_it_runs(overlay: Overlay, tmp_path: Path) -> None:
+    [container] = pod(overlay.get("Deployment", "thoughts-api"))["containers"]
+    compose = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]["thoughts-api"]
+    without = Local(tmp_path, PORTS)
+    without.make_secrets()
+    environments = [overlay.environment(container), compose["environment"], without.environment("thoughts_api")]
+    assert len({each["THREADS"] for each in environments}) == 1
