@@ -66,7 +66,7 @@ def _database(value: str) -> dict[str, Any]:
         }
     elif database["ENGINE"] == "django.db.backends.postgresql":
         # A connection for each thread: a pool of as many would be asked for one, and looked at, in each request.
-        options |= {"connect_timeout": 3, **GONE}
+        options |= {"connect_timeout": 2, **GONE}
         database |= {"ENGINE": "common.postgresql", "CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True}
     else:
         raise environs.EnvError("the database must be sqlite:///<file> or postgresql://…")
@@ -80,7 +80,6 @@ def _replica(value: str) -> dict[str, Any]:
     if database["ENGINE"] != "common.postgresql":
         raise environs.EnvError("a replica must be postgresql://…")
     # What is slow or away is asked of the primary instead.
-    database["OPTIONS"]["connect_timeout"] = 2
     return database | {
         "PATIENCE": 1,
         "CONN_MAX_AGE": None,

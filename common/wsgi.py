@@ -9,9 +9,7 @@ from django.core.handlers.wsgi import WSGIHandler, WSGIRequest
 from django.http.response import HttpResponseBase
 from django.utils.http import parse_header_parameters
 
-# Seconds for a statement of a request: with two more tries, less than web waits for an API. A migration may take as
-# long as it needs.
-PATIENCE = 2
+PATIENCE = 2  # seconds for a statement of a request; one of a migration may take as long as it needs
 
 
 class UTF8Request(WSGIRequest):

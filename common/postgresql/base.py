@@ -26,8 +26,16 @@ class DatabaseWrapper(base.DatabaseWrapper):
         params: dict[str, Any] = super().get_connection_params()
         if patience := self.settings_dict.get("PATIENCE"):
             own = params.get("options", "")
-            params["options"] = f"-c statement_timeout={round(patience * 1000)} {own}".strip()
+            params["options"] = f"{own} -c statement_timeout={round(patience * 1000)}".strip()
         return params
+
+    def connect(self) -> None:
+        """Connect, or raise what psycopg raises: one on which the time zone could not be set must not be used."""
+        try:
+            super().connect()
+        except Exception:
+            self.close()
+            raise
 
     def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
         """Return a connection, or raise what psycopg raises, with nothing left open.

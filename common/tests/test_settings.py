@@ -58,6 +58,7 @@ def test_connections_to_postgresql_are_kept(env: Env, monkeypatch: pytest.Monkey
     assert database["CONN_HEALTH_CHECKS"]
     assert database["OPTIONS"]["connect_timeout"] < 30
     assert database["OPTIONS"]["tcp_user_timeout"] < 30_000
+    assert "PATIENCE" not in database  # for Django's commands
 
 
 def test_what_a_database_url_says_after_its_question_mark_is_kept(env: Env, monkeypatch: pytest.MonkeyPatch) -> None:

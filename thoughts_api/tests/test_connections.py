@@ -77,11 +77,18 @@ def test_one_that_a_server_does_not_answer_is_closed_at_once(monkeypatch: pytest
             gc.enable()
 
 
-def test_a_statement_that_takes_too_long_is_ended_by_the_server(impatient: Any) -> None:
+def test_a_statement_that_takes_too_long_is_ended_by_the_server(
+    impatient: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgresql, "HANGING", 60)
+    impatient.ensure_connection()
+    same = impatient.connection
     with pytest.raises(OperationalError, match="statement timeout"):
         impatient.cursor().execute("SELECT pg_sleep(60)")
-    with impatient.cursor() as cursor:  # of the same connection
+    impatient.close_if_unusable_or_obsolete()  # as at the end of each request
+    with impatient.cursor() as cursor:
         cursor.execute("SELECT 1")
+    assert impatient.connection is same
 
 
 def test_one_that_the_server_does_not_end_is_given_up_with_its_connection(
@@ -92,8 +99,26 @@ def test_one_that_the_server_does_not_end_is_given_up_with_its_connection(
         cursor.execute("SET statement_timeout = 0")  # so that it ends nothing, as one that hangs
     given_up = impatient.connection
     with pytest.raises(OperationalError, match="timeout"):
-        impatient.cursor().execute("SELECT pg_sleep(60)")
-    impatient.close_if_unusable_or_obsolete()  # as at the end of each request
+        impatient.cursor().execute("SELECT pg_sleep(3)")  # no longer: it goes on, in the way of other tests
+    impatient.close_if_unusable_or_obsolete()
     assert given_up.closed
     with impatient.cursor() as cursor:
         cursor.execute("SELECT 1")
+
+
+def test_one_that_could_not_be_made_ready_is_closed(impatient: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> None:
+        raise psycopg.errors.QueryCanceled
+
+    monkeypatch.setattr(impatient, "init_connection_state", fail)
+    with pytest.raises(OperationalError):
+        impatient.ensure_connection()
+    assert impatient.connection is None
+
+
+def test_the_options_of_its_address_are_kept_but_for_the_limit(impatient: Any) -> None:
+    own = "-c geqo=off -c statement_timeout=9s"
+    impatient.settings_dict["OPTIONS"] = impatient.settings_dict["OPTIONS"] | {"options": own}
+    with impatient.cursor() as cursor:
+        cursor.execute("SELECT current_setting('geqo'), current_setting('statement_timeout')")
+        assert cursor.fetchone() == ("off", "300ms")
