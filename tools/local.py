@@ -135,6 +135,7 @@ def write_secret(path: Path, content: bytes) -> None:
 
 def _static_state() -> str:
     """Return a digest that changes with the static files and with the packages that bring some."""
-    files = [*(ROOT / "web" / "static").rglob("*"), *ROOT.glob("*/requirements.txt")]
+    static = [file for app in ("common", *PROJECTS) for file in (ROOT / app / "static").rglob("*")]
+    files = [*static, *ROOT.glob("*/requirements.txt")]
     states = [f"{file} {file.stat().st_mtime_ns} {file.stat().st_size}" for file in sorted(files) if file.is_file()]
     return hashlib.sha256("\n".join(states).encode()).hexdigest()

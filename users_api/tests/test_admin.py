@@ -1,6 +1,7 @@
 """The Django admin: accounts are created, switched off and given passwords there, and never deleted."""
 
 import logging
+import re
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.hashers import make_password
+from django.contrib.staticfiles import finders
 from django.test import Client
 from django.utils import timezone
 
@@ -38,6 +40,14 @@ def clerk(db: None) -> Client:
     browser = Client(raise_request_exception=False)
     browser.force_login(User.objects.create_user("clerk", PASSWORD, is_staff=True))
     return browser
+
+
+@pytest.mark.parametrize("path", ["/admin/", USERS, f"{USERS}add/"])
+def test_a_page_has_an_icon(superuser: Client, path: str) -> None:
+    # Without one, a browser asks for /favicon.ico, which is not there.
+    found = re.search(r'<link rel="icon" href="/static/([^"]+)"', superuser.get(path).text)
+    assert found
+    assert finders.find(found[1])
 
 
 def test_an_account_that_is_created_can_log_in_at_once(superuser: Client, log_in: LogIn) -> None:
