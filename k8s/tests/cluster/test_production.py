@@ -16,7 +16,7 @@ import requests
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
 from tools import cluster
 from tools.kubectl import Kubectl
@@ -183,7 +183,7 @@ def test_an_admin_is_made_and_makes_a_user_who_writes(
         page.fill("[name=password1]", "another long one")
         page.fill("[name=password2]", "another long one")
         page.click("[name=_save]")
-        assert "was added successfully" in page.inner_text("body")
+        expect(page.get_by_text("was added successfully")).to_be_visible()
 
     form = session.get(f"{WEB}/login/", timeout=10)
     data = {"username": "clarence", "password": "another long one", "csrfmiddlewaretoken": csrf(form.text)}
