@@ -81,7 +81,7 @@ def _replica(value: str) -> dict[str, Any]:
         raise environs.EnvError("a replica must be postgresql://…")
     # What is slow or away is asked of the primary instead.
     return database | {
-        "PATIENCE": 1,
+        "STATEMENT_TIMEOUT": 1,
         "CONN_MAX_AGE": None,
         "CONN_HEALTH_CHECKS": False,
         "TEST": {"MIRROR": "default"},

@@ -9,7 +9,7 @@ from django.core.handlers.wsgi import WSGIHandler, WSGIRequest
 from django.http.response import HttpResponseBase
 from django.utils.http import parse_header_parameters
 
-PATIENCE = 2  # seconds for a statement of a request; one of a migration may take as long as it needs
+STATEMENT_TIMEOUT = 2  # seconds, for requests; a statement of a migration may take as long as it needs
 
 
 class UTF8Request(WSGIRequest):
@@ -38,8 +38,11 @@ class Handler(WSGIHandler):
 
 
 def get_wsgi_application() -> Handler:
-    """Return what `django.core.wsgi.get_wsgi_application` does, with that request, and with PATIENCE for databases."""
+    """Return what `django.core.wsgi.get_wsgi_application` does, with that request.
+
+    From then on this process serves: the statements of its databases have a limit (`common.postgresql`).
+    """
     django.setup(set_prefix=False)
     for database in settings.DATABASES.values():
-        database.setdefault("PATIENCE", PATIENCE)
+        database.setdefault("STATEMENT_TIMEOUT", STATEMENT_TIMEOUT)
     return Handler()

@@ -17,16 +17,16 @@ HANGING = 0.5  # seconds after which a server that should have ended a statement
 class DatabaseWrapper(base.DatabaseWrapper):
     """Keeps a connection for each thread, and looks at it before each request as CONN_HEALTH_CHECKS has it.
 
-    With PATIENCE, in seconds, among its settings, a statement that takes longer raises OperationalError: the server
-    ends it, or if that hangs, it is given up half a second later.
+    With STATEMENT_TIMEOUT, in seconds, among its settings, a statement that takes longer raises OperationalError: the
+    server ends it, or if that hangs, it is given up half a second later.
     """
 
     def get_connection_params(self) -> dict[str, Any]:
         """Return what psycopg is given to connect."""
         params: dict[str, Any] = super().get_connection_params()
-        if patience := self.settings_dict.get("PATIENCE"):
+        if seconds := self.settings_dict.get("STATEMENT_TIMEOUT"):
             own = params.get("options", "")
-            params["options"] = f"{own} -c statement_timeout={round(patience * 1000)}".strip()
+            params["options"] = f"{own} -c statement_timeout={round(seconds * 1000)}".strip()
         return params
 
     def connect(self) -> None:
@@ -48,9 +48,9 @@ class DatabaseWrapper(base.DatabaseWrapper):
         except self.Database.Error as error:
             traceback.clear_frames(error.__traceback__)
             raise
-        if patience := self.settings_dict.get("PATIENCE"):
+        if seconds := self.settings_dict.get("STATEMENT_TIMEOUT"):
             # A process that hangs still has its packets acknowledged by its kernel: no time-out of TCP ends that wait.
-            connection.wait = partial(connection.wait, timeout=patience + HANGING)
+            connection.wait = partial(connection.wait, timeout=seconds + HANGING)
         return connection
 
     def is_usable(self) -> bool:

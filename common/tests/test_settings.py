@@ -58,7 +58,7 @@ def test_connections_to_postgresql_are_kept(env: Env, monkeypatch: pytest.Monkey
     assert database["CONN_HEALTH_CHECKS"]
     assert database["OPTIONS"]["connect_timeout"] < 30
     assert database["OPTIONS"]["tcp_user_timeout"] < 30_000
-    assert "PATIENCE" not in database  # for Django's commands
+    assert "STATEMENT_TIMEOUT" not in database  # for Django's commands
 
 
 def test_what_a_database_url_says_after_its_question_mark_is_kept(env: Env, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -75,7 +75,7 @@ def test_a_replica_is_a_database_that_is_not_waited_for(env: Env, monkeypatch: p
     assert options["connect_timeout"] == 2
     assert options["options"] == "-c geqo=off"
     assert options["sslmode"] == "require"
-    assert database["PATIENCE"] == 1
+    assert database["STATEMENT_TIMEOUT"] == 1
     # Kept for the next search.
     assert database["CONN_MAX_AGE"] is None
 

@@ -45,6 +45,6 @@ def test_an_empty_body_in_chunks_is_empty(handler: BaseHandler) -> None:
 def test_the_statements_of_requests_have_a_limit_unless_their_database_has_its_own(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(settings, "DATABASES", {"default": {}, "replica": {"PATIENCE": 1}})
+    monkeypatch.setattr(settings, "DATABASES", {"default": {}, "replica": {"STATEMENT_TIMEOUT": 1}})
     get_wsgi_application()
-    assert settings.DATABASES == {"default": {"PATIENCE": 2}, "replica": {"PATIENCE": 1}}
+    assert settings.DATABASES == {"default": {"STATEMENT_TIMEOUT": 2}, "replica": {"STATEMENT_TIMEOUT": 1}}

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 def impatient() -> Iterator[Any]:
     """Another connection to the same database, whose statements have a second."""
     other = connection.copy()
-    other.settings_dict = other.settings_dict | {"PATIENCE": 1}
+    other.settings_dict = other.settings_dict | {"STATEMENT_TIMEOUT": 1}
     yield other
     other.close()
 

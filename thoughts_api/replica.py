@@ -40,7 +40,7 @@ def read(query: Callable[[str], Found]) -> Found:
     """
     if ALIAS in settings.DATABASES and (replica := watched()).fit:
         connection: Any = connections[ALIAS]
-        if connection.outages != replica.outages:
+        if getattr(connection, "outages", 0) != replica.outages:
             connection.close()  # it may lead to a server that has ended since
             connection.outages = replica.outages
         try:
