@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from itertools import product
 from pathlib import Path
 
 from tools import kustomize, postgres
@@ -32,11 +33,8 @@ ALONE = {
 # What needs no cluster of what is for one.
 STATIC = {"manifests": "k8s/tests/manifests", "Tiltfile": "tilt_modules/tests"}
 # Beside which project the types of what is no project's are checked.
-TYPED_WITH = {
-    "users_api": ["common"],
-    "thoughts_api": [],
-    "web": ["tools", "e2e", "bench", "k8s", "tilt_modules"],
-}
+TYPED_WITH = {"users_api": ["common"], "web": ["tools", "e2e", "bench", "k8s", "tilt_modules"]}
+APIS = [project for project in PORTS if project != "web"]
 PYTEST = [sys.executable, "-m", "pytest", "--quiet", "-p", "no:cacheprovider"]
 
 
@@ -69,19 +67,11 @@ def steps(local: Local, database_url: str) -> Iterator[Step]:
     """Yield all steps but the last, the longest first."""
     for name, file in ALONE.items():
         yield Step(name, [*PYTEST, "-c", "e2e/pytest.ini", file])
-    for project, on_postgres in [
-        ("thoughts_api", False),
-        ("users_api", False),
-        ("thoughts_api", True),
-        ("users_api", True),
-        ("common", False),
-        ("web", False),
-    ]:
-        database = "PostgreSQL" if on_postgres else "SQLite"
+    for project, database in [*product(APIS, ["SQLite", "PostgreSQL"]), ("common", ""), ("web", "")]:
         yield Step(
-            f"{project} on {database}" if project.endswith("_api") else project,
+            f"{project} on {database}" if database else project,
             [*PYTEST, "-c", f"{project}/pyproject.toml", f"{project}/tests"],
-            {"DATABASE_URL": postgres.database(database_url, project)} if on_postgres else {},
+            {"DATABASE_URL": postgres.database(database_url, project)} if database == "PostgreSQL" else {},
         )
     # Both render the overlays; what they render with comes first, once.
     kustomize.find_or_install()
@@ -91,11 +81,11 @@ def steps(local: Local, database_url: str) -> Iterator[Step]:
     yield Step("format", [str(BIN / "ruff"), "format", "--no-cache", "--check", "."])
     yield Step("imports", [str(BIN / "lint-imports"), "--no-cache"])
     yield Step("templates", [str(BIN / "djlint"), "--quiet", "--lint", "--check", "web", "users_api"])
-    for project, others in TYPED_WITH.items():
+    for project in PORTS:
         # mypy's Django plug-in reads the settings, of one project at a time.
         yield Step(
             f"{project} types",
-            [str(BIN / "mypy"), f"--cache-dir=.mypy_cache/{project}", project, *others],
+            [str(BIN / "mypy"), f"--cache-dir=.mypy_cache/{project}", project, *TYPED_WITH.get(project, [])],
             {**local.environment(project), "DJANGO_SETTINGS_MODULE": f"{project}.settings"},
         )
     for project in PORTS:
@@ -105,7 +95,7 @@ def steps(local: Local, database_url: str) -> Iterator[Step]:
             [*manage, "check", "--deploy", "--fail-level=WARNING"],
             {**local.environment(project), "BEHIND_TLS": "true"},
         )
-        if project != "web":
+        if project in APIS:
             yield Step(
                 f"{project} migrations", [*manage, "makemigrations", "--check", "--dry-run"], local.environment(project)
             )

@@ -8,7 +8,8 @@ from tilt_modules.tests.conftest import read
 LOAD = """
 load("./tilt_modules/button/Tiltfile", "button")
 load("./tilt_modules/cluster/Tiltfile", "manifests")
-load("./tilt_modules/service/Tiltfile", "service")
+load("./tilt_modules/database/Tiltfile", "database")
+load("./tilt_modules/service/Tiltfile", "create_admin", "service")
 """
 
 
@@ -38,6 +39,17 @@ def test_a_context_that_is_not_local(name: str) -> None:
 def test_a_folder_without_a_project() -> None:
     call = 'service("notes-api", project = "notes", image = "development", links = {})'
     assert message(call) == 'service "notes-api": there is no requirements.txt in "notes".'
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        ('database("notes-postgres", service = "notes-api", project = "notes")', 'database "notes-postgres"'),
+        ('create_admin("notes-api", project = "notes")', 'create_admin "notes-api"'),
+    ],
+)
+def test_a_folder_without_commands(call: str, said: str) -> None:
+    assert message(call) == f'{said}: there is no manage.py in "notes".'
 
 
 def test_a_folder_without_an_overlay() -> None:

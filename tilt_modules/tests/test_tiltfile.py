@@ -23,13 +23,22 @@ def test_the_tiltfile_is_a_list_of_calls() -> None:
     assert not re.search(r"^(def|for|if) ", text, re.MULTILINE)
 
 
+def test_it_wants_the_version_that_the_docs_name(tilt: Tilt) -> None:
+    named = re.search(r"Tilt\]\([^)]*\) ([\d.]+) or newer", (ROOT / "docs" / "development.md").read_text())
+    assert named
+    assert tilt.constraint == f">={named[1]}.0"
+
+
 def test_every_function_of_a_module_has_a_docstring_and_each_argument_is_in_it() -> None:
     files = list((ROOT / "tilt_modules").glob("*/Tiltfile"))
     assert len(files) == 4
     for file in files:
-        for name, arguments, doc in re.findall(
-            r'^def ([a-z]\w*)\((.*?)\):\n    """(.*?)"""', file.read_text(), re.MULTILINE | re.DOTALL
-        ):
+        functions = re.split(r"^def (?=[a-z])", file.read_text(), flags=re.MULTILINE)[1:]
+        assert functions
+        for function in functions:
+            found = re.match(r'(\w+)\((.*?)\):\n    """(.*?)"""', function, re.DOTALL)
+            assert found, function
+            name, arguments, doc = found.groups()
             for argument in re.findall(r"(?:^|, )(\w+)", arguments):
                 assert re.search(rf"^      {argument}: ", doc, re.MULTILINE), f"{argument} of {name}"
 

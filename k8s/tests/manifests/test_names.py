@@ -13,7 +13,7 @@ import yaml
 from k8s.tests.manifests.objects import Object, Overlay, containers, name_of, pod, pod_labels, selects
 from tools import cluster, kustomize
 from tools.kubectl import Kubectl
-from tools.local import PORTS, ROOT, Local
+from tools.local import PORTS, PROJECTS, ROOT, Local
 
 HOSTS = {
     "users-api": "users.example.local",
@@ -37,6 +37,12 @@ def images(overlay: Overlay) -> dict[str, str]:
 def test_the_images_are_the_three_that_are_built_and_the_database(local: Overlay, production: Overlay) -> None:
     assert images(local).keys() == {*cluster.IMAGES, "postgres"}
     assert images(production).keys() == {*cluster.IMAGES}
+
+
+def test_every_project_may_be_in_an_image() -> None:
+    allowed = (ROOT / ".dockerignore").read_text().splitlines()
+    assert {f"!{project}" for project in PROJECTS} <= set(allowed)
+    assert {image.replace("-", "_") for image in cluster.IMAGES} == set(PROJECTS)
 
 
 def test_every_image_has_a_tag_that_says_which(overlay: Overlay) -> None:
