@@ -69,6 +69,8 @@ class Kind:
         except requests.RequestException as error:
             self.failed.append(f"{url}: {error}")
             return ""
+        if response.status_code >= 500:
+            self.failed.append(f"{url}: {response.status_code}")
         return f"{response.headers}{response.text}"
 
 
