@@ -1,18 +1,20 @@
 """`make bench`: runs the benchmarks and writes what they print into docs/performance.md.
 
 Each is a section there, with the machine and the date; with words after it, as in `make bench only="serve scaling"`, it
-runs just these, and the other sections stay as they are. What needs a cluster is left out where none answers.
+runs just these, and the other sections stay as they are. What lacks something is left out.
 """
 
 import os
 import platform
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
+from bench import inner_loop
 from tools import postgres
 from tools.kubectl import Kubectl, KubectlError
 from tools.local import ROOT
@@ -25,26 +27,39 @@ medians of rounds that took turns.
 """
 
 
-def anywhere() -> bool:
-    """Return True: it needs nothing."""
-    return True
+def nothing() -> str:
+    """Return what is missing for a benchmark that runs anywhere."""
+    return ""
 
 
-def cluster() -> bool:
-    """Return whether the local overlay runs in the cluster that kubectl's context names."""
+def overlay() -> str:
+    """Return what is missing unless the local overlay runs in the cluster that kubectl's context names."""
+    there = _answers("get", "deployment", "web", "thoughts-api", "users-api")
+    return "" if there else "the local overlay in a cluster (tilt up)"
+
+
+def tilt() -> str:
+    """Return what is missing unless there are a cluster and a Tilt that does not run."""
+    if not shutil.which(inner_loop.TILT) or not _answers("version"):
+        return "Tilt and a cluster"
+    return "the Tilt that runs to be ended: it starts its own" if inner_loop.resources() else ""
+
+
+def _answers(*arguments: str) -> bool:
     try:
-        Kubectl()("get", "deployment", "web", "thoughts-api", "users-api", "--request-timeout=5s")
+        Kubectl()(*arguments, "--request-timeout=5s")
     except (KubectlError, subprocess.TimeoutExpired):
         return False
     return True
 
 
-BENCHMARKS: dict[str, tuple[str, Callable[[], bool]]] = {
-    "search": ("Search among a million thoughts", anywhere),
-    "serve": ("One worker of each service", anywhere),
-    "workers": ("gunicorn's workers", anywhere),
-    "scaling": ("One, two and three pods of each service", cluster),
-    "rollout": ("Requests while pods come and go", cluster),
+BENCHMARKS: dict[str, tuple[str, Callable[[], str]]] = {
+    "search": ("Search among a million thoughts", nothing),
+    "serve": ("One worker of each service", nothing),
+    "workers": ("gunicorn's workers", nothing),
+    "scaling": ("One, two and three pods of each service", overlay),
+    "rollout": ("Requests while pods come and go", overlay),
+    "inner_loop": ("From a change to the new answer, with Tilt", tilt),
 }
 
 
@@ -71,11 +86,11 @@ def main(only: list[str]) -> None:
     unknown = set(only) - BENCHMARKS.keys()
     if unknown:
         raise SystemExit(f"There is no benchmark {', '.join(sorted(unknown))}; there are {', '.join(BENCHMARKS)}.")
-    for name, (title, possible) in BENCHMARKS.items():
+    for name, (title, missing) in BENCHMARKS.items():
         if only and name not in only:
             continue
-        if not possible():
-            print(f"{name}: left out, it needs the local overlay in a cluster (tilt up).", flush=True)
+        if needed := missing():
+            print(f"{name}: left out, it needs {needed}.", flush=True)
             continue
         command = [sys.executable, "-m", f"bench.{name}"]
         done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=False)
