@@ -136,6 +136,8 @@ REST_FRAMEWORK = {
     "DEFAULT_SCHEMA_CLASS": "common.schema.AutoSchema",
     "EXCEPTION_HANDLER": "common.errors.exception_handler",
     "UNAUTHENTICATED_USER": None,
+    # No other: /schema/ would take over into the document what the first who asks for it has in `?version=`.
+    "ALLOWED_VERSIONS": [""],
 }
 
 SPECTACULAR_SETTINGS = {
