@@ -10,6 +10,8 @@ import os
 import re
 import select
 import socket
+import struct
+import sys
 import threading
 from collections.abc import MutableMapping
 from contextvars import copy_context
@@ -66,7 +68,8 @@ class QuietLogger(Logger):
     def access(self, resp: Any, req: Any, environ: MutableMapping[str, Any], request_time: timedelta) -> None:
         """Write the line of one request; line breaks and control characters in its path are written as escapes."""
         if req.path not in ("/healthz", "/readyz", "/metrics"):
-            path = environ["PATH_INFO"].encode("unicode_escape").decode()
+            # What is not HTTP has no PATH_INFO.
+            path = environ.get("PATH_INFO", req.path or "").encode("unicode_escape").decode()
             super().access(resp, req, {**environ, "PATH_INFO": path}, request_time)
 
     def warning(self, msg: object, *args: object, **kwargs: Any) -> None:
@@ -74,6 +77,13 @@ class QuietLogger(Logger):
         if isinstance(msg, str) and msg.startswith("Invalid request"):
             msg = _QUOTED.sub("", msg)
         super().warning(msg, *args, **kwargs)
+
+    def exception(self, msg: object, *args: object, **kwargs: Any) -> None:
+        """Write an error with its traceback; a client that is too slow is no error of ours."""
+        if isinstance(sys.exc_info()[1], BlockingIOError):
+            self.info("A client neither sent nor read for %s seconds.", SLOWEST_CLIENT)
+        else:
+            super().exception(msg, *args, **kwargs)
 
 
 def write_error(sock: socket.socket, status_int: int, reason: str, mesg: str) -> None:
@@ -86,11 +96,23 @@ def write_error(sock: socket.socket, status_int: int, reason: str, mesg: str) ->
 util.write_error = write_error  # no setting changes it
 
 
+SLOWEST_CLIENT = 5  # seconds without a byte, after which a connection is closed in the middle of a request
+
+
 class GracefulWorker(ThreadWorker):
     """gunicorn's worker with threads, which leaves nobody waiting in the queue of a socket that it has stopped reading.
 
     gunicorn's own closes its sockets last: till then the kernel goes on taking connections, and resets them in the end.
+    Nor does a thread wait long for the rest of a request, or for who does not read the answer: as many such clients as
+    threads would be enough for nobody else, probes among them, to be answered.
     """
+
+    def init_process(self) -> None:
+        """Start, with that limit on the sockets, from which each connection inherits it (socket(7), SO_RCVTIMEO)."""
+        for listener in self.sockets:
+            for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
+                listener.setsockopt(socket.SOL_SOCKET, option, struct.pack("ll", SLOWEST_CLIENT, 0))
+        super().init_process()
 
     def set_accept_enabled(self, enabled: bool | None) -> None:
         """Begin or stop to take connections; when it stops for good, take those that wait, and close the sockets."""

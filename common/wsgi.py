@@ -5,7 +5,9 @@ from typing import Any
 
 import django
 from django.conf import settings
+from django.core.exceptions import BadRequest, RequestDataTooBig
 from django.core.handlers.wsgi import WSGIHandler, WSGIRequest
+from django.http import UnreadablePostError
 from django.http.response import HttpResponseBase
 from django.utils.http import parse_header_parameters
 
@@ -21,6 +23,19 @@ class UTF8Request(WSGIRequest):
     def _set_content_type_params(self, meta: dict[str, Any]) -> None:
         # Django's own also takes over the charset.
         self.content_type, self.content_params = parse_header_parameters(meta.get("CONTENT_TYPE", ""))
+
+    def read(self, *args: Any, **kwargs: Any) -> bytes:
+        """Read from the body; `RequestDataTooBig` if it is too long, `BadRequest` if it does not arrive (both 400).
+
+        Django does not count the files in it: nobody is to send some.
+        https://docs.djangoproject.com/en/5.2/ref/settings/#data-upload-max-memory-size
+        """
+        if int(self.META.get("CONTENT_LENGTH") or 0) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
+            raise RequestDataTooBig("The body is too long.")
+        try:
+            return super().read(*args, **kwargs)
+        except UnreadablePostError:
+            raise BadRequest("The body has not arrived.") from None
 
 
 class Handler(WSGIHandler):

@@ -116,6 +116,19 @@ def test_a_path_cannot_forge_a_line(caplog: pytest.LogCaptureFixture) -> None:
     assert line.startswith(r"GET /x\r\nINFO")
 
 
+def test_a_client_that_is_too_slow_is_no_error_of_ours(capsys: pytest.CaptureFixture[str]) -> None:
+    logger = gunicorn_conf.QuietLogger(Config())
+    for error in (BlockingIOError(), OSError("a fault")):
+        try:
+            raise error
+        except OSError:
+            logger.exception("Socket error processing request.")
+    first, second, *traceback = capsys.readouterr().err.splitlines()
+    assert first == "INFO gunicorn [-] A client neither sent nor read for 5 seconds."
+    assert second == "ERROR gunicorn [-] Socket error processing request."
+    assert traceback[-1] == "OSError: a fault"
+
+
 @pytest.mark.parametrize(
     ("error", "said"),
     [
