@@ -11,7 +11,6 @@ from django.test import RequestFactory
 
 from common.wsgi import Handler, get_wsgi_application
 
-
 MALFORMED = (400, {"message": "The request is malformed.", "errors": {}})
 CONTENT_TYPES = ["application/json", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"]
 
