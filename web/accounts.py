@@ -1,7 +1,9 @@
 """Who is logged in: the cookies `session` (an Authorization header's value) and `refresh` (a refresh token)."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
@@ -48,6 +50,24 @@ class Account:
         """Forget the person."""
         self.user, self.authorization, self.refresh, self.changed = None, "", "", True
 
+    def call(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        """Return what a call to an API returns, given the authorization and these arguments.
+
+        A token that the API refuses is renewed, once: while a key is replaced, it may know others than this process.
+        Raises what the call raises, or why the token could not be renewed.
+        """
+        try:
+            return function(self.authorization, *arguments)
+        except NotAuthenticated:
+            self.user = None
+            if self.refresh:
+                self._renew()
+            if self.error:
+                raise self.error from None
+            if self.user is None:
+                raise
+        return function(self.authorization, *arguments)
+
     def save(self, request: HttpRequest, response: HttpResponse) -> None:
         """Set or delete the cookies, if anything changed."""
         if not self.changed:
@@ -71,7 +91,7 @@ class Account:
             self.user = tokens.from_header(authorization, key_set())
         except (NotAuthenticated, InvalidInput):
             self.log_out()
-        except (BackendError, tokens.InvalidToken) as error:
+        except (BackendError, tokens.InvalidToken, KeysUnavailable) as error:
             # A token that still holds is good enough until the API is back.
             if self.user is None:
                 self.error = error if isinstance(error, BackendError) else Unavailable(users.SERVICE)

@@ -24,8 +24,8 @@ VERSION = env.str("VERSION", "dev")
 COMMIT = env.str("COMMIT", "unknown")
 env.seal()
 
-# Seconds: for a connection, for each piece of an answer, for the whole of it. One page makes at most two calls, one of
-# which may be tried again; gunicorn's own limit is 30.
+# Seconds: for a connection, for each piece of an answer, for a whole call, in which it may be tried again. A page makes
+# at most three calls (renew the token, write, list), which stays below gunicorn's 30.
 BACKEND_CONNECT_TIMEOUT = 1.0
 BACKEND_READ_TIMEOUT = 5.0
 BACKEND_TOTAL_TIMEOUT = 8.0

@@ -78,7 +78,7 @@ def thoughts_page(
     # With an API away, a second call would only take longer.
     if request.account.user and not isinstance(error, Unavailable):
         try:
-            page = thoughts_backend.mine(request.account.authorization, page_parameters(request))
+            page = request.account.call(thoughts_backend.mine, page_parameters(request))
         except NotAuthenticated:
             # The box must not be lost when something was typed into it.
             if not form.is_bound:
@@ -108,7 +108,7 @@ def new_thought(request: Request) -> HttpResponse:
     try:
         if account.user is None:
             raise account.error or NotAuthenticated(users_backend.SERVICE)
-        thoughts_backend.create(account.authorization, form.cleaned_data["text"])
+        account.call(thoughts_backend.create, form.cleaned_data["text"])
     except InvalidInput as error:
         form.add_backend_errors(error)
         return thoughts_page(request, form, status=error.status)
@@ -125,7 +125,7 @@ def new_thought(request: Request) -> HttpResponse:
 @account_required
 def delete_thought(request: Request, id: int) -> HttpResponse:
     """Delete one's own thought, then back to the list."""
-    thoughts_backend.delete(request.account.authorization, id)
+    request.account.call(thoughts_backend.delete, id)
     messages.success(request, "Your thought is deleted.")
     return redirect("thoughts")
 
@@ -187,13 +187,16 @@ def logout(request: Request) -> HttpResponse:
     try:
         if refresh:
             users_backend.log_out(refresh)
-        messages.success(request, "You are logged out.")
+    except (InvalidInput, NotAuthenticated):
+        pass  # it is none, or none any more
     except BackendError:
         messages.warning(
             request,
             "You are logged out in this browser. The log-in service is away, so the log-in itself ends by itself, "
             "within 14 days.",
         )
+        return redirect("login")
+    messages.success(request, "You are logged out.")
     return redirect("login")
 
 

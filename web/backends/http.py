@@ -4,14 +4,15 @@ import functools
 import json
 import logging
 import time
+from contextvars import ContextVar
 from dataclasses import dataclass
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 
 import requests
+import urllib3
 from django.conf import settings
 from requests.adapters import HTTPAdapter
-from urllib3 import Retry
 from urllib3.exceptions import HTTPError
 
 from common import request_id
@@ -27,6 +28,7 @@ from web.backends.exceptions import (
 logger = logging.getLogger(__name__)
 
 POOL_SIZE = 32  # connections kept to each API; no fewer than gunicorn's threads
+SESSION_AGE = 120  # seconds
 MAX_SIZE = 5_000_000  # bytes of an answer
 MAX_WAIT = 24 * 3600  # seconds; a longer Retry-After is not believed
 DEFAULT_WAIT = 60  # seconds, where an API does not say how long
@@ -42,9 +44,28 @@ class Answer:
     links: dict[str, dict[str, str]]
 
 
-@functools.cache
+_deadline: ContextVar[float] = ContextVar("deadline")  # of the call that is made
+
+
+class Retry(urllib3.Retry):
+    """urllib3's, which tries nothing again that could then last beyond the call's deadline."""
+
+    def is_exhausted(self) -> bool:
+        """Return whether a request is not to be tried again."""
+        lasts = settings.BACKEND_CONNECT_TIMEOUT + settings.BACKEND_READ_TIMEOUT
+        return super().is_exhausted() or time.monotonic() + lasts > _deadline.get()
+
+
 def session() -> requests.Session:
-    """Return the session that all calls share: kept-alive connections, no cookies, retries of idempotent calls only."""
+    """Return the session that all calls share: kept-alive connections, no cookies, retries of idempotent calls only.
+
+    Now and then it is a new one: a Service chooses a pod for each connection, so pods that are new would get none.
+    """
+    return _session(int(time.monotonic() // SESSION_AGE))
+
+
+@functools.lru_cache(maxsize=1)
+def _session(age: int) -> requests.Session:
     http = requests.Session()
     http.trust_env = False
     http.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
@@ -67,6 +88,7 @@ def call(service: str, method: str, url: str, *, expected: int, **kwargs: Any) -
     """Send a request to an API and return its answer; raise a `BackendError` if its status is not the expected one."""
     headers = request_id.outgoing_headers() | kwargs.pop("headers", {})
     deadline = time.monotonic() + settings.BACKEND_TOTAL_TIMEOUT
+    _deadline.set(deadline)
     try:
         with session().request(
             method,

@@ -153,7 +153,7 @@ def key_set(settings: Settings) -> None:
 @pytest.fixture(autouse=True)
 def new_session() -> Iterator[None]:
     """Each test has connections of its own."""
-    http.session.cache_clear()
+    http._session.cache_clear()
     yield
     http.session().close()
 

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from typing import Any
 
 import jwt
 import pytest
@@ -9,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from django.test import Client
 from pytest_django import Settings
 
-from web.tests.conftest import KEY, MINE, REFRESH, Backend, authorization
+from web.tests.conftest import CREATE, KEY, MINE, REFRESH, Backend, authorization, thought
 
 LogInAs = Callable[..., Client]
 
@@ -120,12 +121,46 @@ def test_a_cookie_that_was_tampered_with_is_nobody(visitor: Client, backend: Bac
     assert "bruce" not in page
 
 
-def test_what_thoughts_api_refuses_logs_out(bruce: Client, backend: Backend) -> None:
+PAGE = ("GET", "/thoughts/")
+WRITE = ("POST", "/thoughts/new")
+DELETE = ("POST", "/thoughts/7/delete")
+ANSWERS = {"GET": (200, []), "POST": (201, thought()), "DELETE": (204,)}
+CALLS = {PAGE: MINE, WRITE: CREATE, DELETE: ("DELETE", "/api/me/thoughts/7/")}
+
+
+@pytest.mark.parametrize("page", CALLS)
+def test_what_thoughts_api_refuses_is_renewed_and_tried_again(
+    bruce: Client, backend: Backend, page: tuple[str, str]
+) -> None:
+    call, new = CALLS[page], authorization(jti="new")
+    backend.answer(REFRESH, 200, {"Authorized": new})
+    answers: Any = iter([(401, {"message": "The token is signed with an unknown key."}), ANSWERS[call[0]]])
+    backend.answers[call] = lambda handler: next(answers)
+    response = bruce.generic(*page, "text=Tea", content_type="application/x-www-form-urlencoded")
+    assert response.status_code == (200 if page == PAGE else 302)
+    assert backend.calls() == [call, REFRESH, call]
+    assert backend.received[2].headers["authorization"] == response.cookies["session"].value == new
+    assert bruce.cookies["refresh"].value == "a-refresh-token"
+
+
+@pytest.mark.parametrize("refresh", ["", "a-refresh-token"])
+def test_what_thoughts_api_refuses_again_logs_out(bruce: Client, backend: Backend, refresh: str) -> None:
+    bruce.cookies["refresh"] = refresh
     backend.answer(MINE, 401, {"message": "The token is not valid."})
     response = bruce.get("/thoughts/")
+    assert backend.calls() == ([MINE, REFRESH, MINE] if refresh else [MINE])
     assert response.status_code == 302
     assert response["Location"].startswith("/login/")
     assert response.cookies["session"].value == ""
+
+
+def test_what_thoughts_api_refuses_while_users_api_is_away_logs_nobody_out(bruce: Client, backend: Backend) -> None:
+    backend.answer(MINE, 401, {"message": "The token is not valid."})
+    backend.answer(REFRESH, 503)
+    response = bruce.get("/thoughts/")
+    assert response.status_code == 503
+    assert "The log-in service is away" in response.text
+    assert not {"session", "refresh"} & set(response.cookies)
 
 
 @pytest.mark.parametrize("behind_tls", [True, False])

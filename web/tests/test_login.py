@@ -126,6 +126,14 @@ def test_while_users_api_is_away_one_is_logged_out_here_and_told(bruce: Client, 
     assert "logged out in this browser" in bruce.get("/login/").text
 
 
+@pytest.mark.parametrize("status", [400, 401])
+def test_a_login_that_has_ended_already_is_logged_out_too(bruce: Client, backend: Backend, status: int) -> None:
+    backend.answer(LOGOUT, status, {"message": "No.", "errors": {}})
+    response = bruce.post("/logout/")
+    assert response.cookies["session"].value == response.cookies["refresh"].value == ""
+    assert "You are logged out." in bruce.get("/login/").text
+
+
 def test_logging_out_twice_is_no_error(visitor: Client, backend: Backend) -> None:
     assert "You are not logged in" in visitor.get("/logout/").text
     assert visitor.post("/logout/").status_code == 302
