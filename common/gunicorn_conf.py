@@ -13,13 +13,14 @@ import socket
 import struct
 import sys
 import threading
-from collections.abc import MutableMapping
+from collections.abc import Callable, MutableMapping
 from contextvars import copy_context
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from wsgiref.util import setup_testing_defaults
 
+import environs
 from gunicorn import util
 from gunicorn.glogging import Logger
 from gunicorn.workers.base import Worker
@@ -45,12 +46,20 @@ def available_cpus() -> int:
     return min(count, math.ceil(int(quota) / int(period)))
 
 
-def number(name: str, default: int, least: int = 1) -> int:
-    """Return a number from the environment; ends the process with one line that names a wrong variable.
+# Not `common.settings.Env`: in development, what the master has imported its workers do not load anew.
+_env = environs.FileAwareEnv(strip_whitespace=True)
 
-    Not `common.settings.Env`: in development, what the master has imported its workers do not load anew.
-    """
-    value = os.environ.get(name, "")
+
+def _read(parse: Callable[..., Any], name: str, default: object) -> Any:
+    try:
+        return parse(name, default)
+    except ValueError as error:
+        raise SystemExit(f"The environment is not right. {error}") from None
+
+
+def number(name: str, default: int, least: int = 1) -> int:
+    """Return a number from the environment; ends the process with one line that names a wrong variable."""
+    value = _read(_env.str, name, "")
     if value and not (value.isdecimal() and int(value) >= least):
         raise SystemExit(f"The environment is not right. {name}: not a number from {least}: {value!r}")
     return int(value or default)
@@ -126,8 +135,8 @@ class GracefulWorker(ThreadWorker):
 
 # A wrong environment then ends the start once, with its own message. In development, where code changes under the
 # master, its workers load the code themselves, anew after each HUP.
-preload_app = os.environ.get("RELOAD", "") != "true"
-bind = f"{os.environ.get('HOST', '0.0.0.0')}:{number('PORT', 8000, least=0)}"  # noqa: S104
+preload_app = not _read(_env.bool, "RELOAD", False)
+bind = f"{_read(_env.str, 'HOST', '0.0.0.0')}:{number('PORT', 8000, least=0)}"  # noqa: S104
 worker_class = GracefulWorker
 workers = number("WEB_CONCURRENCY", available_cpus())
 threads = number("THREADS", 8)

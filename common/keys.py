@@ -3,6 +3,7 @@
 import functools
 import json
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -37,40 +38,43 @@ class KeySet:
 
     An unknown id loads the set again, at most once in `MIN_INTERVAL` seconds (`FIRST_INTERVAL` until there
     is a key); a set older than `MAX_AGE` seconds is loaded again beside the requests, so that a withdrawn key
-    ends too. When loading fails, the keys that are there stay in use.
+    ends too. When loading fails, the keys that are there stay in use, and it is tried again after `MIN_INTERVAL`.
     """
 
     def __init__(self, load: Callable[[], dict[str, Any]]) -> None:
         self._load = load
         self._keys: dict[str, jwt.PyJWK] = {}
-        self._attempted = -MAX_AGE
+        self._attempted = self._stale = -math.inf
         self._lock = threading.Lock()
 
     def find(self, kid: str) -> jwt.PyJWK:
         """Return the key with this id; raise `UnknownKey`, or `KeysUnavailable` when there is no key at all."""
         key = self._keys.get(kid)
         if key is None:
-            self._reload(older_than=MIN_INTERVAL if self._keys else FIRST_INTERVAL)
+            self._reload()
             key = self._keys.get(kid)
-        elif time.monotonic() - self._attempted > MAX_AGE and not self._lock.locked():
-            threading.Thread(target=self._reload, args=(MAX_AGE,), daemon=True).start()
+        elif time.monotonic() > self._stale and not self._lock.locked():
+            threading.Thread(target=self._reload, daemon=True).start()
         if key is not None:
             return key
         if not self._keys:
             raise KeysUnavailable
         raise UnknownKey
 
-    def _reload(self, older_than: float) -> None:
+    def _reload(self) -> None:
         # Whoever waited here for another thread's load finds it done: one load serves all.
         with self._lock:
-            if time.monotonic() - self._attempted <= older_than:
+            if time.monotonic() - self._attempted <= (MIN_INTERVAL if self._keys else FIRST_INTERVAL):
                 return
+            good_for = MIN_INTERVAL
             try:
-                self._keys = _rsa_keys(self._load()) or self._keys
+                if keys := _rsa_keys(self._load()):
+                    self._keys, good_for = keys, MAX_AGE
             except Exception as error:  # noqa: BLE001 - whatever a source says, the requests go on
                 logger.warning("the key set could not be loaded: %s", error)
             finally:
                 self._attempted = time.monotonic()
+                self._stale = self._attempted + good_for
 
 
 def _rsa_keys(jwks: dict[str, Any]) -> dict[str, jwt.PyJWK]:

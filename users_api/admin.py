@@ -84,7 +84,7 @@ class UserAdmin(DjangoUserAdmin):
         return fields
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        if any("\x00" in value for value in request.GET.values()):
+        if any("\x00" in value for _, values in request.GET.lists() for value in values):
             raise BadRequest("The address has a NUL character.")
         return super().changelist_view(request, extra_context)
 

@@ -47,6 +47,32 @@ def test_before_workers_start_their_first_request_is_rehearsed_and_nothing_of_it
     assert request_id.outgoing_headers() == headers
 
 
+def settings(monkeypatch: pytest.MonkeyPatch, **environment: str) -> dict[str, Any]:
+    """Return gunicorn's settings with these variables in the environment."""
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    return runpy.run_path(gunicorn_conf.__file__)
+
+
+def test_a_variable_may_be_in_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    file = tmp_path / "pods"
+    file.write_text("7\n")
+    assert settings(monkeypatch, MAX_PODS_FILE=str(file))["pods"] == 7
+
+
+@pytest.mark.parametrize(("reload", "preload"), [("true", False), ("1", False), ("false", True), ("0", True)])
+def test_reload_is_what_it_is_to_django(monkeypatch: pytest.MonkeyPatch, reload: str, preload: bool) -> None:
+    assert settings(monkeypatch, RELOAD=reload)["preload_app"] is preload
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("RELOAD", "maybe"), ("THREADS", "0"), ("THREADS", "many"), ("MAX_PODS_FILE", "nowhere")]
+)
+def test_a_wrong_variable_is_named_in_one_line(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    with pytest.raises(SystemExit, match=rf"^The environment is not right\. .*{name}.*$"):
+        settings(monkeypatch, **{name: value})
+
+
 def cpus(monkeypatch: pytest.MonkeyPatch, files: dict[str, str], cores: int = 8) -> int:
     """Return how many CPUs are found with these files below /sys/fs/cgroup."""
 

@@ -96,8 +96,8 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make what would be loaded beside the request be loaded before it goes on."""
 
-    def thread(target: Callable[..., None], args: tuple[float], daemon: bool) -> SimpleNamespace:
-        return SimpleNamespace(start=lambda: target(*args))
+    def thread(target: Callable[[], None], daemon: bool) -> SimpleNamespace:
+        return SimpleNamespace(start=target)
 
     monkeypatch.setattr(keys, "threading", SimpleNamespace(Thread=thread, Lock=threading.Lock))
 
@@ -277,6 +277,23 @@ def test_a_withdrawn_key_ends_when_the_set_is_too_old(clock: Clock, at_once: Non
         key_set.find("stolen")
     assert key_set.find("ours")
     assert source.loads == 2
+
+
+@pytest.mark.parametrize("away", [OSError("away"), None])
+def test_a_withdrawn_key_ends_soon_after_a_load_that_failed(
+    clock: Clock, at_once: None, away: Exception | None
+) -> None:
+    source = Source("ours", "stolen")
+    key_set = KeySet(source)
+    key_set.find("stolen")
+    source.error, source.answer = away, {"keys": []}
+    clock.now += MAX_AGE + 1
+    key_set.find("stolen")
+    source.error, source.answer = None, signing.jwks("ours")
+    clock.now += MIN_INTERVAL + 1
+    key_set.find("stolen")
+    with pytest.raises(UnknownKey):
+        key_set.find("stolen")
 
 
 def test_a_set_that_is_too_old_is_loaded_beside_the_request(clock: Clock) -> None:

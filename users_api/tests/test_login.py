@@ -187,11 +187,11 @@ def test_only_a_digest_of_the_refresh_token_is_kept(bruce: User, log_in: LogIn) 
 
 
 def test_refresh_tokens_that_ended_are_cleared_away(bruce: User, log_in: LogIn) -> None:
-    for _ in range(3):
-        log_in()
-    RefreshToken.objects.update(expires=timezone.now())
+    other = User.objects.create(username="stephen")
+    for number, user in enumerate((bruce, other)):
+        RefreshToken.objects.create(user=user, digest=str(number), expires=timezone.now())
     log_in()
-    assert RefreshToken.objects.count() == 1
+    assert RefreshToken.objects.get().user == bruce
 
 
 def test_a_bad_token_in_the_header_does_not_hinder_a_login(bruce: User, log_in: LogIn) -> None:
