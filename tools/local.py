@@ -45,14 +45,14 @@ class Local:
                 "DATABASE_URL": f"sqlite:///{self.var / 'users.sqlite3'}",
             },
             "thoughts_api": {
-                "TOKENS_JWKS": f"{self._loopback('users_api')}/.well-known/jwks.json",
+                "TOKENS_JWKS": f"{self.loopback('users_api')}/.well-known/jwks.json",
                 "DATABASE_URL": f"sqlite:///{self.var / 'thoughts.sqlite3'}",
                 "THREADS": "4",
             },
             "web": {
                 "SECRET_KEY": self._secret("web"),
-                "THOUGHTS_BACKEND_URL": self._loopback("thoughts_api"),
-                "USER_BACKEND_URL": self._loopback("users_api"),
+                "THOUGHTS_BACKEND_URL": self.loopback("thoughts_api"),
+                "USER_BACKEND_URL": self.loopback("users_api"),
             },
         }[project]
         shared = {
@@ -110,7 +110,7 @@ class Local:
     def _secret(self, project: str) -> str:
         return (self.var / "keys" / f"{project}.secret").read_text()
 
-    def _loopback(self, project: str) -> str:
+    def loopback(self, project: str) -> str:
         return f"http://127.0.0.1:{self.ports[project]}"
 
 

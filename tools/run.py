@@ -126,11 +126,10 @@ def run(local: Local) -> int:
             return 0
         raise
     processes = [Process(name, command, local.environment(name), say) for name, command in procfile().items()]
-    code = 0
     try:
         for process in processes:
             process.start()
-        waiting = {name: local.url(name).replace("localhost", "127.0.0.1") for name in local.ports}
+        waiting = {name: local.loopback(name) for name in local.ports}
         deadline = time.monotonic() + READY_WITHIN
         while waiting and not stopping.is_set():
             failed = next((process for process in processes if process.crashed()), None)
@@ -154,7 +153,7 @@ def run(local: Local) -> int:
             time.sleep(0.05)
         for process in processes:
             process.kill()
-    return code
+    return 0
 
 
 def main() -> int:

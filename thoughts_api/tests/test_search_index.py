@@ -3,7 +3,6 @@
 import re
 
 import pytest
-from django.core.management import call_command
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from hypothesis import HealthCheck, example, given, settings
@@ -69,19 +68,3 @@ def test_every_step_but_the_first_is_along_the_index() -> None:
         [condition] = re.findall("Index Cond: (.*)", plan)
         assert ("&&" in condition) == (span is not None)
         assert "Sort Key: ((id + 0))" in plan
-
-
-@pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize("left", ["nothing", "one that is old"])
-def test_an_index_from_before_the_pieces_of_four_is_built_again(left: str) -> None:
-    call_command("migrate", "thoughts_api", "0002", verbosity=0)
-    with connection.cursor() as cursor:
-        cursor.execute("DROP INDEX thought_by_piece")
-        cursor.execute("CREATE FUNCTION thought_spans(id int8) RETURNS int8 LANGUAGE sql IMMUTABLE AS 'SELECT id'")
-        if left == "one that is old":
-            cursor.execute("CREATE INDEX thought_by_piece ON thoughts_api_thought (thought_spans(id))")
-    call_command("migrate", "thoughts_api", verbosity=0)
-    [definition] = ask("SELECT pg_get_indexdef('thought_by_piece'::regclass)")
-    assert "USING gin (thought_pieces(folded), " in str(definition)
-    with connection.cursor() as cursor:
-        cursor.execute("DROP FUNCTION thought_spans")
