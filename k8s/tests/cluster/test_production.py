@@ -25,6 +25,10 @@ from tools.local import ROOT
 NAMESPACE, DOMAIN = "production", "production.localhost"
 WEB, THOUGHTS, USERS = (f"https://{name}.{DOMAIN}" for name in ("frontend", "thoughts", "users"))
 COMMANDS = re.search(r"No Secret is in git.*?```sh\n(.*?)```", (ROOT / "docs" / "operations.md").read_text(), re.DOTALL)
+NEXT_KEY, TAKE_KEYS = (
+    re.search(pattern, (ROOT / "docs" / "operations.md").read_text(), re.DOTALL | re.MULTILINE)
+    for pattern in (r"^ +(\(umask.*? next\.pem 2048\))$", r"In a cluster, restarting.*?```sh\n(.*?)```")
+)
 SET_DOMAIN = re.search(r"git grep .*?your\.domain/g'", (ROOT / "docs" / "operations.md").read_text())
 POSTGRES = """
 apiVersion: v1
@@ -89,8 +93,6 @@ def production(
     copy = cluster.configured(folder, registry, dict.fromkeys(cluster.IMAGES, tag), "production")
     for file in (copy / "base" / "namespace.yaml", copy / "overlays" / "production" / "kustomization.yaml"):
         file.write_text(re.sub(r"(name(space)?): example\b", rf"\1: {NAMESPACE}", file.read_text()))
-    for file in copy.glob("base/*/ingress.yaml"):  # that knows ingress-nginx' annotations
-        file.write_text(file.read_text().replace("spec:\n", "spec:\n  ingressClassName: nginx\n", 1))
     for name in ("users", "thoughts", "frontend"):
         certificate(name, f"{name}.{DOMAIN}", folder)
     environment = {f"{name.upper()}_DATABASE_URL": f"{postgres}/{name}" for name in ("users", "thoughts")}
@@ -194,6 +196,20 @@ def test_an_admin_is_made_and_makes_a_user_who_writes(
     assert session.post(f"{WEB}/thoughts/new", data=data, headers={"Referer": home.url}, timeout=10).status_code == 200
     found = session.get(f"{THOUGHTS}/api/thoughts/?search=OVER+HTTPS", timeout=10).json()
     assert [(each["username"], each["text"]) for each in found] == [("clarence", "Written over https.")]
+
+
+def test_a_signing_key_is_added_as_the_docs_say(production: tuple[Kubectl, Path], session: requests.Session) -> None:
+    kubectl, folder = production
+    assert NEXT_KEY
+    assert TAKE_KEYS
+    commands = TAKE_KEYS[1].replace("--namespace=example", " ".join(kubectl.command[1:]))
+    jwks = f"{USERS}/.well-known/jwks.json"
+    [before] = session.get(jwks, timeout=10).json()["keys"]
+    subprocess.run(["sh", "-e", "-c", NEXT_KEY[1]], cwd=folder / "keys", check=True)  # noqa: S607
+    subprocess.run(["sh", "-e", "-c", commands], cwd=folder, check=True)  # noqa: S607
+    after = session.get(jwks, timeout=10).json()["keys"]
+    assert len(after) == 2
+    assert before in after
 
 
 def csrf(body: str) -> str:

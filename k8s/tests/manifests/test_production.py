@@ -128,6 +128,7 @@ def test_the_ingress_has_a_certificate_for_its_host_and_sends_people_to_https(
     production: Overlay, service: str
 ) -> None:
     ingress = production.get("Ingress", service)
+    assert ingress["spec"]["ingressClassName"]  # a cluster need not have a default one
     [tls] = ingress["spec"]["tls"]
     assert tls["hosts"] == [rule["host"] for rule in ingress["spec"]["rules"]]
     assert tls["secretName"] == f"{service}-tls"
