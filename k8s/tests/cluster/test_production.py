@@ -30,6 +30,15 @@ NEXT_KEY, TAKE_KEYS = (
     for pattern in (r"^ +(\(umask.*? next\.pem 2048\))$", r"In a cluster, restarting.*?```sh\n(.*?)```")
 )
 SET_DOMAIN = re.search(r"git grep .*?your\.domain/g'", (ROOT / "docs" / "operations.md").read_text())
+ADDRESSES = {name: (name, 80) for name in cluster.IMAGES} | {"postgres": ("postgres.outside.svc", 5432)}
+NEEDED = {"web": {"users-api", "thoughts-api"}, "thoughts-api": {"users-api", "postgres"}, "users-api": {"postgres"}}
+CONNECT = """
+import socket, sys
+try:
+    socket.create_connection((sys.argv[1], sys.argv[2]), timeout=2)
+except OSError:
+    print("refused")
+"""
 POSTGRES = """
 apiVersion: v1
 kind: Pod
@@ -82,6 +91,16 @@ def postgres(kubectl: Kubectl) -> Iterator[str]:
         outside("delete", "namespace", "outside")
 
 
+def controller(kubectl: Kubectl) -> str:
+    """Return the namespace of the ingress controller."""
+    pods = kubectl.json("get", "pods", "--all-namespaces")["items"]
+    return next(
+        pod["metadata"]["namespace"]
+        for pod in pods
+        if any(word in pod["metadata"]["name"] for word in ("traefik", "ingress-nginx-controller"))
+    )
+
+
 @pytest.fixture(scope="module")
 def production(
     postgres: str, registry: str, tag: str, tmp_path_factory: pytest.TempPathFactory
@@ -89,17 +108,19 @@ def production(
     """kubectl in the namespace where all of it runs, and the folder from which it was deployed."""
     assert COMMANDS
     assert SET_DOMAIN
+    kubectl = Kubectl(namespace=NAMESPACE)
     folder = tmp_path_factory.mktemp("production")
     copy = cluster.configured(folder, registry, dict.fromkeys(cluster.IMAGES, tag), "production")
     for file in (copy / "base" / "namespace.yaml", copy / "overlays" / "production" / "kustomization.yaml"):
         file.write_text(re.sub(r"(name(space)?): example\b", rf"\1: {NAMESPACE}", file.read_text()))
+    policy = copy / "components" / "network-policies" / "ingress-controller.yaml"
+    policy.write_text(policy.read_text().replace("[ingress-nginx, traefik]", f"[{controller(kubectl)}]"))
     for name in ("users", "thoughts", "frontend"):
         certificate(name, f"{name}.{DOMAIN}", folder)
     environment = {f"{name.upper()}_DATABASE_URL": f"{postgres}/{name}" for name in ("users", "thoughts")}
     commands = f"git init --quiet && git add k8s\n{SET_DOMAIN[0]}\n{COMMANDS[1]}"
     commands = commands.replace("\\|", "|").replace("your.domain", DOMAIN)
     commands = commands.replace("--namespace=example", f"--namespace={NAMESPACE}")
-    kubectl = Kubectl(namespace=NAMESPACE)
     try:
         done = subprocess.run(
             ["sh", "-e", "-c", commands],  # noqa: S607
@@ -170,6 +191,22 @@ def test_what_is_not_public_is_nowhere(session: requests.Session) -> None:
         assert session.get(f"{USERS}{path}", timeout=10).status_code == 404
 
 
+def test_a_pod_reaches_what_it_needs_and_where_policies_are_enforced_nothing_else(
+    production: tuple[Kubectl, Path],
+) -> None:
+    kubectl, _ = production
+
+    def reached(source: str, host: str, port: int) -> bool:
+        return not kubectl("exec", f"deployment/{source}", "--", "python", "-c", CONNECT, host, str(port))
+
+    found = {
+        source: {target for target, address in ADDRESSES.items() if target != source and reached(source, *address)}
+        for source in cluster.IMAGES
+    }
+    # A cluster without policies, as the one of CI, lets all reach all.
+    assert found in (NEEDED, {source: ADDRESSES.keys() - {source} for source in cluster.IMAGES})
+
+
 def test_an_admin_is_made_and_makes_a_user_who_writes(
     production: tuple[Kubectl, Path], session: requests.Session, page: Page
 ) -> None:
@@ -203,13 +240,16 @@ def test_a_signing_key_is_added_as_the_docs_say(production: tuple[Kubectl, Path]
     assert NEXT_KEY
     assert TAKE_KEYS
     commands = TAKE_KEYS[1].replace("--namespace=example", " ".join(kubectl.command[1:]))
-    jwks = f"{USERS}/.well-known/jwks.json"
-    [before] = session.get(jwks, timeout=10).json()["keys"]
+
+    def published() -> list[str]:
+        keys = session.get(f"{USERS}/.well-known/jwks.json", timeout=10).json()["keys"]
+        return [key["kid"] for key in keys]
+
+    [before] = published()
     subprocess.run(["sh", "-e", "-c", NEXT_KEY[1]], cwd=folder / "keys", check=True)  # noqa: S607
     subprocess.run(["sh", "-e", "-c", commands], cwd=folder, check=True)  # noqa: S607
-    after = session.get(jwks, timeout=10).json()["keys"]
-    assert len(after) == 2
-    assert before in after
+    wait(lambda: len(published()) == 2, timeout=30)  # a pod that ends answers for some seconds
+    assert before in published()
 
 
 def csrf(body: str) -> str:
