@@ -27,7 +27,7 @@ from typing import Any
 import requests
 
 from tools import localhost  # noqa: F401
-from tools.kubectl import Kubectl, KubectlError
+from tools.kubectl import NAMESPACE, Kubectl, KubectlError
 
 SERVICES = ("users-api", "thoughts-api", "web")
 BUDGETS = Path(__file__).parent.parent / "k8s" / "components" / "disruption-budgets"
@@ -208,9 +208,9 @@ class Services(Kubectl):
         """Evict all pods at once, as a drain does; return how often the budget said that it is too early."""
         refused = 0
         for pod in self.pods(service):
-            metadata = {"name": pod, "namespace": "example"}
+            metadata = {"name": pod, "namespace": NAMESPACE}
             eviction = json.dumps({"apiVersion": "policy/v1", "kind": "Eviction", "metadata": metadata})
-            url = f"/api/v1/namespaces/example/pods/{pod}/eviction"
+            url = f"/api/v1/namespaces/{NAMESPACE}/pods/{pod}/eviction"
             while True:
                 try:
                     self("create", "--raw", url, "--filename=-", given=eviction)

@@ -6,9 +6,9 @@ Keys and passwords are made once, in var/cluster, and stay the same from then on
 import json
 import secrets
 
+from tools.kubectl import NAMESPACE
 from tools.local import ROOT, Local, write_secret
 
-NAMESPACE = "example"
 FOLDER = ROOT / "var" / "cluster"
 
 

@@ -15,7 +15,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from tools import chromium, cluster, e2e
-from tools.kubectl import Kubectl, KubectlError
+from tools.kubectl import NAMESPACE, Kubectl, KubectlError
 from tools.local import ROOT
 
 TEST_CLUSTER = ROOT.parent / "shared" / "cluster"
@@ -54,9 +54,9 @@ def running_cluster() -> Iterator[None]:
 @contextmanager
 def namespace(kubectl: Kubectl) -> Iterator[None]:
     """Delete the namespace at the end, unless it was there before; in CI it starts anew."""
-    there = bool(kubectl("get", "namespace", "example", "--ignore-not-found"))
+    there = bool(kubectl("get", "namespace", NAMESPACE, "--ignore-not-found"))
     if there and os.environ.get("CI"):
-        kubectl("delete", "namespace", "example")
+        kubectl("delete", "namespace", NAMESPACE)
         there = False
     try:
         yield
@@ -65,7 +65,7 @@ def namespace(kubectl: Kubectl) -> Iterator[None]:
         raise
     finally:
         if not there:
-            kubectl("delete", "namespace", "example", "--ignore-not-found")
+            kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found")
 
 
 def show_state(kubectl: Kubectl) -> None:

@@ -35,7 +35,7 @@ STATIC = {"manifests": "k8s/tests/manifests", "Tiltfile": "tilt_modules/tests"}
 # Beside which project the types of what is no project's are checked.
 TYPED_WITH = {"users_api": ["common"], "web": ["tools", "e2e", "bench", "k8s", "tilt_modules"]}
 APIS = [project for project in PORTS if project != "web"]
-PYTEST = [sys.executable, "-m", "pytest", "--quiet", "-p", "no:cacheprovider"]
+PYTEST = [sys.executable, "-m", "pytest", "--quiet", "--rootdir=.", "-p", "no:cacheprovider"]
 
 
 @dataclass

@@ -5,8 +5,9 @@ import json
 import pytest
 
 from tilt_modules.tests.tilt import Tilt
+from tools.kubectl import NAMESPACE
 
-SECRETS = {"items": [{"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "made", "namespace": "example"}}]}
+SECRETS = {"items": [{"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "made", "namespace": NAMESPACE}}]}
 PRINTS = {"cluster-secrets": json.dumps(SECRETS)}
 
 

@@ -8,6 +8,7 @@ import pytest
 from tilt_modules.tests.conftest import read
 from tilt_modules.tests.tilt import Object, Tilt
 from tools import cluster
+from tools.kubectl import NAMESPACE
 from tools.local import ROOT
 
 APIS = ["users-api", "thoughts-api"]
@@ -162,7 +163,7 @@ def test_migrations_run_once_and_then_with_the_live_update(tilt: Tilt) -> None:
 
 
 def kubectl(arguments: str) -> str:
-    return f"kubectl --context=kind-kind --namespace=example exec {arguments}"
+    return f"kubectl --context=kind-kind --namespace={NAMESPACE} exec {arguments}"
 
 
 def expected_buttons() -> dict[str, tuple[str, str, list[str]]]:

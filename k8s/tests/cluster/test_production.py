@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from playwright.sync_api import Page, expect
 
 from tools import cluster
+from tools.kubectl import NAMESPACE as DEVELOPMENT
 from tools.kubectl import Kubectl
 from tools.local import ROOT
 
@@ -112,7 +113,7 @@ def production(
     folder = tmp_path_factory.mktemp("production")
     copy = cluster.configured(folder, registry, dict.fromkeys(cluster.IMAGES, tag), "production")
     for file in (copy / "base" / "namespace.yaml", copy / "overlays" / "production" / "kustomization.yaml"):
-        file.write_text(re.sub(r"(name(space)?): example\b", rf"\1: {NAMESPACE}", file.read_text()))
+        file.write_text(re.sub(rf"(name(space)?): {DEVELOPMENT}\b", rf"\1: {NAMESPACE}", file.read_text()))
     policy = copy / "components" / "network-policies" / "ingress-controller.yaml"
     policy.write_text(policy.read_text().replace("[ingress-nginx, traefik]", f"[{controller(kubectl)}]"))
     for name in ("users", "thoughts", "frontend"):
@@ -120,7 +121,7 @@ def production(
     environment = {f"{name.upper()}_DATABASE_URL": f"{postgres}/{name}" for name in ("users", "thoughts")}
     commands = f"git init --quiet && git add k8s\n{SET_DOMAIN[0]}\n{COMMANDS[1]}"
     commands = commands.replace("\\|", "|").replace("your.domain", DOMAIN)
-    commands = commands.replace("--namespace=example", f"--namespace={NAMESPACE}")
+    commands = commands.replace(f"--namespace={DEVELOPMENT}", f"--namespace={NAMESPACE}")
     try:
         done = subprocess.run(
             ["sh", "-e", "-c", commands],  # noqa: S607
@@ -239,7 +240,7 @@ def test_a_signing_key_is_added_as_the_docs_say(production: tuple[Kubectl, Path]
     kubectl, folder = production
     assert NEXT_KEY
     assert TAKE_KEYS
-    commands = TAKE_KEYS[1].replace("--namespace=example", " ".join(kubectl.command[1:]))
+    commands = TAKE_KEYS[1].replace(f"--namespace={DEVELOPMENT}", " ".join(kubectl.command[1:]))
 
     def published() -> list[str]:
         keys = session.get(f"{USERS}/.well-known/jwks.json", timeout=10).json()["keys"]

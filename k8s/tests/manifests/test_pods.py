@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from k8s.tests.manifests.objects import Object, Overlay, containers, name_of, pod
+from tools.kubectl import NAMESPACE
 
 SERVICES = ["users-api", "thoughts-api", "web"]
 UNITS = {"m": 0.001, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30}
@@ -48,7 +49,7 @@ def handlers(container: Object) -> list[Object]:
 
 
 def test_the_namespace_enforces_that_profile(overlay: Overlay) -> None:
-    labels = overlay.get("Namespace", "example")["metadata"]["labels"]
+    labels = overlay.get("Namespace", NAMESPACE)["metadata"]["labels"]
     assert labels["pod-security.kubernetes.io/enforce"] == "restricted"
 
 

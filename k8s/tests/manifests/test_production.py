@@ -1,5 +1,6 @@
 """What production has beyond the base."""
 
+import ipaddress
 import itertools
 import runpy
 
@@ -7,6 +8,7 @@ import pytest
 
 from k8s.tests.manifests.network import Peer, accepts, sends
 from k8s.tests.manifests.objects import Object, Overlay, name_of, pod, pod_labels, selects, strings
+from tools.kubectl import NAMESPACE
 from tools.local import ROOT
 
 SERVICES = ["users-api", "thoughts-api", "web"]
@@ -81,10 +83,12 @@ def test_the_pods_of_a_service_are_spread_over_nodes_and_zones(production: Overl
 
 def test_the_network_is_closed_but_for_what_is_needed(production: Overlay) -> None:
     policies = production.of_kind("NetworkPolicy")
-    pods = [Peer(name_of(each), pod_labels(each), "example") for each in production.workloads]
-    stranger = Peer("stranger", {"app.kubernetes.io/component": "server"}, "example")
-    impostor = Peer("impostor", pod_labels(production.get("Deployment", "web")), "other")
-    controllers = [Peer("nginx", {}, "ingress-nginx"), Peer("traefik", {}, "traefik")]
+    pods = [Peer(name_of(each), pod_labels(each), NAMESPACE) for each in production.workloads]
+    stranger = Peer("stranger", {"app.kubernetes.io/component": "server"}, NAMESPACE)
+    impostor = Peer("impostor", pod_labels(production.get("Deployment", "web")), "elsewhere")
+    [policy] = [each for each in policies if name_of(each) == "ingress-controller"]
+    [expression] = policy["spec"]["ingress"][0]["from"][0]["namespaceSelector"]["matchExpressions"]
+    controllers = [Peer(f"in {namespace}", {}, namespace) for namespace in expression["values"]]
     everyone = [*pods, stranger, impostor, *controllers]
     within = {("web", "users-api"), ("web", "thoughts-api"), ("thoughts-api", "users-api")}
     from_outside = {(controller.name, service) for controller in controllers for service in SERVICES}
@@ -103,10 +107,14 @@ def test_the_network_is_closed_but_for_what_is_needed(production: Overlay) -> No
 
 def test_the_apis_and_their_migrations_reach_the_database_outside(production: Overlay) -> None:
     policies = production.of_kind("NetworkPolicy")
-    database, elsewhere = Peer("database", address="10.1.2.3"), Peer("elsewhere", address="203.0.113.7")
-    pods = [Peer(name_of(each), pod_labels(each), "example") for each in production.workloads]
+    [policy] = [each for each in policies if name_of(each) == "database"]
+    [first, *_] = policy["spec"]["egress"][0]["to"]
+    address = str(ipaddress.ip_network(first["ipBlock"]["cidr"])[0])
+    database, elsewhere = Peer("database", address=address), Peer("elsewhere", address="203.0.113.7")
+    pods = [Peer(name_of(each), pod_labels(each), NAMESPACE) for each in production.workloads]
     found = {source.name for source in pods if sends(policies, source, database, 5432)}
-    assert found == {"users-api", "thoughts-api", "users-api-migrate-v1", "thoughts-api-migrate-v1"}
+    jobs = {name_of(each) for each in production.of_kind("Job")}
+    assert found == {"users-api", "thoughts-api", *jobs}
     for source, (target, port) in itertools.product(pods, [(elsewhere, 5432), (elsewhere, 443), (database, 443)]):
         assert not sends(policies, source, target, port)
 
@@ -115,7 +123,7 @@ def test_every_pod_may_ask_for_names(production: Overlay) -> None:
     policies = production.of_kind("NetworkPolicy")
     dns = [Peer("dns", {"k8s-app": "kube-dns"}, "kube-system"), Peer("cache", address="169.254.20.10")]
     for each, target, protocol in itertools.product(production.workloads, dns, ("UDP", "TCP")):
-        assert sends(policies, Peer(name_of(each), pod_labels(each), "example"), target, 53, protocol)
+        assert sends(policies, Peer(name_of(each), pod_labels(each), NAMESPACE), target, 53, protocol)
 
 
 def test_every_policy_selects_some_pod(production: Overlay) -> None:

@@ -1,0 +1,47 @@
+"""What docs/operations.md has people change leaves these tests, and the Tiltfile's, as good as they were."""
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from tools.local import ROOT
+
+CHANGES = {
+    "k8s/overlays/production/kustomization.yaml": [
+        ("registry.example.com/thoughts", "ghcr.io/acme"),
+        ("ingressClassName: nginx", "ingressClassName: other"),
+    ],
+    "k8s/components/network-policies/ingress-controller.yaml": [("[ingress-nginx, traefik]", "[other]")],
+    "k8s/components/network-policies/database.yaml": [("10.0.0.0/8", "192.0.2.7/32")],
+    "k8s/base/users-api/settings.env": [("TRUSTED_PROXIES=10.0.0.0/8", "TRUSTED_PROXIES=10.20.0.0/16")],
+    "k8s/components/release/kustomization.yaml": [("newTag: v1", "newTag: v2")],
+}
+NOT_COPIED = shutil.ignore_patterns(".*_cache", ".git", ".hypothesis", ".venv", "__pycache__", "node_modules", "var")
+
+
+def test_what_is_set_once_and_with_each_release_breaks_nothing(tmp_path: Path) -> None:
+    tree = Path(shutil.copytree(ROOT, tmp_path / "tree", ignore=NOT_COPIED))
+    (tree / ".venv").symlink_to(ROOT / ".venv")
+    for name, changes in CHANGES.items():
+        text = (tree / name).read_text()
+        for before, after in changes:
+            assert before in text
+            text = text.replace(before, after)
+        (tree / name).write_text(text)
+    commands = re.findall(r"^\| .* \| `(git grep .*)` \|$", (ROOT / "docs/operations.md").read_text(), re.MULTILINE)
+    assert len(commands) == 2
+    script = "\n".join(["git init --quiet", "git add .", *commands]).replace("\\|", "|")
+    subprocess.run(["sh", "-e", "-c", script], cwd=tree, check=True)  # noqa: S607
+    assert "namespace: your-namespace" in (tree / "k8s/overlays/local/kustomization.yaml").read_text()
+    assert "frontend.your.domain" in (tree / "k8s/base/web/ingress.yaml").read_text()
+    tests = ("k8s/tests/manifests", "tilt_modules/tests", f"--ignore=k8s/tests/manifests/{Path(__file__).name}")
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "--quiet", "-p", "no:cacheprovider", "-c", "e2e/pytest.ini", *tests],
+        cwd=tree,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
