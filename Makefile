@@ -8,55 +8,57 @@ UV_COMPILE = .venv/bin/uv pip compile --quiet --universal --python-version 3.11 
 # The machine's own certificates, as pip uses them.
 export UV_SYSTEM_CERTS := true
 PROJECTS = users_api thoughts_api web
+# Anew where one was left half made.
+VENV = .venv/bin/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv
 PIP = .venv/bin/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
 
 .PHONY: help
 help: ## Say what there is
-	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
 
 .PHONY: run
-run: ## Install, prepare and start all three on SQLite; Ctrl-C ends them
-	@$(PYTHON) tools/check_machine.py --ports
+run: ## Start all three; ports="9000 9001 9002" takes other ports
+	@$(PYTHON) tools/check_machine.py --ports $(ports)
 	@$(MAKE) --silent .venv/run
-	@exec .venv/bin/python -m tools.run
+	@exec .venv/bin/python -m tools.run $(if $(ports),--ports $(ports))
 
 .PHONY: test
-test: ## Lint, types, the tests of each project, then of the whole system; only="types lint" runs just these
+test: ## Lint, types, tests; only="types lint" runs just these
 	@$(PYTHON) tools/check_machine.py
 	@$(MAKE) --silent .venv/dev
 	@.venv/bin/python -m tools.test $(only)
 
 .PHONY: bench
-bench: .venv/dev .venv/locust/done ## Run the benchmarks and write docs/performance.md; only="serve search" runs just these
+bench: .venv/dev .venv/locust/done ## Measure into docs/performance.md; only="serve" runs one
 	@.venv/bin/python -m bench $(only)
 
 .PHONY: e2e-cluster
-e2e-cluster: .venv/dev ## Bring the local overlay up on a local cluster, and test the whole of it through the ingress
+e2e-cluster: .venv/dev ## Test all of it on a local cluster, through its ingress
 	@.venv/bin/python -m tools.e2e_cluster
 
 .PHONY: e2e-compose
-e2e-compose: .venv/dev ## Bring compose.yaml up, and test the whole of it
+e2e-compose: .venv/dev ## Test all of compose.yaml
 	@.venv/bin/python -m tools.e2e_compose
 
 .PHONY: manage
-manage: .venv/run ## Run a Django command: make manage in=users_api do="changepassword bruce"
+manage: .venv/run ## A Django command: in=users_api do="changepassword bruce"
 	@.venv/bin/python -m tools.manage $(in) $(do)
 
 .PHONY: cluster-secrets
-cluster-secrets: .venv/run ## Print the Secrets of the local cluster, made at the first use
+cluster-secrets: .venv/run ## Print the local cluster's Secrets, made once
 	@.venv/bin/python -m tools.cluster_secrets
 
 .PHONY: add
-add: .venv/dev ## Add a dependency and lock again: make add to=web package=httpx
+add: .venv/dev ## Add a dependency and lock it: to=web package=httpx
 	@test -f "$(to)/pyproject.toml" -a -n "$(package)" || { echo "Say to which project and which package: make add to=web package=httpx"; exit 1; }
 	@cp $(to)/pyproject.toml $(to)/pyproject.toml.before
 	@if .venv/bin/uv add --quiet --frozen --project $(to) "$(package)" && $(MAKE) lock; \
 	then rm $(to)/pyproject.toml.before; else mv $(to)/pyproject.toml.before $(to)/pyproject.toml; exit 1; fi
 
 .PHONY: lock
-lock: .venv/dev ## Compile all lock files again, to the same versions (upgrade=1 takes the newest)
+lock: .venv/dev ## Compile all lock files again; upgrade=1 takes the newest
 	$(UV_COMPILE) $(if $(upgrade),--upgrade) common/pyproject.toml $(PROJECTS:%=%/pyproject.toml) --extra api --group dev \
 		-o requirements-dev.txt
 	$(UV_COMPILE) -c requirements-dev.txt --group test -o requirements-test.txt
@@ -74,12 +76,13 @@ format: .venv/dev ## Format Python and templates
 	.venv/bin/djlint --quiet --reformat web users_api
 
 .PHONY: reset
-reset: ## Forget the data of `make run`; var/cluster, the keys of the cluster, stays
+reset: ## Forget the data of `make run`; var/cluster stays
+	@$(PYTHON) tools/check_machine.py --ended
 	rm -rf $(filter-out var/cluster,$(wildcard var/*))
 
 .venv/run: $(PROJECTS:%=%/requirements.txt)
 	@echo "Installing what the three projects need …" >&2
-	@test -x .venv/bin/python || $(PYTHON) -m venv .venv
+	@$(VENV)
 	@$(PIP) install --require-hashes $(PROJECTS:%=-r %/requirements.txt)
 	@touch $@
 
@@ -91,6 +94,6 @@ reset: ## Forget the data of `make run`; var/cluster, the keys of the cluster, s
 
 .venv/dev: requirements-dev.txt
 	@echo "Installing what developers need …"
-	@test -x .venv/bin/python || $(PYTHON) -m venv .venv
+	@$(VENV)
 	@$(PIP) install --require-hashes -r requirements-dev.txt
 	@touch $@

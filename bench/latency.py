@@ -21,7 +21,8 @@ from bench.serve import authorizations, gunicorn
 from bench.texts import texts
 from e2e.conftest import free_ports
 from tools import postgres
-from tools.local import PORTS, ROOT, Local
+from tools.check_machine import PORTS
+from tools.local import ROOT, Local
 
 SMALL = 1000
 ROUNDS = 4

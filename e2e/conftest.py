@@ -50,7 +50,7 @@ def start(var: Path, **environment: str) -> System:
     ports = dict(zip(PROJECTS, free_ports(len(PROJECTS)), strict=True))
     var.mkdir(parents=True, exist_ok=True)
     log = var / "log"
-    options = [f"--{project.replace('_', '-')}-port={port}" for project, port in ports.items()]
+    options = ["--ports", *map(str, ports.values())]
     with log.open("wb") as output:
         process = subprocess.Popen(
             [sys.executable, "-m", "tools.run", f"--var={var}", *options],

@@ -99,6 +99,44 @@ def test_a_taken_port_is_one_line_and_nothing_is_made(tmp_path: Path) -> None:
     assert_nothing_made(copy, done)
 
 
+@pytest.mark.parametrize("ports", ["9000", "9000 9001 http", "9000 9001 9001", "9000 9001 99999"])
+def test_ports_that_cannot_be_are_one_line_and_nothing_is_made(tmp_path: Path, ports: str) -> None:
+    copy = bare_copy(tmp_path)
+    done = make_run(copy, ports=ports)
+    assert done.stderr.startswith(
+        'ports must be 3 different numbers from 1 to 65535: make run ports="9000 9001 9002"\n'
+    )
+    assert_nothing_made(copy, done)
+
+
+def test_while_it_runs_its_data_stay_and_nobody_else_uses_them(own: System, tmp_path: Path) -> None:
+    assert own.log
+    copy = bare_copy(tmp_path)
+    (copy / "var").symlink_to(own.log.parent)
+    command = [sys.executable, "-m", "tools.run", f"--var={own.log.parent}", "--ports", *map(str, free_ports(3))]
+    for done in (
+        subprocess.run(["make", "reset"], cwd=copy, capture_output=True, text=True, check=False),
+        subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False),
+    ):
+        assert done.returncode != 0
+        assert done.stderr.startswith("Thoughts is running from this folder: end it first, ")
+    assert answers(f"{own.web}/readyz")
+    assert (own.log.parent / "thoughts.sqlite3").exists()
+
+
+def test_a_venv_that_was_left_half_made_is_made_anew(tmp_path: Path) -> None:
+    copy = bare_copy(tmp_path)
+    python = Path(sys.executable).resolve()
+    (copy / ".venv" / "bin").mkdir(parents=True)
+    (copy / ".venv" / "bin" / "python").symlink_to(python)
+    for project in ("users_api", "thoughts_api", "web"):
+        (copy / project).mkdir()
+        (copy / project / "requirements.txt").touch()
+    (copy / ".venv" / "pyvenv.cfg").write_text(f"home = {python.parent}\ninclude-system-site-packages = false\n")
+    subprocess.run(["make", ".venv/run"], cwd=copy, check=True, timeout=120)
+    subprocess.run([copy / ".venv" / "bin" / "pip", "--version"], check=True)
+
+
 def test_a_python_that_is_too_old_is_one_line_and_nothing_is_made(tmp_path: Path) -> None:
     copy = bare_copy(tmp_path)
     pretend(copy, "import sys; sys.version_info = (3, 9, 18)")
@@ -129,7 +167,7 @@ def test_ctrl_c_ends_everything(tmp_path: Path) -> None:
 
 
 def test_ctrl_c_while_all_is_being_prepared_ends_it_quietly(tmp_path: Path) -> None:
-    ports = [f"--{project}-port={port}" for project, port in zip(("users-api", "web"), free_ports(2), strict=True)]
+    ports = ["--ports", *map(str, free_ports(3))]
     process = subprocess.Popen(
         [sys.executable, "-m", "tools.run", f"--var={tmp_path}", *ports],
         cwd=ROOT,
@@ -142,7 +180,7 @@ def test_ctrl_c_while_all_is_being_prepared_ends_it_quietly(tmp_path: Path) -> N
     # A terminal sends it to all of them.
     os.killpg(process.pid, signal.SIGINT)
     output, _ = process.communicate(timeout=30)
-    assert (process.returncode, output) == (0, "")
+    assert (process.returncode, output) == (0, "run          | preparing keys, databases and files …\n")
     assert not Path(f"/proc/{process.pid}").exists()
 
 

@@ -5,8 +5,8 @@ import subprocess
 import sys
 
 from tools import check_machine, chromium, e2e
+from tools.check_machine import PORTS
 from tools.cluster import docker
-from tools.local import PORTS
 
 PROJECT = "thoughts-e2e"
 

@@ -12,9 +12,11 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+from tools.check_machine import PORTS
+
 ROOT = Path(__file__).resolve().parent.parent
-PORTS = {"thoughts_api": 8000, "users_api": 8001, "web": 8002}
 PROJECTS = tuple(PORTS)
+WRONG = "The environment is not right."
 _RUN_COMMANDS = """
 import sys
 import django
@@ -85,7 +87,8 @@ class Local:
             check=False,
         )
         if done.returncode:
-            raise SystemExit(f"{project}: {', '.join(commands)} failed.\n{done.stdout}{done.stderr}")
+            said = f"{done.stdout}{done.stderr}".strip()
+            raise SystemExit(f"{project}: {said}" if said.startswith(WRONG) else f"{project}: {commands}\n{said}")
 
     def _prepare_project(self, project: str) -> None:
         commands = [] if project == "web" else ["migrate --verbosity=0", "load_sample_data"]

@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import fcntl
 import os
 import signal
 import subprocess
@@ -12,8 +13,10 @@ import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
-from tools.local import PORTS, ROOT, Local
+from tools.check_machine import PORTS, running
+from tools.local import ROOT, Local
 
+TITLES = {"web": "Write and search", "thoughts_api": "Thoughts API", "users_api": "Users API"}
 RESTART_AFTER = 3.0  # seconds
 READY_WITHIN = 60.0  # seconds
 STOP_WITHIN = 25.0  # seconds; gunicorn drains for 20
@@ -95,12 +98,12 @@ def ready(url: str) -> bool:
 
 def banner(local: Local) -> str:
     """Return what a person wants to know now, in less than 80 columns."""
+    lines = (f"    {TITLES.get(name, name):<21} {local.url(name)}" for name in reversed(local.ports))
+    services = "\n".join(lines)
     return f"""
   Thoughts is running. Ctrl-C ends it; `make reset` forgets its data.
 
-    Write and search      {local.url("web")}
-    Thoughts API          {local.url("thoughts_api")}
-    Users API             {local.url("users_api")}
+{services}
     Admin                 {local.url("users_api")}/admin/
 
   Log in as bruce, stephen or admin (staff); the password is the name.
@@ -119,6 +122,7 @@ def run(local: Local) -> int:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: stopping.set())
 
+    say("run", "preparing keys, databases and files …")
     try:
         local.prepare()
     except SystemExit:
@@ -160,10 +164,15 @@ def main() -> int:
     """Read the command line, and run."""
     parser = argparse.ArgumentParser(prog="python -m tools.run", description=__doc__)
     parser.add_argument("--var", type=Path, default=ROOT / "var", help="the folder for keys, databases and files")
-    for project, port in PORTS.items():
-        parser.add_argument(f"--{project.replace('_', '-')}-port", dest=project, type=int, default=port)
+    parser.add_argument("--ports", type=int, nargs=len(PORTS), default=[*PORTS.values()], metavar=tuple(PORTS))
     arguments = parser.parse_args()
-    return run(Local(arguments.var.resolve(), {project: getattr(arguments, project) for project in PORTS}))
+    var = arguments.var.resolve()
+    if problem := running(str(var)):
+        raise SystemExit(problem)
+    var.mkdir(parents=True, exist_ok=True)
+    with (var / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return run(Local(var, dict(zip(PORTS, arguments.ports, strict=True))))
 
 
 if __name__ == "__main__":

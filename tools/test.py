@@ -21,7 +21,8 @@ from itertools import product
 from pathlib import Path
 
 from tools import kustomize, postgres
-from tools.local import PORTS, ROOT, Local
+from tools.check_machine import PORTS
+from tools.local import ROOT, Local
 
 BIN = Path(sys.executable).parent
 # Long, and with systems of their own: they run beside the other steps.

@@ -12,8 +12,9 @@ import yaml
 
 from k8s.tests.manifests.objects import Object, Overlay, containers, name_of, pod, pod_labels, selects
 from tools import cluster, kustomize
+from tools.check_machine import PORTS
 from tools.kubectl import Kubectl
-from tools.local import PORTS, PROJECTS, ROOT, Local
+from tools.local import PROJECTS, ROOT, Local
 
 HOSTS = {
     "users-api": "users.example.local",
