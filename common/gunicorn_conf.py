@@ -57,11 +57,12 @@ def _read(parse: Callable[..., Any], name: str, default: object) -> Any:
         raise SystemExit(f"The environment is not right. {error}") from None
 
 
-def number(name: str, default: int, least: int = 1) -> int:
+def number(name: str, default: int, least: int = 1, most: float = math.inf) -> int:
     """Return a number from the environment; ends the process with one line that names a wrong variable."""
     value = _read(_env.str, name, "")
-    if value and not (value.isdecimal() and int(value) >= least):
-        raise SystemExit(f"The environment is not right. {name}: not a number from {least}: {value!r}")
+    if value and not (value.isdecimal() and least <= int(value) <= most):
+        limits = f"from {least}" if most == math.inf else f"from {least} to {most}"
+        raise SystemExit(f"The environment is not right. {name}: not a number {limits}: {value!r}")
     return int(value or default)
 
 
@@ -136,7 +137,7 @@ class GracefulWorker(ThreadWorker):
 # A wrong environment then ends the start once, with its own message. In development, where code changes under the
 # master, its workers load the code themselves, anew after each HUP.
 preload_app = not _read(_env.bool, "RELOAD", False)
-bind = f"{_read(_env.str, 'HOST', '0.0.0.0')}:{number('PORT', 8000, least=0)}"  # noqa: S104
+bind = f"{_read(_env.str, 'HOST', '0.0.0.0')}:{number('PORT', 8000, least=0, most=65535)}"  # noqa: S104
 worker_class = GracefulWorker
 workers = number("WEB_CONCURRENCY", available_cpus())
 threads = number("THREADS", 8)

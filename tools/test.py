@@ -2,7 +2,8 @@
 
 Each step prints one line when it is done, and its output if it failed. The whole-system tests come last; their
 summary repeats the steps, so that the end of the output says it all. With words after it, as in
-`make test only="types lint"`, it runs just the steps that have one of them in their name.
+`make test only="types lint"`, it runs just the steps that have one of them in their name; with the whole name of a
+step, as it is printed, that one. The whole-system tests are the step e2e.
 """
 
 import json
@@ -25,6 +26,7 @@ from tools.check_machine import PORTS
 from tools.local import ROOT, Local
 
 BIN = Path(sys.executable).parent
+E2E = "e2e"  # the step of what is left
 # Long, and with systems of their own: they run beside the other steps.
 ALONE = {
     "schemathesis": "e2e/test_schemathesis.py",
@@ -102,6 +104,14 @@ def steps(local: Local, database_url: str) -> Iterator[Step]:
             )
 
 
+def chosen(names: list[str], only: list[str]) -> list[str]:
+    """Return the names of steps that are meant: the one that these words are, or those that have one of the words."""
+    whole = " ".join(only)
+    if not only or whole in names:
+        return [whole] if only else names
+    return [name for name in names if any(word in name for word in only)]
+
+
 def main(only: list[str]) -> int:
     """Run all steps, then the whole-system tests; or just the steps named; return the exit code."""
     results: list[dict[str, str | bool]] = []
@@ -122,11 +132,16 @@ def main(only: list[str]) -> int:
         database_url = stack.enter_context(postgres.server())
         local = Local(folder / "var", PORTS)
         local.make_secrets()
+        every = list(steps(local, database_url))
+        wanted = chosen([*(step.name for step in every), E2E], only)
+        if not wanted:
+            print(f"No step has any of these in its name: {' '.join(only)}. There are:", file=sys.stderr)
+            print(*(f"  {step.name}" for step in every), f"  {E2E}", sep="\n", file=sys.stderr)
+            return 1
         with ThreadPoolExecutor(max_workers=2) as pool:
-            wanted = steps(local, database_url)
-            list(pool.map(run, (step for step in wanted if not only or any(word in step.name for word in only))))
-        if only:
-            return int(not results or not all(result["passed"] for result in results))
+            list(pool.map(run, (step for step in every if step.name in wanted)))
+        if E2E not in wanted:
+            return int(not all(result["passed"] for result in results))
 
         summary = folder / "steps.json"
         summary.write_text(json.dumps([result["line"] for result in results]))

@@ -66,7 +66,8 @@ def test_reload_is_what_it_is_to_django(monkeypatch: pytest.MonkeyPatch, reload:
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("RELOAD", "maybe"), ("THREADS", "0"), ("THREADS", "many"), ("MAX_PODS_FILE", "nowhere")]
+    ("name", "value"),
+    [("RELOAD", "maybe"), ("THREADS", "0"), ("THREADS", "many"), ("PORT", "65536"), ("MAX_PODS_FILE", "nowhere")],
 )
 def test_a_wrong_variable_is_named_in_one_line(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
     with pytest.raises(SystemExit, match=rf"^The environment is not right\. .*{name}.*$"):
