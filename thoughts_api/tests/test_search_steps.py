@@ -1,6 +1,6 @@
 """A page of a search is found step by step along the ids, with an index on PostgreSQL: always what a scan finds."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 from django.core.management import call_command
@@ -146,25 +146,26 @@ def test_a_page_is_what_a_scan_finds(
 
 
 @pytest.fixture
-def before_the_index(transactional_db: None) -> Iterator[None]:
-    """Take the database back to the state before the index, and forward again afterwards."""
-    call_command("migrate", "thoughts_api", "0001", verbosity=0)
-    yield
+def drop_the_index(transactional_db: None) -> Iterator[Callable[[], object]]:
+    """Return what takes the database back to the state before the index; it goes forward again afterwards."""
+    yield lambda: call_command("migrate", "thoughts_api", "0001", verbosity=0)
     call_command("migrate", "thoughts_api", verbosity=0)
 
 
 def test_thoughts_from_before_the_index_are_found_with_it(
-    before_the_index: None, monkeypatch: pytest.MonkeyPatch
+    drop_the_index: Callable[[], object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write({1: "cocoa", 2: "cocoa", 3: "cocoa", 4: "Tea", 5: "猫は窓辺で夢を見る。", 6: "🎉"})
+    drop_the_index()
     call_command("migrate", "thoughts_api", verbosity=0)
     # Only the first three are found along the primary key.
     monkeypatch.setattr(search, "WALK", 1)
     assert [page(piece) for piece in ("tea", "窓辺", "🎉", "é", "milk")] == [[4], [5], [6], [4], []]
 
 
-def test_the_migration_can_be_run_again_after_it_was_interrupted(before_the_index: None) -> None:
+def test_the_migration_can_be_run_again_after_it_was_interrupted(drop_the_index: Callable[[], object]) -> None:
     write({1: "Tea"})
+    drop_the_index()
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
             cursor.execute("CREATE INDEX thought_by_piece ON thoughts_api_thought (id)")
