@@ -185,7 +185,7 @@ def test_the_characters_are_counted_while_one_types(
     page: Page, system: System, new_person: Callable[..., Person]
 ) -> None:
     log_in(page, system, new_person())
-    box, hint = page.get_by_label("New thought"), page.locator("#text-hint")
+    box, hint = page.get_by_label("New thought"), page.locator("#id_text_helptext")
     expect(hint).to_have_text("Up to 250 characters, for everyone to read.")
     box.fill("🎉")
     expect(hint).to_have_text("249 left")
@@ -261,7 +261,7 @@ def test_too_many_wrong_passwords_are_slowed_down(
         log_in(page, system, (name, "wrong"), "/login/")
         expect(page.get_by_role("alert")).to_contain_text("wrong")
     log_in(page, system, (name, password), "/login/")
-    expect(page.get_by_role("alert")).to_contain_text(re.compile(r"Too fast.*again in 1[45] minutes"))
+    expect(page.get_by_role("alert")).to_contain_text(re.compile(r"Please wait.*again in 1[45] minutes"))
 
 
 def test_all_can_be_done_with_the_keyboard(page: Page, system: System, new_person: Callable[..., Person]) -> None:

@@ -7,12 +7,14 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
+from web.backends import thoughts
 from web.backends.exceptions import (
     BackendError,
     InvalidInput,
     NotAuthenticated,
     NotFound,
     TooManyRequests,
+    Unanswered,
     Unavailable,
 )
 
@@ -33,17 +35,19 @@ def notice(error: BackendError) -> Notice:
 
 def _advice(error: BackendError) -> str:
     match error:
+        case Unanswered(service=thoughts.SERVICE):
+            return "There was no answer in time. It may have arrived: look at your thoughts before you send it again."
         case Unavailable():
             return f"The {error.service} service is away right now. Please try again in a moment."
         case TooManyRequests():
-            return f"That was too fast, or wrong too often. Please try again in {_duration(error.retry_after)}."
+            return f"It was tried too often. Please try again in {_duration(error.retry_after)}."
         case NotAuthenticated():
-            return "You are not logged in any more. Please log in again."
+            return "You are not logged in any more."
         case NotFound():
             return "It is not there. It may have been deleted already."
         case InvalidInput():
             reasons = [message for messages in error.errors.values() for message in messages] or [error.message]
-            return f"That cannot be used: {' '.join(reasons)} Please change it and try again."
+            return f"{' '.join(reasons)} Please change it and try again."
     return "Something went wrong. Please try again."
 
 
@@ -59,7 +63,7 @@ TITLES = {
     403: "That form has ended",
     404: "Nothing here",
     405: "Not this way",
-    429: "Too fast",
+    429: "Please wait",
     500: "Something went wrong",
     503: "Away for a moment",
 }

@@ -28,9 +28,15 @@ class ThoughtForm(BackendForm):
     text = forms.CharField(
         label="New thought",
         # No maxlength: browsers count UTF-16 units, an emoji as two.
-        widget=forms.Textarea(attrs={"rows": 3, "data-limit": TEXT_MAX_LENGTH, "aria-describedby": "text-hint"}),
+        widget=forms.Textarea(attrs={"rows": 3, "data-limit": TEXT_MAX_LENGTH}),
+        help_text=f"Up to {TEXT_MAX_LENGTH} characters, for everyone to read.",
         error_messages={"required": "Write something first."},
     )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.is_bound:  # it comes back with what is wrong
+            self.fields["text"].widget.attrs["autofocus"] = True
 
     def clean_text(self) -> str:
         """Return the text with one character for each end of line, as it was typed (browsers send two)."""

@@ -48,10 +48,14 @@ def account_required(view: View) -> View:
 def to_login(request: Request) -> HttpResponse:
     """Redirect to the login page, and from there back to where the person wanted to read."""
     next_url = request.get_full_path() if request.method in ("GET", "HEAD") else reverse("thoughts")
+    if request.method == "POST":
+        messages.warning(request, "You are not logged in any more, so nothing was changed. Log in, then do it again.")
+    elif request.account.changed:
+        messages.warning(request, "You are not logged in any more. Log in to go on.")
     return redirect(f"{reverse('login')}?{urlencode({'next': next_url})}")
 
 
-def from_login(request: Request) -> HttpResponse:
+def to_next(request: Request) -> HttpResponse:
     """Redirect to where the person wanted to read, or to their thoughts."""
     return HttpResponseRedirect(next_path(request) or reverse("thoughts"))
 
@@ -124,10 +128,10 @@ def new_thought(request: Request) -> HttpResponse:
 @require_POST
 @account_required
 def delete_thought(request: Request, id: int) -> HttpResponse:
-    """Delete one's own thought, then back to the list."""
+    """Delete one's own thought, then back to where it was."""
     request.account.call(thoughts_backend.delete, id)
     messages.success(request, "Your thought is deleted.")
-    return redirect("thoughts")
+    return to_next(request)
 
 
 @require_safe
@@ -153,7 +157,7 @@ def page_parameters(request: Request) -> dict[str, str]:
 def login(request: Request) -> HttpResponse:
     """Log in with a user name and a password, then go on to `next` if it is on this site."""
     if request.method != "POST":
-        return from_login(request) if request.account.user else login_page(request, LoginForm())
+        return to_next(request) if request.account.user else login_page(request, LoginForm())
     form = LoginForm(request.POST)
     status, error = 400, None
     if form.is_valid():
@@ -167,7 +171,7 @@ def login(request: Request) -> HttpResponse:
         except BackendError as exception:
             error = exception
         else:
-            return from_login(request)
+            return to_next(request)
     return login_page(request, form, error, status)
 
 

@@ -6,6 +6,7 @@ BackendError
 ├── NotFound            404
 ├── TooManyRequests     429: too fast, with the seconds to wait
 └── Unavailable         no answer, a time-out, 5xx, or an answer that makes no sense
+    └── Unanswered      the same, after a POST that was sent: it may have been done
 """
 
 
@@ -54,3 +55,7 @@ class TooManyRequests(BackendError):
 
 class Unavailable(BackendError):
     """The API is away or broken."""
+
+
+class Unanswered(Unavailable):
+    """The API has not answered a POST, which it may have done all the same."""

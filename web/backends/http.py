@@ -13,7 +13,7 @@ import requests
 import urllib3
 from django.conf import settings
 from requests.adapters import HTTPAdapter
-from urllib3.exceptions import HTTPError
+from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError
 
 from common import request_id
 from web.backends.exceptions import (
@@ -22,6 +22,7 @@ from web.backends.exceptions import (
     NotAuthenticated,
     NotFound,
     TooManyRequests,
+    Unanswered,
     Unavailable,
 )
 
@@ -103,7 +104,7 @@ def call(service: str, method: str, url: str, *, expected: int, **kwargs: Any) -
     except (requests.RequestException, HTTPError, TimeoutError, ValueError) as error:
         # Not the error's text: it has the address, and with it what somebody searches for.
         logger.warning("%s %s: %s", method, url, type(error).__name__)
-        raise Unavailable(service) from None
+        raise (Unanswered if method == "POST" and _was_sent(error) else Unavailable)(service) from None
     answer = Answer(response.status_code, body, response.headers, response.links)
     if answer.status == expected:
         return answer
@@ -111,6 +112,12 @@ def call(service: str, method: str, url: str, *, expected: int, **kwargs: Any) -
     if isinstance(problem, Unavailable):
         logger.error("%s %s: answered %s", method, url, answer.status)
     raise problem
+
+
+def _was_sent(error: Exception) -> bool:
+    """Return whether a request that failed with this may have arrived."""
+    reason = getattr(error.args[0], "reason", None) if error.args else None  # of urllib3, for what requests raises
+    return not isinstance(reason, (ConnectTimeoutError, NewConnectionError))
 
 
 def _read(response: requests.Response, deadline: float) -> bytes:

@@ -53,6 +53,7 @@ def test_a_refresh_token_that_is_dead_logs_out(log_in_as: LogInAs, backend: Back
     response = browser.get("/thoughts/")
     assert response.status_code == 302
     assert response["Location"] == "/login/?next=%2Fthoughts%2F"
+    assert "You are not logged in any more. Log in to go on." in browser.get("/login/").text
     assert response.cookies["session"].value == response.cookies["refresh"].value == ""
     assert MINE not in backend.calls()
 

@@ -1,10 +1,12 @@
 """One's own thoughts, and everyone's."""
 
 import re
+import time
 from typing import Any
 
 import pytest
 from django.test import Client
+from pytest_django import Settings
 
 from web.tests.conftest import CREATE, MINE, SEARCH, Backend, thought
 
@@ -126,6 +128,25 @@ def test_while_nobody_answers_what_was_typed_is_there(bruce: Client, backends_aw
     assert "Typed with care</textarea>" in response.text
 
 
+def test_what_was_sent_and_not_answered_is_not_to_be_sent_again_unseen(
+    bruce: Client, backend: Backend, settings: Settings
+) -> None:
+    settings.BACKEND_READ_TIMEOUT = 0.2
+    backend.answers[CREATE] = lambda handler: time.sleep(0.5)
+    response = bruce.post("/thoughts/new", {"text": "Typed with care"})
+    assert response.status_code == 503
+    assert "It may have arrived: look at your thoughts before you send it again." in notices(response)
+    assert "Typed with care</textarea>" in response.text
+
+
+def test_what_is_wrong_belongs_to_the_box_and_the_cursor_is_there(bruce: Client, backend: Backend) -> None:
+    box = re.search("<textarea[^>]*>", bruce.post("/thoughts/new", {"text": ""}).text)
+    assert box
+    assert 'aria-describedby="id_text_helptext id_text_error"' in box[0]
+    assert "autofocus" in box[0]
+    assert "autofocus" not in bruce.get("/thoughts/").text
+
+
 def test_who_is_not_logged_in_any_more_keeps_what_was_typed(visitor: Client, backend: Backend) -> None:
     response = visitor.post("/thoughts/new", {"text": "Typed with care"})
     assert response.status_code == 401
@@ -154,10 +175,18 @@ def test_a_thought_is_deleted_and_one_is_back_at_the_list(bruce: Client, backend
     assert "Your thought is deleted." in bruce.get("/thoughts/").text
 
 
+def test_after_a_deletion_one_is_on_the_page_where_it_was(bruce: Client, backend: Backend) -> None:
+    backend.answer(DELETE, 204)
+    backend.answer(MINE, 200, [thought(7)])
+    assert 'name="next" value="/thoughts/?after=9"' in bruce.get("/thoughts/?after=9").text
+    assert bruce.post("/thoughts/7/delete", {"next": "/thoughts/?after=9"})["Location"] == "/thoughts/?after=9"
+    assert bruce.post("/thoughts/7/delete", {"next": "//elsewhere/"})["Location"] == "/thoughts/"
+
+
 @pytest.mark.parametrize(
     ("status", "body", "shown", "title"),
     [(404, {"message": "No."}, 404, "Nothing here"), (503, None, 503, "Away for a moment"),
-     (429, None, 429, "Too fast")],
+     (429, None, 429, "Please wait")],
 )  # fmt: skip
 def test_a_thought_that_cannot_be_deleted_is_said(
     bruce: Client, backend: Backend, status: int, body: Any, shown: int, title: str
@@ -175,6 +204,7 @@ def test_deleting_without_being_logged_in_asks_to_log_in(visitor: Client, backen
     response = visitor.post("/thoughts/7/delete")
     assert response["Location"] == "/login/?next=%2Fthoughts%2F"
     assert backend.calls() == []
+    assert "so nothing was changed" in notices(visitor.get(response["Location"]))
 
 
 def test_a_search_marks_what_it_found_and_says_who_wrote_it(visitor: Client, backend: Backend) -> None:

@@ -1,13 +1,14 @@
 // Counts characters as thoughts_api does: code points, without the white space around them.
 for (const box of document.querySelectorAll("textarea[data-limit]")) {
   const limit = Number(box.dataset.limit);
-  const hint = document.getElementById(box.getAttribute("aria-describedby"));
+  const hint = document.getElementById(box.getAttribute("aria-describedby").split(" ")[0]);
   const count = () => {
     const length = [...box.value.trim()].length;
     hint.textContent = length > limit ? `${length - limit} too many` : `${limit - length} left`;
     hint.classList.toggle("over", length > limit);
+    // Read aloud only where it matters.
+    hint.setAttribute("aria-live", limit - length <= 20 ? "polite" : "off");
   };
-  hint.setAttribute("role", "status");
   box.addEventListener("input", count);
   if (box.value) count();
 }
