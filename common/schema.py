@@ -6,7 +6,7 @@ from typing import Any
 from drf_spectacular.extensions import OpenApiAuthenticationExtension, OpenApiSerializerFieldExtension
 from drf_spectacular.generators import SchemaGenerator as SpectacularSchemaGenerator
 from drf_spectacular.openapi import AutoSchema as SpectacularAutoSchema
-from drf_spectacular.utils import inline_serializer
+from drf_spectacular.utils import OpenApiExample, extend_schema_serializer, inline_serializer
 from rest_framework import serializers
 
 from common.permissions import HasStaffToken, HasToken
@@ -41,6 +41,12 @@ DESCRIPTIONS = {
     "429": "Too many failures.",
     "503": "Something that this service needs is away.",
 }
+for body, example in (
+    (Error, {"message": "What went wrong."}),
+    (InputError, {"message": "text: Too long.", "errors": {"text": ["Too long."]}}),
+):
+    statuses = [status for status in DESCRIPTIONS if status >= "400" and (status == "400") == (body is InputError)]
+    extend_schema_serializer(examples=[OpenApiExample("An error", example, status_codes=statuses)])(type(body))
 
 
 _RETRY_AFTER = {"description": "In how many seconds to try again.", "schema": {"type": "integer", "minimum": 1}}
@@ -63,7 +69,8 @@ class TokenAuthenticationScheme(OpenApiAuthenticationExtension):
 
     def get_security_definition(self, auto_schema: SpectacularAutoSchema) -> dict[str, Any]:
         """Return the OpenAPI security scheme."""
-        return {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
+        where = "What `POST /api/login/` of the Users API answers as `Authorized`, without the word Bearer."
+        return {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": where}
 
 
 class TextFieldPattern(OpenApiSerializerFieldExtension):
@@ -105,6 +112,16 @@ class AutoSchema(SpectacularAutoSchema):
     def get_auth(self) -> list[dict[str, list[str]]]:
         """Return the security requirement: a token where a permission asks for one."""
         return super().get_auth() if self._has_permission(HasToken) else []
+
+    def get_tags(self) -> list[str]:
+        """Return the group of the operation: who may ask for it."""
+        if self._has_permission(HasStaffToken):
+            return ["For staff"]
+        return ["With a token"] if self._has_permission(HasToken) else ["For everyone"]
+
+    def get_summary(self) -> str:
+        """Return what is said of the operation where it is folded: the first sentence about it."""
+        return self.get_description().partition(".")[0]
 
     def _insert_field_validators(self, field: Any, schema: dict[str, Any]) -> None:
         super()._insert_field_validators(field, schema)  # type: ignore[no-untyped-call]

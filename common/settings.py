@@ -142,6 +142,7 @@ REST_FRAMEWORK = {
 
 SPECTACULAR_SETTINGS = {
     "VERSION": "1.0.0",
+    "TAGS": [{"name": "For everyone"}, {"name": "With a token"}, {"name": "For staff"}],
     "DEFAULT_GENERATOR_CLASS": "common.schema.SchemaGenerator",
     "SERVE_INCLUDE_SCHEMA": False,
     "COMPONENT_SPLIT_REQUEST": True,

@@ -20,7 +20,7 @@ class PageSerializer(serializers.Serializer[Any]):
     """The query parameters of a list."""
 
     ordering = serializers.ChoiceField(["id", "-id"], default="id", help_text="`-id` is newest first.")
-    limit = IntegerField(min_value=1, max_value=MAX_LIMIT, default=LIMIT)
+    limit = IntegerField(min_value=1, max_value=MAX_LIMIT, default=LIMIT, help_text=f"1 to {MAX_LIMIT}.")
     after = IntegerField(
         min_value=0, max_value=MAX_ID, required=False, help_text="Only what comes after this id in the order."
     )

@@ -13,9 +13,13 @@ from thoughts_api.serializers import SearchSerializer, ThoughtSerializer
 
 __all__ = ["SchemaGenerator"]
 
-extend_schema_serializer(examples=[OpenApiExample("A thought", {"text": "Tea first."}, request_only=True)])(
-    ThoughtSerializer
-)
+STORED = {"id": 7, "username": "bruce", "text": "Tea first.", "timestamp": "2026-01-02T03:04:05Z"}
+extend_schema_serializer(
+    examples=[
+        OpenApiExample("A thought", {"text": "Tea first."}, request_only=True),
+        OpenApiExample("A thought that is stored", STORED, response_only=True),
+    ]
+)(ThoughtSerializer)
 
 extend_schema_view(
     get=extend_schema(operation_id="list_thoughts", auth=[], parameters=[SearchSerializer, PageSerializer])

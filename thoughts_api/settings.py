@@ -52,7 +52,7 @@ WSGI_APPLICATION = "thoughts_api.wsgi.application"
 
 REST_FRAMEWORK = common.REST_FRAMEWORK
 SPECTACULAR_SETTINGS = common.SPECTACULAR_SETTINGS | {
-    "TITLE": "thoughts_api",
+    "TITLE": "Thoughts API",
     "DESCRIPTION": "Stores, lists and searches thoughts.",
     "DEFAULT_GENERATOR_CLASS": "thoughts_api.schema.SchemaGenerator",
 }

@@ -23,6 +23,14 @@ extend_schema_serializer(
     examples=[OpenApiExample("bruce", {"username": "bruce", "password": "bruce"}, request_only=True)]
 )(LoginSerializer)
 
+AUTHORIZED, REFRESH = "Bearer eyJhbGciOiJSUzI1NiIsImtpZCI6…", "q3Vd0c1y5kq3o0e0m1m2v0m6i6b0v3l3xq2b6m9z5h8"
+for serializer, example in (
+    (TokensSerializer, {"Authorized": AUTHORIZED, "refresh": REFRESH}),
+    (AuthorizedSerializer, {"Authorized": AUTHORIZED}),
+    (RefreshSerializer, {"refresh": REFRESH}),
+):
+    extend_schema_serializer(examples=[OpenApiExample("bruce", example)])(serializer)
+
 extend_schema_serializer(
     examples=[OpenApiExample("grace", {"username": "grace", "password": "nanosecond-wire"}, request_only=True)]
 )(UserSerializer)

@@ -92,7 +92,7 @@ AUTH_PASSWORD_VALIDATORS = [
 
 REST_FRAMEWORK = common.REST_FRAMEWORK
 SPECTACULAR_SETTINGS = common.SPECTACULAR_SETTINGS | {
-    "TITLE": "users_api",
+    "TITLE": "Users API",
     "DESCRIPTION": "Accounts, login, and the keys that verify tokens.",
     "DEFAULT_GENERATOR_CLASS": "users_api.schema.SchemaGenerator",
 }

@@ -16,11 +16,9 @@ from common.schema import SchemaGenerator
 @pytest.fixture(scope="module")
 def operations() -> dict[str, Any]:
     schema = SchemaGenerator().get_schema(request=None, public=True)
-    assert schema["components"]["securitySchemes"]["token"] == {
-        "type": "http",
-        "scheme": "bearer",
-        "bearerFormat": "JWT",
-    }
+    scheme = schema["components"]["securitySchemes"]["token"]
+    assert (scheme["type"], scheme["scheme"], scheme["bearerFormat"]) == ("http", "bearer", "JWT")
+    assert "without the word Bearer" in scheme["description"]  # which Swagger UI puts before what is typed
     return {path: next(iter(methods.values())) for path, methods in schema["paths"].items()}
 
 
@@ -52,6 +50,14 @@ def test_an_operation_asks_for_a_token_where_its_permission_does(
     operations: dict[str, Any], path: str, security: list[Any]
 ) -> None:
     assert operations[path].get("security", []) == security
+
+
+@pytest.mark.parametrize(
+    ("path", "tag"), [("/open/", "For everyone"), ("/me/", "With a token"), ("/staff/", "For staff")]
+)
+def test_an_operation_says_who_may_ask_and_what_for(operations: dict[str, Any], path: str, tag: str) -> None:
+    assert operations[path]["tags"] == [tag]
+    assert operations[path]["description"].startswith(f"{operations[path]['summary']}")
 
 
 @pytest.mark.parametrize("text", ["a", " a ", "\x85a\u3000", "a" * 5, " " + "a" * 5 + "\n", "🎉" * 5, "a b"])
