@@ -36,13 +36,14 @@ class UnknownKey(Exception):
 class KeySet:
     """Public RSA keys, each a `jwt.PyJWK`, by key id (`kid`), from a `load` function that returns a JWK Set as a dict.
 
-    An unknown id loads the set again, at most once in `MIN_INTERVAL` seconds (`FIRST_INTERVAL` until there
-    is a key); a set older than `MAX_AGE` seconds is loaded again beside the requests, so that a withdrawn key
-    ends too. When loading fails, the keys that are there stay in use, and it is tried again after `MIN_INTERVAL`.
+    The log calls the place they come from `source`. An unknown id loads the set again, at most once in
+    `MIN_INTERVAL` seconds (`FIRST_INTERVAL` until there is a key); a set older than `MAX_AGE` seconds is loaded
+    again beside the requests, so that a withdrawn key ends too. When loading fails, the keys that are there stay
+    in use, and it is tried again after `MIN_INTERVAL`.
     """
 
-    def __init__(self, load: Callable[[], dict[str, Any]]) -> None:
-        self._load = load
+    def __init__(self, load: Callable[[], dict[str, Any]], source: str = "a function") -> None:
+        self._load, self._source = load, source
         self._keys: dict[str, jwt.PyJWK] = {}
         self._attempted = self._stale = -math.inf
         self._lock = threading.Lock()
@@ -71,7 +72,7 @@ class KeySet:
                 if keys := _rsa_keys(self._load()):
                     self._keys, good_for = keys, MAX_AGE
             except Exception as error:  # noqa: BLE001 - whatever a source says, the requests go on
-                logger.warning("the key set could not be loaded: %s", error)
+                logger.warning("the key set could not be loaded from %s (TOKENS_JWKS): %s", self._source, error)
             finally:
                 self._attempted = time.monotonic()
                 self._stale = self._attempted + good_for
@@ -109,8 +110,8 @@ def key_set() -> KeySet:
         return KeySet(source)
     if source.startswith(("http://", "https://")):
         client = jwt.PyJWKClient(source, cache_jwk_set=False, timeout=TIMEOUT)
-        return KeySet(client.fetch_data)
-    return KeySet(lambda: json.loads(Path(source).read_bytes()))
+        return KeySet(client.fetch_data, source)
+    return KeySet(lambda: json.loads(Path(source).read_bytes()), source)
 
 
 @receiver(setting_changed)

@@ -11,7 +11,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html
 
-from users_api.models import User
+from users_api.models import USERNAME_TAKEN, User
 
 admin.site.unregister(Group)
 
@@ -23,6 +23,7 @@ class UserCreationForm(AdminUserCreationForm):
         model = User
         fields = ["username"]
         field_classes = {"username": UsernameField}  # normalizes it before it is judged
+        error_messages = {"username": {"unique": USERNAME_TAKEN}}
 
 
 class UserForm(UserChangeForm):

@@ -1,5 +1,6 @@
 """The Django admin, with the limit on failed logins."""
 
+import math
 from typing import Any
 
 from django.contrib import admin
@@ -21,7 +22,11 @@ class AdminSite(admin.AdminSite):
         try:
             return super().login(request, extra_context)
         except TooManyFailures as error:
-            context = self.each_context(request) | {"title": "Too many failed logins", "wait": error.wait}
+            context = self.each_context(request) | {
+                "title": "Too many failed logins",
+                "minutes": math.ceil(error.wait / 60),
+                "is_nav_sidebar_enabled": False,
+            }
             return TemplateResponse(
                 request,
                 "admin/too_many_failures.html",

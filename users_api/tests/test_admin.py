@@ -66,7 +66,8 @@ def test_an_account_that_is_created_has_no_rights_whatever_is_sent(superuser: Cl
 @pytest.mark.parametrize(
     ("change", "why"),
     [
-        ({"username": "ADMIN"}, "exists"),
+        ({"username": "admin"}, "exists already, perhaps in another letter case"),
+        ({"username": "ADMIN"}, "exists already, perhaps in another letter case"),
         ({"username": "a b"}, "Enter a valid username"),
         ({"username": "x" * 51}, "at most 50 characters"),
         ({"username": ""}, "This field is required"),
