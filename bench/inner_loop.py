@@ -1,9 +1,9 @@
 """What a developer waits for in `tilt up`: python -m bench.inner_loop [--edits 20]
 
-Starts `tilt up` where nothing runs but perhaps the databases, ends it, and starts it again. Then it edits files of this
-tree, one kind of edit after the other, and waits until each has arrived, mostly until the answers through the ingress
-have the new word; afterwards every file is as it was. All the while, requests go to the three services; what fails of
-them is counted. Printed are tables of seconds.
+Starts `tilt up` where nothing runs (the databases' volumes may be there), ends it, and starts it again. Then it edits
+files of this tree, one kind of edit after the other, and waits until each has arrived, mostly until the answers through
+the ingress have the new word; afterwards every file is as it was. All the while, requests go to the three services;
+what fails of them is counted. Printed are tables of seconds.
 """
 
 import argparse
