@@ -21,6 +21,13 @@ def pending(process_id: int) -> int:
     return int(status.partition("ShdPnd:")[2].split()[0], 16)
 
 
+def stop(process_id: int) -> None:
+    """Stop a process, and wait until it is: of two signals that it has not taken, it takes SIGTERM first."""
+    os.kill(process_id, signal.SIGSTOP)
+    while "\nState:\tT" not in Path(f"/proc/{process_id}/status").read_text():
+        time.sleep(0.01)
+
+
 def read(client: socket.socket) -> bytes:
     """Return what comes until the other side closes; close too."""
     with client, client.makefile("rb") as answer:
@@ -38,7 +45,7 @@ def test_sigterm_answers_all_that_have_connected_and_takes_nobody_after_them() -
             time.sleep(0.05)
         worker = int(Path(f"/proc/{master.pid}/task/{master.pid}/children").read_text())
         # They connect while the worker cannot take them, and the signal comes first when it can.
-        os.kill(worker, signal.SIGSTOP)
+        stop(worker)
         waiting = [socket.create_connection(("127.0.0.1", port), timeout=10) for _ in range(20)]
         for client in waiting:
             client.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
