@@ -66,6 +66,7 @@ def number(name: str, default: int, least: int = 1, most: float = math.inf) -> i
     return int(value or default)
 
 
+SLOWEST_CLIENT = 5  # seconds without a byte, after which a connection is closed in the middle of a request
 _QUOTED = re.compile(r": b?['\"].*", re.DOTALL)
 
 
@@ -104,9 +105,6 @@ def write_error(sock: socket.socket, status_int: int, reason: str, mesg: str) ->
 
 
 util.write_error = write_error  # no setting changes it
-
-
-SLOWEST_CLIENT = 5  # seconds without a byte, after which a connection is closed in the middle of a request
 
 
 class GracefulWorker(ThreadWorker):

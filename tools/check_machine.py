@@ -6,6 +6,7 @@ import sys
 
 PORTS = {"thoughts_api": 8000, "users_api": 8001, "web": 8002}
 OTHERS = 'make run ports="9000 9001 9002"'
+RUNNING = "Thoughts is running from this folder: end it first, with Ctrl-C where `make run` was typed."
 
 
 def lack(ports=None):
@@ -23,11 +24,10 @@ def lack(ports=None):
             return "Python's venv module is missing: install it first (on Debian and Ubuntu: apt install python3-venv)."
     if ports is None:
         return None
-    if not ports:
-        return taken_port()
-    if len(set(ports)) != len(PORTS) or not all(each.isdigit() and 0 < int(each) < 65536 for each in ports):
+    if ports and (len(set(ports)) != len(PORTS) or not all(each.isdigit() and 0 < int(each) < 65536 for each in ports)):
         return "ports must be %d different numbers from 1 to 65535: %s" % (len(PORTS), OTHERS)
-    return taken_port({project: int(port) for project, port in zip(PORTS, ports)})  # noqa: B905
+    taken = taken_port(dict(zip(PORTS, map(int, ports))) if ports else PORTS)  # noqa: B905
+    return taken and "%s, or take others: %s" % (taken, OTHERS)
 
 
 def taken_port(ports=PORTS):
@@ -38,28 +38,29 @@ def taken_port(ports=PORTS):
         try:
             probe.bind(("127.0.0.1", ports[project]))
         except OSError:
-            return "Port %d, which %s needs, is taken: end what listens there, or take others: %s" % (
-                ports[project],
-                project,
-                OTHERS,
-            )
+            return "Port %d, which %s needs, is taken: end what listens there" % (ports[project], project)
         finally:
             probe.close()
     return None
 
 
-def running(var="var"):
-    """Return what to do first while `make run` uses this folder, or None."""
-    lock = os.path.join(var, "lock")
-    if os.path.exists(lock):
-        import fcntl
+def locked(file):
+    """Return whether this process now has the lock of an open file, which `make run` holds while it runs."""
+    import fcntl  # which not every system has
 
-        with open(lock) as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                return "Thoughts is running from this folder: end it first, with Ctrl-C where `make run` was typed."
-    return None
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+def running():
+    """Return what to do first while `make run` uses the folder of this tree, or None."""
+    if not os.path.exists("var/lock"):
+        return None
+    with open("var/lock") as file:
+        return None if locked(file) else RUNNING
 
 
 if __name__ == "__main__":

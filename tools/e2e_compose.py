@@ -5,7 +5,6 @@ import subprocess
 import sys
 
 from tools import check_machine, chromium, e2e
-from tools.check_machine import PORTS
 from tools.cluster import docker
 
 PROJECT = "thoughts-e2e"
@@ -14,7 +13,7 @@ PROJECT = "thoughts-e2e"
 def main() -> None:
     """Bring it up, test it, and take it down with all that it made."""
     if problem := check_machine.taken_port():
-        raise e2e.Failed(problem)
+        raise e2e.Failed(f"{problem}.")
     chromium.find_or_install()
     program = docker()
     # Compose speaks the newest version of the API unless it is told which one the engine has.
@@ -28,7 +27,9 @@ def main() -> None:
     try:
         with e2e.step("docker compose up"):
             e2e.run(*compose, "up", "--build", "--detach", "--wait", "--quiet-pull", DOCKER_BUILDKIT="1")
-        ports = {project.removesuffix("_api"): f"http://localhost:{port}" for project, port in PORTS.items()}
+        ports = {
+            project.removesuffix("_api"): f"http://localhost:{port}" for project, port in check_machine.PORTS.items()
+        }
         e2e.test(**ports)
     except e2e.Failed:
         e2e.run(*compose, "logs", "--tail=40")

@@ -88,7 +88,9 @@ class Local:
         )
         if done.returncode:
             said = f"{done.stdout}{done.stderr}".strip()
-            raise SystemExit(f"{project}: {said}" if said.startswith(WRONG) else f"{project}: {commands}\n{said}")
+            raise SystemExit(
+                f"{project}: {said}" if said.startswith(WRONG) else f"{project}: {', '.join(commands)} failed.\n{said}"
+            )
 
     def _prepare_project(self, project: str) -> None:
         commands = [] if project == "web" else ["migrate --verbosity=0", "load_sample_data"]
@@ -114,6 +116,7 @@ class Local:
         return (self.var / "keys" / f"{project}.secret").read_text()
 
     def loopback(self, project: str) -> str:
+        """Return the address at which the others ask a project, whatever `localhost` means here."""
         return f"http://127.0.0.1:{self.ports[project]}"
 
 

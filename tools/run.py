@@ -2,7 +2,6 @@
 
 import argparse
 import contextlib
-import fcntl
 import os
 import signal
 import subprocess
@@ -13,7 +12,7 @@ import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
-from tools.check_machine import PORTS, running
+from tools.check_machine import PORTS, RUNNING, locked
 from tools.local import ROOT, Local
 
 TITLES = {"web": "Write and search", "thoughts_api": "Thoughts API", "users_api": "Users API"}
@@ -167,11 +166,10 @@ def main() -> int:
     parser.add_argument("--ports", type=int, nargs=len(PORTS), default=[*PORTS.values()], metavar=tuple(PORTS))
     arguments = parser.parse_args()
     var = arguments.var.resolve()
-    if problem := running(str(var)):
-        raise SystemExit(problem)
     var.mkdir(parents=True, exist_ok=True)
     with (var / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not locked(lock):
+            raise SystemExit(RUNNING)
         return run(Local(var, dict(zip(PORTS, arguments.ports, strict=True))))
 
 

@@ -106,9 +106,10 @@ def steps(local: Local, database_url: str) -> Iterator[Step]:
 
 def chosen(names: list[str], only: list[str]) -> list[str]:
     """Return the names of steps that are meant: the one that these words are, or those that have one of the words."""
-    whole = " ".join(only)
-    if not only or whole in names:
-        return [whole] if only else names
+    if not only:
+        return names
+    if (whole := " ".join(only)) in names:
+        return [whole]
     return [name for name in names if any(word in name for word in only)]
 
 

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
@@ -13,6 +13,7 @@ from common.keys import KeysUnavailable, key_set
 from web.backends import users
 from web.backends.exceptions import BackendError, InvalidInput, NotAuthenticated, Unavailable
 
+Found = TypeVar("Found")
 SESSION = "session"
 REFRESH = "refresh"
 COOKIE_AGE = 14 * 24 * 3600  # seconds; a refresh token ends after as long
@@ -50,7 +51,7 @@ class Account:
         """Forget the person."""
         self.user, self.authorization, self.refresh, self.changed = None, "", "", True
 
-    def call(self, function: Callable[..., Any], *arguments: Any) -> Any:
+    def call(self, function: Callable[..., Found], *arguments: Any) -> Found:
         """Return what a call to an API returns, given the authorization and these arguments.
 
         A token that the API refuses is renewed, once: while a key is replaced, it may know others than this process.

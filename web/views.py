@@ -1,5 +1,6 @@
 """The pages."""
 
+import contextlib
 import functools
 from collections.abc import Callable
 from typing import Any
@@ -189,18 +190,16 @@ def logout(request: Request) -> HttpResponse:
     refresh = request.account.refresh
     request.account.log_out()
     try:
-        if refresh:
-            users_backend.log_out(refresh)
-    except (InvalidInput, NotAuthenticated):
-        pass  # it is none, or none any more
+        with contextlib.suppress(InvalidInput, NotAuthenticated):  # it is none, or none any more
+            if refresh:
+                users_backend.log_out(refresh)
+        messages.success(request, "You are logged out.")
     except BackendError:
         messages.warning(
             request,
             "You are logged out in this browser. The log-in service is away, so the log-in itself ends by itself, "
             "within 14 days.",
         )
-        return redirect("login")
-    messages.success(request, "You are logged out.")
     return redirect("login")
 
 

@@ -8,6 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+import yaml
+from django.test import Client
 
 from common import schema as common_schema
 from common.schema import SchemaGenerator
@@ -101,3 +103,13 @@ def test_the_document_is_made_once_however_many_ask_at_the_same_time(monkeypatch
         documents = list(pool.map(lambda _: SchemaGenerator().get_schema(), range(8)))
     assert len(made) == 1
     assert all(document is made[0] for document in documents)
+
+
+@pytest.mark.parametrize("query", ["version=see+elsewhere", "version=%0a"])
+def test_nobody_writes_into_the_document(api: Client, monkeypatch: pytest.MonkeyPatch, query: str) -> None:
+    monkeypatch.setattr(common_schema, "_documents", {})
+    asked, plain = api.get(f"/schema/?{query}"), api.get("/schema/")
+    assert asked.status_code == plain.status_code == 200
+    assert asked.content == plain.content
+    assert asked["Content-Disposition"] == plain["Content-Disposition"]
+    assert yaml.safe_load(plain.content)["info"]["version"] == "1.0.0"

@@ -114,12 +114,3 @@ def test_what_makes_the_schema_is_not_loaded_before_it_is_asked_for() -> None:
     loaded = done.stdout.split()
     assert "thoughts_api.views" in loaded
     assert not {"drf_spectacular.utils", "common.schema", "thoughts_api.schema"} & set(loaded)
-
-
-@pytest.mark.parametrize("query", ["version=see+elsewhere", "version=%0a"])
-def test_nobody_writes_into_the_document(anyone: APIClient, monkeypatch: pytest.MonkeyPatch, query: str) -> None:
-    monkeypatch.setattr("common.schema._documents", {})
-    asked, plain = anyone.get(f"/schema/?{query}"), anyone.get("/schema/")
-    assert asked.status_code == plain.status_code == 200
-    assert asked.content == plain.content
-    assert yaml.safe_load(plain.content)["info"]["version"] == "1.0.0"

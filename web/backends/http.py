@@ -35,6 +35,9 @@ MAX_WAIT = 24 * 3600  # seconds; a longer Retry-After is not believed
 DEFAULT_WAIT = 60  # seconds, where an API does not say how long
 
 
+_deadline: ContextVar[float] = ContextVar("deadline")  # of the call that is made
+
+
 @dataclass(frozen=True)
 class Answer:
     """What an API answered: its status, its body read as JSON (None if it is not JSON), its headers and links."""
@@ -43,9 +46,6 @@ class Answer:
     body: Any
     headers: "requests.structures.CaseInsensitiveDict[str]"
     links: dict[str, dict[str, str]]
-
-
-_deadline: ContextVar[float] = ContextVar("deadline")  # of the call that is made
 
 
 class Retry(urllib3.Retry):
@@ -88,8 +88,7 @@ def _session(age: int) -> requests.Session:
 def call(service: str, method: str, url: str, *, expected: int, **kwargs: Any) -> Answer:
     """Send a request to an API and return its answer; raise a `BackendError` if its status is not the expected one."""
     headers = request_id.outgoing_headers() | kwargs.pop("headers", {})
-    deadline = time.monotonic() + settings.BACKEND_TOTAL_TIMEOUT
-    _deadline.set(deadline)
+    _deadline.set(time.monotonic() + settings.BACKEND_TOTAL_TIMEOUT)
     try:
         with session().request(
             method,
@@ -100,7 +99,7 @@ def call(service: str, method: str, url: str, *, expected: int, **kwargs: Any) -
             stream=True,
             **kwargs,
         ) as response:
-            body = _json(_read(response, deadline))
+            body = _json(_read(response))
     except (requests.RequestException, HTTPError, TimeoutError, ValueError) as error:
         # Not the error's text: it has the address, and with it what somebody searches for.
         logger.warning("%s %s: %s", method, url, type(error).__name__)
@@ -120,7 +119,7 @@ def _was_sent(error: Exception) -> bool:
     return not isinstance(reason, (ConnectTimeoutError, NewConnectionError))
 
 
-def _read(response: requests.Response, deadline: float) -> bytes:
+def _read(response: requests.Response) -> bytes:
     """Return the body; `TimeoutError` or `ValueError` for one that does not end.
 
     The read time-out is for each piece: an answer that comes byte by byte would never reach it.
@@ -128,7 +127,7 @@ def _read(response: requests.Response, deadline: float) -> bytes:
     body = b""
     while piece := response.raw.read1(65536, decode_content=True):
         body += piece
-        if time.monotonic() > deadline:
+        if time.monotonic() > _deadline.get():
             raise TimeoutError
         if len(body) > MAX_SIZE:
             raise ValueError("the answer is too large")
