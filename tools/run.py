@@ -97,7 +97,10 @@ def ready(url: str) -> bool:
 
 def banner(local: Local) -> str:
     """Return what a person wants to know now, in less than 80 columns."""
-    lines = (f"    {TITLES.get(name, name):<21} {local.url(name)}" for name in reversed(local.ports))
+    lines = (
+        f"    {TITLES.get(name, name):<21} {local.url(name)}"
+        for name in sorted(local.ports, key=lambda name: name != "web")
+    )
     services = "\n".join(lines)
     return f"""
   Thoughts is running. Ctrl-C ends it; `make reset` forgets its data.
