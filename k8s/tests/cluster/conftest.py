@@ -1,6 +1,8 @@
 """The cluster on which `make e2e-cluster` has deployed the local overlay."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
@@ -26,6 +28,17 @@ def registry() -> str:
 def tag() -> str:
     """The tag of the three images that were pushed for this run."""
     return os.environ["TAG"]
+
+
+@contextmanager
+def own_namespace(name: str) -> Iterator[Kubectl]:
+    """kubectl in a namespace of a test's own, which is deleted before, where an interrupted run left it, and after."""
+    kubectl, delete = Kubectl(namespace=name), ("delete", "namespace", name, "--ignore-not-found")
+    kubectl(*delete)
+    try:
+        yield kubectl
+    finally:
+        kubectl(*delete)
 
 
 def get(kubectl: Kubectl, service: str, path: str) -> str:

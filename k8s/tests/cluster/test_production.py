@@ -18,12 +18,14 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from playwright.sync_api import Page, expect
 
+from k8s.tests.cluster.conftest import own_namespace
 from tools import cluster
 from tools.kubectl import NAMESPACE as DEVELOPMENT
 from tools.kubectl import Kubectl
 from tools.local import ROOT
 
-NAMESPACE, DOMAIN = "production", "production.localhost"
+NAMESPACE, OUTSIDE = "thoughts-e2e-production", "thoughts-e2e-outside"
+DOMAIN = "thoughts-e2e.localhost"
 WEB, THOUGHTS, USERS = (f"https://{name}.{DOMAIN}" for name in ("frontend", "thoughts", "users"))
 COMMANDS = re.search(r"No Secret is in git.*?```sh\n(.*?)```", (ROOT / "docs" / "operations.md").read_text(), re.DOTALL)
 NEXT_KEY, TAKE_KEYS = (
@@ -31,7 +33,7 @@ NEXT_KEY, TAKE_KEYS = (
     for pattern in (r"^ +(\(umask.*? next\.pem 2048\))$", r"In a cluster, restarting.*?```sh\n(.*?)```")
 )
 SET_DOMAIN = re.search(r"git grep .*?your\.domain/g'", (ROOT / "docs" / "operations.md").read_text())
-ADDRESSES = {name: (name, 80) for name in cluster.IMAGES} | {"postgres": ("postgres.outside.svc", 5432)}
+ADDRESSES = {name: (name, 80) for name in cluster.IMAGES} | {"postgres": (f"postgres.{OUTSIDE}.svc", 5432)}
 NEEDED = {"web": {"users-api", "thoughts-api"}, "thoughts-api": {"users-api", "postgres"}, "users-api": {"postgres"}}
 CONNECT = """
 import socket, sys
@@ -80,16 +82,13 @@ def certificate(name: str, host: str, folder: Path) -> None:
 @pytest.fixture(scope="module")
 def postgres(kubectl: Kubectl) -> Iterator[str]:
     """A PostgreSQL in another namespace, with two databases; its URL without the database."""
-    outside = Kubectl(namespace="outside")
-    outside("create", "namespace", "outside")
-    try:
+    with own_namespace(OUTSIDE) as outside:
+        outside("create", "namespace", OUTSIDE)
         outside("apply", "--filename=-", given=POSTGRES)
         outside("wait", "pod/postgres", "--for=condition=Ready", "--timeout=120s")
         for name in ("users", "thoughts"):
             outside("exec", "postgres", "--", "createdb", "--username=postgres", name)
-        yield "postgresql://postgres:outside@postgres.outside.svc"
-    finally:
-        outside("delete", "namespace", "outside")
+        yield f"postgresql://postgres:outside@postgres.{OUTSIDE}.svc"
 
 
 def controller(kubectl: Kubectl) -> str:
@@ -109,20 +108,19 @@ def production(
     """kubectl in the namespace where all of it runs, and the folder from which it was deployed."""
     assert COMMANDS
     assert SET_DOMAIN
-    kubectl = Kubectl(namespace=NAMESPACE)
     folder = tmp_path_factory.mktemp("production")
     copy = cluster.configured(folder, registry, dict.fromkeys(cluster.IMAGES, tag), "production")
     for file in (copy / "base" / "namespace.yaml", copy / "overlays" / "production" / "kustomization.yaml"):
         file.write_text(re.sub(rf"(name(space)?): {DEVELOPMENT}\b", rf"\1: {NAMESPACE}", file.read_text()))
     policy = copy / "components" / "network-policies" / "ingress-controller.yaml"
-    policy.write_text(policy.read_text().replace("[ingress-nginx, traefik]", f"[{controller(kubectl)}]"))
+    policy.write_text(policy.read_text().replace("[ingress-nginx, traefik]", f"[{controller(Kubectl())}]"))
     for name in ("users", "thoughts", "frontend"):
         certificate(name, f"{name}.{DOMAIN}", folder)
     environment = {f"{name.upper()}_DATABASE_URL": f"{postgres}/{name}" for name in ("users", "thoughts")}
     commands = f"git init --quiet && git add k8s\n{SET_DOMAIN[0]}\n{COMMANDS[1]}"
     commands = commands.replace("\\|", "|").replace("your.domain", DOMAIN)
     commands = commands.replace(f"--namespace={DEVELOPMENT}", f"--namespace={NAMESPACE}")
-    try:
+    with own_namespace(NAMESPACE) as kubectl:
         done = subprocess.run(
             ["sh", "-e", "-c", commands],  # noqa: S607
             cwd=folder,
@@ -135,8 +133,6 @@ def production(
         assert done.returncode == 0, done.stdout
         wait(lambda: all(ready(kubectl, name) == 3 for name in cluster.IMAGES))
         yield kubectl, folder
-    finally:
-        kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found")
 
 
 @pytest.fixture
