@@ -1,9 +1,9 @@
 """How a page of a search is found on PostgreSQL, with the index of migration 0002.
 
 The index has the pieces of up to four characters of each folded text, and the spans of ids that the thought is in, so
-that a page is looked for near its start first. Each step looks through more ids than the one before, until the page is
-full: what is frequent ends in the first step, and of what is rare there is little to read in the last. The index only
-narrows; `folded LIKE` decides.
+that a page is looked for near its start first. Each step looks through more ids than the one before, as many as should
+fill the page by what that one found: what is frequent ends in the first, and of what is rare there is little to read in
+the last. The index only narrows; `folded LIKE` decides.
 """
 
 import math
@@ -20,19 +20,21 @@ RANK = {letter: rank for letters in (LATIN, CYRILLIC) for rank, letter in enumer
 UNKNOWN_RANK = 33  # of a letter of other scripts, and of signs
 MAX_PIECES = 5  # of one search; more would hardly narrow, and each costs
 WALK = 10  # ids that the first step reads along the primary key, for each row of the page
-STEPS = [(2**15, 12), (2**20, 17)]  # how many ids a step looks through, and the spans of 2**12 and 2**17 it does it by
+NEAR, FAR = 2**15, 2**20  # ids that the first step by the index looks through, and the last but one at most
 
 
 def page(found: "Selection", ids: range, falling: bool, count: int) -> list[dict[str, Any]]:
     """Return the first `count` of the found thoughts that have these ids, from below, or from above if falling."""
     rows, ids = found.walk(ids, falling, count, WALK * count)
-    if not rows and not falling and len(ids) > sum(width for width, _ in STEPS):
+    if not rows and not falling and len(ids) > NEAR + FAR:
         ids = found.occupied(ids)  # the oldest thoughts may be gone: the steps must not end before the first there is
-    for width, span in [*STEPS, (len(ids), None)]:
-        if ids and len(rows) < count:
-            near, ids = _split(ids, width, falling)
-            # `id + 0`, because the primary key would tempt the planner to walk along it.
-            rows += _by_index(found, near, span).rows(count - len(rows), falling, key="id + 0")
+    width = NEAR
+    while ids and len(rows) < count:
+        near, ids = _split(ids, width, falling)
+        # `id + 0`, because the primary key would tempt the planner to walk along it.
+        more = _by_index(found, near).rows(count - len(rows), falling, key="id + 0")
+        rows += more
+        width = _next_width(width, len(more), count - len(rows)) if width < FAR else len(ids)
     return rows
 
 
@@ -61,13 +63,22 @@ def _split(ids: range, width: int, falling: bool) -> tuple[range, range]:
     return (ids[-width:], ids[:-width]) if falling else (ids[:width], ids[width:])
 
 
-def _by_index(found: "Selection", ids: range, span: int | None) -> "Selection":
-    """Return those of the found thoughts with these ids, looked for by the index."""
+def _next_width(width: int, found: int, missing: int) -> int:
+    """Return how many ids the next step looks through: twice as many as should have those that are missing."""
+    return min(FAR, max(2 * width, 2 * width * missing // found)) if found else FAR
+
+
+def _by_index(found: "Selection", ids: range) -> "Selection":
+    """Return those of the found thoughts with these ids, looked for by the index: by spans of ids, unless too many."""
     found = found.that(
         "thought_pieces(folded) @> %s::int4[] AND id + 0 BETWEEN %s AND %s", pieces(found.piece), ids[0], ids[-1]
     )
-    if span:
-        spans = range(ids[0] >> span, (ids[-1] >> span) + 1)
-        wanted = [each if span == STEPS[0][1] else ~each for each in spans]
-        found = found.that("ARRAY[id >> 12, ~(id >> 17)] && %s::int8[]", wanted)
+    if len(ids) <= 2**17:
+        found = found.that("ARRAY[id >> 12, ~(id >> 17)] && %s::int8[]", list(_spans(ids, 12)))
+    elif len(ids) <= FAR:
+        found = found.that("ARRAY[id >> 12, ~(id >> 17)] && %s::int8[]", [~span for span in _spans(ids, 17)])
     return found
+
+
+def _spans(ids: range, bits: int) -> range:
+    return range(ids[0] >> bits, (ids[-1] >> bits) + 1)

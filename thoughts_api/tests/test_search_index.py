@@ -59,12 +59,12 @@ def test_every_step_but_the_first_is_along_the_index() -> None:
         # The table is so small that reading all of it is the best plan.
         cursor.execute("SET LOCAL enable_seqscan = off")
     found = containing("coffee")
-    for span in (12, 17, None):
+    for width in (search.NEAR, search.FAR, 2**22):
         with CaptureQueriesContext(connection) as queries:
-            search._by_index(found, range(1, 2**22 + 1), span).rows(100, falling=False, key="id + 0")
+            search._by_index(found, range(2**22 + 1 - width, 2**22 + 1)).rows(100, falling=False, key="id + 0")
         sql = queries.captured_queries[0]["sql"].replace("%", "%%")
         plan = "\n".join(str(line) for line in ask(f"EXPLAIN {sql}"))
         assert "Bitmap Index Scan on thought_by_piece" in plan
         [condition] = re.findall("Index Cond: (.*)", plan)
-        assert ("&&" in condition) == (span is not None)
+        assert ("&&" in condition) == (width <= search.FAR)
         assert "Sort Key: ((id + 0))" in plan
