@@ -20,15 +20,16 @@ RANK = {letter: rank for letters in (LATIN, CYRILLIC) for rank, letter in enumer
 UNKNOWN_RANK = 33  # of a letter of other scripts, and of signs
 MAX_PIECES = 5  # of one search; more would hardly narrow, and each costs
 WALK = 10  # ids that the first step reads along the primary key, for each row of the page
-NEAR, FAR = 2**15, 2**20  # ids that the first step by the index looks through, and the last but one at most
+NEAR, FAR = 2**15, 2**20  # ids that the first step by the index looks through at most, and the last but one
 
 
 def page(found: "Selection", ids: range, falling: bool, count: int) -> list[dict[str, Any]]:
     """Return the first `count` of the found thoughts that have these ids, from below, or from above if falling."""
-    rows, ids = found.walk(ids, falling, count, WALK * count)
+    walked = WALK * count
+    rows, ids = found.walk(ids, falling, count, walked)
     if not rows and not falling and len(ids) > NEAR + FAR:
         ids = found.occupied(ids)  # the oldest thoughts may be gone: the steps must not end before the first there is
-    width = NEAR
+    width = min(NEAR, _next_width(walked, len(rows), count - len(rows)))
     while ids and len(rows) < count:
         near, ids = _split(ids, width, falling)
         # `id + 0`, because the primary key would tempt the planner to walk along it.

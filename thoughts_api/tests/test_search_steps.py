@@ -52,6 +52,7 @@ def small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     ("piece", "expected"),
     [
         ("everywhere", ["walk"]),
+        ("at once", ["walk", "spans", "wide spans"]),
         ("early", ["walk", "lowest", "spans"]),
         ("soon", ["walk", "lowest", "spans", "spans"]),
         ("later", ["walk", "lowest", "spans", "spans", "spans", "wide spans"]),
@@ -61,7 +62,7 @@ def small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_each_step_looks_through_as_many_ids_as_should_fill_the_page(piece: str, expected: list[str]) -> None:
     words = {10: "early", 11: "later", 12: "early", 13: "soon", 14: "early", 50: "soon", 80: "soon"}
-    words |= {58: "later", 150_000: "later", 900_000: "at last"}
+    words |= {3: "at once", 5: "at once", 19: "at once", 58: "later", 150_000: "later", 900_000: "at last"}
     texts = {id: f"everywhere {words.get(id, '')}" for id in [*range(1, 100), 150_000, 900_000]}
     write(texts)
     assert page(piece) == [id for id, text in sorted(texts.items()) if piece in text][:3]
