@@ -1,5 +1,6 @@
 """The one body of every error of both APIs: `{"message": str, "errors": {field: [str]}}`."""
 
+import sys
 from typing import Any
 
 from django.db import InterfaceError, OperationalError
@@ -12,11 +13,19 @@ from rest_framework.views import exception_handler as rest_framework_exception_h
 
 from common.exceptions import ServiceUnavailable
 
+AWAY = (OperationalError, InterfaceError)
+
+
+class DatabaseUnavailable(ServiceUnavailable):
+    """503: the database does not answer."""
+
+    default_detail = "The database does not answer right now. Try again soon."
+
 
 def exception_handler(exc: Exception, context: dict[str, Any]) -> Response | None:
     """Return the answer for an exception that a view raised; None leaves it to Django (500)."""
-    if isinstance(exc, (OperationalError, InterfaceError)):
-        exc = ServiceUnavailable("The database does not answer right now. Try again soon.")
+    if isinstance(exc, AWAY):
+        exc = DatabaseUnavailable()
     response = rest_framework_exception_handler(exc, context)
     if response is None:
         return None
@@ -66,5 +75,10 @@ def not_found(request: HttpRequest, exception: Exception) -> JsonResponse:
 
 
 def server_error(request: HttpRequest) -> JsonResponse:
-    """Answer a fault of ours (handler500)."""
+    """Answer what nobody else has, such as an exception in the admin (handler500): a fault of ours, or 503."""
+    if isinstance(sys.exception(), AWAY):
+        away = DatabaseUnavailable()
+        return JsonResponse(
+            {"message": str(away.detail)}, status=away.status_code, headers={"Retry-After": str(away.wait)}
+        )
     return JsonResponse({"message": "Something went wrong on our side."}, status=500)

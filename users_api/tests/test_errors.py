@@ -28,7 +28,7 @@ def test_a_host_that_is_not_ours_is_400(db: None, api: Client) -> None:
     assert response.json() == {"message": "The request is malformed.", "errors": {}}
 
 
-@pytest.mark.parametrize("path", ["/api/login/", "/api/token/refresh/", "/api/logout/"])
+@pytest.mark.parametrize("path", ["/api/login/", "/api/token/refresh/", "/api/logout/", "/admin/login/"])
 def test_without_a_database_it_is_503_with_a_time_to_come_again(db: None, api: Client, path: str) -> None:
     def refuse(*args: Any) -> None:
         raise OperationalError("server closed the connection unexpectedly")
