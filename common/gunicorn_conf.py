@@ -77,11 +77,19 @@ class QuietLogger(Logger):
     access_fmt = "%(levelname)s gunicorn.access %(message)s"
 
     def access(self, resp: Any, req: Any, environ: MutableMapping[str, Any], request_time: timedelta) -> None:
-        """Write the line of one request; line breaks and control characters in its path are written as escapes."""
-        if req.path not in ("/healthz", "/readyz", "/metrics"):
-            # What is not HTTP has no PATH_INFO.
-            path = environ.get("PATH_INFO", req.path or "").encode("unicode_escape").decode()
-            super().access(resp, req, {**environ, "PATH_INFO": path}, request_time)
+        """Write the line of one request; line breaks and control characters in its path are written as escapes.
+
+        No query and no header but the request's id: neither a search nor a token is anyone's business here. gunicorn's
+        own collects all headers and variables first, for any format: a twelfth of a search's CPU.
+        """
+        if req.path in ("/healthz", "/readyz", "/metrics"):
+            return
+        # What is not HTTP has no PATH_INFO.
+        path = environ.get("PATH_INFO", req.path or "").encode("unicode_escape").decode()
+        status = str(resp.status).split(maxsplit=1)[0]
+        identifier = next((value for name, value in resp.headers if name == "X-Request-ID"), "-")
+        method, milliseconds = environ.get("REQUEST_METHOD", "-"), request_time.total_seconds() * 1000
+        self.access_log.info(f"{method} {path} {status} {resp.sent} bytes {milliseconds:.0f} ms [{identifier}]")
 
     def warning(self, msg: object, *args: object, **kwargs: Any) -> None:
         """Write a warning, without what it quotes of a request that is not HTTP: that may be a search or a token."""
@@ -149,8 +157,6 @@ control_socket_disable = True
 worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: S108
 logger_class = QuietLogger
 accesslog = "-"
-# No query and no header but the request's id: neither a search nor a token is anyone's business here.
-access_log_format = "%(m)s %(U)s %(s)s %(B)s bytes %(M)s ms [%({x-request-id}o)s]"
 
 if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
     metrics = Path(os.environ["PROMETHEUS_MULTIPROC_DIR"])

@@ -110,7 +110,6 @@ def written(caplog: pytest.LogCaptureFixture, path: str) -> list[str]:
     """Return what is written about a request for this path."""
     config = Config()
     config.set("accesslog", "-")
-    config.set("access_log_format", gunicorn_conf.access_log_format)
     logger = gunicorn_conf.QuietLogger(config)
     logger.access_log.propagate = True
     request = SimpleNamespace(path=path, headers=[("AUTHORIZATION", "Bearer secret")])
