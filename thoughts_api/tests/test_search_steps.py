@@ -33,9 +33,7 @@ def steps(piece: str, falling: bool = False, count: int = 3) -> list[str]:
     with CaptureQueriesContext(connection) as queries:
         page(piece, falling=falling, count=count)
     marks = {"&& '{-": "wide spans", "&& ": "spans", "thought_pieces": "all", "LIKE": "walk", "": "lowest"}
-    return [
-        next(step for mark, step in marks.items() if mark in query["sql"]) for query in queries.captured_queries
-    ]
+    return [next(step for mark, step in marks.items() if mark in query["sql"]) for query in queries.captured_queries]
 
 
 @pytest.fixture
