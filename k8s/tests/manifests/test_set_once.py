@@ -16,7 +16,7 @@ CHANGES = {
     "k8s/components/network-policies/ingress-controller.yaml": [("[ingress-nginx, traefik]", "[other]")],
     "k8s/components/network-policies/database.yaml": [("10.0.0.0/8", "192.0.2.7/32")],
     "k8s/base/users-api/settings.env": [("TRUSTED_PROXIES=10.0.0.0/8", "TRUSTED_PROXIES=10.20.0.0/16")],
-    "k8s/components/release/kustomization.yaml": [("newTag: v1", "newTag: v2")],
+    "k8s/components/release/kustomization.yaml": [("newTag: v1", "newTag: v2-1")],
 }
 NOT_COPIED = shutil.ignore_patterns(".*_cache", ".git", ".hypothesis", ".venv", "__pycache__", "node_modules", "var")
 
