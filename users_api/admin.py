@@ -52,7 +52,7 @@ class UserAdmin(DjangoUserAdmin):
     fieldsets = [
         (None, {"fields": ["username", "set_password"]}),
         ("Rights", {"fields": ["is_active", "is_staff", "is_superuser"]}),
-        ("Times", {"fields": ["creation", "last_login"]}),
+        ("Times", {"fields": ["creation", "last_login", "password_set"]}),
     ]
     add_fieldsets = [(None, {"classes": ["wide"], "fields": ["username", "password1", "password2"]})]
     actions = ["switch_off", "switch_on"]
@@ -75,7 +75,7 @@ class UserAdmin(DjangoUserAdmin):
         return False
 
     def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> list[str]:
-        fields = ["creation", "last_login", "set_password"]
+        fields = ["creation", "last_login", "password_set", "set_password"]
         if obj:
             fields.append("username")
         if obj == request.user:

@@ -7,7 +7,7 @@ from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.auth.models import PermissionsMixin
 from django.contrib.auth.validators import UnicodeUsernameValidator
 from django.core.exceptions import ValidationError
-from django.db import models
+from django.db import models, transaction
 from django.utils import timezone
 
 USERNAME_TAKEN = "A user with this name exists already, perhaps in another letter case."
@@ -67,14 +67,16 @@ class User(AbstractBaseUser, PermissionsMixin):
             raise ValidationError({"username": USERNAME_TAKEN})
 
     def save(self, *args: Any, **kwargs: Any) -> None:
-        """Store the account with its key; one that is switched off loses its refresh tokens for good."""
+        """Store the account with its key; off, or with a new password, it loses its refresh tokens for good."""
         self.username_key = username_key(self.username)
-        super().save(*args, **kwargs)
-        if not self.is_active:
-            self.refresh_tokens.all().delete()
+        changed = self._password is not None  # type: ignore[attr-defined] # Django's own sign, until it is saved
+        with transaction.atomic():
+            super().save(*args, **kwargs)
+            if changed or not self.is_active:
+                self.refresh_tokens.all().delete()
 
     def set_password(self, raw_password: str | None) -> None:
-        """Set the password; refresh tokens from before end with it."""
+        """Set the password, and the time that the admin shows."""
         super().set_password(raw_password)
         self.password_set = timezone.now()
 

@@ -9,6 +9,7 @@ import jwt
 from django.conf import settings
 from django.contrib.auth import authenticate
 from django.contrib.auth.models import update_last_login
+from django.db import transaction
 from django.http import HttpRequest
 from django.utils import timezone
 
@@ -17,28 +18,30 @@ from common.keys import ALGORITHM
 from users_api.keys import key_ring
 from users_api.models import RefreshToken, User
 
+WRONG = "The user name or the password is wrong."
+
 
 def log_in(request: HttpRequest, *, username: str, password: str) -> tuple[str, str]:
     """Return an access token and a refresh token; 401 for any wrong pair, 429 after too many."""
     user = authenticate(request, username=username, password=password)
     if not isinstance(user, User):
-        raise NotAuthenticated("The user name or the password is wrong.")
-    update_last_login(User, user)
+        raise NotAuthenticated(WRONG)
     RefreshToken.objects.filter(expires__lte=timezone.now()).delete()  # anybody's: not all come back
     refresh = secrets.token_urlsafe(32)
-    user.refresh_tokens.create(digest=_digest(refresh), expires=timezone.now() + settings.REFRESH_TOKEN_LIFETIME)
-    return access_token(user), refresh
+    with transaction.atomic():
+        # The password may have been changed, or the account switched off, since they were looked at.
+        stored = User.objects.select_for_update().filter(pk=user.pk, is_active=True).first()
+        if stored is None or (stored.password != user.password and not stored.check_password(password)):
+            raise NotAuthenticated(WRONG)
+        update_last_login(User, stored)
+        stored.refresh_tokens.create(digest=_digest(refresh), expires=timezone.now() + settings.REFRESH_TOKEN_LIFETIME)
+    return access_token(stored), refresh
 
 
 def refresh_access(refresh: str) -> str:
     """Return a new access token; 401 if the refresh token is unknown, ended, revoked, or its account is off."""
     token = RefreshToken.objects.select_related("user").filter(digest=_digest(refresh)).first()
-    if (
-        token is None
-        or token.expires <= timezone.now()
-        or token.creation < token.user.password_set
-        or not token.user.is_active
-    ):
+    if token is None or token.expires <= timezone.now() or not token.user.is_active:
         raise NotAuthenticated("The refresh token is not valid any more. Log in again.")
     return access_token(token.user)
 

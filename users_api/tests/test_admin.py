@@ -165,11 +165,13 @@ def test_neither_a_password_nor_a_hash_nor_a_digest_is_shown_or_logged(
     secret = "another horse battery"
     User.objects.filter(pk=bruce.pk).update(password=make_password(PASSWORD))
     with caplog.at_level(logging.DEBUG):
-        log_in()
         pages = [
             superuser.post(page(bruce, "password"), {"password1": secret, "password2": secret + "!"}),
             superuser.post(page(bruce, "password"), {"password1": secret, "password2": secret}, follow=True),
             superuser.post(f"{USERS}add/", NEW | {"username": "a b"}),
+        ]
+        assert log_in(password=secret).status_code == 200
+        pages += [
             *map(superuser.get, ["/admin/", USERS, page(bruce), page(bruce, "password"), page(bruce, "history")]),
         ]
     bruce.refresh_from_db()

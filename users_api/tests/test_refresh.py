@@ -7,6 +7,7 @@ from typing import Any
 
 import jwt
 import pytest
+from django.contrib.auth import authenticate
 from django.test import Client
 from django.test.client import MULTIPART_CONTENT
 from django.utils import timezone
@@ -94,6 +95,36 @@ def test_a_new_password_ends_what_the_old_one_began(refresh: str, bruce: User, a
     assert_refused(api.post("/api/token/refresh/", {"refresh": refresh}))
     new = log_in(password="another horse battery").json()["refresh"]
     assert api.post("/api/token/refresh/", {"refresh": new}).status_code == 200
+
+
+def test_a_login_while_a_new_password_is_stored_ends_with_the_old_one(bruce: User, api: Client, log_in: LogIn) -> None:
+    bruce.set_password("another horse battery")
+    refresh = log_in().json()["refresh"]
+    bruce.save()
+    assert_refused(api.post("/api/token/refresh/", {"refresh": refresh}))
+
+
+@pytest.mark.parametrize(
+    ("change", "status"),
+    [
+        (lambda user: user.set_password("another horse battery"), 401),
+        (lambda user: setattr(user, "is_active", False), 401),
+        (lambda user: user.set_password(PASSWORD), 200),  # another hash of it
+    ],
+)
+def test_an_account_that_changes_while_somebody_logs_in_is_looked_at_again(
+    bruce: User, log_in: LogIn, monkeypatch: pytest.MonkeyPatch, change: Callable[[User], None], status: int
+) -> None:
+    def check(*args: Any, **kwargs: Any) -> Any:
+        user = authenticate(*args, **kwargs)
+        stored = User.objects.get()
+        change(stored)
+        stored.save()
+        return user
+
+    monkeypatch.setattr("users_api.services.authenticate", check)
+    assert log_in().status_code == status
+    assert RefreshToken.objects.count() == (status == 200)
 
 
 def test_an_access_token_is_no_refresh_token(bruce: User, log_in: LogIn, api: Client) -> None:
