@@ -69,6 +69,11 @@ def bad_request(request: HttpRequest, exception: Exception) -> JsonResponse:
     return JsonResponse({"message": "The request is malformed.", "errors": {}}, status=400)
 
 
+def forbidden(request: HttpRequest, exception: Exception) -> JsonResponse:
+    """Answer what Django's own views forbid, those of the admin (handler403)."""
+    return JsonResponse({"message": exceptions.PermissionDenied.default_detail}, status=403)
+
+
 def not_found(request: HttpRequest, exception: Exception) -> JsonResponse:
     """Answer a path that no view serves (handler404)."""
     return JsonResponse({"message": "There is nothing at this address."}, status=404)

@@ -17,5 +17,6 @@ urlpatterns = [
 ]
 
 handler400 = "common.errors.bad_request"
+handler403 = "common.errors.forbidden"
 handler404 = "common.errors.not_found"
 handler500 = "common.errors.server_error"

@@ -193,6 +193,12 @@ def test_staff_without_more_rights_creates_accounts_and_switches_them_off(
     assert log_in().status_code == 401
 
 
+def test_what_is_forbidden_has_the_body_of_all_errors(clerk: Client, admin: User) -> None:
+    for response in (clerk.post(page(admin), {}), clerk.get(page(admin, "delete"))):
+        assert response.status_code == 403
+        assert response.json() == {"message": "You do not have permission to perform this action."}
+
+
 def test_staff_without_more_rights_gives_none_and_leaves_those_alone_who_have_some(
     clerk: Client, admin: User, bruce: User
 ) -> None:
