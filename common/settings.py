@@ -21,7 +21,8 @@ GONE = {"tcp_user_timeout": 5000, "keepalives_idle": 30, "keepalives_interval": 
 class Env(environs.FileAwareEnv):
     """The process's environment, read by type: `env.str`, `env.bool`, `env.int`, `env.list`, …
 
-    `env.database` gives one of DATABASES; `env.replica` too, for a read replica, and {} for an empty variable.
+    `env.database` gives one of DATABASES; `env.replica` too, for a read replica, and {} for an empty variable;
+    `env.names` a list without spaces and empty parts.
     Any variable may be in a file instead, as secrets often are: `SECRET_KEY_FILE` names the one with SECRET_KEY.
     """
 
@@ -32,6 +33,8 @@ class Env(environs.FileAwareEnv):
         self.add_parser("networks", _networks)
         self.add_parser("http_url", _http_url)
         self.add_parser("origins", _origins)
+        self.add_parser("names", _names)
+        self.add_parser("hosts", _hosts)
         self.add_parser("filled", _filled)
         self.add_parser("count", _count)
 
@@ -56,7 +59,11 @@ def _database(value: str) -> dict[str, Any]:
         database: dict[str, Any] = dict(dj_database_url.parse(value))
     except (ValueError, KeyError) as error:
         raise environs.EnvError(f"not a database URL: {error}") from None
+    if database["NAME"] in ("", ":memory:"):  # each connection would have a memory of its own
+        raise environs.EnvError("the URL names no database: sqlite:///<file> or postgresql://<host>/<name>")
     options = database.setdefault("OPTIONS", {})
+    if "pool" in options:
+        raise environs.EnvError("a pool is not supported: each thread keeps a connection of its own")
     if database["ENGINE"] == "django.db.backends.sqlite3":
         # https://docs.djangoproject.com/en/5.2/ref/databases/#database-is-locked-errors
         options |= {
@@ -90,7 +97,7 @@ def _replica(value: str) -> dict[str, Any]:
 
 def _networks(value: str) -> list[ipaddress.IPv4Network | ipaddress.IPv6Network]:
     try:
-        return [ipaddress.ip_network(part.strip()) for part in value.split(",") if part.strip()]
+        return [ipaddress.ip_network(part) for part in _names(value)]
     except ValueError as error:
         raise environs.EnvError(f"not a list of networks such as 10.0.0.0/8: {error}") from None
 
@@ -104,8 +111,18 @@ def _http_url(value: str) -> str:
     raise environs.EnvError(f"not an http:// or https:// address: {value!r}")
 
 
+def _names(value: str) -> list[str]:
+    return [part.strip() for part in value.split(",") if part.strip()]
+
+
+def _hosts(value: str) -> list[str]:
+    if not (hosts := _names(value)):
+        raise environs.EnvError("empty: no request would be answered")
+    return hosts
+
+
 def _origins(value: str) -> list[str]:
-    return [_http_url(part.strip()) for part in value.split(",") if part.strip()]
+    return [_http_url(part) for part in _names(value)]
 
 
 def _filled(value: str) -> str:
@@ -121,7 +138,7 @@ def _count(value: str | int) -> int:
 
 
 # The names with which a service is reached without a cluster; *.localhost needs no hosts file.
-LOCAL_HOSTS = ["localhost", "127.0.0.1", "[::1]", ".localhost"]
+LOCAL_HOSTS = "localhost, 127.0.0.1, [::1], .localhost"
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["common.authentication.TokenAuthentication"],

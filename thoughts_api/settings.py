@@ -8,7 +8,7 @@ from common import settings as common
 
 env = common.Env()
 DEBUG = env.bool("DEBUG", False)
-ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", common.LOCAL_HOSTS)
+ALLOWED_HOSTS = env.hosts("ALLOWED_HOSTS", common.LOCAL_HOSTS)
 DATABASES = {"default": env.database("DATABASE_URL", f"sqlite:///{common.VAR}/thoughts.sqlite3")}
 if replica := env.replica("DATABASE_REPLICA_URL", ""):
     DATABASES["replica"] = replica | {"MAX_LAG": env.count("REPLICA_MAX_LAG", 5)}

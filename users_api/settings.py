@@ -9,8 +9,8 @@ from users_api import keys
 env = common.Env()
 DEBUG = env.bool("DEBUG", False)
 SECRET_KEY = env.filled("SECRET_KEY")
-SECRET_KEY_FALLBACKS: list[str] = env.list("SECRET_KEY_FALLBACKS", [])
-ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", common.LOCAL_HOSTS)
+SECRET_KEY_FALLBACKS: list[str] = env.names("SECRET_KEY_FALLBACKS", "")
+ALLOWED_HOSTS = env.hosts("ALLOWED_HOSTS", common.LOCAL_HOSTS)
 DATABASES = {"default": env.database("DATABASE_URL", f"sqlite:///{common.VAR}/users.sqlite3")}
 TOKENS_KEYS = env.path("TOKENS_KEYS")
 TOKENS_ISSUER = env.filled("TOKENS_ISSUER", "users-api")

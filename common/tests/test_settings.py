@@ -107,7 +107,19 @@ def test_a_sqlite_url_is_a_file_that_several_processes_can_write(env: Env, monke
 
 @pytest.mark.parametrize(
     "url",
-    ["", "nonsense", "mysql://db/users", "postgresql://db:port/users", "http://db/", "postgresql://[db/users", "://"],
+    [
+        "",
+        "nonsense",
+        "mysql://db/users",
+        "postgresql://db:port/users",
+        "http://db/",
+        "postgresql://[db/users",
+        "://",
+        "postgresql://user@db",
+        "postgresql://user@db/users?pool=true",
+        "sqlite://",
+        "sqlite://:memory:",
+    ],
 )
 def test_another_database_url_is_named(env: Env, monkeypatch: pytest.MonkeyPatch, url: str) -> None:
     monkeypatch.setenv("DATABASE_URL", url)
@@ -122,6 +134,23 @@ def test_a_wrong_database_url_does_not_show_its_password(env: Env, monkeypatch: 
     monkeypatch.setenv("DATABASE_URL", url)
     env.database("DATABASE_URL")
     assert "hunter2" not in problem(env)
+
+
+@pytest.mark.parametrize("parse", ["names", "hosts"])
+def test_a_list_has_no_spaces_and_no_empty_parts(env: Env, monkeypatch: pytest.MonkeyPatch, parse: str) -> None:
+    monkeypatch.setenv("LIST", " a.example, b.example ,,")
+    assert getattr(env, parse)("LIST") == ["a.example", "b.example"]
+    assert getattr(env, parse)("ANOTHER", "x, y") == ["x", "y"]
+
+
+@pytest.mark.parametrize("value", ["", " ", " , "])
+def test_no_hosts_at_all_are_a_mistake_and_no_names_are_not(
+    env: Env, monkeypatch: pytest.MonkeyPatch, value: str
+) -> None:
+    monkeypatch.setenv("ALLOWED_HOSTS", value)
+    assert env.names("ALLOWED_HOSTS") == []
+    env.hosts("ALLOWED_HOSTS")
+    assert "ALLOWED_HOSTS" in problem(env)
 
 
 @pytest.mark.parametrize(
