@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 
-from e2e.conftest import System, answers, children, free_ports, kill, start, within
+from e2e.conftest import System, answers, children, free_ports, kill, start, stop, within
 from tools.local import ROOT
 
 TIMEOUT = 10
@@ -164,6 +164,21 @@ def test_ctrl_c_ends_everything(tmp_path: Path) -> None:
     for pid in [*started, *workers]:
         assert not Path(f"/proc/{pid}").exists()
     assert not answers(f"{system.web}/healthz")
+
+
+def test_the_three_ask_each_other_without_a_proxy(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    proxy = f"http://127.0.0.1:{free_ports(1)[0]}"
+    system = start(tmp_path, http_proxy=proxy, HTTP_PROXY=proxy, NO_PROXY="elsewhere.example", no_proxy="")
+    try:
+        assert within(5, lambda: "Thoughts is running" in log.read_text())
+        account = {"username": "bruce", "password": "bruce"}
+        login = requests.post(f"{system.users}/api/login/", json=account, timeout=TIMEOUT).json()
+        own = {"url": f"{system.thoughts}/api/me/thoughts/", "headers": {"Authorization": login["Authorized"]}}
+        assert requests.get(**own, timeout=TIMEOUT).status_code == 200  # the key set is there
+        assert requests.get(f"{system.web}/search", timeout=TIMEOUT).status_code == 200
+    finally:
+        stop(system)
 
 
 def test_ctrl_c_while_all_is_being_prepared_ends_it_quietly(tmp_path: Path) -> None:

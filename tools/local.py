@@ -65,6 +65,7 @@ class Local:
             "DJANGO_SETTINGS_MODULE": f"{project}.settings",
             "PYTHONPATH": str(ROOT),
             "PYTHONUNBUFFERED": "1",
+            "no_proxy": "127.0.0.1,localhost",  # they ask each other alone
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
         }
         # What was exported for one of them, such as SECRET_KEY or DATABASE_URL, must not reach another.
