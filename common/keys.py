@@ -22,7 +22,7 @@ ALGORITHM = "RS256"
 MIN_INTERVAL = 10.0  # seconds between two loads, whatever key ids arrive
 FIRST_INTERVAL = 1.0  # seconds between two loads while there is no key yet
 MAX_AGE = 300.0  # seconds after which a key set that is in use is loaded again
-TIMEOUT = 2.0  # seconds that a load over HTTP may take
+TIMEOUT = 2.0  # seconds that a load over HTTP may wait for a connection, and for each piece of the answer
 
 
 class KeysUnavailable(Exception):
