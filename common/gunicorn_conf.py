@@ -27,7 +27,7 @@ from gunicorn.workers.base import Worker
 from gunicorn.workers.gthread import ThreadWorker
 from prometheus_client import multiprocess
 
-from common.reload import load_libraries, load_views, serve
+from common.reload import load_libraries, serve
 
 
 def available_cpus() -> int:
@@ -180,6 +180,8 @@ def on_starting(server: Any) -> None:
 def when_ready(server: Any) -> None:
     """Load before the workers are forked what they share: all views, and what a probe of the database loads."""
     if preload_app:
+        from common.urls import load_views  # Django is set up now
+
         load_views()
         _ask(server.app.wsgi(), "/readyz")
         # What is there is not looked through for garbage, which would copy its pages into each process.
@@ -205,10 +207,12 @@ def post_worker_init(worker: Worker) -> None:
     databases, beside its work too, whether they take all connections.
     """
     if not preload_app:
+        from common.urls import load_views  # of which the master has nothing
+
         load_views()
         threading.Thread(target=load_views, kwargs={"lazy": True}, daemon=True).start()
     if worker.age == 1:
-        from common import connections  # Django is set up, and the master has none of it in development
+        from common import connections
 
         threading.Thread(target=connections.check, args=[pods, workers, threads], daemon=True).start()
 

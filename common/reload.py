@@ -18,7 +18,7 @@ PIPE = "/tmp/reload"  # noqa: S108 - in a container, where nobody else is
 
 def load_libraries(application: str) -> None:
     """Import what a module with an application does, but for this tree's own code, and what needs its settings."""
-    load = "from common.reload import load_views; load_views(lazy=True)"
+    load = "from common.urls import load_views; load_views(lazy=True)"
     code = f"import sys, {application}; {load}; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, check=False)  # noqa: S603
     own = {"common", application.partition(".")[0]}
@@ -49,18 +49,9 @@ def _answer(application: str, answer: TextIO) -> None:
     with answer:
         try:
             importlib.import_module(application)
+            from common.urls import load_views  # here, because the process that is forked must have none of this code
+
             load_views(lazy=True)
             answer.write("ok")
         except BaseException:  # noqa: BLE001 - SystemExit too: settings end the process so
             traceback.print_exc(file=answer)
-
-
-def load_views(lazy: bool = False) -> None:
-    """Import all that the URLs lead to, lazy views too if asked to; Django itself does so at the first request."""
-    from django.urls import get_resolver
-
-    from common.urls import LazyView
-
-    for pattern in get_resolver().url_patterns:
-        if lazy and isinstance(pattern.callback, LazyView):
-            pattern.callback.load()

@@ -5,6 +5,7 @@ from functools import cache
 from typing import Any
 
 from django.http import HttpRequest, HttpResponseBase
+from django.urls import get_resolver
 from django.urls.resolvers import RoutePattern, URLPattern
 from django.utils.module_loading import import_string
 
@@ -38,3 +39,10 @@ class LazyView:
     def __call__(self, request: HttpRequest, **kwargs: Any) -> HttpResponseBase:
         """Answer as the view does; the first request waits until it is imported."""
         return self.load()(request, **kwargs)
+
+
+def load_views(lazy: bool = False) -> None:
+    """Import all that the URLs lead to, lazy views too if asked to; Django itself does so at the first request."""
+    for pattern in get_resolver().url_patterns:
+        if lazy and isinstance(pattern.callback, LazyView):
+            pattern.callback.load()
