@@ -20,7 +20,8 @@ RANK = {letter: rank for letters in (LATIN, CYRILLIC) for rank, letter in enumer
 UNKNOWN_RANK = 33  # of a letter of other scripts, and of signs
 MAX_PIECES = 5  # of one search; more would hardly narrow, and each costs
 WALK = 10  # ids that the first step reads along the primary key, for each row of the page
-NEAR, FAR = 2**15, 2**20  # ids that the first step by the index looks through at most, and the last but one
+NEAR = 2**15  # ids that the first step by the index looks through at most
+FAR = 2**20  # ids that each of the others does, but for the last, which looks through all that are left
 
 
 def page(found: "Selection", ids: range, falling: bool, count: int) -> list[dict[str, Any]]:
@@ -74,11 +75,10 @@ def _by_index(found: "Selection", ids: range) -> "Selection":
     found = found.that(
         "thought_pieces(folded) @> %s::int4[] AND id + 0 BETWEEN %s AND %s", pieces(found.piece), ids[0], ids[-1]
     )
-    if len(ids) <= 2**17:
-        found = found.that("ARRAY[id >> 12, ~(id >> 17)] && %s::int8[]", list(_spans(ids, 12)))
-    elif len(ids) <= FAR:
-        found = found.that("ARRAY[id >> 12, ~(id >> 17)] && %s::int8[]", [~span for span in _spans(ids, 17)])
-    return found
+    if len(ids) > FAR:
+        return found
+    spans = list(_spans(ids, 12)) if len(ids) <= 2**17 else [~span for span in _spans(ids, 17)]
+    return found.that("ARRAY[id >> 12, ~(id >> 17)] && %s::int8[]", spans)
 
 
 def _spans(ids: range, bits: int) -> range:
