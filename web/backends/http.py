@@ -58,7 +58,7 @@ class Retry(urllib3.Retry):
 
 
 def session() -> requests.Session:
-    """Return the session that all calls share: kept-alive connections, no cookies, retries of idempotent calls only.
+    """Return the session that all calls share: kept-alive connections, no cookies, and retries.
 
     Now and then it is a new one: a Service chooses a pod for each connection, so pods that are new would get none.
     """
@@ -70,7 +70,7 @@ def _session(age: int) -> requests.Session:
     http = requests.Session()
     http.trust_env = False
     http.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-    # A connection that could not be made is tried again for any method: nothing was sent.
+    # A connection that could not be made is tried again for any method, for nothing was sent; all else for these alone.
     retry = Retry(
         total=2,
         read=1,
