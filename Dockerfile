@@ -50,6 +50,9 @@ COPY --chown=10001:10001 ${PROJECT} ${PROJECT}
 # What has not changed is not compiled again at each reload. By a hash of the source: two edits may be of one second.
 ENV PYTHONDONTWRITEBYTECODE=
 RUN python -m compileall -q --invalidation-mode=checked-hash common ${PROJECT}
+# A migration may come with a lock file, which a live update does not take.
+CMD { test ! -d ${PROJECT}/migrations || python ${PROJECT}/manage.py migrate --no-input; } \
+    && exec gunicorn -c python:common.gunicorn_conf ${PROJECT}.wsgi
 
 FROM runtime AS production
 ARG PROJECT

@@ -44,7 +44,10 @@ def test_a_folder_without_a_project() -> None:
 @pytest.mark.parametrize(
     ("call", "said"),
     [
-        ('database("notes-postgres", service = "notes-api", project = "notes")', 'database "notes-postgres"'),
+        (
+            'database("notes-postgres", service = "notes-api", project = "notes", image = "x")',
+            'database "notes-postgres"',
+        ),
         ('create_admin("notes-api", project = "notes")', 'create_admin "notes-api"'),
     ],
 )

@@ -157,9 +157,21 @@ def test_the_tests_of_a_project_run_when_they_are_asked_for(tilt: Tilt) -> None:
         }
 
 
-def test_migrations_run_once_and_then_with_the_live_update(tilt: Tilt) -> None:
-    manual = {name for name, each in tilt.resources.items() if each["trigger_mode"] == "manual"}
-    assert manual == {f"{name}-migrate" for name in APIS}
+def manual(tilt: Tilt) -> set[str]:
+    """Return the resources that wait for a click when what they are made of has changed."""
+    return {name for name, each in tilt.resources.items() if each["trigger_mode"] == "manual"}
+
+
+def test_migrations_run_once_and_then_with_the_live_update_or_a_new_pod(tilt: Tilt) -> None:
+    assert manual(tilt) == {f"{name}-migrate" for name in APIS}
+    stage = (ROOT / "Dockerfile").read_text().partition(" AS development\n")[2].partition("\nFROM ")[0]
+    migrate, _, serve = stage.partition("CMD ")[2].partition("&&")
+    assert "python ${PROJECT}/manage.py migrate --no-input" in migrate
+    assert serve.strip().startswith("exec gunicorn ")
+
+
+def test_migrations_run_again_where_no_live_update_does(tilt: Tilt) -> None:
+    assert manual(read(image="production")) == set()
 
 
 def kubectl(arguments: str) -> str:

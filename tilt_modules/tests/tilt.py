@@ -78,6 +78,7 @@ class Tilt:
 
     def _evaluate(self, file: Path, text: str) -> starlark.FrozenModule:
         module = starlark.Module()
+        module["TRIGGER_MODE_AUTO"] = "auto"
         module["TRIGGER_MODE_MANUAL"] = "manual"
         for name in dir(self):
             if name.startswith("tilt_"):
