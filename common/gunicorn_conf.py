@@ -203,14 +203,17 @@ def _ask(application: Any, path: str) -> None:
 def post_worker_init(worker: Worker) -> None:
     """In development, load views in the worker: a file that changes before the first request is not its code.
 
-    Lazy ones are loaded beside its first requests, which do not wait for them. The first worker of all asks the
-    databases, beside its work too, whether they take all connections.
+    Lazy ones and templates are loaded beside its first requests, which do not wait for them. The first worker of all
+    asks the databases, beside its work too, whether they take all connections.
     """
     if not preload_app:
-        from common.urls import load_views  # of which the master has nothing
+        # Of both the master has nothing.
+        from common.templates import load_templates
+        from common.urls import load_views
 
         load_views()
         threading.Thread(target=load_views, kwargs={"lazy": True}, daemon=True).start()
+        threading.Thread(target=load_templates, daemon=True).start()
     if worker.age == 1:
         from common import connections
 

@@ -1,7 +1,7 @@
 """Development only: tries changed code before gunicorn's workers take it: `cat /tmp/reload` says ok, or what is wrong.
 
 gunicorn's master leaves a process behind at its start that has the libraries loaded. For each question it forks one
-that loads the application with all its views, so that any error in them is known while the old code goes on serving.
+that loads the application with all its views and templates: any error is known while the old code goes on serving.
 """
 
 import contextlib
@@ -18,8 +18,7 @@ PIPE = "/tmp/reload"  # noqa: S108 - in a container, where nobody else is
 
 def load_libraries(application: str) -> None:
     """Import what a module with an application does, but for this tree's own code, and what needs its settings."""
-    load = "from common.urls import load_views; load_views(lazy=True)"
-    code = f"import sys, {application}; {load}; print(*sys.modules)"
+    code = f"import sys; from common.reload import load; load({application!r}); print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, check=False)  # noqa: S603
     own = {"common", application.partition(".")[0]}
     settings = os.environ.pop("DJANGO_SETTINGS_MODULE", None)
@@ -45,13 +44,21 @@ def serve(application: str, path: str = PIPE) -> None:
                 os._exit(0)
 
 
+def load(application: str) -> None:
+    """Import a module with an application, and all views and templates of its project; raises what is wrong."""
+    importlib.import_module(application)
+    # Here, because the process that is forked for it must have none of this code.
+    from common.templates import load_templates
+    from common.urls import load_views
+
+    load_views(lazy=True)
+    load_templates()
+
+
 def _answer(application: str, answer: TextIO) -> None:
     with answer:
         try:
-            importlib.import_module(application)
-            from common.urls import load_views  # here, because the process that is forked must have none of this code
-
-            load_views(lazy=True)
+            load(application)
             answer.write("ok")
         except BaseException:  # noqa: BLE001 - SystemExit too: settings end the process so
             traceback.print_exc(file=answer)

@@ -191,12 +191,6 @@ def logging(level: int) -> dict[str, Any]:
     }
 
 
-def template_loaders(cached: bool) -> list[Any]:
-    """Django's template loaders for the apps' folders: each template is read once, or whenever it is used."""
-    loaders: list[Any] = ["django.template.loaders.app_directories.Loader"]
-    return [("django.template.loaders.cached.Loader", loaders)] if cached else loaders
-
-
 def storages(hashed: bool) -> dict[str, Any]:
     """Django's STORAGES: static files with hashed, compressed names that `collectstatic` made, or as they are."""
     hashed_storage = "whitenoise.storage.CompressedManifestStaticFilesStorage"

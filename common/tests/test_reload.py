@@ -70,6 +70,22 @@ def test_a_view_that_is_loaded_when_it_is_asked_for_is_tried_too(code: Path) -> 
     assert 'later.py", line 2' in ask(code)
 
 
+def test_a_template_that_cannot_be_compiled_is_said_with_its_place(code: Path) -> None:
+    templates = "[{'BACKEND': 'django.template.backends.django.DjangoTemplates', 'APP_DIRS': True}]"
+    settings = f"INSTALLED_APPS=['shop'], TEMPLATES={templates}, "
+    own = "from pathlib import Path\nfrom common import settings as common\ncommon.ROOT = Path(__file__).parent\n"
+    (code / "application.py").write_text(own + GOOD.replace("ROOT_URLCONF", settings + "ROOT_URLCONF"))
+    (code / "shop" / "templates").mkdir(parents=True)
+    (code / "shop" / "__init__.py").touch()
+    page = code / "shop" / "templates" / "shop.html"
+    page.write_text("<p>{{ price }}</p>")
+    assert ask(code) == "ok"
+    page.write_text("<p>\n{{ price|discount }}</p>")
+    assert ask(code).endswith(f"""TemplateSyntaxError: File "{page}", line 2: Invalid filter: 'discount'\n""")
+    page.write_text("<p>{{ price }}</p>")
+    assert ask(code) == "ok"
+
+
 def test_a_process_that_ends_while_it_loads_is_not_ok(code: Path) -> None:
     (code / "views.py").write_text("import os\nos._exit(1)")
     assert ask(code) == ""
