@@ -191,6 +191,13 @@ def logging(level: int) -> dict[str, Any]:
     }
 
 
+def template_loaders(cached: bool) -> list[Any]:
+    """Django's template loaders for the apps' folders: each template is read once, or whenever it is used."""
+    if cached:
+        return [("django.template.loaders.cached.Loader", ["django.template.loaders.app_directories.Loader"])]
+    return ["common.templates.LastGoodLoader"]
+
+
 def storages(hashed: bool) -> dict[str, Any]:
     """Django's STORAGES: static files with hashed, compressed names that `collectstatic` made, or as they are."""
     hashed_storage = "whitenoise.storage.CompressedManifestStaticFilesStorage"
