@@ -13,7 +13,8 @@ from tools.e2e import Failed
 from tools.kubectl import Kubectl, KubectlError
 from tools.local import ROOT
 
-IMAGES = {"users-api": "users_api", "thoughts-api": "thoughts_api", "web": "web"}
+SERVICES = [file.parent.name for file in (ROOT / "k8s" / "base").glob("*/deployment.yaml")]
+IMAGES = {name: name.replace("-", "_") for name in sorted(SERVICES)}  # with the folder of its project
 HOSTING = ("--namespace=kube-public", "get", "configmap", "local-registry-hosting")
 
 

@@ -55,7 +55,7 @@ def test_the_namespace_enforces_that_profile(overlay: Overlay) -> None:
 
 def test_the_root_file_system_is_read_only_but_for_code_in_development(overlay: Overlay) -> None:
     for name, container in overlay.containers:
-        code = overlay.name == "local" and name in [f"{service}/{service}" for service in SERVICES]
+        code = overlay.name == "local" and name in [f"{service}/server" for service in SERVICES]
         assert container["securityContext"]["readOnlyRootFilesystem"] is not code, name
 
 
