@@ -11,6 +11,7 @@ from django.contrib.auth import authenticate
 from django.test import Client
 from django.test.client import MULTIPART_CONTENT
 from django.utils import timezone
+from pytest_django import Settings
 
 from users_api.models import RefreshToken, User
 from users_api.tests.conftest import PASSWORD
@@ -95,6 +96,16 @@ def test_a_new_password_ends_what_the_old_one_began(refresh: str, bruce: User, a
     assert_refused(api.post("/api/token/refresh/", {"refresh": refresh}))
     new = log_in(password="another horse battery").json()["refresh"]
     assert api.post("/api/token/refresh/", {"refresh": new}).status_code == 200
+
+
+def test_a_password_that_is_hashed_anew_ends_nothing(
+    refresh: str, bruce: User, api: Client, log_in: LogIn, settings: Settings
+) -> None:
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.ScryptPasswordHasher", *settings.PASSWORD_HASHERS]
+    assert log_in().status_code == 200
+    bruce.refresh_from_db()
+    assert bruce.password.startswith("scrypt$")
+    assert api.post("/api/token/refresh/", {"refresh": refresh}).status_code == 200
 
 
 def test_a_login_while_a_new_password_is_stored_ends_with_the_old_one(bruce: User, api: Client, log_in: LogIn) -> None:
