@@ -67,16 +67,16 @@ class User(AbstractBaseUser, PermissionsMixin):
             raise ValidationError({"username": USERNAME_TAKEN})
 
     def save(self, *args: Any, **kwargs: Any) -> None:
-        """Store the account with its key; off, or with a new password, it loses its refresh tokens for good."""
+        """Store the account with its key; off, or with a new password or none, it loses its refresh tokens for good."""
         self.username_key = username_key(self.username)
         changed = self._password is not None  # type: ignore[attr-defined] # Django's own sign, until it is saved
         with transaction.atomic():
             super().save(*args, **kwargs)
-            if changed or not self.is_active:
+            if changed or not (self.is_active and self.has_usable_password()):
                 self.refresh_tokens.all().delete()
 
     def set_password(self, raw_password: str | None) -> None:
-        """Set the password, and the time that the admin shows."""
+        """Set the password; refresh tokens from before end with it."""
         super().set_password(raw_password)
         self.password_set = timezone.now()
 

@@ -41,7 +41,12 @@ def log_in(request: HttpRequest, *, username: str, password: str) -> tuple[str, 
 def refresh_access(refresh: str) -> str:
     """Return a new access token; 401 if the refresh token is unknown, ended, revoked, or its account is off."""
     token = RefreshToken.objects.select_related("user").filter(digest=_digest(refresh)).first()
-    if token is None or token.expires <= timezone.now() or not token.user.is_active:
+    if (
+        token is None
+        or token.expires <= timezone.now()
+        or token.creation < token.user.password_set
+        or not token.user.is_active
+    ):
         raise NotAuthenticated("The refresh token is not valid any more. Log in again.")
     return access_token(token.user)
 

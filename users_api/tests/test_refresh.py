@@ -8,8 +8,11 @@ from typing import Any
 import jwt
 import pytest
 from django.contrib.auth import authenticate
+from django.db import OperationalError, connection
+from django.db.models import QuerySet
 from django.test import Client
 from django.test.client import MULTIPART_CONTENT
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from pytest_django import Settings
 
@@ -96,6 +99,51 @@ def test_a_new_password_ends_what_the_old_one_began(refresh: str, bruce: User, a
     assert_refused(api.post("/api/token/refresh/", {"refresh": refresh}))
     new = log_in(password="another horse battery").json()["refresh"]
     assert api.post("/api/token/refresh/", {"refresh": new}).status_code == 200
+
+
+@pytest.mark.parametrize("take", [lambda user: user.set_unusable_password(), lambda user: user.set_password(None)])
+def test_a_password_that_is_taken_away_ends_what_it_began(
+    refresh: str, bruce: User, api: Client, take: Callable[[User], None]
+) -> None:
+    take(bruce)
+    bruce.save()
+    assert_refused(api.post("/api/token/refresh/", {"refresh": refresh}))
+    assert not RefreshToken.objects.exists()
+
+
+def test_a_token_from_before_the_password_is_refused_whoever_left_it(refresh: str, api: Client) -> None:
+    User.objects.update(password_set=timezone.now() + timedelta(seconds=1))
+    assert_refused(api.post("/api/token/refresh/", {"refresh": refresh}))
+
+
+def test_a_login_waits_for_a_change_of_its_account_and_leaves_nothing_half_done(
+    bruce: User, log_in: LogIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with CaptureQueriesContext(connection) as queries:
+        assert log_in().status_code == 200
+    locks = [each["sql"] for each in queries if "FOR UPDATE" in each["sql"]]
+    assert len(locks) == connection.features.has_select_for_update
+    before = User.objects.get().last_login
+
+    def refuse(*args: Any, **kwargs: Any) -> None:
+        raise OperationalError("server closed the connection unexpectedly")
+
+    monkeypatch.setattr(QuerySet, "create", refuse)
+    assert log_in().status_code == 503
+    assert User.objects.get().last_login == before
+
+
+def test_a_password_is_not_stored_whose_old_tokens_cannot_be_ended(
+    refresh: str, bruce: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*args: Any) -> None:
+        raise OperationalError("server closed the connection unexpectedly")
+
+    monkeypatch.setattr(QuerySet, "delete", refuse)
+    bruce.set_password("another horse battery")
+    with pytest.raises(OperationalError):
+        bruce.save()
+    assert User.objects.get().check_password(PASSWORD)
 
 
 def test_a_password_that_is_hashed_anew_ends_nothing(
