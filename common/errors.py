@@ -74,6 +74,12 @@ def forbidden(request: HttpRequest, exception: Exception) -> JsonResponse:
     return JsonResponse({"message": exceptions.PermissionDenied.default_detail}, status=403)
 
 
+def csrf_failure(request: HttpRequest, reason: str = "") -> JsonResponse:
+    """Answer a form of the admin whose CSRF token is missing or too old (CSRF_FAILURE_VIEW)."""
+    again = "This form is not from a page of this site, is too old, or cookies are off. Load the page again."
+    return JsonResponse({"message": again}, status=403)
+
+
 def not_found(request: HttpRequest, exception: Exception) -> JsonResponse:
     """Answer a path that no view serves (handler404)."""
     return JsonResponse({"message": "There is nothing at this address."}, status=404)

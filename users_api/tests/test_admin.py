@@ -243,7 +243,9 @@ def test_a_nul_character_in_an_address_is_400(superuser: Client, query: str) -> 
 def test_a_form_of_another_site_does_nothing(admin: User, bruce: User) -> None:
     browser = Client(enforce_csrf_checks=True)
     browser.force_login(admin)
-    assert browser.post(page(bruce), {}).status_code == 403
+    refused = browser.post(page(bruce), {})
+    assert refused.status_code == 403
+    assert refused.json()["message"].startswith("This form is not from a page of this site")
     assert browser.post(f"{USERS}add/", NEW).status_code == 403
     assert list(User.objects.filter(is_active=True)) == [admin, bruce]
 
