@@ -1,7 +1,7 @@
 """Development only: tries changed code before gunicorn's workers take it: `cat /tmp/reload` says ok, or what is wrong.
 
 gunicorn's master leaves a process behind at its start that has the libraries loaded. For each question it forks one
-that loads the application with all its views and templates: any error is known while the old code goes on serving.
+that loads the application with all its views and templates: what is wrong with them is known while the old code serves.
 """
 
 import contextlib
@@ -18,7 +18,14 @@ PIPE = "/tmp/reload"  # noqa: S108 - in a container, where nobody else is
 
 def load_libraries(application: str) -> None:
     """Import what a module with an application does, but for this tree's own code, and what needs its settings."""
-    code = f"import sys; from common.reload import load; load({application!r}); print(*sys.modules)"
+    code = f"""
+import sys
+from common.reload import load
+try:
+    load({application!r})
+finally:  # what is broken may be mended soon
+    print(*sys.modules)
+"""
     done = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, check=False)  # noqa: S603
     own = {"common", application.partition(".")[0]}
     settings = os.environ.pop("DJANGO_SETTINGS_MODULE", None)
@@ -47,7 +54,7 @@ def serve(application: str, path: str = PIPE) -> None:
 def load(application: str) -> None:
     """Import a module with an application, and all views and templates of its project; raises what is wrong."""
     importlib.import_module(application)
-    # Here, because the process that is forked for it must have none of this code.
+    # Here, because the process that forks must have none of this code.
     from common.templates import load_templates
     from common.urls import load_views
 

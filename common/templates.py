@@ -1,4 +1,4 @@
-"""The templates of this tree in development: looked through before they are taken, and never served by half."""
+"""The templates of this tree in development: compiled before they are taken, and good ones kept meanwhile."""
 
 from pathlib import Path
 from typing import Any
@@ -12,32 +12,29 @@ from common.settings import ROOT
 
 
 class LastGoodLoader(app_directories.Loader):
-    """Reads a template each time that it is used; as long as it is broken or being written, the last good one stays."""
+    """Reads a template each time that it is used; while it is away or cannot be compiled, the last good one stays."""
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
-        self._good: dict[tuple[str, ...], Template] = {}
-
-    def get_template(self, template_name: str, skip: list[Origin] | None = None) -> Template:
-        """Return a template by its name, not from the origins to skip; raises what is wrong if none was good."""
-        key = (template_name, *(origin.name for origin in skip or ()))
-        try:
-            self._good[key] = super().get_template(template_name, skip)
-        except (TemplateDoesNotExist, TemplateSyntaxError):
-            if key not in self._good:
-                raise
-        return self._good[key]
+        self._good: dict[str, str] = {}
 
     def get_contents(self, origin: Origin) -> str:
-        """Return a template's text; an empty file is one that is being written."""
-        contents = super().get_contents(origin)
-        if not contents:
-            raise TemplateDoesNotExist(origin)
+        """Return a template's text, or its last good one; raises what is wrong if none was good."""
+        good = self._good.get(origin.name)
+        try:
+            contents = super().get_contents(origin) or good or ""  # a file that is being written is empty first
+            if contents != good:
+                Template(contents, origin, engine=self.engine)
+        except (TemplateDoesNotExist, TemplateSyntaxError, UnicodeDecodeError):
+            if good is None:
+                raise
+            return good
+        self._good[origin.name] = contents
         return contents
 
 
 def load_templates() -> None:
-    """Compile the project's own templates; TemplateSyntaxError has the file and the line of what is wrong."""
+    """Compile the project's own templates; TemplateSyntaxError has the file, and mostly the line, of what is wrong."""
     for app in apps.get_app_configs():
         if Path(app.path).parent != ROOT:
             continue
@@ -45,6 +42,7 @@ def load_templates() -> None:
         for file in folder.rglob("*.html"):
             try:
                 get_template(str(file.relative_to(folder)))
-            except TemplateSyntaxError as error:
-                line = error.token.lineno  # type: ignore[attr-defined] # the parser sets it
-                raise TemplateSyntaxError(f'File "{file}", line {line}: {error}') from None
+            except (TemplateSyntaxError, UnicodeDecodeError) as error:
+                token = getattr(error, "token", None)  # the parser sets it
+                place = f'File "{file}"' + (f", line {token.lineno}" if token else "")
+                raise TemplateSyntaxError(f"{place}: {error}") from None

@@ -82,6 +82,8 @@ def test_a_template_that_cannot_be_compiled_is_said_with_its_place(code: Path) -
     assert ask(code) == "ok"
     page.write_text("<p>\n{{ price|discount }}</p>")
     assert ask(code).endswith(f"""TemplateSyntaxError: File "{page}", line 2: Invalid filter: 'discount'\n""")
+    page.write_bytes(b"<p>\xe2\x82")
+    assert f"""TemplateSyntaxError: File "{page}": 'utf-8' codec can't decode""" in ask(code)
     page.write_text("<p>{{ price }}</p>")
     assert ask(code) == "ok"
 

@@ -22,9 +22,14 @@ def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def render(shop: Path) -> Callable[[], str]:
-    """Render it as a process does that goes on."""
-    engine = Engine(loaders=settings.template_loaders(cached=False))
+def engine(shop: Path) -> Engine:
+    """What a process in development reads templates with."""
+    return Engine(loaders=settings.template_loaders(cached=False))
+
+
+@pytest.fixture
+def render(engine: Engine) -> Callable[[], str]:
+    """Render it."""
     return lambda: engine.get_template("shop.html").render(Context())
 
 
@@ -37,15 +42,17 @@ def test_a_change_is_there_at_once(shop: Path, render: Callable[[], str]) -> Non
 
 
 @pytest.mark.parametrize("name", ["shop.html", "base.html"])
-@pytest.mark.parametrize("text", ["{% if %}", "{% block text %}", "", None])
-def test_what_is_broken_or_half_written_is_not_served(
-    shop: Path, render: Callable[[], str], name: str, text: str | None
+@pytest.mark.parametrize("content", [b"{% if %}", b"{% block text %}", b"\xe2\x82", b"", None])
+def test_as_long_as_one_is_broken_or_away_the_last_good_one_stays(
+    shop: Path, engine: Engine, render: Callable[[], str], name: str, content: bytes | None
 ) -> None:
     file = shop.parent / name
     before = file.read_text()
-    assert render() == "<old>"
+    # As `load_templates` does, each by itself: what is first rendered later has its good base, too.
+    engine.get_template("base.html")
+    engine.get_template("shop.html")
     for _ in range(2):
-        file.unlink(missing_ok=True) if text is None else file.write_text(text)
+        file.unlink(missing_ok=True) if content is None else file.write_bytes(content)
         assert render() == "<old>"
     file.write_text(before.replace("old", "new").replace("<", "("))
     assert render() in ("<new>", "(old>")
@@ -58,6 +65,11 @@ def test_what_was_never_good_says_what_is_wrong(shop: Path, render: Callable[[],
     shop.unlink()
     with pytest.raises(TemplateDoesNotExist):
         render()
+
+
+def test_one_that_is_new_may_be_empty(shop: Path, render: Callable[[], str]) -> None:
+    shop.write_text("")
+    assert render() == ""
 
 
 def test_without_live_updates_a_template_is_read_once(shop: Path) -> None:
