@@ -51,8 +51,8 @@ COPY --chown=10001:10001 ${PROJECT} ${PROJECT}
 ENV PYTHONDONTWRITEBYTECODE=
 RUN python -m compileall -q --invalidation-mode=checked-hash common ${PROJECT}
 # A migration may come with a lock file, which a live update does not take.
-CMD { test ! -d ${PROJECT}/migrations || python ${PROJECT}/manage.py migrate --no-input; } \
-    && exec gunicorn -c python:common.gunicorn_conf ${PROJECT}.wsgi
+CMD test ! -d ${PROJECT}/migrations || python ${PROJECT}/manage.py migrate --no-input; \
+    exec gunicorn -c python:common.gunicorn_conf ${PROJECT}.wsgi
 
 FROM runtime AS production
 ARG PROJECT

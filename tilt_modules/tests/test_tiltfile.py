@@ -165,9 +165,9 @@ def manual(tilt: Tilt) -> set[str]:
 def test_migrations_run_once_and_then_with_the_live_update_or_a_new_pod(tilt: Tilt) -> None:
     assert manual(tilt) == {f"{name}-migrate" for name in APIS}
     stage = (ROOT / "Dockerfile").read_text().partition(" AS development\n")[2].partition("\nFROM ")[0]
-    migrate, _, serve = stage.partition("CMD ")[2].partition("&&")
+    migrate, _, serve = stage.partition("CMD ")[2].partition(";")
     assert "python ${PROJECT}/manage.py migrate --no-input" in migrate
-    assert serve.strip().startswith("exec gunicorn ")
+    assert serve.strip(" \\\n").startswith("exec gunicorn ")
 
 
 def test_migrations_run_again_where_no_live_update_does(tilt: Tilt) -> None:
