@@ -19,10 +19,10 @@ GONE = {"tcp_user_timeout": 5000, "keepalives_idle": 30, "keepalives_interval": 
 
 
 class Env(environs.FileAwareEnv):
-    """The process's environment, read by type: `env.str`, `env.bool`, `env.int`, `env.list`, …
+    """The process's environment, read by type: `env.str`, `env.bool`, `env.int`, `env.path`, …
 
     `env.database` gives one of DATABASES; `env.replica` too, for a read replica, and {} for an empty variable;
-    `env.names` a list without spaces and empty parts.
+    `env.names` and `env.hosts` a list, without spaces and empty parts.
     Any variable may be in a file instead, as secrets often are: `SECRET_KEY_FILE` names the one with SECRET_KEY.
     """
 
@@ -59,10 +59,11 @@ def _database(value: str) -> dict[str, Any]:
         database: dict[str, Any] = dict(dj_database_url.parse(value))
     except (ValueError, KeyError) as error:
         raise environs.EnvError(f"not a database URL: {error}") from None
-    if database["NAME"] in ("", ":memory:"):  # each connection would have a memory of its own
-        raise environs.EnvError("the URL names no database: sqlite:///<file> or postgresql://<host>/<name>")
     options = database.setdefault("OPTIONS", {})
-    if "pool" in options:
+    # In memory, each connection would have a database of its own.
+    if ":memory:" in database["NAME"] or not (database["NAME"] or "service" in options):
+        raise environs.EnvError("the URL names no database: sqlite:///<file> or postgresql://<host>/<name>")
+    if options.pop("pool", False):
         raise environs.EnvError("a pool is not supported: each thread keeps a connection of its own")
     if database["ENGINE"] == "django.db.backends.sqlite3":
         # https://docs.djangoproject.com/en/5.2/ref/databases/#database-is-locked-errors

@@ -119,12 +119,23 @@ def test_a_sqlite_url_is_a_file_that_several_processes_can_write(env: Env, monke
         "postgresql://user@db/users?pool=true",
         "sqlite://",
         "sqlite://:memory:",
+        "sqlite:///file::memory:?cache=shared",
     ],
 )
 def test_another_database_url_is_named(env: Env, monkeypatch: pytest.MonkeyPatch, url: str) -> None:
     monkeypatch.setenv("DATABASE_URL", url)
     env.database("DATABASE_URL")
     assert "DATABASE_URL" in problem(env)
+
+
+@pytest.mark.parametrize("url", ["postgresql://user@db/users?pool=false", "postgresql:///?service=users"])
+def test_a_database_without_a_pool_or_from_a_service_file_is_taken(
+    env: Env, monkeypatch: pytest.MonkeyPatch, url: str
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", url)
+    database = env.database("DATABASE_URL")
+    assert database["NAME"] or database["OPTIONS"]["service"]
+    assert "pool" not in database["OPTIONS"]
 
 
 @pytest.mark.parametrize(
