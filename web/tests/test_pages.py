@@ -147,6 +147,16 @@ def test_what_is_wrong_belongs_to_the_box_and_the_cursor_is_there(bruce: Client,
     assert "autofocus" not in bruce.get("/thoughts/").text
 
 
+def test_two_errors_of_a_field_are_one_description_of_it(bruce: Client, backend: Backend) -> None:
+    errors = {"text": ["Too old.", "Too new."]}
+    backend.answers[CREATE] = (400, {"message": "The input is not valid.", "errors": errors})
+    text = bruce.post("/thoughts/new", {"text": "a"}).text
+    described = text.partition('<div id="id_text_error">')[2].partition("</div>")[0]
+    assert "Too old." in described
+    assert "Too new." in described
+    assert text.count("_error") == text.count("id_text_error") == 2
+
+
 def test_who_is_not_logged_in_any_more_keeps_what_was_typed(visitor: Client, backend: Backend) -> None:
     response = visitor.post("/thoughts/new", {"text": "Typed with care"})
     assert response.status_code == 401
