@@ -10,10 +10,11 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import traceback
 from typing import TextIO
 
-PIPE = "/tmp/reload"  # noqa: S108 - in a container, where nobody else is
+PIPE = os.path.join(tempfile.gettempdir(), "reload")  # in a container, where nobody else is
 
 
 def load_libraries(application: str) -> None:

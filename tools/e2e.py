@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from tools.local import ROOT
 
 # These start a system of their own, or need none.
-WITHOUT = ("alone", "readme", "replica", "rotation", "run", "schemathesis", "start", "stop")
+WITHOUT = ("alone", "readme", "reload", "replica", "rotation", "run", "schemathesis", "start", "stop")
 
 
 class Failed(Exception):

@@ -1,0 +1,90 @@
+"""The server of development: a change is tried, then taken; what is broken never is, asked for before or not."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import requests
+
+from e2e.conftest import answers, free_ports, within
+from tools.local import PROJECTS, ROOT, Local
+
+TIMEOUT = 10
+LOADED_AFTER = 1.0  # seconds; what a worker loads beside its first requests takes a twentieth of that
+
+
+@dataclass(frozen=True)
+class Server:
+    """web, run as in a pod of `tilt up` from a copy of its code."""
+
+    code: Path
+    pipe: Path
+    url: str
+    master: int
+
+    def change(self, file: str, before: str, after: str) -> str:
+        """Write something else into a file; return what the server says of its code then."""
+        path = self.code / file
+        text = path.read_text()
+        assert before in text
+        path.write_text(text.replace(before, after, 1))
+        return self.pipe.read_text()
+
+    def page(self) -> requests.Response:
+        """Ask for a page that needs none of the APIs."""
+        return requests.get(f"{self.url}/login/", timeout=TIMEOUT)
+
+
+@pytest.fixture
+def web(tmp_path: Path) -> Iterator[Server]:
+    code = tmp_path / "code"
+    for project in ("common", "web"):
+        shutil.copytree(ROOT / project, code / project, ignore=shutil.ignore_patterns("tests", "__pycache__"))
+    ports = dict(zip(PROJECTS, free_ports(len(PROJECTS)), strict=True))
+    local = Local(tmp_path / "var", ports)
+    local.make_secrets()
+    environment = {"RELOAD": "true", "PYTHONPATH": str(code), "TMPDIR": str(tmp_path)}
+    command = [sys.executable, "-m", "gunicorn", "-c", "python:common.gunicorn_conf", "web.wsgi"]
+    url = f"http://127.0.0.1:{ports['web']}"
+    with subprocess.Popen(
+        command, cwd=code, env=local.environment("web") | environment, stderr=subprocess.DEVNULL, start_new_session=True
+    ) as master:
+        assert within(60, lambda: answers(f"{url}/healthz"))
+        time.sleep(LOADED_AFTER)
+        yield Server(code, tmp_path / "reload", url, master.pid)
+        os.killpg(master.pid, signal.SIGKILL)
+
+
+def test_a_template_is_there_at_once(web: Server) -> None:
+    assert "<h1>Log in" in web.page().text
+    assert web.change("web/templates/login.html", "<h1>Log in", "<h1>Come in") == "ok"
+    assert "<h1>Come in" in web.page().text
+
+
+@pytest.mark.parametrize("file", ["login.html", "base.html"])
+def test_a_broken_template_is_named_and_the_last_good_one_served(web: Server, file: str) -> None:
+    said = web.change(f"web/templates/{file}", "{% block", "{% blok")
+    assert f'{file}", line ' in said
+    assert "Invalid block tag" in said
+    response = web.page()
+    assert (response.status_code, "<h1>Log in" in response.text) == (200, True)
+    assert web.change(f"web/templates/{file}", "{% blok", "{% block") == "ok"
+    assert web.page().status_code == 200
+
+
+def test_code_is_taken_by_new_workers_and_a_broken_line_is_named(web: Server) -> None:
+    assert 'middleware.py", line' in web.change("common/middleware.py", "class ", "nothing\n\n\nclass ")
+    assert web.page().status_code == 200
+    assert web.change("common/middleware.py", "nothing\n\n\nclass ", "class ") == "ok"
+    setting = 'response["X-Request-ID"] = identifier'
+    assert web.change("common/middleware.py", setting, f'{setting} + "-new"') == "ok"
+    assert not web.page().headers["X-Request-ID"].endswith("-new")
+    os.kill(web.master, signal.SIGHUP)
+    assert within(10, lambda: web.page().headers["X-Request-ID"].endswith("-new"))
