@@ -13,8 +13,9 @@ from tools.e2e import Failed
 from tools.kubectl import Kubectl, KubectlError
 from tools.local import ROOT
 
-SERVICES = [file.parent.name for file in (ROOT / "k8s" / "base").glob("*/deployment.yaml")]
-IMAGES = {name: name.replace("-", "_") for name in sorted(SERVICES)}  # with the folder of its project
+IMAGES = {  # one for each Deployment, with the folder of its project
+    file.parent.name: file.parent.name.replace("-", "_") for file in sorted(ROOT.glob("k8s/base/*/deployment.yaml"))
+}
 HOSTING = ("--namespace=kube-public", "get", "configmap", "local-registry-hosting")
 
 

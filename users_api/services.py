@@ -44,7 +44,7 @@ def refresh_access(refresh: str) -> str:
     if (
         token is None
         or token.expires <= timezone.now()
-        or token.creation < token.user.password_set
+        or token.creation < token.user.password_set  # left by an earlier release, or by hand
         or not token.user.is_active
     ):
         raise NotAuthenticated("The refresh token is not valid any more. Log in again.")
