@@ -13,9 +13,11 @@ import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from urllib.request import urlopen
 
-from bench import inner_loop
-from tools import postgres
+from bench import images, inner_loop
+from tools import cluster, postgres
+from tools.e2e import Failed
 from tools.kubectl import Kubectl, KubectlError
 from tools.local import ROOT
 
@@ -45,6 +47,16 @@ def tilt() -> str:
     return "the Tilt that runs to be ended: it starts its own" if inner_loop.resources() else ""
 
 
+def builder() -> str:
+    """Return what is missing unless there are a Docker that builds and the registry that bench.images pushes to."""
+    try:
+        cluster.docker()
+        urlopen(f"http://{images.REGISTRY}/v2/", timeout=5).close()
+    except (Failed, OSError):
+        return f"a Docker Engine that builds, and a registry on {images.REGISTRY}"
+    return ""
+
+
 def _answers(*arguments: str) -> bool:
     try:
         Kubectl()(*arguments, "--request-timeout=5s")
@@ -57,6 +69,7 @@ BENCHMARKS: dict[str, tuple[str, Callable[[], str]]] = {
     "search": ("Search among a million thoughts", nothing),
     "serve": ("One worker of each service", nothing),
     "workers": ("gunicorn's workers", nothing),
+    "images": ("The images", builder),
     "scaling": ("One, two and three pods of each service", overlay),
     "rollout": ("Requests while pods come and go", overlay),
     "inner_loop": ("From a change to the new answer, with Tilt", tilt),

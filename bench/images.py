@@ -21,6 +21,7 @@ import requests
 from tools import cluster
 from tools.local import ROOT
 
+REGISTRY = "localhost:5000"
 TAG = "bench"
 CLIENTS = 8
 LOAD = 3.0  # seconds before SIGTERM
@@ -130,7 +131,7 @@ def stop_row(registry: str, keep: bool) -> str:
 def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--registry", default="localhost:5000")
+    parser.add_argument("--registry", default=REGISTRY)
     registry = parser.parse_args().registry
     print("| Image        | size MB | rebuild s | push s | pushed kB |")
     print("| ------------ | ------: | --------: | -----: | --------: |")
