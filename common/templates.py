@@ -5,14 +5,17 @@ from typing import Any
 
 from django.apps import apps
 from django.template import Origin, Template, TemplateDoesNotExist, TemplateSyntaxError
+from django.template.defaulttags import URLNode
 from django.template.loader import get_template
+from django.template.loader_tags import ExtendsNode, IncludeNode
 from django.template.loaders import app_directories
+from django.urls import get_resolver
 
 from common.settings import ROOT
 
 
 class LastGoodLoader(app_directories.Loader):
-    """Reads a template each time that it is used; while it is away or cannot be compiled, the last good one stays."""
+    """Reads a template each time that it is used; while it is away or wrong, the last good one stays."""
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
@@ -24,13 +27,33 @@ class LastGoodLoader(app_directories.Loader):
         try:
             contents = super().get_contents(origin) or good or ""  # a file that is being written is empty first
             if contents != good:
-                Template(contents, origin, engine=self.engine)
+                self._check(Template(contents, origin, engine=self.engine))
         except (TemplateDoesNotExist, TemplateSyntaxError, UnicodeDecodeError):
             if good is None:
                 raise
             return good
         self._good[origin.name] = contents
         return contents
+
+    def _check(self, template: Template) -> None:
+        """Raise TemplateSyntaxError for a template or a URL that there is not, of which Django only hears in use."""
+        for kind, attribute, there, what in (
+            (ExtendsNode, "parent_name", self._has_template, "template"),
+            (IncludeNode, "template", self._has_template, "template"),
+            (URLNode, "view_name", _has_url, "URL named"),
+        ):
+            for node in template.nodelist.get_nodes_by_type(kind):
+                expression = getattr(node, attribute)
+                constant = isinstance(expression.var, str) and not expression.filters
+                optional = getattr(node, "asvar", None)  # {% url "x" as path %}
+                if constant and not optional and not there(expression.var):
+                    error = TemplateSyntaxError(f"There is no {what} {str(expression.var)!r}.")
+                    error.token = node.token  # type: ignore[attr-defined]  # as the parser does
+                    raise error
+
+    def _has_template(self, name: str) -> bool:
+        origins = self.get_template_sources(name)
+        return any(origin.name in self._good or Path(origin.name).is_file() for origin in origins)
 
 
 def load_templates() -> None:
@@ -46,3 +69,7 @@ def load_templates() -> None:
                 token = getattr(error, "token", None)  # the parser sets it
                 place = f'File "{file}"' + (f", line {token.lineno}" if token else "")
                 raise TemplateSyntaxError(f"{place}: {error}") from None
+
+
+def _has_url(name: str) -> bool:
+    return ":" in name or name in get_resolver().reverse_dict  # one in a namespace is not looked for

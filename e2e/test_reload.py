@@ -68,14 +68,24 @@ def test_a_template_is_there_at_once(web: Server) -> None:
     assert "<h1>Come in" in web.page().text
 
 
-@pytest.mark.parametrize("file", ["login.html", "base.html"])
-def test_a_broken_template_is_named_and_the_last_good_one_served(web: Server, file: str) -> None:
-    said = web.change(f"web/templates/{file}", "{% block", "{% blok")
+@pytest.mark.parametrize(
+    ("file", "before", "after", "error"),
+    [
+        ("login.html", "{% block", "{% blok", "Invalid block tag"),
+        ("base.html", "{% block", "{% blok", "Invalid block tag"),
+        ("login.html", '{% extends "base.html"', '{% extends "bse.html"', "There is no template 'bse.html'."),
+        ("base.html", '{% url "thoughts"', '{% url "thoghts"', "There is no URL named 'thoghts'."),
+    ],
+)
+def test_a_broken_template_is_named_and_the_last_good_one_served(
+    web: Server, file: str, before: str, after: str, error: str
+) -> None:
+    said = web.change(f"web/templates/{file}", before, after)
     assert f'{file}", line ' in said
-    assert "Invalid block tag" in said
+    assert error in said
     response = web.page()
     assert (response.status_code, "<h1>Log in" in response.text) == (200, True)
-    assert web.change(f"web/templates/{file}", "{% blok", "{% block") == "ok"
+    assert web.change(f"web/templates/{file}", after, before) == "ok"
     assert web.page().status_code == 200
 
 

@@ -42,7 +42,18 @@ def test_a_change_is_there_at_once(shop: Path, render: Callable[[], str]) -> Non
 
 
 @pytest.mark.parametrize("name", ["shop.html", "base.html"])
-@pytest.mark.parametrize("content", [b"{% if %}", b"{% block text %}", b"\xe2\x82", b"", None])
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"{% if %}",
+        b"{% block text %}",
+        b"{% extends 'x' %}",
+        b"{% if 1 %}{% url 'x' %}{% endif %}",
+        b"\xe2\x82",
+        b"",
+        None,
+    ],
+)
 def test_as_long_as_one_is_broken_or_away_the_last_good_one_stays(
     shop: Path, engine: Engine, render: Callable[[], str], name: str, content: bytes | None
 ) -> None:
@@ -58,6 +69,13 @@ def test_as_long_as_one_is_broken_or_away_the_last_good_one_stays(
     assert render() in ("<new>", "(old>")
 
 
+def test_a_base_that_is_away_for_a_moment_is_no_error_of_what_extends_it(shop: Path, render: Callable[[], str]) -> None:
+    assert render() == "<old>"
+    (shop.parent / "base.html").unlink()
+    shop.write_text(shop.read_text().replace("old", "new"))
+    assert render() == "<new>"
+
+
 def test_what_was_never_good_says_what_is_wrong(shop: Path, render: Callable[[], str]) -> None:
     shop.write_text("{{ text|nothing }}")
     with pytest.raises(TemplateSyntaxError, match="Invalid filter: 'nothing'"):
@@ -65,6 +83,40 @@ def test_what_was_never_good_says_what_is_wrong(shop: Path, render: Callable[[],
     shop.unlink()
     with pytest.raises(TemplateDoesNotExist):
         render()
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("{% extends 'nothing.html' %}", "There is no template 'nothing.html'."),
+        ("{% if text %}\n{% include 'nothing.html' %}{% endif %}", "There is no template 'nothing.html'."),
+        (
+            "{% extends 'base.html' %}\n{% block text %}{% url 'nothing' text %}{% endblock %}",
+            "no URL named 'nothing'.",
+        ),
+    ],
+)
+def test_what_it_names_must_be_there(shop: Path, engine: Engine, content: str, message: str) -> None:
+    shop.write_text(content)
+    with pytest.raises(TemplateSyntaxError, match=message) as caught:
+        engine.get_template("shop.html")
+    assert vars(caught.value)["token"].lineno == 1 + content.count("\n")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "{% include name %}",
+        "{% include 'ba'|add:'se.html' %}",
+        "{% include './base.html' %}",
+        "{% if deeper %}{% include 'shop.html' %}{% endif %}",
+        "{% url 'nothing' as path %}",
+        "{% if admin %}{% url 'admin:index' %}{% endif %}",
+    ],
+)
+def test_what_may_be_there_is_not_asked_for(shop: Path, engine: Engine, content: str) -> None:
+    shop.write_text(content)
+    engine.get_template("shop.html").render(Context({"name": "base.html"}))
 
 
 def test_one_that_is_new_may_be_empty(shop: Path, render: Callable[[], str]) -> None:
