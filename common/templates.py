@@ -5,6 +5,7 @@ from typing import Any
 
 from django.apps import apps
 from django.template import Origin, Template, TemplateDoesNotExist, TemplateSyntaxError
+from django.template.base import Parser
 from django.template.defaulttags import URLNode
 from django.template.loader import get_template
 from django.template.loader_tags import ExtendsNode, IncludeNode
@@ -42,14 +43,13 @@ class LastGoodLoader(app_directories.Loader):
             (IncludeNode, "template", self._has_template, "template"),
             (URLNode, "view_name", _has_url, "URL named"),
         ):
-            for node in template.nodelist.get_nodes_by_type(kind):
+            nodes: list[Any] = template.nodelist.get_nodes_by_type(kind)
+            for node in nodes:
                 expression = getattr(node, attribute)
                 constant = isinstance(expression.var, str) and not expression.filters
                 optional = getattr(node, "asvar", None)  # {% url "x" as path %}
                 if constant and not optional and not there(expression.var):
-                    error = TemplateSyntaxError(f"There is no {what} {str(expression.var)!r}.")
-                    error.token = node.token  # type: ignore[attr-defined]  # as the parser does
-                    raise error
+                    raise Parser([]).error(node.token, f"There is no {what} {str(expression.var)!r}.")
 
     def _has_template(self, name: str) -> bool:
         origins = self.get_template_sources(name)
