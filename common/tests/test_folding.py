@@ -4,7 +4,7 @@ import sys
 import unicodedata
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from common.folding import fold
@@ -64,7 +64,10 @@ def test_letter_case_never_matters(text: str) -> None:
 
 
 @given(any_text)
+@example("ᾳ")
 def test_accents_never_matter(text: str) -> None:
     decomposed = unicodedata.normalize("NFD", text)
-    bare = "".join(character for character in decomposed if not unicodedata.combining(character))
+    # The iota below a Greek letter is no accent: in upper case it stands beside it.
+    iota = "\N{COMBINING GREEK YPOGEGRAMMENI}"
+    bare = "".join(each for each in decomposed if each == iota or not unicodedata.combining(each))
     assert fold(bare) == fold(decomposed) == fold(text)
