@@ -64,7 +64,7 @@ class Server:
     start: float = 0
 
     def processes(self) -> list[int]:
-        """Return the ids of the master and its worker."""
+        """Return the ids of the process and its children, if it is a master with workers."""
         children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
         return [self.process.pid, *map(int, children)]
 
@@ -379,7 +379,7 @@ def needs(servers: dict[str, Server]) -> str:
                 count += wrk(server.url + path, 1)[0]
             memory.append(server.memory())
         lines.append(f"| {name} | {server.start:.1f} | {' | '.join(f'{each:.0f}' for each in memory)} |")
-    return "\n".join(lines) + "\n\nMemory is the proportional set size of gunicorn's master and its worker.\n"
+    return "\n".join(lines) + "\n\nMemory is the proportional set size of gunicorn, which has one process here.\n"
 
 
 def report(rounds: int = 5, seconds: int = 3) -> str:

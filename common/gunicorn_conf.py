@@ -133,11 +133,32 @@ class GracefulWorker(ThreadWorker):
     def set_accept_enabled(self, enabled: bool | None) -> None:
         """Begin or stop to take connections; when it stops for good, take those that wait, and close the sockets."""
         super().set_accept_enabled(enabled)
-        if not self.alive:
+        if not enabled and not self.alive:
             for listener in self.sockets:
                 while select.select([listener], [], [], 0)[0]:
                     self.accept(listener)
                 listener.close()
+
+
+class SoleWorker(GracefulWorker):
+    """The one worker of a server without a master, which would keep a second copy of what a worker writes into.
+
+    A container that ends is started again, and its probes find out whether it hangs: nothing is left for a master.
+    """
+
+    def __init__(self, server: Any) -> None:
+        """Take over all that a master (gunicorn's `Arbiter`) has made ready."""
+        super().__init__(1, 0, server.LISTENERS, server.app, server.timeout / 2, server.cfg, server.log)
+        self._earlier_signals = server.SIG_QUEUE
+
+    def init_signals(self) -> None:
+        """Take signals from now on, and end if one has come before: nobody has been answered yet."""
+        super().init_signals()
+        self.alive = self._earlier_signals.empty()
+
+    def is_parent_alive(self) -> bool:
+        """Return that there is no reason to end: whatever started this process is not its master."""
+        return True
 
 
 # A wrong environment then ends the start once, with its own message. In development, where code changes under the
@@ -178,7 +199,10 @@ def on_starting(server: Any) -> None:
 
 
 def when_ready(server: Any) -> None:
-    """Load before the workers are forked what they share: all views, and what a probe of the database loads."""
+    """Load before the workers are forked what they share: all views, and what a probe of the database loads.
+
+    Where there is to be one worker, none is forked: this process is it, and ends here.
+    """
     if preload_app:
         from common.urls import load_views  # Django is set up now
 
@@ -187,6 +211,10 @@ def when_ready(server: Any) -> None:
         # What is there is not looked through for garbage, which would copy its pages into each process.
         gc.collect()
         gc.freeze()
+        if server.num_workers == 1 and server.worker_class is GracefulWorker:
+            SoleWorker(server).init_process()
+            # As a master does, without waiting for what takes longer than `graceful_timeout`.
+            os._exit(0)
 
 
 def _ask(application: Any, path: str) -> None:

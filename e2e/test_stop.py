@@ -6,13 +6,26 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from e2e.conftest import answers, free_ports
+from e2e.conftest import answers, children, free_ports, within
 from tools.local import ROOT
+
+SLOW = """
+import time
+
+from bench.constant import application as constant
+
+
+def application(environ, start_response):
+    time.sleep({"/readyz": 2, "/slow": 60}.get(environ["PATH_INFO"], 0))
+    return constant(environ, start_response)
+"""
 
 
 def pending(process_id: int) -> int:
@@ -34,29 +47,77 @@ def read(client: socket.socket) -> bytes:
         return answer.read()
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only there can be seen which signals wait")
-def test_sigterm_answers_all_that_have_connected_and_takes_nobody_after_them() -> None:
+@contextmanager
+def server(application: str, processes: int, **environment: str) -> Iterator[tuple["subprocess.Popen[str]", int]]:
+    """Start a server with so many processes that answer; yield it and its port when it listens, and end it."""
     (port,) = free_ports(1)
-    command = [sys.executable, "-m", "gunicorn", "-c", "python:common.gunicorn_conf", "bench.constant"]
-    environment = {"HOST": "127.0.0.1", "PORT": str(port), "WEB_CONCURRENCY": "1"}
-    with subprocess.Popen(command, cwd=ROOT, env={**os.environ, **environment}, stderr=subprocess.DEVNULL) as master:
-        while not answers(f"http://127.0.0.1:{port}/"):
-            assert master.poll() is None
-            time.sleep(0.05)
-        worker = int(Path(f"/proc/{master.pid}/task/{master.pid}/children").read_text())
-        # They connect while the worker cannot take them, and the signal comes first when it can.
-        stop(worker)
+    command = [sys.executable, "-m", "gunicorn", "-c", "python:common.gunicorn_conf", application]
+    environment |= {"HOST": "127.0.0.1", "PORT": str(port), "WEB_CONCURRENCY": str(processes)}
+    with subprocess.Popen(
+        command, cwd=ROOT, env={**os.environ, **environment}, stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
+        try:
+            assert process.stderr
+            assert any("Listening at" in line for line in process.stderr)
+            yield process, port
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+
+
+def workers(process_id: int) -> list[int]:
+    """Return the ids of those that answer: a server's children, or itself."""
+    return list(children(process_id)) or [process_id]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only there can be seen which signals wait")
+@pytest.mark.parametrize("processes", [1, 2])
+def test_sigterm_answers_all_that_have_connected_and_takes_nobody_after_them(processes: int) -> None:
+    with server("bench.constant", processes) as (process, port):
+        assert within(20, lambda: answers(f"http://127.0.0.1:{port}/"))
+        assert within(20, lambda: len(workers(process.pid)) == processes)
+        # They connect while no worker can take them, and the signal comes first when one can.
+        for worker in workers(process.pid):
+            stop(worker)
         waiting = [socket.create_connection(("127.0.0.1", port), timeout=10) for _ in range(20)]
         for client in waiting:
             client.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
-        os.kill(master.pid, signal.SIGTERM)
-        while not pending(worker) & 1 << signal.SIGTERM - 1:
-            time.sleep(0.01)
-        os.kill(worker, signal.SIGCONT)
+        os.kill(process.pid, signal.SIGTERM)
+        for worker in workers(process.pid):
+            while not pending(worker) & 1 << signal.SIGTERM - 1:
+                time.sleep(0.01)
+        for worker in workers(process.pid):
+            os.kill(worker, signal.SIGCONT)
         with ThreadPoolExecutor(len(waiting)) as pool:
             for answer in pool.map(read, waiting):
                 assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
                 assert b"\r\nConnection: close\r\n" in answer
         with pytest.raises(ConnectionRefusedError):
             socket.create_connection(("127.0.0.1", port), timeout=10)
-        assert master.wait(timeout=30) == 0
+        assert process.wait(timeout=30) == 0
+
+
+@pytest.fixture
+def slow(tmp_path: Path) -> str:
+    """The folder of a module that is the constant one, but that /readyz takes two seconds, and /slow a minute."""
+    (tmp_path / "slow.py").write_text(SLOW)
+    return str(tmp_path)
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_sigterm_ends_a_server_that_is_starting(slow: str, processes: int) -> None:
+    with server("slow", processes, PYTHONPATH=slow) as (process, _):
+        process.terminate()
+        assert process.wait(timeout=30) == 0
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_sigterm_waits_no_longer_than_it_is_told(slow: str, processes: int) -> None:
+    with server("slow", processes, PYTHONPATH=slow, GRACEFUL_TIMEOUT="1") as (process, port):
+        assert within(20, lambda: answers(f"http://127.0.0.1:{port}/"))
+        with socket.create_connection(("127.0.0.1", port), timeout=30) as client:
+            client.sendall(b"GET /slow HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            time.sleep(0.5)  # until a thread has it
+            process.terminate()
+            assert process.wait(timeout=30) == 0
+            assert client.recv(1000) == b""

@@ -42,7 +42,7 @@ def test_before_workers_start_their_first_request_is_rehearsed_and_nothing_of_it
 
     monkeypatch.setattr(connections, "close_all", lambda: done.append("connections are closed"))
     monkeypatch.setattr(gc, "freeze", lambda: done.append("what is there is frozen"))
-    gunicorn_conf.when_ready(SimpleNamespace(app=SimpleNamespace(wsgi=lambda: application)))
+    gunicorn_conf.when_ready(SimpleNamespace(app=SimpleNamespace(wsgi=lambda: application), num_workers=2))
     assert done == ["/readyz is answered", "connections are closed", "what is there is frozen"]
     assert request_id.outgoing_headers() == headers
 
