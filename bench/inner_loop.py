@@ -36,12 +36,13 @@ TILT = "tilt"
 MIGRATION = ROOT / "thoughts_api" / "migrations" / "9999_bench.py"
 
 failed: list[str] = []  # requests, of one kind of edit
+watching = requests.Session()  # one for all looks: a new one for each takes as much of a CPU as the answer
 
 
-def answer(url: str, session: requests.Session | None = None) -> str:
+def answer(url: str, session: requests.Session = watching) -> str:
     """Return the headers and the body of an answer as text; note a failure, an error of the server is one too."""
     try:
-        response = (session or requests).get(url, timeout=10)
+        response = session.get(url, timeout=10)
     except requests.RequestException as error:
         failed.append(f"{url}: {error}")
         return ""
