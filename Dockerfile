@@ -28,8 +28,8 @@ RUN SECRET_KEY=x TOKENS_KEYS=/x TOKENS_JWKS=/x THOUGHTS_BACKEND_URL=http://x USE
 FROM dependencies AS lean
 RUN find /venv -path '*/site-packages/*/static' -prune -exec rm -r {} +
 
-# One arena of glibc's malloc for all threads. The 19 MiB that Argon2 takes for a login are given back to the system, and are of
-# huge pages, if it has them for who asks: small ones take longer to clear.
+# One arena of glibc's malloc for all threads. From 4 MiB on a block is given back to the system, such as the 19 MiB of a login, and
+# is of huge pages, if the system has them for who asks: small ones take longer to clear. Less than that is kept for the next.
 # https://www.gnu.org/software/libc/manual/html_node/Memory-Allocation-Tunables.html
 FROM base AS runtime
 ARG PROJECT

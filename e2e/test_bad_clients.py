@@ -29,13 +29,13 @@ def port() -> Iterator[int]:
         "WEB_CONCURRENCY": "1",
         "THREADS": str(len(HALVES)),
     }
-    with subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.DEVNULL) as master:
+    with subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.DEVNULL) as process:
         try:
             while not answers(f"http://127.0.0.1:{port}/healthz"):
-                assert master.poll() is None
+                assert process.poll() is None
             yield port
         finally:
-            master.terminate()
+            process.terminate()
 
 
 def send(port: int, request: bytes) -> socket.socket:
