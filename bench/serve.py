@@ -46,7 +46,8 @@ wrk.headers["Content-Type"] = "application/json"
 
 CREATED = "A thought that a benchmark writes."
 CREATE = post({"text": CREATED})
-LOGIN = post({"username": "bruce", "password": "bruce"})
+LOGIN_BODY = {"username": "bruce", "password": "bruce"}
+LOGIN = post(LOGIN_BODY)
 
 
 def proportional_set_size(rollups: str) -> float:

@@ -4,30 +4,23 @@ https://gunicorn.org/reference/settings/
 """
 
 import gc
-import json
 import math
 import os
-import re
-import select
-import socket
-import struct
-import sys
+import resource
 import threading
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable
 from contextvars import copy_context
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from wsgiref.util import setup_testing_defaults
 
 import environs
-from gunicorn import util
-from gunicorn.glogging import Logger
 from gunicorn.workers.base import Worker
-from gunicorn.workers.gthread import ThreadWorker
 from prometheus_client import multiprocess
 
 from common.reload import load_libraries, serve
+from common.server.logger import QuietLogger
+from common.server.worker import BufferingWorker
 
 
 def available_cpus() -> int:
@@ -66,108 +59,20 @@ def number(name: str, default: int, least: int = 1, most: float = math.inf) -> i
     return int(value or default)
 
 
-SLOWEST_CLIENT = 5  # seconds without a byte, after which a connection is closed in the middle of a request
-_QUOTED = re.compile(r": b?['\"].*", re.DOTALL)
-
-
-class QuietLogger(Logger):
-    """gunicorn's logger in the form of the others, without a line for each probe and each look at the metrics."""
-
-    error_fmt = "%(levelname)s gunicorn [-] %(message)s"
-    access_fmt = "%(levelname)s gunicorn.access %(message)s"
-
-    def access(self, resp: Any, req: Any, environ: MutableMapping[str, Any], request_time: timedelta) -> None:
-        """Write the line of one request; line breaks and control characters in its path are written as escapes.
-
-        No query and no header but the request's id: neither a search nor a token is anyone's business here. gunicorn's
-        own collects all headers and variables first, for any format: a twelfth of a search's CPU.
-        """
-        if req.path in ("/healthz", "/readyz", "/metrics"):
-            return
-        # What is not HTTP has no PATH_INFO.
-        path = environ.get("PATH_INFO", req.path or "").encode("unicode_escape").decode()
-        status = str(resp.status).split(maxsplit=1)[0]
-        identifier = next((value for name, value in resp.headers if name == "X-Request-ID"), "-")
-        method, milliseconds = environ.get("REQUEST_METHOD", "-"), request_time.total_seconds() * 1000
-        self.access_log.info(f"{method} {path} {status} {resp.sent} bytes {milliseconds:.0f} ms [{identifier}]")
-
-    def warning(self, msg: object, *args: object, **kwargs: Any) -> None:
-        """Write a warning, without what it quotes of a request that is not HTTP: that may be a search or a token."""
-        if isinstance(msg, str) and msg.startswith("Invalid request"):
-            msg = _QUOTED.sub("", msg)
-        super().warning(msg, *args, **kwargs)
-
-    def exception(self, msg: object, *args: object, **kwargs: Any) -> None:
-        """Write an error with its traceback; a client that is too slow is no error of ours."""
-        if isinstance(sys.exc_info()[1], BlockingIOError):
-            self.info("A client neither sent nor read for %s seconds.", SLOWEST_CLIENT)
-        else:
-            super().exception(msg, *args, **kwargs)
-
-
-def write_error(sock: socket.socket, status_int: int, reason: str, mesg: str) -> None:
-    """Answer what does not get as far as Django, such as a line that is too long, with the body of all errors."""
-    body = json.dumps({"message": mesg or reason} | ({"errors": {}} if status_int == 400 else {}))
-    head = f"HTTP/1.1 {status_int} {reason}\r\nConnection: close\r\nContent-Type: application/json\r\n"
-    util.write_nonblock(sock, f"{head}Content-Length: {len(body)}\r\n\r\n{body}".encode())
-
-
-util.write_error = write_error  # no setting changes it
-
-
-class GracefulWorker(ThreadWorker):
-    """gunicorn's worker with threads, which leaves nobody waiting in the queue of a socket that it has stopped reading.
-
-    gunicorn's own closes its sockets last: till then the kernel goes on taking connections, and resets them in the end.
-    Nor does a thread wait long for the rest of a request, or for who does not read the answer: as many such clients as
-    threads would be enough for nobody else, probes among them, to be answered.
-    """
-
-    def init_process(self) -> None:
-        """Start, with that limit on the sockets, from which each connection inherits it (socket(7), SO_RCVTIMEO)."""
-        for listener in self.sockets:
-            for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
-                listener.setsockopt(socket.SOL_SOCKET, option, struct.pack("ll", SLOWEST_CLIENT, 0))
-        super().init_process()
-
-    def set_accept_enabled(self, enabled: bool | None) -> None:
-        """Begin or stop to take connections; when it stops for good, take those that wait, and close the sockets."""
-        super().set_accept_enabled(enabled)
-        if not enabled and not self.alive:
-            for listener in self.sockets:
-                while select.select([listener], [], [], 0)[0]:
-                    self.accept(listener)
-                listener.close()
-
-
-class SoleWorker(GracefulWorker):
-    """The one worker of a server without a master, which would keep a second copy of what a worker writes into.
-
-    A container that ends is started again, and its probes find out whether it hangs: nothing is left for a master.
-    """
-
-    def __init__(self, server: Any) -> None:
-        """Take over all that a master (gunicorn's `Arbiter`) has made ready."""
-        super().__init__(1, 0, server.LISTENERS, server.app, server.timeout / 2, server.cfg, server.log)
-        self._earlier_signals = server.SIG_QUEUE
-
-    def init_signals(self) -> None:
-        """Take signals from now on, and end if one has come before: nobody has been answered yet."""
-        super().init_signals()
-        self.alive = self._earlier_signals.empty()
-
-    def is_parent_alive(self) -> bool:
-        """Return that there is no reason to end: whatever started this process is not its master."""
-        return True
-
-
 # A wrong environment then ends the start once, with its own message. In development, where code changes under the
 # master, its workers load the code themselves, anew after each HUP.
 preload_app = not _read(_env.bool, "RELOAD", False)
-bind = f"{_read(_env.str, 'HOST', '0.0.0.0')}:{number('PORT', 8000, least=0, most=65535)}"  # noqa: S104
-worker_class = GracefulWorker
+host = _read(_env.str, "HOST", "0.0.0.0")  # noqa: S104
+port = number("PORT", 8000, least=0, most=65535)
+bind = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+management_port = number("MANAGEMENT_PORT", 0, least=0, most=65535)  # 0: none
+worker_class = BufferingWorker
 workers = number("WEB_CONCURRENCY", available_cpus())
 threads = number("THREADS", 8)
+# Room for files and database connections is left. Beyond this, the connection that has waited longest is closed.
+worker_connections = max(threads + 1, min(1000, resource.getrlimit(resource.RLIMIT_NOFILE)[0] - 4 * threads - 64))
+limit_request_line = 8190  # bytes, the most that gunicorn allows
+sendfile = False  # it would wait for the client
 pods = number("MAX_PODS", 1)
 timeout = 30
 graceful_timeout = number("GRACEFUL_TIMEOUT", 20, least=0)
@@ -199,41 +104,41 @@ def on_starting(server: Any) -> None:
 
 
 def when_ready(server: Any) -> None:
-    """Load before the workers are forked what they share: all views, and what a probe of the database loads.
-
-    Where there is to be one worker, none is forked: this process is it, and ends here.
-    """
+    """Load before the workers are forked what they share: all views, and what a probe of the database loads."""
     if preload_app:
+        from django.db import connections
+
+        from common.health import readiness
         from common.urls import load_views  # Django is set up now
 
         load_views()
         _ask(server.app.wsgi(), "/readyz")
+        readiness.check()
+        connections.close_all()
         # What is there is not looked through for garbage, which would copy its pages into each process.
         gc.collect()
         gc.freeze()
-        if server.num_workers == 1 and server.worker_class is GracefulWorker:
-            SoleWorker(server).init_process()
-            # As a master does, without waiting for what takes longer than `graceful_timeout`.
-            os._exit(0)
 
 
 def _ask(application: Any, path: str) -> None:
-    """Send a request through an application in this process, and leave no connection for workers to inherit."""
-    from django.db import connections
-
+    """Send a request through an application in this process."""
     environ: dict[str, Any] = {"PATH_INFO": path}
     setup_testing_defaults(environ)
     # In a context of its own, which the request's id does not outlive.
     copy_context().run(application, environ, lambda status, headers: None).close()
-    connections.close_all()
 
 
 def post_worker_init(worker: Worker) -> None:
-    """In development, load views in the worker: a file that changes before the first request is not its code.
+    """Start the management port, and load in development what the master has not loaded.
 
-    Lazy ones and templates are loaded beside its first requests, which do not wait for them. The first worker of all
-    asks the databases, beside its work too, whether they take all connections.
+    Views are loaded at once: a file that changes before the first request must not become this worker's code. Lazy
+    views and templates are loaded in the background. The first worker checks, in the background too, whether the
+    databases allow as many connections as the service may open.
     """
+    if management_port:
+        from common.server import management
+
+        management.serve(host, management_port)
     if not preload_app:
         # Of both the master has nothing.
         from common.templates import load_templates
@@ -245,7 +150,8 @@ def post_worker_init(worker: Worker) -> None:
     if worker.age == 1:
         from common import connections
 
-        threading.Thread(target=connections.check, args=[pods, workers, threads], daemon=True).start()
+        per_worker = threads + bool(management_port)
+        threading.Thread(target=connections.check, args=[pods, workers, per_worker], daemon=True).start()
 
 
 def child_exit(server: object, worker: Worker) -> None:

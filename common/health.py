@@ -1,12 +1,16 @@
-"""Health for Kubernetes: /healthz says that the process answers, /readyz that it can serve.
+"""Health for Kubernetes: /healthz says that the process answers, /readyz that it can serve; /metrics is for Prometheus.
 
 https://kubernetes.io/docs/concepts/configuration/liveness-readiness-startup-probes/
 """
 
 import logging
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 
 from django.conf import settings
+from django.core.exceptions import MiddlewareNotUsed
 from django.db import DatabaseError, InterfaceError, connection
 from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, HttpResponse, JsonResponse
@@ -14,62 +18,120 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from common import metrics
 from common.middleware import GetResponse, Middleware
 
+PERIOD = 2.0  # seconds between two checks of readiness
+MIGRATIONS_MISSING = "migrations are not applied"
+DATABASE_UNREACHABLE = "the database cannot be reached"
+NO_CONNECTION = "the database accepts connections, but none of this process"
+# In a process of its own: psycopg's ping stops all threads of this one until the server answers.
+PING = "import sys; from psycopg import pq; sys.exit(pq.PGconn.ping(sys.argv[1].encode()))"
+ACCEPTS_CONNECTIONS = 0  # https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-PQPING
+
 logger = logging.getLogger(__name__)
 
 
-def healthz(request: HttpRequest) -> HttpResponse:
-    """Answer 200 with the version and the commit that run."""
-    return JsonResponse({"status": "ok", "version": settings.VERSION, "commit": settings.COMMIT})
-
-
 class Readiness:
-    """Answers 200 when the database answers and has all migrations of this release, else 503."""
+    """Tells whether this process can serve.
+
+    It can once its database has all migrations of this release. After that, a database that is unreachable for everyone
+    changes nothing: without it all pods would be unready, and the ingress would answer 404 instead of our 503. A
+    process whose own connections fail while the database accepts others is not ready.
+    """
 
     def __init__(self) -> None:
         self._migrated = False
+        self._reason: str | None = "starting"
 
-    def __call__(self, request: HttpRequest) -> HttpResponse:
-        """Answer a probe. Applied migrations are looked at until they are complete, then not again."""
+    def check(self) -> str | None:
+        """Check now; return why this process cannot serve, or None."""
+        reason = self._check()
+        if reason != self._reason:
+            logger.warning("not ready: %s", reason) if reason else logger.info("ready")
+        self._reason = reason
+        return reason
+
+    def last(self) -> str | None:
+        """Return what the last check has found; never waits."""
+        return self._reason
+
+    def watch(self) -> None:
+        """Check every two seconds, for as long as the process lives."""
+        while True:
+            try:
+                self.check()
+            except Exception:
+                logger.exception("readiness could not be checked")
+            time.sleep(PERIOD)
+
+    def _check(self) -> str | None:
         if connection.vendor == "unknown":  # Django's stand-in where a project has no database
-            return JsonResponse({"status": "ok"})
+            return None
         try:
             with connection.cursor() as cursor:
                 cursor.execute("SELECT 1")
             if not self._migrated:
                 executor = MigrationExecutor(connection)
                 self._migrated = not executor.migration_plan(executor.loader.graph.leaf_nodes())
-        except (DatabaseError, InterfaceError) as error:
-            logger.warning("not ready: %s", error)
-            return JsonResponse({"status": "the database does not answer"}, status=503)
+        except (DatabaseError, InterfaceError):
+            if accepts_connections():
+                return NO_CONNECTION
+            return None if self._migrated else DATABASE_UNREACHABLE
         finally:
             connection.close_if_unusable_or_obsolete()
-        if not self._migrated:
-            return JsonResponse({"status": "migrations are not applied"}, status=503)
-        return JsonResponse({"status": "ok"})
+        return None if self._migrated else MIGRATIONS_MISSING
+
+
+readiness = Readiness()
+
+
+def accepts_connections() -> bool:
+    """Return whether the database accepts connections from anyone, as `pg_isready` does; always True for SQLite."""
+    if connection.vendor != "postgresql":
+        return True
+    from psycopg.conninfo import make_conninfo
+    from psycopg.pq import Conninfo
+
+    known = {option.keyword.decode() for option in Conninfo.get_defaults()} - {"password", "options"}
+    parameters = {name: value for name, value in connection.get_connection_params().items() if name in known}
+    conninfo = make_conninfo("", **parameters)
+    done = subprocess.run([sys.executable, "-c", PING, conninfo], check=False, capture_output=True, timeout=10)  # noqa: S603
+    return done.returncode == ACCEPTS_CONNECTIONS
+
+
+PATHS = ("/healthz", "/readyz", "/metrics")
+
+
+def answer(method: str | None, path: str, not_ready: Callable[[], str | None]) -> HttpResponse:
+    """Return the answer for one of PATHS, else 404.
+
+    `not_ready` returns why this process cannot serve, or None: `Readiness.check` or `Readiness.last`.
+    """
+    path = path.removesuffix("/")
+    if path not in PATHS:
+        return JsonResponse({"message": f"There is nothing at this address. Try {', '.join(PATHS)}."}, status=404)
+    if method not in ("GET", "HEAD"):
+        allowed = {"Allow": "GET, HEAD"}
+        return JsonResponse({"message": f'Method "{method}" not allowed.'}, status=405, headers=allowed)
+    if path == "/metrics":
+        return metrics.export()
+    if path == "/healthz":
+        return JsonResponse({"status": "ok", "version": settings.VERSION, "commit": settings.COMMIT})
+    reason = not_ready()
+    return JsonResponse({"status": reason or "ok"}, status=503 if reason else 200)
 
 
 class HealthMiddleware(Middleware):
-    """Answers /healthz, /readyz and /metrics before anything else looks at the request.
+    """Answers PATHS on the port for users, before the host check, where there is no management port.
 
-    A kubelet's probe names the pod by its address, which the host check would refuse. What came through an ingress,
-    which adds X-Forwarded-For, is nobody's business here: there these paths do not exist.
+    A request that came through a proxy, which adds X-Forwarded-For, finds nothing there.
     """
 
     def __init__(self, get_response: GetResponse) -> None:
         super().__init__(get_response)
-        self.views: dict[str, Callable[[HttpRequest], HttpResponse]] = {
-            "/healthz": healthz,
-            "/readyz": Readiness(),
-            "/metrics": metrics.export,
-        }
+        if settings.MANAGEMENT_PORT:
+            raise MiddlewareNotUsed
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         """Answer the request, or pass it on."""
-        view = self.views.get(request.path_info.removesuffix("/"))
-        if view is None or "HTTP_X_FORWARDED_FOR" in request.META:
-            return self.get_response(request)
-        if request.method not in ("GET", "HEAD"):
-            return JsonResponse(
-                {"message": f'Method "{request.method}" not allowed.'}, status=405, headers={"Allow": "GET, HEAD"}
-            )
-        return view(request)
+        if request.path_info.removesuffix("/") in PATHS and "HTTP_X_FORWARDED_FOR" not in request.META:
+            return answer(request.method, request.path_info, readiness.check)
+        return self.get_response(request)

@@ -35,8 +35,8 @@ class MetricsMiddleware(Middleware):
         return response
 
 
-def export(request: HttpRequest) -> HttpResponse:
-    """Answer with all metrics in Prometheus' text format, summed over the worker processes."""
+def export() -> HttpResponse:
+    """Return all metrics in Prometheus' text format, summed over the worker processes."""
     registry = REGISTRY
     if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
         registry = CollectorRegistry()

@@ -25,3 +25,4 @@ TOKENS_ISSUER = "users-api"
 TRUSTED_PROXIES: list[object] = []
 VERSION = "1.2.3"
 COMMIT = "0123abc"
+MANAGEMENT_PORT = 0

@@ -3,6 +3,7 @@
 import gc
 import logging
 import os
+import resource
 import runpy
 from datetime import timedelta
 from pathlib import Path
@@ -17,6 +18,7 @@ from gunicorn.config import Config
 from gunicorn.http.errors import InvalidChunkSize, InvalidHeader, InvalidRequestLine, LimitRequestLine
 
 from common import gunicorn_conf, request_id
+from common.server.logger import QuietLogger
 
 
 def test_what_a_killed_container_has_left_of_its_metrics_is_forgotten(
@@ -67,11 +69,34 @@ def test_reload_is_what_it_is_to_django(monkeypatch: pytest.MonkeyPatch, reload:
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("RELOAD", "maybe"), ("THREADS", "0"), ("THREADS", "many"), ("PORT", "65536"), ("MAX_PODS_FILE", "nowhere")],
+    [
+        ("MANAGEMENT_PORT", "65536"),
+        ("RELOAD", "maybe"),
+        ("THREADS", "0"),
+        ("THREADS", "many"),
+        ("PORT", "65536"),
+        ("MAX_PODS_FILE", "nowhere"),
+    ],
 )
 def test_a_wrong_variable_is_named_in_one_line(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
     with pytest.raises(SystemExit, match=rf"^The environment is not right\. .*{name}.*$"):
         settings(monkeypatch, **{name: value})
+
+
+@pytest.mark.parametrize(
+    ("host", "bind"), [("::", "[::]:8000"), ("::1", "[::1]:8000"), ("127.0.0.1", "127.0.0.1:8000")]
+)
+def test_the_host_may_be_an_ipv6_address(monkeypatch: pytest.MonkeyPatch, host: str, bind: str) -> None:
+    monkeypatch.delenv("PORT", raising=False)
+    assert settings(monkeypatch, HOST=host)["bind"] == bind
+
+
+@pytest.mark.parametrize(("soft_limit", "expected"), [(1024, 928), (64, 9), (1_048_576, 1000)])
+def test_connections_leave_file_descriptors_for_everything_else(
+    monkeypatch: pytest.MonkeyPatch, soft_limit: int, expected: int
+) -> None:
+    monkeypatch.setattr(resource, "getrlimit", lambda which: (soft_limit, soft_limit))
+    assert settings(monkeypatch, THREADS="8")["worker_connections"] == expected
 
 
 def cpus(monkeypatch: pytest.MonkeyPatch, files: dict[str, str], cores: int = 8) -> int:
@@ -110,7 +135,7 @@ def written(caplog: pytest.LogCaptureFixture, path: str) -> list[str]:
     """Return what is written about a request for this path."""
     config = Config()
     config.set("accesslog", "-")
-    logger = gunicorn_conf.QuietLogger(config)
+    logger = QuietLogger(config)
     logger.access_log.propagate = True
     request = SimpleNamespace(path=path, headers=[("AUTHORIZATION", "Bearer secret")])
     response: Any = SimpleNamespace(status="200 OK", sent=17, headers=[("X-Request-ID", "abc")])
@@ -142,19 +167,6 @@ def test_a_path_cannot_forge_a_line(caplog: pytest.LogCaptureFixture) -> None:
     assert line.startswith(r"GET /x\r\nINFO")
 
 
-def test_a_client_that_is_too_slow_is_no_error_of_ours(capsys: pytest.CaptureFixture[str]) -> None:
-    logger = gunicorn_conf.QuietLogger(Config())
-    for error in (BlockingIOError(), OSError("a fault")):
-        try:
-            raise error
-        except OSError:
-            logger.exception("Socket error processing request.")
-    first, second, *traceback = capsys.readouterr().err.splitlines()
-    assert first == "INFO gunicorn [-] A client neither sent nor read for 5 seconds."
-    assert second == "ERROR gunicorn [-] Socket error processing request."
-    assert traceback[-1] == "OSError: a fault"
-
-
 @pytest.mark.parametrize(
     ("error", "said"),
     [
@@ -168,7 +180,7 @@ def test_a_client_that_is_too_slow_is_no_error_of_ours(capsys: pytest.CaptureFix
 def test_what_is_not_http_is_said_without_what_it_holds(
     capsys: pytest.CaptureFixture[str], error: Exception, said: str
 ) -> None:
-    logger = gunicorn_conf.QuietLogger(Config())
+    logger = QuietLogger(Config())
     logger.warning(f"Invalid request from ip=192.0.2.1: {error}")
     logger.warning("Worker (pid:%s) says: %r", 7, "a quotation")
     assert capsys.readouterr().err.splitlines() == [

@@ -6,6 +6,7 @@ from unittest.mock import MagicMock
 import pytest
 from django.db import DatabaseError, InterfaceError, OperationalError
 from django.test import Client
+from pytest_django import Settings
 
 from common import health
 
@@ -13,10 +14,12 @@ from common import health
 @pytest.fixture
 def database(monkeypatch: pytest.MonkeyPatch) -> Any:
     """A database that answers, and whose migrations are applied."""
-    connection = MagicMock(vendor="postgresql", missing=[])
+    connection = MagicMock(vendor="postgresql", missing=[], accepts_connections=False)
     connection.executor.return_value.migration_plan = lambda targets: connection.missing
     monkeypatch.setattr(health, "connection", connection)
     monkeypatch.setattr(health, "MigrationExecutor", connection.executor)
+    monkeypatch.setattr(health, "readiness", health.Readiness())
+    monkeypatch.setattr(health, "accepts_connections", lambda: connection.accepts_connections)
     return connection
 
 
@@ -61,32 +64,61 @@ def test_applied_migrations_are_not_looked_at_again(api: Client, database: Any) 
     assert database.cursor.call_count == 5
 
 
-@pytest.mark.parametrize("error", [OperationalError("away"), InterfaceError("closed"), DatabaseError("broken")])
-def test_readyz_is_503_while_the_database_is_away(api: Client, database: Any, error: Exception) -> None:
+ERRORS = [OperationalError("unreachable"), InterfaceError("closed"), DatabaseError("broken")]
+
+
+@pytest.mark.parametrize("error", ERRORS)
+def test_readyz_is_503_if_the_database_is_unreachable_before_its_migrations_were_checked(
+    api: Client, database: Any, error: Exception
+) -> None:
     database.cursor.side_effect = error
     response = api.get("/readyz")
     assert response.status_code == 503
-    assert response.json() == {"status": "the database does not answer"}
+    assert response.json() == {"status": "the database cannot be reached"}
     assert api.get("/healthz").status_code == 200
 
     database.cursor.side_effect = None
     assert api.get("/readyz").status_code == 200
 
 
-def test_readyz_is_503_when_a_connection_that_was_open_is_dead(api: Client, database: Any) -> None:
+@pytest.mark.parametrize("error", ERRORS)
+def test_a_database_that_is_unreachable_for_everyone_takes_no_pod_out_of_its_service(
+    api: Client, database: Any, error: Exception
+) -> None:
     assert api.get("/readyz").status_code == 200
+    database.cursor.side_effect = error
+    assert api.get("/readyz").status_code == 200
+
+
+@pytest.mark.parametrize("error", ERRORS)
+def test_a_pod_whose_own_connections_fail_is_not_ready(api: Client, database: Any, error: Exception) -> None:
+    assert api.get("/readyz").status_code == 200
+    database.accepts_connections = True
     execute = database.cursor.return_value.__enter__.return_value.execute
-    execute.side_effect = OperationalError("server closed the connection")
-    assert api.get("/readyz").status_code == 503
+    execute.side_effect = error
+    response = api.get("/readyz")
+    assert response.status_code == 503
+    assert response.json() == {"status": "the database accepts connections, but none of this process"}
+
+    execute.side_effect = None
+    assert api.get("/readyz").status_code == 200
 
 
 def test_a_probe_gives_its_connection_back(api: Client, database: Any) -> None:
     api.get("/readyz")
-    database.cursor.side_effect = OperationalError("away")
+    database.cursor.side_effect = OperationalError("unreachable")
     api.get("/readyz")
     assert database.close_if_unusable_or_obsolete.call_count == 2
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics", "/metrics/"])
-def test_an_ingress_finds_no_probe_and_no_metrics(api: Client, path: str) -> None:
+def test_a_proxy_finds_no_probe_and_no_metrics(api: Client, path: str) -> None:
     assert api.get(path, headers={"X-Forwarded-For": "192.0.2.1"}).status_code == 404
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics", "/metrics/"])
+def test_with_a_management_port_the_port_for_users_has_no_probe_and_no_metrics(
+    api: Client, path: str, settings: Settings
+) -> None:
+    settings.MANAGEMENT_PORT = 9000
+    assert api.get(path).status_code == 404

@@ -1,0 +1,196 @@
+"""Honest requests and probes while hostile clients do their worst: `python -m bench.hostile`.
+
+Serves thoughts_api and users_api on PostgreSQL, each with one worker and a management port. For each kind of hostile
+client, 200 of them connect at once and come back whenever they are closed. Meanwhile an honest client sends requests on
+new connections, and a probe asks the management port. Takes about three minutes.
+"""
+
+import argparse
+import itertools
+import select
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from statistics import quantiles
+
+import psycopg
+import requests
+
+from bench.serve import LOGIN_BODY, Server, environments, gunicorn
+from e2e.conftest import free_ports
+from tools.local import PROJECTS
+
+CLIENTS = 200
+DRIP = 3.5  # seconds between two bytes
+PAUSE = 0.05  # seconds between two honest requests
+GET = b"GET /api/thoughts/1/ HTTP/1.1\r\nHost: localhost\r\n"
+POST = b"POST /api/thoughts/ HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+LARGE = b"GET /static/drf_spectacular_sidecar/swagger-ui-dist/swagger-ui-bundle.js HTTP/1.1\r\nHost: localhost\r\n\r\n"
+
+# What each kind sends at once, and what then byte by byte.
+KINDS: dict[str, tuple[bytes, bytes]] = {
+    "none": (b"", b""),
+    "answered, and do not close": (GET + b"Connection: close\r\n\r\n", b""),
+    "HTTP/1.0, and do not close": (GET.replace(b"1.1", b"1.0") + b"\r\n", b""),
+    "malformed, and do not close": (b"nonsense\r\n\r\n", b""),
+    "silent": (b"", b""),
+    "a byte every 3.5 s in the headers": (GET, b"X-Slow: " + b"x" * 10_000),
+    "a byte every 3.5 s in the body": (POST + b"Content-Length: 10000\r\n\r\n", b"x" * 10_000),
+    "a byte every 3.5 s in chunks": (POST + b"Transfer-Encoding: chunked\r\n\r\n", b"1\r\nx\r\n" * 2_000),
+    "do not read a large answer": (LARGE, b""),
+}
+
+
+class Hostile:
+    """A client that connects again when it is closed, until `stop` is set."""
+
+    def __init__(self, port: int, start: bytes, drip: bytes, stop: threading.Event) -> None:
+        self.port, self.start, self.drip, self.stop = port, start, drip, stop
+        threading.Thread(target=self.run, daemon=True).start()
+
+    def run(self) -> None:
+        while not self.stop.is_set():
+            try:
+                with socket.socket() as client:
+                    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+                    client.settimeout(10)
+                    client.connect(("127.0.0.1", self.port))
+                    client.sendall(self.start)
+                    for byte in itertools.chain(self.drip, itertools.repeat(None)):
+                        if self.stop.wait(DRIP):
+                            return
+                        if byte is not None:
+                            client.sendall(bytes([byte]))
+                        elif not self.drip and self.closed(client):
+                            break
+            except OSError:
+                self.stop.wait(0.5)
+
+    def closed(self, client: socket.socket) -> bool:
+        """Return whether the server has closed the connection; what it has sent is not read."""
+        poll = select.poll()
+        poll.register(client, select.POLLRDHUP)
+        return bool(poll.poll(0))
+
+
+def timed(action: Callable[[], object], seconds: float) -> list[float]:
+    """Repeat an action for that long; return how long each took, in milliseconds."""
+    durations, end = [], time.monotonic() + seconds
+    while time.monotonic() < end:
+        begin = time.perf_counter()
+        action()
+        durations.append((time.perf_counter() - begin) * 1000)
+        time.sleep(PAUSE)
+    return durations
+
+
+def look(url: str, expected: int = 200) -> Callable[[], None]:
+    """Return an action that sends a request on a new connection."""
+
+    def action() -> None:
+        assert requests.get(url, timeout=60, headers={"Connection": "close"}).status_code == expected  # noqa: S101
+
+    return action
+
+
+def row(name: str, honest: Callable[[], object], probe: Callable[[], object], seconds: float) -> str:
+    """Return how long honest requests and probes took while something else goes on."""
+    probes: list[float] = []
+    watching = threading.Thread(target=lambda: probes.extend(timed(probe, seconds)))
+    watching.start()
+    durations = timed(honest, seconds)
+    watching.join()
+
+    def cells(each: list[float]) -> str:
+        return f"{quantiles(each, n=2)[0]:.0f} | {quantiles(each, n=100)[98]:.0f} | {max(each):.0f}"
+
+    print(name, file=sys.stderr, flush=True)
+    return f"| {name} | {len(durations)} | {cells(durations)} | {cells(probes)} |"
+
+
+@contextmanager
+def hostile(port: int, kind: str) -> Iterator[None]:
+    """Keep the clients of a kind connected."""
+    stop = threading.Event()
+    if kind != "none":
+        for _ in range(CLIENTS):
+            Hostile(port, *KINDS[kind], stop)
+        time.sleep(2)
+    try:
+        yield
+    finally:
+        stop.set()
+        time.sleep(1)
+
+
+@contextmanager
+def repeated(action: Callable[[], object], threads: int) -> Iterator[None]:
+    """Repeat an action in some threads."""
+    stop = threading.Event()
+
+    def run() -> None:
+        while not stop.is_set():
+            action()
+
+    workers = [threading.Thread(target=run) for _ in range(threads)]
+    for worker in workers:
+        worker.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        for worker in workers:
+            worker.join()
+
+
+def port(server: Server) -> int:
+    """Return a server's port."""
+    return int(server.url.rpartition(":")[2])
+
+
+def report(seconds: float, kinds: list[str]) -> str:
+    """Return the table as Markdown."""
+    lines = [
+        "| Beside them | Requests | Median, ms | 99 % | Longest | Probe: median, ms | 99 % | Longest |",
+        "| --- | --: | --: | --: | --: | --: | --: | --: |",
+    ]
+    *ports, thoughts_management, users_management = free_ports(len(PROJECTS) + 2)
+    with ExitStack() as stack:
+        found = stack.enter_context(environments(dict(zip(PROJECTS, ports, strict=True))))
+        servers = {}
+        for name, management in (("thoughts_api", thoughts_management), ("users_api", users_management)):
+            environment = found[name] | {"MANAGEMENT_PORT": str(management), "LOG_LEVEL": "ERROR"}
+            own = ports[PROJECTS.index(name)]
+            path = "/.well-known/jwks.json" if name == "users_api" else "/api/thoughts/1/"
+            servers[name] = stack.enter_context(gunicorn(f"{name}.wsgi", environment, own, path))
+        thoughts, users = servers["thoughts_api"], servers["users_api"]
+        probe = look(f"http://127.0.0.1:{thoughts_management}/readyz")
+        for kind in kinds:
+            with hostile(port(thoughts), kind):
+                lines.append(row(kind, look(f"{thoughts.url}/api/thoughts/1/"), probe, seconds))
+        with psycopg.connect(thoughts.environment["DATABASE_URL"]) as database:
+            database.execute("LOCK TABLE thoughts_api_thought")
+            search = look(f"{thoughts.url}/api/thoughts/1/", expected=503)
+            with repeated(search, 2 * int(thoughts.environment["THREADS"])):
+                lines.append(row("all threads in statements of 2 s", search, probe, seconds))
+        login = lambda: requests.post(f"{users.url}/api/login/", LOGIN_BODY, timeout=60).raise_for_status()  # noqa: E731
+        probe = look(f"http://127.0.0.1:{users_management}/readyz")
+        with repeated(login, 8):
+            lines.append(row("eight logins in progress", look(f"{users.url}/.well-known/jwks.json"), probe, seconds))
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Read the command line, and print the table."""
+    parser = argparse.ArgumentParser(prog="python -m bench.hostile", description=__doc__)
+    parser.add_argument("--seconds", type=float, default=10, help="for each kind")
+    parser.add_argument("--kinds", nargs="*", default=[*KINDS], choices=[*KINDS], help="only these")
+    arguments = parser.parse_args()
+    print(report(arguments.seconds, arguments.kinds))
+
+
+if __name__ == "__main__":
+    main()

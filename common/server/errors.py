@@ -1,0 +1,35 @@
+"""Answers to requests that do not reach Django, such as a line that is too long."""
+
+import functools
+import socket
+from collections.abc import Callable
+
+from django.conf import settings
+from django.http import HttpResponse, JsonResponse
+from django.utils.module_loading import import_string
+from gunicorn import util
+
+Render = Callable[[int, str], HttpResponse]
+
+
+def as_json(status: int, message: str) -> HttpResponse:
+    """Return the body of all errors of the APIs."""
+    return JsonResponse({"message": message} | ({"errors": {}} if status == 400 else {}), status=status)
+
+
+@functools.lru_cache(maxsize=32)  # there are a few messages, and a hostile client may cause many errors
+def _error(status: int, reason: str, message: str) -> bytes:
+    """Return a whole answer. The setting SERVER_ERROR names the function that renders it: `as_json` by default."""
+    render: Render = import_string(getattr(settings, "SERVER_ERROR", "common.server.errors.as_json"))
+    response = render(status, message)
+    headers = {**response.headers, "Connection": "close", "Content-Length": str(len(response.content))}
+    lines = [f"HTTP/1.1 {status} {reason}", *(f"{name}: {value}" for name, value in headers.items())]
+    return "\r\n".join([*lines, "", ""]).encode("latin-1") + response.content
+
+
+def write_error(sock: socket.socket, status_int: int, reason: str, mesg: str) -> None:
+    """Answer with an error and `Connection: close`. Replaces gunicorn's function, for which there is no setting."""
+    sock.sendall(_error(status_int, reason, mesg or reason))
+
+
+util.write_error = write_error

@@ -1,0 +1,150 @@
+"""Where a request ends in the bytes of a connection, so that a thread never waits for the rest of it.
+
+Only the framing of RFC 9112 is read here. gunicorn's parser reads the request itself and refuses what is malformed.
+"""
+
+MAX_HEAD = 32 * 1024  # bytes of a request line and all headers; nginx allows the same in total
+MAX_BODY = 64 * 1024  # bytes; the largest body that a call needs is a few kB
+MAX_CHUNKED_BODY = 2 * MAX_BODY  # bytes, with the sizes and line ends of the chunks
+FRAMING = ("CONTENT-LENGTH", "TRANSFER-ENCODING")
+
+
+class TooLarge(Exception):
+    """The request is larger than this server accepts. `status` is 413 or 431 (RFC 9110, RFC 6585)."""
+
+    def __init__(self, status: int, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.status, self.reason, self.message = status, reason, message
+
+
+class RequestBuffer:
+    """The bytes that a client has sent and no thread has taken yet.
+
+    Once the head is complete, `framing` has the headers that say how long the body is, as (NAME, value) pairs.
+    `is_clear` is False if gunicorn may disagree about where the request ends: no other request may follow then.
+    """
+
+    def __init__(self) -> None:
+        self.data = bytearray()
+        self._begin()
+
+    def _begin(self) -> None:
+        self.framing: list[tuple[str, str]] = []
+        self.is_clear = True
+        self.expects_continue = False
+        self._head = 0  # length of the head; 0 until it is complete
+        self._end = -1  # length of the request; -1 until it is known
+        self._position = 0  # up to where the bytes have been looked through
+
+    def feed(self, data: bytes) -> None:
+        """Add bytes that the client has sent."""
+        self.data += data
+
+    def is_complete(self) -> bool:
+        """Return whether a whole request is there. Raise `TooLarge` as soon as it cannot become an acceptable one."""
+        if not self._head and not self._find_head():
+            return False
+        if self._end < 0:
+            self._find_end_of_chunks()
+        return 0 <= self._end <= len(self.data)
+
+    def has_head(self) -> bool:
+        """Return whether the request line and all headers are there."""
+        return self._head > 0
+
+    def take(self) -> bytes:
+        """Remove the request from the buffer and return it. What is said about it stays until `next` is called."""
+        request = bytes(self.data[: self._end])
+        del self.data[: self._end]
+        return request
+
+    def next(self) -> None:
+        """Begin to look for the next request."""
+        self._begin()
+
+    def request_line(self) -> str:
+        """Return method and path, without the query, for the log; "-" where there is no such line yet."""
+        line = bytes(self.data[:MAX_HEAD]).lstrip(b"\r\n").partition(b"\r\n")[0].decode("latin-1")
+        method, _, target = line.partition(" ")
+        path = target.partition(" ")[0].partition("?")[0]
+        return f"{method[:20]} {path[:200]}".encode("unicode_escape").decode() if path else "-"
+
+    def _find_head(self) -> bool:
+        # One empty line may come first (RFC 9112 section 2.2).
+        start = 2 if self.data.startswith(b"\r\n") else 0
+        found = self.data.find(b"\r\n\r\n", max(start, self._position - 3))
+        self._position = len(self.data)
+        if found < 0 and self._is_malformed(start):
+            self._end_here()
+        elif max(found, len(self.data) if found < 0 else 0) > MAX_HEAD:
+            raise TooLarge(431, "Request Header Fields Too Large", f"Send at most {MAX_HEAD} bytes of headers.")
+        elif found >= 0:
+            self._head = self._position = found + 4
+            self._read_head(bytes(self.data[start:found]))
+        return self._head > 0
+
+    def _is_malformed(self, start: int) -> bool:
+        """Return whether gunicorn refuses these bytes, whatever follows: TLS, a bare LF, an endless first line."""
+        first = self.data[start : start + 1]
+        return (
+            (bool(first) and not first.isalpha() and first != b"\r")
+            or self.data.count(b"\n") != self.data.count(b"\r\n")
+            or (len(self.data) > MAX_HEAD and self.data.find(b"\r\n", start) < 0)
+        )
+
+    def _end_here(self) -> None:
+        self._head = self._end = len(self.data)
+        self.is_clear = False
+
+    def _read_head(self, head: bytes) -> None:
+        headers = [
+            (name.decode("latin-1").upper(), value.strip(b" \t").decode("latin-1"))
+            for name, _, value in (line.partition(b":") for line in head.split(b"\r\n")[1:])
+        ]
+        self.framing = [(name, value) for name, value in headers if name in FRAMING]
+        self.expects_continue = any(name == "EXPECT" and value.lower() == "100-continue" for name, value in headers)
+        match self.framing:
+            case [("CONTENT-LENGTH", length)] if length.isascii() and length.isdigit():
+                if len(length) > 10 or int(length) > MAX_BODY:
+                    raise _body_too_large()
+                self._end = self._head + int(length)
+            case [("TRANSFER-ENCODING", coding)] if coding.lower() == "chunked":
+                pass
+            case _:  # no body, or one that gunicorn refuses
+                self._end = self._head
+                self.is_clear = not self.framing
+
+    def _find_end_of_chunks(self) -> None:
+        """Follow the chunks (RFC 9112 section 7.1) as far as they are there."""
+        while self._end < 0:
+            line_end = self.data.find(b"\r\n", self._position)
+            if line_end < 0:
+                break
+            size = _chunk_size(bytes(self.data[self._position : line_end]))
+            if size is None:
+                self._end_here()  # gunicorn says what is wrong
+            elif size:
+                after = line_end + 2 + size + 2
+                if size > MAX_BODY:
+                    raise _body_too_large()
+                if after > len(self.data):
+                    break
+                self._position = after
+            else:
+                end = self.data.find(b"\r\n\r\n", line_end)
+                if end < 0:
+                    break
+                self._end = end + 4
+        if (len(self.data) if self._end < 0 else self._end) - self._head > MAX_CHUNKED_BODY:
+            raise _body_too_large()
+
+
+def _chunk_size(line: bytes) -> int | None:
+    try:
+        return int(line.partition(b";")[0], 16)
+    except ValueError:
+        return None
+
+
+def _body_too_large() -> TooLarge:
+    return TooLarge(413, "Content Too Large", f"The body is too large. Send at most {MAX_BODY} bytes.")

@@ -1,0 +1,52 @@
+"""The management port: /healthz, /readyz and /metrics, on a port that no Service and no ingress leads to.
+
+A thread of each worker serves it, so probes are answered whatever requests do. Kubernetes and Prometheus ask there.
+https://kubernetes.io/docs/concepts/configuration/liveness-readiness-startup-probes/
+"""
+
+import socket
+import threading
+from collections.abc import Callable, Iterable
+from socketserver import ThreadingMixIn
+from typing import Any
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
+
+from common import health
+
+
+class _Server(ThreadingMixIn, WSGIServer):
+    daemon_threads = True
+    allow_reuse_port = True  # each worker listens, and any of them may answer
+
+
+class _Handler(WSGIRequestHandler):
+    timeout = 5  # seconds that a client may be silent
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Log nothing: probes come every second."""
+
+
+def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+    """Answer a probe or Prometheus (WSGI)."""
+    response = health.answer(environ["REQUEST_METHOD"], environ["PATH_INFO"], health.readiness.last)
+    start_response(f"{response.status_code} {response.reason_phrase}", list(response.items()))
+    return [response.content] if environ["REQUEST_METHOD"] != "HEAD" else []
+
+
+def serve(host: str, port: int) -> WSGIServer:
+    """Serve the management port, and check readiness, in background threads; return the server.
+
+    Raise SystemExit, with one line that names the variable, if the port cannot be used.
+    """
+
+    class Server(_Server):
+        address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
+
+    try:
+        server = Server((host, port), _Handler)
+    except OSError as error:
+        raise SystemExit(f"The environment is not right. MANAGEMENT_PORT: {host}:{port}: {error.strerror}") from None
+    server.set_app(application)
+    threading.Thread(target=health.readiness.watch, name="readiness", daemon=True).start()
+    threading.Thread(target=server.serve_forever, name="management", daemon=True).start()
+    return server

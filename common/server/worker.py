@@ -1,0 +1,322 @@
+"""gunicorn's thread worker, except that its event loop reads requests and sends what clients are slow to read.
+
+A thread gets a request once it has arrived whole, and leaves an answer that the client does not read to the loop. So
+slow, silent and hostile clients cost a file descriptor and some memory, never a thread.
+"""
+
+import contextlib
+import errno
+import select
+import selectors
+import socket
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from functools import partial
+from typing import Any
+
+from gunicorn import http
+from gunicorn.http.errors import InvalidHeader
+from gunicorn.workers.gthread import TConn, ThreadWorker
+
+from common.server.errors import write_error
+from common.server.framing import RequestBuffer, TooLarge
+
+REQUEST_TIMEOUT = 10.0  # seconds from the first byte of a request to its last
+SEND_TIMEOUT = 30.0  # seconds for the rest of an answer that the client did not read at once
+LINGER_TIMEOUT = 2.0  # seconds to wait for the client to close, as RFC 9112 section 9.6 asks
+STOP_TIMEOUT = 2.0  # seconds that a stopping worker waits for a request on an idle connection
+MAX_UNSENT = 16_000_000  # bytes of all answers that clients are slow to read
+TICK = 0.5  # seconds between two looks for connections that have timed out
+CHUNK = 65_536  # bytes
+ACCEPT_AT_ONCE = 64  # connections that are accepted before others are served again
+
+
+class ClientSocket(socket.socket):
+    """A socket whose `sendall` never waits: `unsent` keeps what the client does not read at once."""
+
+    unsent: bytearray
+
+    @classmethod
+    def of(cls, accepted: socket.socket) -> "ClientSocket":
+        """Return the socket of a connection that was just accepted."""
+        client = cls(accepted.family, accepted.type, accepted.proto, fileno=accepted.detach())
+        client.setblocking(False)
+        client.unsent = bytearray()
+        return client
+
+    def sendall(self, data: Any, flags: int = 0) -> None:
+        """Send what the kernel takes now, and keep the rest."""
+        sent = 0
+        if not self.unsent:
+            with contextlib.suppress(BlockingIOError):
+                sent = self.send(data, socket.MSG_DONTWAIT | flags)
+        if sent < len(data):
+            self.unsent += memoryview(data)[sent:]
+
+    def receive(self) -> bytes:
+        """Return what has arrived, b"" at the end; raise BlockingIOError if nothing has."""
+        return self.recv(CHUNK, socket.MSG_DONTWAIT)
+
+    def send_rest(self) -> bool:
+        """Send more of what was kept; return whether nothing is left."""
+        try:
+            while self.unsent:
+                del self.unsent[: self.send(self.unsent, socket.MSG_DONTWAIT)]
+        except BlockingIOError:
+            return False
+        return True
+
+
+class Connection(TConn):
+    """A connection that the event loop waits for until `deadline` (of `time.monotonic`), or a thread answers."""
+
+    sock: ClientSocket
+
+    def __init__(self, cfg: Any, sock: ClientSocket, client: Any, server: Any) -> None:
+        super().__init__(cfg, sock, client, server)
+        self.buffer = RequestBuffer()
+        self.deadline = 0.0
+        self.events = 0  # for which the poller waits
+        self.on_event: Callable[[Connection], None] = _ignore
+        self.continued = False  # 100 (Continue) was sent
+        self.data_ready = True  # gunicorn need not wait for it in the thread
+
+    def init(self) -> None:
+        """Let gunicorn parse the request that is complete, and nothing beyond it."""
+        self.parser = http.get_parser(self.cfg, iter([self.buffer.take()]), self.client)
+
+    def may_continue(self, request: Any) -> bool:
+        """Return whether another request may follow: gunicorn has read the same framing, and to the same end."""
+        framing = [(name, value) for name, value in request.headers if name in ("CONTENT-LENGTH", "TRANSFER-ENCODING")]
+        return self.buffer.is_clear and framing == self.buffer.framing
+
+
+def _ignore(connection: Connection) -> None:
+    """Do nothing: no event is waited for."""
+
+
+class BufferingWorker(ThreadWorker):
+    """Reads each request whole before a thread answers it, and closes what waits longest when there is no room."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.parked: dict[Connection, None] = {}  # those that no thread has, the longest parked first
+        self._next_tick = 0.0
+        self._next_warning = 0.0
+
+    def run(self) -> None:
+        """Serve until the worker is told to stop, then finish what has begun, for `graceful_timeout` at most."""
+        self.poller.register(self.method_queue.fileno(), selectors.EVENT_READ, self.method_queue.run_callbacks)
+        self.set_accept_enabled(True)
+        while self.alive and self.is_parent_alive():
+            self.notify()
+            self.wait_for_and_dispatch_events(timeout=TICK)
+            self._expire()
+        self.alive = False
+        self.set_accept_enabled(False)
+        deadline = time.monotonic() + self.cfg.graceful_timeout
+        for connection in list(self.parked):
+            self._hurry(connection)
+        while self.nr_conns and time.monotonic() < deadline:
+            self.notify()
+            self.wait_for_and_dispatch_events(timeout=TICK / 5)
+            self._expire()
+        self.tpool.shutdown(wait=False)
+
+    def set_accept_enabled(self, enabled: bool | None) -> None:
+        """Begin or stop to accept connections. To stop, accept those that the kernel has queued, and close the socket.
+
+        gunicorn closes its sockets last. Until then the kernel takes more connections, which it resets in the end.
+        """
+        super().set_accept_enabled(enabled)
+        if not enabled:
+            for listener in self.sockets:
+                while select.select([listener], [], [], 0)[0] and self._accept_one(listener):
+                    pass
+                listener.close()
+
+    def accept(self, listener: Any) -> None:
+        """Accept the connections that wait, some at a time."""
+        for _ in range(ACCEPT_AT_ONCE):
+            if not self._accept_one(listener):
+                break
+
+    def _accept_one(self, listener: Any) -> bool:
+        """Accept a connection; return False if none waits, or there is no room for it at this moment."""
+        try:
+            accepted, address = listener.accept()
+        except OSError as error:
+            if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM):
+                return self._make_room()
+            # With any other error, that client has closed already, or the network failed: accept(2), "Error handling".
+            return error.errno not in (errno.EAGAIN, errno.EWOULDBLOCK)
+        if self.nr_conns >= self.worker_connections:
+            self._make_room()
+        connection = Connection(self.cfg, ClientSocket.of(accepted), address, listener.getsockname())
+        self.nr_conns += 1
+        self._park(connection, selectors.EVENT_READ, self._receive, REQUEST_TIMEOUT)
+        return True
+
+    def _make_room(self) -> bool:
+        """Close the connection that has waited longest; return whether there was one."""
+        now = time.monotonic()
+        if now > self._next_warning:
+            self._next_warning = now + 60
+            self.log.warning("Too many connections (%s): closing those that have waited longest.", self.nr_conns)
+        if not self.parked:
+            time.sleep(0.01)  # threads answer all of them, and will be done soon
+            return False
+        self._close(next(iter(self.parked)))
+        return True
+
+    # Connections that no thread has
+
+    def _park(
+        self, connection: Connection, events: int, on_event: Callable[[Connection], None], timeout: float
+    ) -> None:
+        """Wait for events on a connection, `timeout` seconds at most."""
+        connection.on_event = on_event
+        connection.deadline = time.monotonic() + timeout
+        self.parked[connection] = None
+        self._watch(connection, events)
+        if not self.alive:
+            self._hurry(connection)
+
+    def _watch(self, connection: Connection, events: int) -> None:
+        callback = partial(self._dispatch, connection)
+        if not connection.events:
+            self.poller.register(connection.sock, events, callback)
+        elif connection.events != events:
+            self.poller.modify(connection.sock, events, callback)
+        connection.events = events
+
+    def _dispatch(self, connection: Connection, _sock: Any) -> None:
+        if connection in self.parked:  # an event before it, in the same turn of the loop, may have closed it
+            try:
+                connection.on_event(connection)
+            except OSError:  # the client has reset it
+                self._close(connection)
+
+    def _hurry(self, connection: Connection) -> None:
+        """Shorten the wait for a client that has not begun a request: this worker stops."""
+        if connection.on_event == self._receive and not connection.buffer.data:
+            connection.deadline = min(connection.deadline, time.monotonic() + STOP_TIMEOUT)
+
+    def _unpark(self, connection: Connection) -> None:
+        self.parked.pop(connection, None)
+        if connection.events:
+            self.poller.unregister(connection.sock)
+            connection.events = 0
+
+    def _close(self, connection: Connection) -> None:
+        self._unpark(connection)
+        self.nr_conns -= 1
+        connection.close()
+
+    def _expire(self) -> None:
+        """Close connections that have timed out; tell the client, if it was sending a request (RFC 9110, 15.5.9)."""
+        now = time.monotonic()
+        if now < self._next_tick:
+            return
+        self._next_tick = now + TICK
+        for connection in [each for each in self.parked if each.deadline < now]:
+            if connection.on_event == self._receive and connection.buffer.data:
+                self._refuse(connection, 408, "Request Timeout", "The request did not arrive in time. Send it again.")
+            else:
+                self._close(connection)
+
+    # What a client sends
+
+    def _receive(self, connection: Connection) -> None:
+        try:
+            data = connection.sock.receive()
+        except BlockingIOError:
+            return
+        if data:
+            if not connection.buffer.data and connection.initialized:  # the next request has begun
+                connection.deadline = time.monotonic() + REQUEST_TIMEOUT
+            connection.buffer.feed(data)
+            self._proceed(connection)
+        elif connection.buffer.has_head():
+            self._refuse(connection, 400, "Bad Request", "The body ended too early. Send the request again.")
+        else:
+            self._close(connection)
+
+    def _proceed(self, connection: Connection) -> None:
+        """Give the request to a thread if it is complete."""
+        buffer = connection.buffer
+        try:
+            complete = buffer.is_complete()
+        except TooLarge as error:
+            self._refuse(connection, error.status, error.reason, error.message)
+            return
+        if complete:
+            self._unpark(connection)
+            self.enqueue_req(connection)
+        elif buffer.has_head() and buffer.expects_continue and not connection.continued:
+            connection.continued = True
+            connection.sock.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")  # RFC 9110 section 10.1.1
+
+    def _refuse(self, connection: Connection, status: int, reason: str, message: str) -> None:
+        """Answer a request that no thread gets, and close the connection."""
+        self.log.info("%s %s from %s: %s", connection.buffer.request_line(), status, connection.client[0], reason)
+        try:
+            write_error(connection.sock, status, reason, message)
+            self._finish(connection, keep_open=False)
+        except OSError:  # the client has reset it
+            self._close(connection)
+
+    # What a client reads
+
+    def finish_request(self, conn: Connection, fs: "Future[Any]") -> None:
+        """Take a connection back from a thread."""
+        try:
+            answered = not fs.cancelled() and fs.exception() is None and fs.result()
+            # What gunicorn has not read of the request would be taken for the next one.
+            self._finish(conn, keep_open=bool(answered) and not conn.parser.unreader.take_buffered())
+        except OSError:
+            self._close(conn)
+
+    def _finish(self, connection: Connection, keep_open: bool) -> None:
+        """Send the rest of an answer, then wait for the next request or close."""
+        if connection.sock.send_rest():
+            self._after_answer(connection, keep_open)
+            return
+        self._park(connection, selectors.EVENT_WRITE, partial(self._send, keep_open=keep_open), SEND_TIMEOUT)
+        unsent = sum(len(each.sock.unsent) for each in self.parked)
+        for slow in [each for each in self.parked if each.sock.unsent]:
+            if unsent <= MAX_UNSENT:
+                break
+            unsent -= len(slow.sock.unsent)
+            self._close(slow)
+
+    def _send(self, connection: Connection, keep_open: bool) -> None:
+        if connection.sock.send_rest():
+            self.parked.pop(connection)
+            self._after_answer(connection, keep_open)
+
+    def _after_answer(self, connection: Connection, keep_open: bool) -> None:
+        if not keep_open:
+            connection.sock.shutdown(socket.SHUT_WR)
+            self._park(connection, selectors.EVENT_READ, self._discard, LINGER_TIMEOUT)
+            return
+        connection.initialized, connection.continued = True, False
+        connection.buffer.next()
+        self._park(connection, selectors.EVENT_READ, self._receive, self.cfg.keepalive)
+        if connection.buffer.data:  # the client did not wait for the answer
+            connection.deadline = time.monotonic() + REQUEST_TIMEOUT
+            self._proceed(connection)
+
+    def _discard(self, connection: Connection) -> None:
+        """Read what a client still sends: closed earlier, the connection would be reset and the answer lost."""
+        if not connection.sock.receive():
+            self._close(connection)
+
+    # In a thread
+
+    def handle_request(self, req: Any, conn: Connection) -> bool:
+        """Answer a request; return whether the connection may be used for another."""
+        if req.version >= (1, 1) and not any(name == "HOST" for name, _ in req.headers):
+            raise InvalidHeader("Host is missing", req=req)  # RFC 9112 section 3.2
+        return bool(super().handle_request(req, conn)) and conn.may_continue(req)
