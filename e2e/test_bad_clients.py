@@ -1,41 +1,67 @@
-"""Clients that send half a request, or what is none, to gunicorn with the project of common's tests."""
+"""Slow, silent, broken and hostile clients of gunicorn, which serves the project of common's tests."""
 
 import os
 import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
 
 import pytest
 import requests
 
+from common.tests.settings import LARGE
 from e2e.conftest import answers, free_ports
 from tools.local import ROOT
 
 APPLICATION = "common.wsgi:get_wsgi_application()"
-POST = b"POST /echo/ HTTP/1.1\r\nHost: localhost\r\n"
-HALVES = [b"G", POST + b"Content-Length: 9\r\n\r\n{", POST + b"Transfer-Encoding: chunked\r\n\r\n5\r\n{"]
+POST = b"POST /echo/ HTTP/1.1\r\nHost: testserver\r\n"
+GET = b"GET /open/ HTTP/1.1\r\nHost: testserver\r\n"
+CHUNKED = POST + b"Transfer-Encoding: chunked\r\n\r\n"
+UNFINISHED = {
+    "silent": b"",
+    "a method": b"G",
+    "headers": GET + b"X-Slow: ",
+    "a body": POST + b"Content-Length: 9\r\n\r\n{",
+    "chunks": CHUNKED + b"5\r\n{",
+}
+ANSWERED = {
+    "closed": GET + b"Connection: close\r\n\r\n",
+    "HTTP/1.0": GET.replace(b"1.1", b"1.0") + b"\r\n",
+    "malformed": b"nonsense\r\n\r\n",
+    "too large": POST + b"Content-Length: 9999999\r\n\r\n",
+}
+CLIENTS = 200
+THREADS = 3
 
 
-@pytest.fixture(scope="module")
-def port() -> Iterator[int]:
-    """The port where it listens."""
+@contextmanager
+def server(*before: str) -> Iterator[tuple["subprocess.Popen[bytes]", int]]:
+    """Start gunicorn, by these words of a command; yield its process and its port when it answers, and end it."""
     (port,) = free_ports(1)
-    command = [sys.executable, "-m", "gunicorn", "-c", "python:common.gunicorn_conf", APPLICATION]
+    command = [*before, sys.executable, "-m", "gunicorn", "-c", "python:common.gunicorn_conf", APPLICATION]
     environment = os.environ | {
         "DJANGO_SETTINGS_MODULE": "common.tests.settings",
         "HOST": "127.0.0.1",
         "PORT": str(port),
         "WEB_CONCURRENCY": "1",
-        "THREADS": str(len(HALVES)),
+        "THREADS": str(THREADS),
     }
     with subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.DEVNULL) as process:
         try:
             while not answers(f"http://127.0.0.1:{port}/healthz"):
                 assert process.poll() is None
-            yield port
+            yield process, port
         finally:
             process.terminate()
+
+
+@pytest.fixture(scope="module")
+def port() -> Iterator[int]:
+    """The port of a server for all tests here."""
+    with server() as (_, port):
+        yield port
 
 
 def send(port: int, request: bytes) -> socket.socket:
@@ -45,12 +71,109 @@ def send(port: int, request: bytes) -> socket.socket:
     return client
 
 
-def test_as_many_half_requests_as_threads_keep_nobody_waiting_for_long(port: int) -> None:
-    clients = [send(port, half) for half in HALVES]
-    assert requests.get(f"http://127.0.0.1:{port}/healthz", timeout=10).status_code == 200
-    for client in clients:
-        with client:
-            client.recv(1000)  # its connection is closed, or answered and closed
+def read(client: socket.socket) -> bytes:
+    """Return what comes until the server closes; close too."""
+    with client, client.makefile("rb") as answer:
+        return answer.read()
+
+
+def healthy(port: int) -> bool:
+    """Return whether a new client is answered; the time is short beside what a thread would wait for a client."""
+    return requests.get(f"http://127.0.0.1:{port}/healthz", timeout=5).ok
+
+
+@pytest.mark.parametrize("start", [*UNFINISHED.values(), *ANSWERED.values()], ids=[*UNFINISHED, *ANSWERED])
+def test_many_clients_that_send_slowly_or_do_not_close_occupy_no_thread(port: int, start: bytes) -> None:
+    with ExitStack() as stack:
+        clients = [stack.enter_context(send(port, start)) for _ in range(CLIENTS)]
+        for _ in range(10):
+            assert healthy(port)
+        assert len(clients) == CLIENTS
+
+
+def test_many_clients_that_do_not_read_occupy_no_thread(port: int) -> None:
+    with ExitStack() as stack:
+        for _ in range(20 * THREADS):
+            client = stack.enter_context(socket.socket())
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            client.connect(("127.0.0.1", port))
+            client.sendall(b"GET /large/ HTTP/1.1\r\nHost: testserver\r\n\r\n")
+        for _ in range(10):
+            assert healthy(port)
+
+
+def test_an_answer_that_is_read_slowly_arrives_whole(port: int) -> None:
+    with socket.socket() as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.connect(("127.0.0.1", port))
+        client.sendall(b"GET /large/ HTTP/1.1\r\nHost: testserver\r\nConnection: close\r\n\r\n")
+        received = bytearray()
+        while piece := client.recv(65536):
+            received += piece
+    assert bytes(received).endswith(b"\r\n\r\n" + b"x" * LARGE)
+
+
+def test_requests_that_do_not_arrive_in_time_are_refused(port: int) -> None:
+    clients = {name: send(port, start) for name, start in UNFINISHED.items()}
+    received = {name: read(client) for name, client in clients.items()}
+    assert received.pop("silent") == b""
+    for answer in received.values():
+        assert answer.startswith(b"HTTP/1.1 408 Request Timeout\r\n")
+        assert b'"message": "The request did not arrive in time.' in answer
+
+
+@pytest.mark.parametrize("start", [UNFINISHED["a body"], UNFINISHED["chunks"]])
+def test_a_body_that_ends_too_early_is_refused(port: int, start: bytes) -> None:
+    with send(port, start) as client:
+        client.shutdown(socket.SHUT_WR)
+        answer = client.recv(1000)
+    assert answer.startswith(b"HTTP/1.1 400 Bad Request\r\n")
+    assert b"ended too early" in answer
+
+
+@pytest.mark.parametrize("length", [64 * 1024 + 1, 2_600_000])
+@pytest.mark.parametrize("chunked", [False, True])
+def test_a_body_that_is_too_large_is_refused(port: int, length: int, chunked: bool) -> None:
+    body = b"x" * length
+    sent: Any = iter([body]) if chunked else body
+    response = requests.post(f"http://127.0.0.1:{port}/echo/", data=sent, timeout=20)
+    assert response.status_code == 413
+    assert response.json() == {"message": "The body is too large. Send at most 65536 bytes."}
+
+
+def test_the_largest_body_is_accepted_also_with_expect(port: int) -> None:
+    body = b'{"text": "hello"}'.ljust(64 * 1024)
+    headers = {"Content-Type": "application/json", "Expect": "100-continue"}
+    response = requests.post(f"http://127.0.0.1:{port}/echo/", data=body, headers=headers, timeout=20)
+    assert (response.status_code, response.json()) == (200, {"text": "hello"})
+
+
+def test_100_continue_is_sent_before_the_body(port: int) -> None:
+    with send(port, POST + b"Expect: 100-continue\r\nContent-Length: 2\r\n\r\n") as client:
+        assert client.recv(1000) == b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+def test_requests_that_are_sent_in_a_row_are_answered_in_order(port: int) -> None:
+    with send(port, GET + b"\r\n" + b"GET /healthz HTTP/1.1\r\nHost: testserver\r\nConnection: close\r\n\r\n") as client:
+        answer = client.makefile("rb").read()
+    assert answer.count(b"HTTP/1.1 ") == 2
+    assert b'"commit": "0123abc"}' in answer.rpartition(b"HTTP/1.1 ")[2]
+
+
+def test_without_host_a_request_is_refused(port: int) -> None:
+    answer = read(send(port, b"GET /healthz HTTP/1.1\r\n\r\n"))
+    assert answer.startswith(b"HTTP/1.1 400 Bad Request\r\n")
+    # HTTP/1.0 does not ask for it.
+    assert b" 200 OK" in read(send(port, b"GET /healthz HTTP/1.0\r\n\r\n"))
+
+
+def test_more_connections_than_file_descriptors_end_nothing() -> None:
+    with server("sh", "-c", 'ulimit -n 256 && exec "$0" "$@"') as (process, port), ExitStack() as stack:
+        for _ in range(600):
+            stack.enter_context(send(port, GET + b"\r\n"))
+        for _ in range(10):
+            assert healthy(port)
+        assert process.poll() is None
 
 
 @pytest.mark.parametrize(

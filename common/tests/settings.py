@@ -5,7 +5,7 @@ from logging import INFO
 from common import settings as common
 
 SECRET_KEY = "only for tests"
-ALLOWED_HOSTS = ["testserver"]
+ALLOWED_HOSTS = ["testserver", "127.0.0.1"]
 ROOT_URLCONF = "common.tests.urls"
 INSTALLED_APPS = ["common", "drf_spectacular"]
 MIDDLEWARE = [
@@ -26,3 +26,5 @@ TRUSTED_PROXIES: list[object] = []
 VERSION = "1.2.3"
 COMMIT = "0123abc"
 MANAGEMENT_PORT = 0
+
+LARGE = 5_000_000  # bytes of /large/, more than the kernel keeps for a client that does not read

@@ -2,11 +2,16 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern
 
 from common.tests import views
+from common.tests.settings import LARGE
 from common.urls import LazyView, path
 
 
 def boom(request: HttpRequest) -> HttpResponse:
     raise RuntimeError("a fault of ours")
+
+
+def large(request: HttpRequest) -> HttpResponse:
+    return HttpResponse(b"x" * LARGE, content_type="text/plain")
 
 
 urlpatterns: list[URLPattern] = [
@@ -18,6 +23,7 @@ urlpatterns: list[URLPattern] = [
     path("file.json", views.Open.as_view()),
     path("raise/<str:name>/", views.Raise.as_view()),
     path("boom/", boom),
+    path("large/", large),
     path("schema/", LazyView("drf_spectacular.views.SpectacularAPIView"), name="schema"),
     path("", LazyView("drf_spectacular.views.SpectacularSwaggerView", url_name="schema")),
 ]
