@@ -154,7 +154,9 @@ def test_100_continue_is_sent_before_the_body(port: int) -> None:
 
 
 def test_requests_that_are_sent_in_a_row_are_answered_in_order(port: int) -> None:
-    with send(port, GET + b"\r\n" + b"GET /healthz HTTP/1.1\r\nHost: testserver\r\nConnection: close\r\n\r\n") as client:
+    with send(
+        port, GET + b"\r\n" + b"GET /healthz HTTP/1.1\r\nHost: testserver\r\nConnection: close\r\n\r\n"
+    ) as client:
         answer = client.makefile("rb").read()
     assert answer.count(b"HTTP/1.1 ") == 2
     assert b'"commit": "0123abc"}' in answer.rpartition(b"HTTP/1.1 ")[2]

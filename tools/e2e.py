@@ -9,8 +9,20 @@ from contextlib import contextmanager
 
 from tools.local import ROOT
 
-# These start a system of their own, or need none.
-WITHOUT = ("alone", "readme", "reload", "replica", "rotation", "run", "schemathesis", "start", "stop")
+# These start a system of their own, need none, or send what an ingress refuses first.
+WITHOUT = (
+    "alone",
+    "bad_clients",
+    "readme",
+    "refused_pages",
+    "reload",
+    "replica",
+    "rotation",
+    "run",
+    "schemathesis",
+    "start",
+    "stop",
+)
 
 
 class Failed(Exception):

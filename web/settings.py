@@ -66,6 +66,7 @@ TEMPLATES = [
 ROOT_URLCONF = "web.urls"
 WSGI_APPLICATION = "web.wsgi.application"
 APPEND_SLASH = False
+SERVER_ERROR = "web.server_errors.page"
 
 STATIC_URL = "static/"
 STORAGES = common.storages(STATIC_HASHED)
