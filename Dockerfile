@@ -37,9 +37,10 @@ ENV PROJECT=${PROJECT} \
     GLIBC_TUNABLES=glibc.malloc.arena_max=1:glibc.malloc.mmap_threshold=4194304:glibc.malloc.trim_threshold=4194304:glibc.malloc.hugetlb=1 \
     DJANGO_SETTINGS_MODULE=${PROJECT}.settings \
     PROMETHEUS_MULTIPROC_DIR=/tmp/metrics \
+    MANAGEMENT_PORT=9000 \
     STATIC_ROOT=/static
 USER 10001:10001
-EXPOSE 8000
+EXPOSE 8000 9000
 CMD exec gunicorn -c python:common.gunicorn_conf ${PROJECT}.wsgi
 
 FROM runtime AS development

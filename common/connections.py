@@ -1,4 +1,4 @@
-"""Whether PostgreSQL takes all the connections that a service may open."""
+"""Check that PostgreSQL allows as many connections as the service may open."""
 
 import logging
 
@@ -14,13 +14,13 @@ AVAILABLE = """
 logger = logging.getLogger(__name__)
 
 
-def check(pods: int, workers: int, threads: int) -> None:
-    """Write a warning for each PostgreSQL that takes too few connections for this many pods, workers and threads.
+def check(pods: int, workers: int, threads: int, management: bool = False) -> None:
+    """Log a warning for each PostgreSQL that allows too few connections for this many pods, workers and threads.
 
-    A thread has one connection to each. With a read replica, a process has one more to both, with which it watches
-    them. One should be left for a migration. A server that is away is not asked again.
+    A thread has one connection to each database. A process has one more for readiness, where there is a management
+    port, and one more to watch a read replica. One should be left for a migration. An unreachable server is skipped.
     """
-    watching = len(list(connections)) > 1
+    more = management + (len(list(connections)) > 1)
     for alias in connections:
         connection = connections[alias]
         if connection.vendor != "postgresql":
@@ -28,15 +28,15 @@ def check(pods: int, workers: int, threads: int) -> None:
         try:
             with connection.cursor() as cursor:
                 cursor.execute(AVAILABLE)
-                [takes] = cursor.fetchone()
+                [allowed] = cursor.fetchone()
         except (DatabaseError, InterfaceError):
             continue
         finally:
             connection.close()
-        most = pods * workers * (threads + watching)
-        if most >= takes:
-            each = f"({threads} threads + 1)" if watching else f"{threads} threads"
+        most = pods * workers * (threads + more)
+        if most >= allowed:
+            each = f"({threads} threads + {more})" if more else f"{threads} threads"
             logger.warning(
                 f"{pods} pods x {workers} workers x {each} may open {most} connections to the database {alias!r}, "
-                f"which takes {takes}: raise its max_connections, or lower MAX_PODS, WEB_CONCURRENCY or THREADS"
+                f"which allows {allowed}: raise its max_connections, or lower MAX_PODS, WEB_CONCURRENCY or THREADS"
             )

@@ -150,8 +150,8 @@ def post_worker_init(worker: Worker) -> None:
     if worker.age == 1:
         from common import connections
 
-        per_worker = threads + bool(management_port)
-        threading.Thread(target=connections.check, args=[pods, workers, per_worker], daemon=True).start()
+        arguments = [pods, workers, threads, bool(management_port)]
+        threading.Thread(target=connections.check, args=arguments, daemon=True).start()
 
 
 def child_exit(server: object, worker: Worker) -> None:

@@ -279,7 +279,7 @@ def test_a_replica_comes_back_though_the_primary_hangs(replicated: Replicated, a
 def test_probes_are_answered_while_the_primary_hangs(replicated: Replicated, api: Api) -> None:
     with without_primary(replicated, api, hangs=True), ThreadPoolExecutor(8) as pool:  # more than there are threads
         probes = pool.map(lambda _: requests.get(f"{api.url}/readyz", timeout=SOON).status_code, range(8))
-        assert set(probes) == {503}
+        assert set(probes) == {200}  # it hangs for all pods: none of them leaves its Service
         assert requests.get(f"{api.url}/healthz", timeout=SOON).status_code == 200
 
 
@@ -319,4 +319,4 @@ def test_the_start_says_that_so_many_pods_would_open_too_many(api: Api) -> None:
         "WARNING common.connections [-] 100 pods x 1 workers x (3 threads + 1) may open 400 connections to the database"
     )
     for line, alias in zip(warnings(), ["default", "replica"], strict=True):
-        assert line.startswith(f"{begin} '{alias}', which takes 197:")
+        assert line.startswith(f"{begin} '{alias}', which allows 197:")

@@ -61,6 +61,7 @@ class Local:
             "HOST": "127.0.0.1",
             "PORT": str(self.ports[project]),
             "WEB_CONCURRENCY": "1",
+            "MANAGEMENT_PORT": "0",  # probes stay on the port for users
             "STATIC_ROOT": str(self.var / "static" / project),
             "DJANGO_SETTINGS_MODULE": f"{project}.settings",
             "PYTHONPATH": str(ROOT),

@@ -33,7 +33,7 @@ def test_too_few_connections_are_said_with_the_arithmetic(
 ) -> None:
     # One must be left for a migration.
     assert said(monkeypatch, caplog, default=postgresql(11 * 2 * 8)) == [
-        "11 pods x 2 workers x 8 threads may open 176 connections to the database 'default', which takes 176: "
+        "11 pods x 2 workers x 8 threads may open 176 connections to the database 'default', which allows 176: "
         "raise its max_connections, or lower MAX_PODS, WEB_CONCURRENCY or THREADS"
     ]
 
@@ -51,6 +51,14 @@ def test_with_a_replica_each_process_needs_one_more_to_both(
     lines = said(monkeypatch, caplog, default=postgresql(198), replica=postgresql(198))
     for line, alias in zip(lines, ["default", "replica"], strict=True):
         assert f"11 pods x 2 workers x (8 threads + 1) may open 198 connections to the database '{alias}'" in line
+
+
+def test_with_a_management_port_each_process_needs_one_more(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(connections, "connections", {"default": postgresql(99)})
+    connections.check(pods=11, workers=1, threads=8, management=True)
+    assert "11 pods x 1 workers x (8 threads + 1) may open 99 connections" in caplog.text
 
 
 @pytest.mark.parametrize("error", [OperationalError("away"), InterfaceError("closed")])
@@ -76,6 +84,6 @@ def test_the_first_worker_of_a_server_asks_and_no_other(monkeypatch: pytest.Monk
     worker: Any = SimpleNamespace
     for age in (1, 2, 3):
         gunicorn_conf.post_worker_init(worker(age=age))
-    numbers = [gunicorn_conf.pods, gunicorn_conf.workers, gunicorn_conf.threads]
+    numbers = [gunicorn_conf.pods, gunicorn_conf.workers, gunicorn_conf.threads, False]
     thread.assert_called_once_with(target=connections.check, args=numbers, daemon=True)
     thread().start.assert_called_once_with()

@@ -41,7 +41,7 @@ def own_namespace(name: str) -> Iterator[Kubectl]:
         kubectl(*delete)
 
 
-def get(kubectl: Kubectl, service: str, path: str) -> str:
-    """Return what a Service answers to a pod of the cluster; the API server's own proxy says for whom it asks."""
-    code = f"import urllib.request; print(urllib.request.urlopen('http://{service}/{path}').read().decode())"
-    return kubectl("exec", "deployment/web", "--", "python", "-c", code)
+def manage(kubectl: Kubectl, service: str, path: str) -> str:
+    """Return what a pod of a service answers on its management port, to which no Service leads."""
+    code = f"import urllib.request; print(urllib.request.urlopen('http://127.0.0.1:9000/{path}').read().decode())"
+    return kubectl("exec", f"deployment/{service}", "--", "python", "-c", code)

@@ -80,7 +80,7 @@ def test_the_admin_is_not_public(ingress_class: str, path: str) -> None:
     assert "csrf" not in answer.text
 
 
-def test_the_cluster_itself_reaches_probes_and_metrics(kubectl: Kubectl) -> None:
+def test_probes_and_metrics_are_on_the_management_port(kubectl: Kubectl) -> None:
     for service in HOSTS:
         for path, piece in [("healthz", '"ok"'), ("readyz", '"ok"'), ("metrics", "http_request_duration")]:
-            assert piece in conftest.get(kubectl, service, path)
+            assert piece in conftest.manage(kubectl, service, path)

@@ -4,7 +4,7 @@ import time
 
 import requests
 
-from k8s.tests.cluster.conftest import get
+from k8s.tests.cluster.conftest import manage
 from tools import cluster
 from tools.kubectl import Kubectl
 
@@ -32,7 +32,7 @@ def test_the_next_release_applies_and_one_whose_migration_fails_leaves_the_old_p
     for name in ("users-api", "thoughts-api"):
         kubectl("wait", f"job/{name}-migrate-{good}", "--for=condition=Complete", "--timeout=60s")
     for name in cluster.IMAGES:
-        assert good in get(kubectl, name, "healthz")
+        assert good in manage(kubectl, name, "healthz")
 
     # A migration that fails, in the next release.
     serving = pods(kubectl, "thoughts-api")

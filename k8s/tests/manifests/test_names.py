@@ -97,8 +97,11 @@ def test_a_service_has_port_80_and_leads_to_port_8000_of_its_pods_alone(overlay:
     selected = [each for each in overlay.workloads if selects({"matchLabels": spec["selector"]}, pod_labels(each))]
     assert [(each["kind"], name_of(each)) for each in selected] == [("Deployment", service)]
     [container] = containers(selected[0])
-    [container_port] = container["ports"]
-    assert container_port == {"name": port["targetPort"], "containerPort": 8000}
+    # Probes and metrics are on a port of their own, which no Service leads to.
+    assert container["ports"] == [
+        {"name": port["targetPort"], "containerPort": 8000},
+        {"name": "management", "containerPort": 9000},
+    ]
 
 
 @pytest.mark.parametrize("service", HOSTS)

@@ -79,8 +79,9 @@ def test_only_readiness_asks_for_the_database(overlay: Overlay, service: str) ->
         "livenessProbe": "/healthz",
     }
     assert {key: container[key]["httpGet"] for key in paths} == {
-        key: {"path": path, "port": "http"} for key, path in paths.items()
+        key: {"path": path, "port": "management"} for key, path in paths.items()
     }
+    assert {container[key]["timeoutSeconds"] for key in paths} == {1}
 
 
 def test_all_that_runs_on_is_watched(overlay: Overlay) -> None:

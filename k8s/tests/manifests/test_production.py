@@ -46,10 +46,10 @@ def test_the_most_pods_there_can_be_leave_the_database_a_connection(
     monkeypatch.delenv("THREADS", raising=False)
     if "THREADS" in environment:
         monkeypatch.setenv("THREADS", environment["THREADS"])
-    threads: int = runpy.run_path(str(ROOT / "common" / "gunicorn_conf.py"))["threads"]
+    threads: int = 1 + runpy.run_path(str(ROOT / "common" / "gunicorn_conf.py"))["threads"]
     # Without WEB_CONCURRENCY, common/gunicorn_conf.py starts a process for each CPU.
     processes = int(environment.get("WEB_CONCURRENCY", container["resources"]["limits"]["cpu"]))
-    migration = 1
+    migration = 1  # and above, one connection of each process for readiness
     assert pods * processes * threads + migration <= POSTGRES_CONNECTIONS
 
 
@@ -101,7 +101,7 @@ def test_the_network_is_closed_but_for_what_is_needed(production: Overlay) -> No
 
     # Each side by itself: neither leans on the other's policy.
     assert pairs(8000) == (within, within | from_outside)
-    for port in (80, 443, 5432, 9090):
+    for port in (80, 443, 5432, 9000, 9090):
         assert pairs(port) == (set(), set())
 
 
