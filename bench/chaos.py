@@ -1,0 +1,189 @@
+"""Kills PostgreSQL under load, and shows that no acknowledged write is lost: `python -m bench.chaos [--kills 7]`.
+
+Clients write unique texts and read lists through the ingress of the local overlay, without a pause. Meanwhile the pod
+of thoughts_api's PostgreSQL is deleted by force, again and again. It prints how many writes were acknowledged, lost and
+stored twice, and how requests failed. It ends with 1 if a write was lost or stored twice, or if a request failed in
+another way than with the API's own 503. Takes about 20 seconds for each kill.
+"""
+
+import argparse
+import sys
+import threading
+import time
+import uuid
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import requests
+
+from tools import localhost  # noqa: F401
+from tools.kubectl import Kubectl
+
+URL = "http://thoughts.localhost"
+LOGIN = "http://users.localhost/api/login/"
+POSTGRES = "thoughts-postgres"
+WRITERS = 8
+READERS = 4
+TIMEOUT = 30  # seconds for one request
+BETWEEN = 5  # seconds of load between two kills, after the database is ready again
+UNLIMITED = {"WRITES_PER_MINUTE": "1000000", "WRITES_PER_DAY": "1000000"}
+
+
+@dataclass
+class Outcome:
+    """What clients have seen: the texts whose storing was acknowledged, and how often each failure came."""
+
+    acknowledged: list[str] = field(default_factory=list)
+    read: int = 0
+    refused: int = 0  # 503 with the API's own body and Retry-After
+    failures: Counter[str] = field(default_factory=Counter)  # everything else
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+
+def token() -> dict[str, str]:
+    """Return the Authorization header of a new login."""
+    answer = requests.post(LOGIN, {"username": "bruce", "password": "bruce"}, timeout=TIMEOUT)
+    answer.raise_for_status()
+    return {"Authorization": answer.json()["Authorized"]}
+
+
+def is_own_503(answer: requests.Response) -> bool:
+    """Return whether the API itself says that it is unavailable, not an ingress."""
+    try:
+        return answer.status_code == 503 and bool(answer.json()["message"]) and "Retry-After" in answer.headers
+    except (ValueError, KeyError, TypeError):
+        return False
+
+
+def write(outcome: Outcome, run: str, headers: dict[str, str], stop: threading.Event) -> None:
+    """Write unique texts until stopped."""
+    with requests.Session() as http:
+        while not stop.is_set():
+            text = f"{run} {uuid.uuid4().hex}"
+            _send(outcome, http, "POST", "/api/me/thoughts/", 201, text, headers=headers, json={"text": text})
+
+
+def read(outcome: Outcome, stop: threading.Event) -> None:
+    """Read the newest thoughts until stopped."""
+    with requests.Session() as http:
+        while not stop.is_set():
+            _send(outcome, http, "GET", "/api/thoughts/?ordering=-id&limit=5", 200, None)
+
+
+def _send(
+    outcome: Outcome, http: requests.Session, method: str, path: str, expected: int, text: str | None, **kwargs: object
+) -> None:
+    try:
+        answer = http.request(method, URL + path, timeout=TIMEOUT, **kwargs)  # type: ignore[arg-type]
+    except requests.RequestException as error:
+        with outcome.lock:
+            outcome.failures[f"{method}: {type(error).__name__}"] += 1
+        return
+    with outcome.lock:
+        if answer.status_code == expected and text:
+            outcome.acknowledged.append(text)
+        elif answer.status_code == expected:
+            outcome.read += 1
+        elif is_own_503(answer):
+            outcome.refused += 1
+        else:
+            outcome.failures[f"{method}: {answer.status_code} {answer.text[:60]!r}"] += 1
+
+
+@contextmanager
+def load(outcome: Outcome, run: str) -> Iterator[None]:
+    """Write and read while something else goes on."""
+    headers, stop = token(), threading.Event()
+    clients = [threading.Thread(target=write, args=(outcome, run, headers, stop)) for _ in range(WRITERS)]
+    clients += [threading.Thread(target=read, args=(outcome, stop)) for _ in range(READERS)]
+    for client in clients:
+        client.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        for client in clients:
+            client.join()
+
+
+def stored(run: str, headers: dict[str, str]) -> Counter[str]:
+    """Return how often each text of this run is stored."""
+    found: Counter[str] = Counter()
+    url: str | None = f"{URL}/api/me/thoughts/?limit=1000"
+    while url:
+        answer = requests.get(url, headers=headers, timeout=TIMEOUT)
+        answer.raise_for_status()
+        found.update(each["text"] for each in answer.json() if each["text"].startswith(run))
+        url = answer.links.get("next", {}).get("url")
+    return found
+
+
+def kill(kubectl: Kubectl) -> None:
+    """Delete the pod of PostgreSQL by force, and wait until the next one is ready."""
+    uid = kubectl.json("get", "pod", f"{POSTGRES}-0")["metadata"]["uid"]
+    kubectl("delete", "pod", f"{POSTGRES}-0", "--grace-period=0", "--force")
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        pods = kubectl.json("get", "pods", f"--selector=app.kubernetes.io/name={POSTGRES}")["items"]
+        if any(pod["metadata"]["uid"] != uid and _is_ready(pod) for pod in pods):
+            return
+        time.sleep(0.5)
+    raise SystemExit(f"{POSTGRES} is not ready two minutes after its pod was deleted.")
+
+
+def _is_ready(pod: dict[str, dict[str, list[dict[str, str]]]]) -> bool:
+    conditions = pod["status"].get("conditions", [])
+    return any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
+
+
+@contextmanager
+def unlimited(kubectl: Kubectl) -> Iterator[None]:
+    """Lift the limit on writes of an account."""
+    kubectl("set", "env", "deployment/thoughts-api", *(f"{name}={value}" for name, value in UNLIMITED.items()))
+    kubectl("rollout", "status", "deployment/thoughts-api", "--timeout=120s")
+    try:
+        yield
+    finally:
+        kubectl("set", "env", "deployment/thoughts-api", *(f"{name}-" for name in UNLIMITED))
+        kubectl("rollout", "status", "deployment/thoughts-api", "--timeout=120s")
+
+
+def run(kubectl: Kubectl, kills: int) -> tuple[Outcome, Counter[str]]:
+    """Kill PostgreSQL that often under load; return what clients saw, and how often each text is stored."""
+    outcome, name = Outcome(), f"chaos {uuid.uuid4().hex[:8]}"
+    with load(outcome, name):
+        for _ in range(kills):
+            time.sleep(BETWEEN)
+            kill(kubectl)
+        time.sleep(BETWEEN)
+    return outcome, stored(name, token())
+
+
+def lost_and_twice(outcome: Outcome, found: Counter[str]) -> tuple[int, int]:
+    """Return how many acknowledged writes are not stored, and how many texts are stored more than once."""
+    return sum(not found[text] for text in outcome.acknowledged), sum(count > 1 for count in found.values())
+
+
+def main() -> int:
+    """Read the command line, kill, and print one line and the failures."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--context", help="kubectl's context; the current one if not given")
+    parser.add_argument("--kills", type=int, default=7)
+    arguments = parser.parse_args()
+    kubectl = Kubectl(arguments.context)
+    with unlimited(kubectl):
+        outcome, found = run(kubectl, arguments.kills)
+    lost, twice = lost_and_twice(outcome, found)
+    print(
+        f"{len(outcome.acknowledged)} acknowledged over {arguments.kills} kills: {lost} lost, {twice} stored twice; "
+        f"{outcome.read} read, {outcome.refused} refused with our 503, {outcome.failures.total()} failed otherwise"
+    )
+    for failure, count in outcome.failures.most_common():
+        print(f"    {count} x {failure}")
+    return int(bool(lost or twice or outcome.failures))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
