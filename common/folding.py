@@ -12,8 +12,14 @@ def fold(text: str) -> str:
     return text.translate(_TABLE)
 
 
+# More than the letters of any one language; a client could send all of Unicode.
+_MAX_CHARACTERS = 8192
+
+
 class _Table(dict[int, str]):
     def __missing__(self, code_point: int) -> str:
+        if len(self) >= _MAX_CHARACTERS:
+            self.clear()
         folded = self[code_point] = _fold_character(chr(code_point))
         return folded
 

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from common import folding
 from common.folding import fold
 
 # Lone surrogates too: folding never fails.
@@ -44,6 +45,13 @@ def test_every_character_that_there_is_folds() -> None:
     for character in map(chr, range(sys.maxunicode + 1)):
         folded = fold(character)
         assert fold(folded) == fold(character.upper()) == fold(character.lower()) == folded
+
+
+def test_folding_remembers_a_limited_number_of_characters() -> None:
+    for start in range(0, sys.maxunicode, 250):
+        fold("".join(map(chr, range(start, min(start + 250, sys.maxunicode + 1)))))
+        assert len(folding._TABLE) <= 8192
+    assert fold("Größe") == "grosse"
 
 
 @given(any_text)
