@@ -6,6 +6,7 @@ from rest_framework.request import Request
 from common import tokens
 from common.exceptions import NotAuthenticated, ServiceUnavailable
 from common.keys import KeysUnavailable, key_set
+from common.middleware import MAX_HEADER_LENGTH
 
 
 class TokenAuthentication(BaseAuthentication):
@@ -16,6 +17,8 @@ class TokenAuthentication(BaseAuthentication):
         header = request.META.get("HTTP_AUTHORIZATION")
         if header is None:
             return None
+        if len(header) > MAX_HEADER_LENGTH:
+            raise NotAuthenticated("The token is too long.")
         try:
             return tokens.from_header(header, key_set()), None
         except tokens.InvalidToken as error:

@@ -3,6 +3,8 @@
 import sys
 from typing import Any
 
+from django.conf import settings
+from django.core.exceptions import RequestDataTooBig
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, JsonResponse
 from rest_framework import exceptions, status
@@ -65,7 +67,10 @@ def _summary(errors: dict[str, list[str]]) -> str:
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> JsonResponse:
-    """Answer what Django itself refuses, such as an unknown host or a body that is too large (handler400)."""
+    """Answer what Django itself refuses (handler400): a body that is too large (413), or an unknown host (400)."""
+    if isinstance(exception, RequestDataTooBig):  # RFC 9110 section 15.5.14
+        limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE // 1024
+        return JsonResponse({"message": f"The body is larger than {limit} KiB."}, status=413)
     return JsonResponse({"message": "The request is malformed.", "errors": {}}, status=400)
 
 

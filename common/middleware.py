@@ -4,6 +4,8 @@ from collections.abc import Callable
 from contextlib import closing
 from hashlib import sha256
 
+from django.conf import settings
+from django.core.exceptions import BadRequest, RequestDataTooBig, TooManyFieldsSent
 from django.http import HttpRequest, HttpResponse
 from django.http.response import FileResponse, HttpResponseBase
 from django.middleware import http
@@ -11,6 +13,12 @@ from django.utils.http import quote_etag
 from whitenoise import middleware as whitenoise
 
 from common import request_id
+
+# gunicorn refuses a longer header, but joins the repeated ones of a name.
+MAX_HEADER_LENGTH = 8190  # bytes
+# The byte of each kind of form that costs the most time and memory to parse.
+COSTLY = {"application/x-www-form-urlencoded": b"%", "multipart/form-data": b";"}
+MAX_COSTLY = 10_000  # three times as many as the longest thought, password and user name together have
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
 
@@ -31,6 +39,23 @@ class RequestIDMiddleware(Middleware):
         response = self.get_response(request)
         response["X-Request-ID"] = identifier
         return response
+
+
+class RequestLimitsMiddleware(Middleware):
+    """Refuses a request that is larger than any client needs, before anything parses it."""
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        """Pass the request on; a header or a form that costs too much is 400, a body that is too large 413."""
+        for name, value in request.META.items():
+            # A token that is too long is 401 (`common.authentication`).
+            if name.startswith("HTTP_") and len(value) > MAX_HEADER_LENGTH and name != "HTTP_AUTHORIZATION":
+                raise BadRequest("A header is too long.")
+        if int(request.META.get("CONTENT_LENGTH") or 0) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
+            raise RequestDataTooBig("The body is too large.")
+        costly = COSTLY.get(request.content_type or "")
+        if costly and request.body.count(costly) > MAX_COSTLY:
+            raise TooManyFieldsSent("The form is too expensive to parse.")
+        return self.get_response(request)
 
 
 class ConditionalGetMiddleware(http.ConditionalGetMiddleware):

@@ -36,6 +36,7 @@ DESCRIPTIONS = {
     "401": "Not authenticated.",
     "403": "The token is not one of staff.",
     "404": "There is no such thing.",
+    "413": "The body is larger than 64 KiB.",
     "414": "The address is too long.",
     "415": "The body is neither JSON nor a form in UTF-8.",
     "429": "Too many failures.",
@@ -155,7 +156,7 @@ class AutoSchema(SpectacularAutoSchema):
     def _error_statuses(self) -> set[str]:
         statuses = {"503"}
         if self.method == "POST":
-            statuses |= {"400", "415"}
+            statuses |= {"400", "413", "415"}
         if self.get_override_parameters():
             statuses |= {"400", "414"}
         if "{" in self.path:

@@ -141,6 +141,12 @@ def _count(value: str | int) -> int:
 # The names with which a service is reached without a cluster; *.localhost needs no hosts file.
 LOCAL_HOSTS = "localhost, 127.0.0.1, [::1], .localhost"
 
+# The largest body that any call needs has a few kB. Django's default lets eight clients fill a pod's memory.
+# https://docs.djangoproject.com/en/5.2/ref/settings/#data-upload-max-memory-size
+DATA_UPLOAD_MAX_MEMORY_SIZE = 64 * 1024  # bytes
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 250  # the admin's list sends the ids of up to 200 selected accounts
+DATA_UPLOAD_MAX_NUMBER_FILES = 1  # no call takes a file; one in place of a text is an error of its field
+
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["common.authentication.TokenAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": [],

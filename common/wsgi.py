@@ -1,16 +1,21 @@
 """The WSGI application of all three projects."""
 
+import codecs
+import encodings
+import pkgutil
 from io import BytesIO
 from typing import Any
 
 import django
 from django.conf import settings
-from django.core.exceptions import BadRequest, RequestDataTooBig
+from django.core.exceptions import BadRequest
 from django.core.handlers.wsgi import WSGIHandler, WSGIRequest
 from django.http import UnreadablePostError
 from django.http.response import HttpResponseBase
 from django.utils.http import parse_header_parameters
 
+MAX_CONTENT_TYPE_LENGTH = 1000  # characters; a boundary has at most 70 (RFC 2046 section 5.1.1)
+ENCODINGS = {module.name for module in pkgutil.iter_modules(encodings.__path__)} | set(encodings.aliases.aliases)
 STATEMENT_TIMEOUT = 2  # seconds, for requests; a statement of a migration may take as long as it needs
 
 
@@ -21,17 +26,14 @@ class UTF8Request(WSGIRequest):
     """
 
     def _set_content_type_params(self, meta: dict[str, Any]) -> None:
+        # Encoded parameters (RFC 2231) fail for an unknown charset, and long ones take long to parse.
+        if "*" in meta.get("CONTENT_TYPE", "") or len(meta.get("CONTENT_TYPE", "")) > MAX_CONTENT_TYPE_LENGTH:
+            meta["CONTENT_TYPE"] = ""
         # Django's own also takes over the charset.
         self.content_type, self.content_params = parse_header_parameters(meta.get("CONTENT_TYPE", ""))
 
     def read(self, *args: Any, **kwargs: Any) -> bytes:
-        """Read from the body; `RequestDataTooBig` if it is too long, `BadRequest` if it does not arrive (both 400).
-
-        Django does not count the files in it: nobody is to send some.
-        https://docs.djangoproject.com/en/5.2/ref/settings/#data-upload-max-memory-size
-        """
-        if int(self.META.get("CONTENT_LENGTH") or 0) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
-            raise RequestDataTooBig("The body is too long.")
+        """Read from the body; raise `BadRequest` (400) if it does not arrive."""
         try:
             return super().read(*args, **kwargs)
         except UnreadablePostError:
@@ -46,10 +48,16 @@ class Handler(WSGIHandler):
     def __call__(self, environ: dict[str, Any], start_response: Any) -> HttpResponseBase:
         """Answer a request as WSGI has it."""
         if "HTTP_TRANSFER_ENCODING" in environ and environ.get("wsgi.input_terminated"):
-            # One byte more than Django takes, so that it refuses what is longer.
+            # One byte more than the limit, so that `RequestLimitsMiddleware` refuses what is larger.
             body = environ["wsgi.input"].read(settings.DATA_UPLOAD_MAX_MEMORY_SIZE + 1)
             environ |= {"wsgi.input": BytesIO(body), "CONTENT_LENGTH": str(len(body))}
         return super().__call__(environ, start_response)
+
+
+def find_encoding(name: str) -> codecs.CodecInfo | None:
+    """Return an encoding that Python has. Its own function remembers every unknown name it was ever asked for."""
+    known = not ENCODINGS.isdisjoint((name, name.replace(".", "_")))
+    return encodings.search_function(name) if known else None
 
 
 def get_wsgi_application() -> Handler:
@@ -58,6 +66,9 @@ def get_wsgi_application() -> Handler:
     From then on this process serves: the statements of its databases have a limit (`common.postgresql`).
     """
     django.setup(set_prefix=False)
+    # A form of several parts may name any charset for each (RFC 2231 section 4).
+    codecs.unregister(encodings.search_function)
+    codecs.register(find_encoding)
     for database in settings.DATABASES.values():
         database.setdefault("STATEMENT_TIMEOUT", STATEMENT_TIMEOUT)
     return Handler()

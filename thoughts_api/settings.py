@@ -42,6 +42,7 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "common.middleware.WhiteNoiseMiddleware",
     "common.middleware.ConditionalGetMiddleware",
+    "common.middleware.RequestLimitsMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
@@ -50,6 +51,10 @@ TEMPLATES = [{"BACKEND": "django.template.backends.django.DjangoTemplates", "APP
 
 ROOT_URLCONF = "thoughts_api.urls"
 WSGI_APPLICATION = "thoughts_api.wsgi.application"
+
+DATA_UPLOAD_MAX_MEMORY_SIZE = common.DATA_UPLOAD_MAX_MEMORY_SIZE
+DATA_UPLOAD_MAX_NUMBER_FIELDS = common.DATA_UPLOAD_MAX_NUMBER_FIELDS
+DATA_UPLOAD_MAX_NUMBER_FILES = common.DATA_UPLOAD_MAX_NUMBER_FILES
 
 REST_FRAMEWORK = common.REST_FRAMEWORK
 SPECTACULAR_SETTINGS = common.SPECTACULAR_SETTINGS | {
@@ -65,6 +70,7 @@ WHITENOISE_AUTOREFRESH = WHITENOISE_USE_FINDERS = RELOAD
 LOGGING = common.logging(LOG_LEVEL)
 
 LANGUAGE_CODE = "en-us"
+USE_I18N = False
 TIME_ZONE = "UTC"
 USE_TZ = True
 

@@ -53,6 +53,7 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "common.middleware.WhiteNoiseMiddleware",
     "common.middleware.ConditionalGetMiddleware",
+    "common.middleware.RequestLimitsMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -91,6 +92,10 @@ AUTH_PASSWORD_VALIDATORS = [
     )
 ]
 
+DATA_UPLOAD_MAX_MEMORY_SIZE = common.DATA_UPLOAD_MAX_MEMORY_SIZE
+DATA_UPLOAD_MAX_NUMBER_FIELDS = common.DATA_UPLOAD_MAX_NUMBER_FIELDS
+DATA_UPLOAD_MAX_NUMBER_FILES = common.DATA_UPLOAD_MAX_NUMBER_FILES
+
 REST_FRAMEWORK = common.REST_FRAMEWORK
 SPECTACULAR_SETTINGS = common.SPECTACULAR_SETTINGS | {
     "TITLE": "Users API",
@@ -105,6 +110,7 @@ WHITENOISE_AUTOREFRESH = WHITENOISE_USE_FINDERS = RELOAD
 LOGGING = common.logging(LOG_LEVEL)
 
 LANGUAGE_CODE = "en-us"
+USE_I18N = False
 TIME_ZONE = "UTC"
 USE_TZ = True
 

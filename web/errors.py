@@ -63,6 +63,7 @@ TITLES = {
     403: "That form has ended",
     404: "Nothing here",
     405: "Not this way",
+    413: "That is too long",
     429: "Please wait",
     500: "Something went wrong",
     503: "Away for a moment",

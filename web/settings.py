@@ -43,6 +43,7 @@ MIDDLEWARE = [
     "common.middleware.WhiteNoiseMiddleware",
     "web.middleware.ContentSecurityPolicyMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "common.middleware.RequestLimitsMiddleware",
     "django.middleware.common.CommonMiddleware",
     "web.middleware.AccountMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
@@ -68,6 +69,10 @@ WSGI_APPLICATION = "web.wsgi.application"
 APPEND_SLASH = False
 SERVER_ERROR = "web.server_errors.page"
 
+DATA_UPLOAD_MAX_MEMORY_SIZE = common.DATA_UPLOAD_MAX_MEMORY_SIZE
+DATA_UPLOAD_MAX_NUMBER_FIELDS = common.DATA_UPLOAD_MAX_NUMBER_FIELDS
+DATA_UPLOAD_MAX_NUMBER_FILES = common.DATA_UPLOAD_MAX_NUMBER_FILES
+
 STATIC_URL = "static/"
 STORAGES = common.storages(STATIC_HASHED)
 # In development, as they are in the tree now: https://whitenoise.readthedocs.io/en/stable/django.html
@@ -78,6 +83,7 @@ LOGGING["loggers"]["urllib3"] = {"level": "ERROR"}
 MESSAGE_STORAGE = "django.contrib.messages.storage.cookie.CookieStorage"
 
 LANGUAGE_CODE = "en-us"
+USE_I18N = False
 TIME_ZONE = "UTC"
 USE_TZ = True
 

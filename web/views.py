@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django.contrib import messages
-from django.core.exceptions import RequestDataTooBig
+from django.core.exceptions import RequestDataTooBig, TooManyFieldsSent
 from django.http import HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect, render
 from django.urls import resolve, reverse
@@ -219,9 +219,10 @@ def csrf_failure(request: Request, reason: str = "") -> HttpResponse:
 
 
 def bad_request(request: Request, exception: Exception) -> HttpResponse:
-    """Answer what Django itself refuses (handler400)."""
-    if isinstance(exception, RequestDataTooBig):
-        return errors.render_error(request, 400, "It is far too long. Go back, and shorten it.")
+    """Answer what Django itself refuses (handler400): a body that is too large (413), or an unknown host (400)."""
+    if isinstance(exception, (RequestDataTooBig, TooManyFieldsSent)):
+        status = 413 if isinstance(exception, RequestDataTooBig) else 400  # RFC 9110 section 15.5.14
+        return errors.render_error(request, status, "It is far too long. Go back and shorten it.")
     return errors.render_error(request, 400, "The request is malformed.")
 
 

@@ -12,12 +12,17 @@ MIDDLEWARE = [
     "common.middleware.RequestIDMiddleware",
     "common.health.HealthMiddleware",
     "common.metrics.MetricsMiddleware",
+    "common.middleware.RequestLimitsMiddleware",
     "django.middleware.common.CommonMiddleware",
 ]
 TEMPLATES = [{"BACKEND": "django.template.backends.django.DjangoTemplates", "APP_DIRS": True}]
+DATA_UPLOAD_MAX_MEMORY_SIZE = common.DATA_UPLOAD_MAX_MEMORY_SIZE
+DATA_UPLOAD_MAX_NUMBER_FIELDS = common.DATA_UPLOAD_MAX_NUMBER_FIELDS
+DATA_UPLOAD_MAX_NUMBER_FILES = common.DATA_UPLOAD_MAX_NUMBER_FILES
 REST_FRAMEWORK = common.REST_FRAMEWORK
 SPECTACULAR_SETTINGS = common.SPECTACULAR_SETTINGS | {"TITLE": "common", "DESCRIPTION": ""}
 LOGGING = common.logging(INFO)
+USE_I18N = False
 USE_TZ = True
 
 TOKENS_JWKS = "made by tests/conftest.py"

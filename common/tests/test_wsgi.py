@@ -1,6 +1,9 @@
 """The WSGI application, called as gunicorn does."""
 
+import codecs
+import encodings
 import json
+import sys
 from io import BytesIO
 from typing import Any
 
@@ -12,6 +15,7 @@ from django.test import RequestFactory
 from common.wsgi import Handler, get_wsgi_application
 
 MALFORMED = (400, {"message": "The request is malformed.", "errors": {}})
+TOO_LARGE = (413, {"message": "The body is larger than 64 KiB."})
 CONTENT_TYPES = ["application/json", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"]
 
 
@@ -21,11 +25,11 @@ def handler() -> BaseHandler:
     return Handler()
 
 
-def post_chunked(handler: Any, body: bytes) -> tuple[int, Any]:
+def post_chunked(handler: Any, body: BytesIO) -> tuple[int, Any]:
     """Send JSON without saying its length, as gunicorn passes it on; return the status and the answer."""
     environ = RequestFactory().post("/echo/", content_type="application/json").environ
     del environ["CONTENT_LENGTH"]
-    environ |= {"HTTP_TRANSFER_ENCODING": "chunked", "wsgi.input": BytesIO(body), "wsgi.input_terminated": True}
+    environ |= {"HTTP_TRANSFER_ENCODING": "chunked", "wsgi.input": body, "wsgi.input_terminated": True}
     statuses: list[str] = []
     response = handler(environ, lambda status, headers: statuses.append(status))
     return int(statuses[0][:3]), json.loads(b"".join(response))
@@ -33,27 +37,130 @@ def post_chunked(handler: Any, body: bytes) -> tuple[int, Any]:
 
 def test_a_body_in_chunks_is_read(handler: BaseHandler) -> None:
     # RFC 9112 section 6.1: a recipient must be able to.
-    assert post_chunked(handler, b'{"text": "abc"}') == (200, {"text": "abc"})
+    assert post_chunked(handler, BytesIO(b'{"text": "abc"}')) == (200, {"text": "abc"})
 
 
-def test_a_body_in_chunks_has_the_same_limit(handler: BaseHandler) -> None:
-    assert post_chunked(handler, json.dumps({"text": "x" * 3_000_000}).encode()) == MALFORMED
+@pytest.mark.parametrize(("size", "status"), [(64 * 1024, 400), (64 * 1024 + 1, 413), (3_000_000, 413)])
+def test_a_body_in_chunks_has_the_same_limit(handler: BaseHandler, size: int, status: int) -> None:
+    body = BytesIO(b"x" * size)
+    assert post_chunked(handler, body)[0] == status
+    assert body.tell() <= 64 * 1024 + 1
 
 
 def post(handler: Any, body: Any, content_type: str, length: int) -> tuple[int, Any]:
     """Send a body that says its length; return the status and the answer."""
-    environ = RequestFactory().post("/echo/", content_type=content_type).environ
+    environ = RequestFactory().post("/echo/").environ
     statuses: list[str] = []
-    environ |= {"CONTENT_LENGTH": str(length), "wsgi.input": body}
+    environ |= {"CONTENT_TYPE": content_type, "CONTENT_LENGTH": str(length), "wsgi.input": body}
     response = handler(environ, lambda status, headers: statuses.append(status))
     return int(statuses[0][:3]), json.loads(b"".join(response))
 
 
-@pytest.mark.parametrize("content_type", CONTENT_TYPES)
-def test_a_body_that_is_too_long_is_not_read(handler: BaseHandler, content_type: str) -> None:
+@pytest.mark.parametrize("content_type", [*CONTENT_TYPES, "text/plain"])
+@pytest.mark.parametrize("size", [64 * 1024 + 1, 3_000_000, 10**30])
+def test_a_body_that_is_too_large_is_not_read(handler: BaseHandler, content_type: str, size: int) -> None:
     body = BytesIO(b"x" * 3_000_000)
-    assert post(handler, body, content_type, 3_000_000) == MALFORMED
+    assert post(handler, body, content_type, size) == TOO_LARGE
     assert body.tell() == 0
+
+
+@pytest.mark.parametrize("path", ["/open/", "/me/", "/nothing/"])
+def test_a_body_that_nothing_reads_has_the_same_limit(handler: Any, path: str) -> None:
+    environ = RequestFactory().post(path, content_type="application/json").environ
+    statuses: list[str] = []
+    handler(environ | {"CONTENT_LENGTH": "3000000"}, lambda status, headers: statuses.append(status))
+    assert statuses[0].startswith("413 ")
+
+
+@pytest.mark.parametrize("content_type", CONTENT_TYPES)
+def test_a_body_of_64_kib_is_read(handler: BaseHandler, content_type: str) -> None:
+    body = BytesIO(b" " * 64 * 1024)
+    assert post(handler, body, content_type, 64 * 1024)[0] == 400
+    assert body.tell() == 64 * 1024
+
+
+PART = b'--x\r\nContent-Disposition: form-data; name="a"'
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body"),
+    [
+        ("application/json", b"[" + b"[[]]," * 13_000 + b"[]]"),
+        ("application/json", b"[" + b"{}," * 20_000 + b"{}]"),
+        ("application/json", b"[" * 60_000),
+        ("application/json", b'{"a":' * 10_000),
+        ("application/json", b"1" * 60_000),
+        ("application/json", b'{"text": ' + b"1" * 60_000 + b"}"),
+        ("application/json", b'{"text": -' + b"1" * 60_000 + b"e" + b"9" * 5000 + b"}"),
+        ("application/json", json.dumps(dict.fromkeys(map(str, range(4000)))).encode()),
+        ("application/json", b'{"text": "' + b"\\u0301\\u0323" * 5000 + b'"}'),
+        ("application/x-www-form-urlencoded", b"%" * 65_000),
+        ("application/x-www-form-urlencoded", b"text=" + b"%" * 65_000),
+        ("application/x-www-form-urlencoded", b"text=" + b"%C3%A4" * 10_000),
+        ("application/x-www-form-urlencoded", b"&" * 65_000),
+        ("application/x-www-form-urlencoded", b"a=&" * 20_000),
+        ("multipart/form-data; boundary=x", b"--x\r\n" * 13_000 + b"--x--\r\n"),
+        ("multipart/form-data; boundary=x", (PART + b"\r\n\r\n\r\n") * 1000 + b"--x--\r\n"),
+        ("multipart/form-data; boundary=x", (PART + b'; filename="a"\r\n\r\n\r\n') * 900 + b"--x--\r\n"),
+        ("multipart/form-data; boundary=x", (PART + b';"' + b";" * 900 + b"\r\n\r\n\r\n") * 60 + b"--x--\r\n"),
+    ],
+    ids=lambda value: value[:16],
+)
+def test_a_body_that_is_expensive_to_parse_is_refused(handler: BaseHandler, content_type: str, body: bytes) -> None:
+    assert len(body) <= 64 * 1024
+    status, answer = post(handler, BytesIO(body), content_type, len(body))
+    assert (status, list(answer)) == (400, ["message", "errors"])
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body"),
+    [
+        ("application/x-www-form-urlencoded", b"text=" + b"%" * 10_001),
+        ("multipart/form-data; boundary=x", PART + b"\r\n\r\n" + b";" * 10_001 + b"\r\n--x--\r\n"),
+    ],
+)
+def test_an_expensive_form_is_refused_before_it_is_parsed(handler: BaseHandler, content_type: str, body: bytes) -> None:
+    assert post(handler, BytesIO(body), content_type, len(body)) == MALFORMED
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        "multipart/form-data; boundary*=nonsense'en'x",
+        f"multipart/form-data; a*{'1' * 900}=b; boundary=x",
+        "application/json; charset*=nonsense'en'x",
+        f'application/json; "{";" * 8000}',
+        f"application/json{'; a=b' * 1000}",
+    ],
+    ids=lambda value: value[:48],
+)
+def test_parameters_of_a_content_type_that_no_client_sends_are_415(handler: BaseHandler, content_type: str) -> None:
+    body = b'{"text": "a"}'
+    assert post(handler, BytesIO(body), content_type, len(body))[0] == 415
+
+
+@pytest.mark.parametrize("name", ["Cookie", "Origin", "Accept", "X-Request-ID", "If-None-Match", "X-Forwarded-For"])
+def test_repeated_headers_that_are_too_long_together_are_400(handler: Any, name: str) -> None:
+    value = ",".join(["a" * 4000] * 3)  # as gunicorn joins them
+    environ = RequestFactory().get("/open/", headers={name: value}).environ
+    statuses: list[str] = []
+    response = handler(environ, lambda status, headers: statuses.append(status))
+    assert (int(statuses[0][:3]), json.loads(b"".join(response))) == MALFORMED
+
+
+def test_an_unknown_encoding_is_not_remembered() -> None:
+    get_wsgi_application()
+    before, handler = sys.getsizeof(encodings._cache), Handler()
+    kind = "multipart/form-data; boundary=x"
+    for number in range(200):
+        part = b"--x\r\nContent-Disposition: form-data; name*=nonsense%d'en'text\r\n\r\na\r\n--x--\r\n" % number
+        assert post(handler, BytesIO(part), kind, len(part))[0] == 400
+    assert sys.getsizeof(encodings._cache) == before
+    assert [codecs.lookup(name).name for name in ("UTF-8", "latin 1", "ANSI_X3.4-1986")] == [
+        "utf-8",
+        "iso8859-1",
+        "ascii",
+    ]
 
 
 @pytest.mark.parametrize("content_type", CONTENT_TYPES)
@@ -66,7 +173,7 @@ def test_a_body_that_does_not_arrive_is_no_fault_of_ours(handler: BaseHandler, c
 
 
 def test_an_empty_body_in_chunks_is_empty(handler: BaseHandler) -> None:
-    assert post_chunked(handler, b"")[0] == 400
+    assert post_chunked(handler, BytesIO())[0] == 400
 
 
 def test_the_statements_of_requests_have_a_limit_unless_their_database_has_its_own(

@@ -37,7 +37,7 @@ def test_the_schema_has_every_call_with_every_answer(schema: Any) -> None:
         "list_thoughts": ("get", "/api/thoughts/", ["200", "304", "400", "414", "503"]),
         "get_thought": ("get", "/api/thoughts/{id}/", ["200", "304", "404", "503"]),
         "list_my_thoughts": ("get", "/api/me/thoughts/", ["200", "400", "401", "414", "503"]),
-        "create_thought": ("post", "/api/me/thoughts/", ["201", "400", "401", "415", "503"]),
+        "create_thought": ("post", "/api/me/thoughts/", ["201", "400", "401", "413", "415", "503"]),
         "delete_my_thought": ("delete", "/api/me/thoughts/{id}/", ["204", "401", "404", "503"]),
         "delete_thought": ("delete", "/admin/thoughts/{id}/", ["204", "401", "403", "404", "503"]),
     }

@@ -223,7 +223,7 @@ def test_bad_input_is_400_and_names_the_fields(db: None, api: Client, body: Any,
     assert sorted(response.json()["errors"]) == fields
 
 
-@pytest.mark.parametrize("length", [51, 1_000, 100_000])
+@pytest.mark.parametrize("length", [51, 1_000, 10_000])
 def test_a_name_or_a_password_of_any_length_is_only_wrong(bruce: User, log_in: LogIn, length: int) -> None:
     assert_refused(log_in("b" * length))
     assert_refused(log_in(password="b" * length))

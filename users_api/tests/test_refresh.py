@@ -192,7 +192,7 @@ def test_an_access_token_is_no_refresh_token(bruce: User, log_in: LogIn, api: Cl
         assert_refused(api.post("/api/token/refresh/", {"refresh": token}))
 
 
-@pytest.mark.parametrize("token", ["rubbish", "ä😀", "x" * 100_000, "' OR 1=1 --"])
+@pytest.mark.parametrize("token", ["rubbish", "ä😀", "x" * 60_000, "' OR 1=1 --"])
 def test_a_token_that_is_none_is_refused(db: None, api: Client, token: str) -> None:
     assert_refused(api.post("/api/token/refresh/", {"refresh": token}, content_type="application/json"))
 

@@ -151,7 +151,7 @@ def _error(service: str, answer: Answer) -> BackendError:
             return NotAuthenticated(service, message)
         case 404, {"message": str(message)}:
             return NotFound(service, message)
-        case 414, _:  # from the server before the API: web's own addresses are shorter
+        case 413 | 414, _:  # from the API, or from the server or proxy before it
             return InvalidInput(service, "It is too long.", {})
     return Unavailable(service)
 

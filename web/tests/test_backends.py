@@ -75,6 +75,7 @@ def test_no_cookie_of_an_api_is_kept(backend: Backend) -> None:
         (400, {"message": "text: Too long.", "errors": {"text": ["Too long."]}}, InvalidInput),
         (401, {"message": "The token is not valid."}, NotAuthenticated),
         (404, {"message": "Nothing."}, NotFound),
+        (413, {"message": "The body is larger than 64 KiB."}, InvalidInput),
         (414, b"<html>", InvalidInput),
         (429, {"message": "Too fast."}, TooManyRequests),
         (429, b"<html>", TooManyRequests),

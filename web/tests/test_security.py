@@ -138,11 +138,25 @@ def test_an_odd_query_is_answered(visitor: Client, backend: Backend, query: str)
     assert visitor.get(f"/search?{query}").status_code == 200
 
 
-def test_a_form_that_is_far_too_large_is_refused_with_a_page(bruce: Client, backend: Backend) -> None:
-    response = bruce.post("/thoughts/new", {"text": "x" * 3_000_000})
+@pytest.mark.parametrize("path", ["/thoughts/new", "/login/", "/search", "/nowhere"])
+@pytest.mark.parametrize("size", [64 * 1024, 3_000_000])
+def test_a_form_that_is_far_too_large_is_refused_with_a_page(
+    bruce: Client, backend: Backend, path: str, size: int
+) -> None:
+    response = bruce.post(path, {"text": "x" * size})
+    assert response.status_code == 413
+    assert "far too long" in response.text
+    assert "<nav" in response.text
+    assert response["Content-Security-Policy"]
+    assert backend.calls() == []
+
+
+@pytest.mark.parametrize("body", ["text=" + "%C3%A4" * 10_000, "%" * 60_000, "a=b&" * 10_000])
+def test_a_form_that_is_expensive_to_parse_is_refused_with_a_page(bruce: Client, backend: Backend, body: str) -> None:
+    response = bruce.post("/thoughts/new", body, content_type="application/x-www-form-urlencoded")
     assert response.status_code == 400
     assert "far too long" in response.text
-    assert CREATE not in backend.calls()
+    assert backend.calls() == []
 
 
 def test_a_fault_of_ours_is_a_page_without_details(
