@@ -33,8 +33,8 @@ ALONE = {
     "each project alone": "e2e/test_alone.py",
     "read replica": "e2e/test_replica.py",
 }
-# What needs no cluster of what is for one.
-STATIC = {"manifests": "k8s/tests/manifests", "Tiltfile": "tilt_modules/tests"}
+# Tests that start no system.
+STATIC = {"manifests": "k8s/tests/manifests", "Tiltfile": "tilt_modules/tests", "tools": "tools/tests"}
 # Beside which project the types of what is no project's are checked.
 TYPED_WITH = {"users_api": ["common"], "web": ["tools", "e2e", "bench", "k8s", "tilt_modules"]}
 APIS = [project for project in PORTS if project != "web"]
@@ -48,6 +48,8 @@ class Step:
     name: str
     command: list[str]
     env: dict[str, str] = field(default_factory=dict)
+    # The part of the output that its line in the summary shows.
+    result: str = r"^=* ?(\d+ (?:passed|failed|error).*?) in "
 
     def run(self) -> tuple[bool, str, float]:
         """Run it; return whether it passed, what it printed, and its duration in seconds."""
@@ -80,6 +82,7 @@ def steps(local: Local, database_url: str) -> Iterator[Step]:
     kustomize.find_or_install()
     for name, folder in STATIC.items():
         yield Step(name, [*PYTEST, "-c", "e2e/pytest.ini", folder])
+    yield Step("dependency audit", [sys.executable, "-m", "tools.audit"], result="^(.*audited.*)$")
     yield Step("lint", [str(BIN / "ruff"), "check", "--no-cache", "."])
     yield Step("format", [str(BIN / "ruff"), "format", "--no-cache", "--check", "."])
     yield Step("imports", [str(BIN / "lint-imports"), "--no-cache"])
@@ -120,10 +123,8 @@ def main(only: list[str]) -> int:
 
     def run(step: Step) -> None:
         passed, output, seconds = step.run()
-        counts = re.findall(r"^=* ?(\d+ (?:passed|failed|error).*?) in ", output, re.MULTILINE)
-        line = (
-            f"{'ok  ' if passed else 'FAIL'} {step.name:<28} {seconds:5.0f} s  {counts[-1] if counts else ''}".rstrip()
-        )
+        found = re.findall(step.result, output, re.MULTILINE)
+        line = f"{'ok  ' if passed else 'FAIL'} {step.name:<28} {seconds:5.0f} s  {found[-1] if found else ''}".rstrip()
         with lock:
             results.append({"passed": passed, "line": line})
             print(line if passed else f"{output}\n{line}", flush=True)

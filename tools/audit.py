@@ -1,0 +1,102 @@
+"""Audit the lock files for known vulnerabilities, with pip-audit: `python -m tools.audit`.
+
+Where no advisory database is reachable, it says so and passes. A database is used only if it knows the
+vulnerabilities of an old release: a package mirror may serve packages without their advisories.
+"""
+
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from tools.local import ROOT
+
+PIP_AUDIT = [sys.executable, "-m", "pip_audit", "--format=json", "--progress-spinner=off", "--disable-pip"]
+DATABASES = (["--vulnerability-service=pypi"], ["--vulnerability-service=osv"])
+KNOWN_VULNERABLE = "jinja2==2.10"  # CVE-2019-10906
+TIMEOUT = 15  # seconds for each answer of a database
+NOT_AUDITED = "no advisory database reachable: not audited"
+
+Dependency = dict[str, Any]
+
+
+class NoReport(Exception):
+    """pip-audit printed no report; the message is its error output."""
+
+
+def lock_files() -> list[Path]:
+    """Return all lock files of the repository."""
+    return sorted([*ROOT.glob("requirements*.txt"), *ROOT.glob("*/requirements*.txt")])
+
+
+def audit(locks: Sequence[Path], databases: Iterable[list[str]]) -> tuple[bool, str]:
+    """Return whether no known vulnerability was found, and a report whose last line says what was done.
+
+    Databases are tried in order; each is a list of pip-audit's options. Raise `NoReport` for an invalid lock file.
+    """
+    files = [*(f"--requirement={lock}" for lock in locks), "--require-hashes"]
+    _pip_audit([*files, "--dry-run"])
+    for database in databases:
+        try:
+            dependencies = _pip_audit([*files, *database]) if _knows_advisories(database) else []
+        except NoReport:  # the dry run read the lock files, so the database failed
+            continue
+        if dependencies:
+            return _report(dependencies, len(locks))
+    return True, NOT_AUDITED
+
+
+def _knows_advisories(database: list[str]) -> bool:
+    with tempfile.NamedTemporaryFile("w", suffix=".txt") as file:
+        file.write(KNOWN_VULNERABLE)
+        file.flush()
+        try:
+            found = _pip_audit([f"--requirement={file.name}", "--no-deps", *database])
+        except NoReport:
+            return False
+    return any(dependency.get("vulns") for dependency in found)
+
+
+def _pip_audit(options: list[str]) -> list[Dependency]:
+    """Return what pip-audit says of each dependency. Raise `NoReport` if it prints none."""
+    command = [*PIP_AUDIT, f"--timeout={TIMEOUT}", *options]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    try:
+        dependencies: list[Dependency] = json.loads(done.stdout)["dependencies"]
+    except ValueError:
+        raise NoReport(done.stderr.strip()) from None
+    return dependencies
+
+
+def _report(dependencies: list[Dependency], locks: int) -> tuple[bool, str]:
+    skipped = [dependency["name"] for dependency in dependencies if "skip_reason" in dependency]
+    vulnerable = [dependency for dependency in dependencies if dependency.get("vulns")]
+    lines = [
+        f"{dependency['name']} {dependency['version']}: {found['id']}, "
+        f"fixed in {', '.join(found['fix_versions']) or 'no release'}"
+        for dependency in vulnerable
+        for found in dependency["vulns"]
+    ]
+    summary = f"audited {len(dependencies) - len(skipped)} packages of {locks} lock files"
+    if vulnerable:
+        summary += f": {len(vulnerable)} vulnerable"
+    if skipped:
+        summary += f"; unknown to the database: {', '.join(skipped)}"
+    return not vulnerable, "\n".join([*lines, summary])
+
+
+def main() -> int:
+    """Print the report; return the exit code."""
+    try:
+        passed, report = audit(lock_files(), DATABASES)
+    except NoReport as error:
+        passed, report = False, str(error)
+    print(report)
+    return int(not passed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
