@@ -22,6 +22,7 @@ WITHOUT = (
     "schemathesis",
     "start",
     "stop",
+    "web_forms",
 )
 
 

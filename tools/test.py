@@ -30,6 +30,7 @@ E2E = "e2e"  # the step of what is left
 # Long, and with systems of their own: they run beside the other steps.
 ALONE = {
     "schemathesis": "e2e/test_schemathesis.py",
+    "web forms": "e2e/test_web_forms.py",
     "each project alone": "e2e/test_alone.py",
     "read replica": "e2e/test_replica.py",
 }
