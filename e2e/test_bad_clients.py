@@ -162,6 +162,16 @@ def test_requests_that_are_sent_in_a_row_are_answered_in_order(port: int) -> Non
     assert b'"commit": "0123abc"}' in answer.rpartition(b"HTTP/1.1 ")[2]
 
 
+@pytest.mark.parametrize("body", [b"", b"Content-Length: 2\r\n", b"Transfer-Encoding: chunked\r\n"])
+def test_a_connection_is_kept_for_the_next_request(port: int, body: bytes) -> None:
+    method = POST if body else GET
+    content = {b"": b"", b"C": b"{}", b"T": b"2\r\n{}\r\n0\r\n\r\n"}[body[:1]]
+    with send(port, b"") as client:
+        for _ in range(3):
+            client.sendall(method + body + b"Content-Type: application/json\r\n\r\n" + content)
+            assert b"\r\nConnection: keep-alive\r\n" in client.recv(10_000)
+
+
 def test_without_host_a_request_is_refused(port: int) -> None:
     answer = read(send(port, b"GET /healthz HTTP/1.1\r\n\r\n"))
     assert answer.startswith(b"HTTP/1.1 400 Bad Request\r\n")

@@ -1,4 +1,4 @@
-"""How a server ends."""
+"""How a server stops, and how it replaces a worker."""
 
 import os
 import signal
@@ -66,8 +66,8 @@ def server(application: str, processes: int, **environment: str) -> Iterator[tup
 
 
 def workers(process_id: int) -> list[int]:
-    """Return the ids of those that answer: a server's children, or itself."""
-    return list(children(process_id)) or [process_id]
+    """Return the ids of the worker processes of a server."""
+    return list(children(process_id))
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only there can be seen which signals wait")
@@ -121,3 +121,13 @@ def test_sigterm_waits_no_longer_than_it_is_told(slow: str, processes: int) -> N
             process.terminate()
             assert process.wait(timeout=30) == 0
             assert client.recv(1000) == b""
+
+
+def test_a_worker_that_was_killed_is_replaced_by_the_server() -> None:
+    with server("bench.constant", 1) as (process, port):
+        assert within(20, lambda: answers(f"http://127.0.0.1:{port}/"))
+        [worker] = workers(process.pid)
+        os.kill(worker, signal.SIGKILL)
+        assert within(20, lambda: workers(process.pid) not in ([], [worker]))
+        assert within(20, lambda: answers(f"http://127.0.0.1:{port}/"))
+        assert process.poll() is None

@@ -72,6 +72,8 @@ class Connection(TConn):
     """A connection that the event loop waits for until `deadline` (of `time.monotonic`), or a thread answers."""
 
     sock: ClientSocket
+    client: Any
+    parser: Any
 
     def __init__(self, cfg: Any, sock: ClientSocket, client: Any, server: Any) -> None:
         super().__init__(cfg, sock, client, server)
@@ -107,7 +109,8 @@ class BufferingWorker(ThreadWorker):
 
     def run(self) -> None:
         """Serve until the worker is told to stop, then finish what has begun, for `graceful_timeout` at most."""
-        self.poller.register(self.method_queue.fileno(), selectors.EVENT_READ, self.method_queue.run_callbacks)
+        queue: Any = self.method_queue  # by which threads wake this loop
+        self.poller.register(queue, selectors.EVENT_READ, queue.run_callbacks)
         self.set_accept_enabled(True)
         while self.alive and self.is_parent_alive():
             self.notify()
@@ -269,7 +272,7 @@ class BufferingWorker(ThreadWorker):
 
     # What a client reads
 
-    def finish_request(self, conn: Connection, fs: "Future[Any]") -> None:
+    def finish_request(self, conn: Any, fs: "Future[Any]") -> None:
         """Take a connection back from a thread."""
         try:
             answered = not fs.cancelled() and fs.exception() is None and fs.result()
@@ -315,7 +318,7 @@ class BufferingWorker(ThreadWorker):
 
     # In a thread
 
-    def handle_request(self, req: Any, conn: Connection) -> bool:
+    def handle_request(self, req: Any, conn: Any) -> bool:
         """Answer a request; return whether the connection may be used for another."""
         if req.version >= (1, 1) and not any(name == "HOST" for name, _ in req.headers):
             raise InvalidHeader("Host is missing", req=req)  # RFC 9112 section 3.2
