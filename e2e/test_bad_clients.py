@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from http.client import HTTPConnection
 from typing import Any
 
 import pytest
@@ -162,14 +163,20 @@ def test_requests_that_are_sent_in_a_row_are_answered_in_order(port: int) -> Non
     assert b'"commit": "0123abc"}' in answer.rpartition(b"HTTP/1.1 ")[2]
 
 
-@pytest.mark.parametrize("body", [b"", b"Content-Length: 2\r\n", b"Transfer-Encoding: chunked\r\n"])
-def test_a_connection_is_kept_for_the_next_request(port: int, body: bytes) -> None:
-    method = POST if body else GET
-    content = {b"": b"", b"C": b"{}", b"T": b"2\r\n{}\r\n0\r\n\r\n"}[body[:1]]
-    with send(port, b"") as client:
-        for _ in range(3):
-            client.sendall(method + body + b"Content-Type: application/json\r\n\r\n" + content)
-            assert b"\r\nConnection: keep-alive\r\n" in client.recv(10_000)
+@pytest.mark.parametrize(("path", "chunked"), [("/open/", False), ("/echo/", False), ("/echo/", True)])
+def test_a_connection_is_kept_for_the_next_request(port: int, path: str, chunked: bool) -> None:
+    method, body = ("GET", None) if path == "/open/" else ("POST", b'{"text": "hello"}')
+    headers = {"Content-Type": "application/json"} | ({"Transfer-Encoding": "chunked"} if chunked else {})
+    connection = HTTPConnection("127.0.0.1", port, timeout=10)
+    connection.connect()
+    first = connection.sock
+    for _ in range(3):
+        connection.request(method, path, iter([body]) if chunked else body, headers, encode_chunked=chunked)
+        response = connection.getresponse()
+        assert response.status == 200
+        assert response.read()
+        assert connection.sock is first
+    connection.close()
 
 
 def test_without_host_a_request_is_refused(port: int) -> None:
