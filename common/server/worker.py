@@ -147,6 +147,8 @@ class BufferingWorker(ThreadWorker):
 
     def _accept_one(self, listener: Any) -> bool:
         """Accept a connection; return False if none waits, or there is no room for it at this moment."""
+        if self.nr_conns >= self.worker_connections and not self._make_room():
+            return False
         try:
             accepted, address = listener.accept()
         except OSError as error:
@@ -154,8 +156,6 @@ class BufferingWorker(ThreadWorker):
                 return self._make_room()
             # With any other error, that client has closed already, or the network failed: accept(2), "Error handling".
             return error.errno not in (errno.EAGAIN, errno.EWOULDBLOCK)
-        if self.nr_conns >= self.worker_connections:
-            self._make_room()
         connection = Connection(self.cfg, ClientSocket.of(accepted), address, listener.getsockname())
         self.nr_conns += 1
         self._park(connection, selectors.EVENT_READ, self._receive, REQUEST_TIMEOUT)
@@ -196,10 +196,17 @@ class BufferingWorker(ThreadWorker):
 
     def _dispatch(self, connection: Connection, _sock: Any) -> None:
         if connection in self.parked:  # an event before it, in the same turn of the loop, may have closed it
-            try:
-                connection.on_event(connection)
-            except OSError:  # the client has reset it
-                self._close(connection)
+            self._guarded(connection, connection.on_event, connection)
+
+    def _guarded(self, connection: Connection, action: Callable[..., None], *arguments: Any) -> None:
+        """Do something with a connection, and close it if that fails: nothing may end the event loop."""
+        try:
+            action(*arguments)
+        except OSError:  # the client has reset it
+            self._close(connection)
+        except Exception:
+            self.log.exception("Closing a connection after an error of the server")
+            self._close(connection)
 
     def _hurry(self, connection: Connection) -> None:
         """Shorten the wait for a client that has not begun a request: this worker stops."""
@@ -213,9 +220,10 @@ class BufferingWorker(ThreadWorker):
             connection.events = 0
 
     def _close(self, connection: Connection) -> None:
-        self._unpark(connection)
-        self.nr_conns -= 1
-        connection.close()
+        if connection.sock.fileno() >= 0:  # not yet closed
+            self._unpark(connection)
+            self.nr_conns -= 1
+            connection.close()
 
     def _expire(self) -> None:
         """Close connections that have timed out; tell the client, if it was sending a request (RFC 9110, 15.5.9)."""
@@ -225,7 +233,8 @@ class BufferingWorker(ThreadWorker):
         self._next_tick = now + TICK
         for connection in [each for each in self.parked if each.deadline < now]:
             if connection.on_event == self._receive and connection.buffer.data:
-                self._refuse(connection, 408, "Request Timeout", "The request did not arrive in time. Send it again.")
+                message = "The request did not arrive in time. Send it again."
+                self._guarded(connection, self._refuse, connection, 408, "Request Timeout", message)
             else:
                 self._close(connection)
 
@@ -264,22 +273,17 @@ class BufferingWorker(ThreadWorker):
     def _refuse(self, connection: Connection, status: int, reason: str, message: str) -> None:
         """Answer a request that no thread gets, and close the connection."""
         self.log.info("%s %s from %s: %s", connection.buffer.request_line(), status, connection.client[0], reason)
-        try:
-            write_error(connection.sock, status, reason, message)
-            self._finish(connection, keep_open=False)
-        except OSError:  # the client has reset it
-            self._close(connection)
+        write_error(connection.sock, status, reason, message)
+        self._finish(connection, keep_open=False)
 
     # What a client reads
 
     def finish_request(self, conn: Any, fs: "Future[Any]") -> None:
         """Take a connection back from a thread."""
-        try:
-            answered = not fs.cancelled() and fs.exception() is None and fs.result()
-            # What gunicorn has not read of the request would be taken for the next one.
-            self._finish(conn, keep_open=bool(answered) and not conn.parser.unreader.take_buffered())
-        except OSError:
-            self._close(conn)
+        answered = not fs.cancelled() and fs.exception() is None and fs.result()
+        # What gunicorn has not read of the request would be taken for the next one.
+        keep_open = bool(answered) and not conn.parser.unreader.take_buffered()
+        self._guarded(conn, self._finish, conn, keep_open)
 
     def _finish(self, connection: Connection, keep_open: bool) -> None:
         """Send the rest of an answer, then wait for the next request or close."""
