@@ -97,6 +97,10 @@ class RequestBuffer:
         self.is_clear = False
 
     def _read_head(self, head: bytes) -> None:
+        lower = head.lower()
+        if b"content-length" not in lower and b"transfer-encoding" not in lower:
+            self._end = self._head  # no body, as most requests
+            return
         headers = [
             (name.decode("latin-1").upper(), value.strip(b" \t").decode("latin-1"))
             for name, _, value in (line.partition(b":") for line in head.split(b"\r\n")[1:])

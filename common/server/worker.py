@@ -187,11 +187,10 @@ class BufferingWorker(ThreadWorker):
             self._hurry(connection)
 
     def _watch(self, connection: Connection, events: int) -> None:
-        callback = partial(self._dispatch, connection)
         if not connection.events:
-            self.poller.register(connection.sock, events, callback)
+            self.poller.register(connection.sock, events, partial(self._dispatch, connection))
         elif connection.events != events:
-            self.poller.modify(connection.sock, events, callback)
+            self.poller.modify(connection.sock, events, partial(self._dispatch, connection))
         connection.events = events
 
     def _dispatch(self, connection: Connection, _sock: Any) -> None:
