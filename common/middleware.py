@@ -16,9 +16,12 @@ from common import request_id
 
 # gunicorn refuses a longer header, but joins the repeated ones of a name.
 MAX_HEADER_LENGTH = 8190  # bytes
-# The byte of each kind of form that costs the most time and memory to parse.
-COSTLY = {"application/x-www-form-urlencoded": b"%", "multipart/form-data": b";"}
-MAX_COSTLY = 10_000  # three times as many as the longest thought, password and user name together have
+# The bytes that make a body expensive to parse, and how many of them it may have. The longest thought has 1,000 "%".
+COSTLY = {
+    "application/json": (b"[{,", 1_000),
+    "application/x-www-form-urlencoded": (b"%", 10_000),
+    "multipart/form-data": (b";", 1_000),
+}
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
 
@@ -45,16 +48,17 @@ class RequestLimitsMiddleware(Middleware):
     """Refuses a request that is larger than any client needs, before anything parses it."""
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        """Pass the request on; a header or a form that costs too much is 400, a body that is too large 413."""
+        """Pass the request on; a header or a body that costs too much is 400, a body that is too large 413."""
         for name, value in request.META.items():
             # A token that is too long is 401 (`common.authentication`).
             if name.startswith("HTTP_") and len(value) > MAX_HEADER_LENGTH and name != "HTTP_AUTHORIZATION":
                 raise BadRequest("A header is too long.")
         if int(request.META.get("CONTENT_LENGTH") or 0) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
             raise RequestDataTooBig("The body is too large.")
-        costly = COSTLY.get(request.content_type or "")
-        if costly and request.body.count(costly) > MAX_COSTLY:
-            raise TooManyFieldsSent("The form is too expensive to parse.")
+        if request.content_type in COSTLY:
+            costly, limit = COSTLY[request.content_type]
+            if sum(map(request.body.count, costly)) > limit:
+                raise TooManyFieldsSent("The body is too expensive to parse.")
         return self.get_response(request)
 
 

@@ -115,11 +115,16 @@ def test_a_body_that_is_expensive_to_parse_is_refused(handler: BaseHandler, cont
 @pytest.mark.parametrize(
     ("content_type", "body"),
     [
+        ("application/json", b'{"a": [' + b"{}," * 500 + b'{}], "text": "a"}'),
+        ("application/json", b'{"text": "a", "b": [' + b"0," * 1000 + b"0]}"),
         ("application/x-www-form-urlencoded", b"text=" + b"%" * 10_001),
-        ("multipart/form-data; boundary=x", PART + b"\r\n\r\n" + b";" * 10_001 + b"\r\n--x--\r\n"),
+        ("multipart/form-data; boundary=x", PART + b"\r\n\r\n" + b";" * 1001 + b"\r\n--x--\r\n"),
     ],
+    ids=lambda value: value[:16],
 )
-def test_an_expensive_form_is_refused_before_it_is_parsed(handler: BaseHandler, content_type: str, body: bytes) -> None:
+def test_a_body_that_is_too_expensive_is_refused_before_it_is_parsed(
+    handler: BaseHandler, content_type: str, body: bytes
+) -> None:
     assert post(handler, BytesIO(body), content_type, len(body)) == MALFORMED
 
 
