@@ -5,7 +5,7 @@ from typing import Any
 from rest_framework import serializers
 
 from common.serializers import TextField
-from thoughts_api.models import TEXT_MAX_LENGTH, Thought
+from thoughts_api.models import FOLDED_MAX_LENGTH, TEXT_MAX_LENGTH, Thought
 
 
 class ThoughtSerializer(serializers.ModelSerializer[Thought]):
@@ -22,6 +22,9 @@ class SearchSerializer(serializers.Serializer[Any]):
         required=False,
         default="",
         allow_blank=True,
+        # A whole text in a decomposed form, which has up to four characters for one (Unicode Annex 15, section 9.1).
+        max_length=FOLDED_MAX_LENGTH,
         trim_whitespace=False,
+        error_messages={"max_length": "A search may have up to {max_length} characters."},
         help_text="A piece of the text, taken whole; letter case and accents do not matter.",
     )

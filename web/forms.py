@@ -3,10 +3,12 @@
 from typing import Any
 
 from django import forms
+from django.core.validators import MaxLengthValidator
 
 from web.backends.exceptions import InvalidInput
 
 TEXT_MAX_LENGTH = 250  # characters, as thoughts_api counts them
+USERNAME_MAX_LENGTH, PASSWORD_MAX_LENGTH = 50, 128  # characters, as in users_api
 
 
 class BackendForm(forms.Form):
@@ -47,13 +49,18 @@ class ThoughtForm(BackendForm):
 
 
 class LoginForm(BackendForm):
+    # No maxlength: a browser would cut off the rest of a name or a password that is pasted, without notice.
     username = forms.CharField(
         label="User name",
         strip=False,
+        validators=[MaxLengthValidator(USERNAME_MAX_LENGTH)],
         widget=forms.TextInput(attrs={"autocomplete": "username", "autocapitalize": "none", "spellcheck": "false"}),
     )
     password = forms.CharField(
-        label="Password", strip=False, widget=forms.PasswordInput(attrs={"autocomplete": "current-password"})
+        label="Password",
+        strip=False,
+        validators=[MaxLengthValidator(PASSWORD_MAX_LENGTH)],
+        widget=forms.PasswordInput(attrs={"autocomplete": "current-password"}),
     )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

@@ -26,6 +26,8 @@ from web.forms import LoginForm, ThoughtForm
 View = Callable[..., HttpResponse]
 
 MAX_NEXT_LENGTH = 2000  # characters; a longer way back is forgotten
+SEARCH_MAX_LENGTH = 1000  # characters, as in thoughts_api
+ID_MAX_LENGTH = 19  # digits of the largest id, 2**63 - 1
 
 
 def account_required(view: View) -> View:
@@ -64,8 +66,8 @@ def to_next(request: Request) -> HttpResponse:
 def next_path(request: Request) -> str:
     """Return the parameter `next` if it is a path on this site, else ""."""
     path = request.POST.get("next") or request.GET.get("next", "")
-    on_this_site = path.startswith("/") and url_has_allowed_host_and_scheme(path, allowed_hosts=None)
-    return path if on_this_site and len(path) <= MAX_NEXT_LENGTH else ""
+    is_path = len(path) <= MAX_NEXT_LENGTH and path.startswith("/")
+    return path if is_path and url_has_allowed_host_and_scheme(path, allowed_hosts=None) else ""
 
 
 @require_safe
@@ -141,6 +143,9 @@ def search(request: Request) -> HttpResponse:
     piece = request.GET.get("search", "")
     page = error = None
     try:
+        if len(piece) > SEARCH_MAX_LENGTH:
+            message = f"A search may have up to {SEARCH_MAX_LENGTH} characters."
+            raise InvalidInput(thoughts_backend.SERVICE, message, {})
         page = thoughts_backend.search(piece, page_parameters(request))
     except BackendError as exception:
         error = exception
@@ -149,8 +154,11 @@ def search(request: Request) -> HttpResponse:
 
 
 def page_parameters(request: Request) -> dict[str, str]:
-    """Return the parameters that say which page of a list is wanted."""
-    return {name: request.GET[name] for name in ("after", "before") if name in request.GET}
+    """Return the parameters that say which page of a list is wanted; `InvalidInput` if one is too long for an id."""
+    found = {name: request.GET[name] for name in ("after", "before") if name in request.GET}
+    if any(len(value) > ID_MAX_LENGTH for value in found.values()):
+        raise InvalidInput(thoughts_backend.SERVICE, "This page does not exist.", {})
+    return found
 
 
 @sensitive_post_parameters()

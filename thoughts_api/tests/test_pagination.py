@@ -196,6 +196,14 @@ def test_a_wrong_parameter_is_named(bruce: APIClient, path: str, name: str, valu
     assert list(response.json()["errors"]) == [name]
 
 
+@pytest.mark.parametrize("name", ["limit", "after", "before"])
+@pytest.mark.parametrize("sign", ["", "-"])
+def test_a_million_digits_are_a_wrong_parameter(anyone: APIClient, name: str, sign: str) -> None:
+    response = anyone.get("/api/thoughts/", {name: sign + "9" * 1_000_000})
+    assert response.status_code == 400
+    assert response.json()["errors"] == {name: ["String value too large."]}
+
+
 def test_every_wrong_parameter_is_named_at_once(anyone: APIClient) -> None:
     response = anyone.get("/api/thoughts/?limit=0&after=x&before=y&ordering=z")
     assert set(response.json()["errors"]) == {"limit", "after", "before", "ordering"}

@@ -94,7 +94,7 @@ def test_a_list_in_the_schema_has_its_parameters_and_its_link(schema: Any) -> No
     parameters = {parameter["name"]: parameter["schema"] for parameter in operation["parameters"]}
     assert set(parameters) == {"search", "ordering", "limit", "after", "before"}
     assert parameters["limit"] == {"type": "integer", "minimum": 1, "maximum": 1000, "default": 100}
-    assert parameters["search"] == {"type": "string", "default": "", "pattern": r"^[^\x00]*$"}
+    assert parameters["search"] == {"type": "string", "default": "", "maxLength": 1000, "pattern": r"^[^\x00]*$"}
     assert parameters["ordering"]["enum"] == ["id", "-id"]
     assert set(operation["responses"]["200"]["headers"]) == {"ETag", "Link"}
 

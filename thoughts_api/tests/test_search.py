@@ -1,5 +1,7 @@
 """Searching: a plain piece of the text, taken whole, without letter case and accents."""
 
+import unicodedata
+
 import pytest
 from rest_framework.test import APIClient
 
@@ -116,7 +118,25 @@ def test_a_piece_of_250_characters_is_found(anyone: APIClient) -> None:
 def test_a_piece_longer_than_any_thought_is_found_nowhere(anyone: APIClient) -> None:
     write("a" * 250)
     assert search(anyone, "a" * 251) == []
-    assert search(anyone, "a" * 100_000) == []
+    assert search(anyone, "a" * 1000) == []
+    assert search(anyone, "ΐ" * 1000) == []
+
+
+def test_a_text_of_250_characters_is_found_by_its_decomposed_form(anyone: APIClient) -> None:
+    text = "ᾂ" * 250
+    write(text)
+    assert len(unicodedata.normalize("NFD", text)) == 1000
+    assert search(anyone, unicodedata.normalize("NFD", text)) == [text]
+
+
+@pytest.mark.parametrize("text", ["a" * 1001, "a" * 1_000_000, "a" + "\u0301" * 20_000 + "\u0323" * 20_000])
+def test_a_search_of_more_than_1000_characters_is_refused(
+    anyone: APIClient, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    monkeypatch.setattr("thoughts_api.selection.fold", None)
+    response = anyone.get("/api/thoughts/", {"search": text})
+    assert response.status_code == 400
+    assert response.json()["errors"] == {"search": ["A search may have up to 1000 characters."]}
 
 
 def test_an_accent_alone_is_in_every_text(anyone: APIClient) -> None:

@@ -25,10 +25,13 @@ def highlight(text: str, piece: str) -> SafeString:
         origin += [index] * len(part)
 
     marked = [False] * len(text)
+    marked_to = 0  # so that matches that overlap do not mark the same characters again
     at = folded.find(folded_piece)
     while at != -1:
-        for index in range(origin[at], origin[at + len(folded_piece) - 1] + 1):
+        end = origin[at + len(folded_piece) - 1] + 1
+        for index in range(max(origin[at], marked_to), end):
             marked[index] = True
+        marked_to = end
         at = folded.find(folded_piece, at + 1)
     for index in range(1, len(text)):  # accents that follow as characters of their own
         if marked[index - 1] and not fold(text[index]):

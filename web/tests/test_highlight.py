@@ -6,12 +6,19 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
+from common.folding import fold
 from web.templatetags.thoughts import highlight
 
 
 def test_a_match_is_marked_whatever_its_case_and_accents() -> None:
     assert highlight("Ein Café", "CAFE") == "Ein <mark>Café</mark>"
     assert highlight("Straße", "ss") == "Stra<mark>ß</mark>e"
+
+
+def test_matches_that_overlap_are_one_mark() -> None:
+    assert highlight("a" * 250, "a" * 125) == f"<mark>{'a' * 250}</mark>"
+    assert highlight("banana", "ana") == "b<mark>anana</mark>"
+    assert highlight("ﬃﬃ", "fif") == "<mark>ﬃﬃ</mark>"
 
 
 def test_markup_in_a_text_is_escaped() -> None:
@@ -21,3 +28,20 @@ def test_markup_in_a_text_is_escaped() -> None:
 @given(st.text(), st.text(max_size=3))
 def test_the_text_stays_the_same_without_its_marks(text: str, piece: str) -> None:
     assert html.unescape(re.sub("</?mark>", "", highlight(text, piece))) == html.unescape(html.escape(text))
+
+
+@given(st.text("aáßsﬃ", max_size=12), st.text("aasfi", min_size=1, max_size=4))
+def test_exactly_the_characters_of_all_matches_are_marked(text: str, piece: str) -> None:
+    folded = "".join(map(fold, text))
+    origin = [index for index, character in enumerate(text) for _ in fold(character)]
+    starts = [at for at in range(len(folded)) if folded.startswith(piece, at)]
+    expected = {origin[at + offset] for at in starts for offset in range(len(piece))}
+
+    marked, index, inside = set(), 0, False
+    for token in re.findall("</?mark>|.", highlight(text, piece)):
+        if len(token) > 1:
+            inside = token == "<mark>"
+        else:
+            marked |= {index} if inside else set()
+            index += 1
+    assert marked == expected

@@ -89,6 +89,31 @@ def test_what_is_missing_is_said_without_a_call(visitor: Client, backend: Backen
     assert backend.calls() == []
 
 
+@pytest.mark.parametrize(
+    ("pair", "why"),
+    [
+        ({"username": "x" * 51}, "User name: Ensure this value has at most 50 characters (it has 51)."),
+        ({"username": "a" + "\u0301" * 5000 + "\u0323" * 5000}, "User name: Ensure this value has at most 50"),
+        ({"password": "x" * 129}, "Password: Ensure this value has at most 128 characters (it has 129)."),
+        ({"password": "a" + "\u0301" * 5000 + "\u0323" * 5000}, "Password: Ensure this value has at most 128"),
+    ],
+)
+def test_what_is_too_long_is_said_without_a_call(
+    visitor: Client, backend: Backend, pair: dict[str, str], why: str
+) -> None:
+    response = visitor.post("/login/", PAIR | pair)
+    assert response.status_code == 400
+    assert why in response.text
+    assert backend.calls() == []
+
+
+def test_the_longest_name_and_password_are_sent(visitor: Client, backend: Backend) -> None:
+    pair = {"username": "𐌰" * 50, "password": "𐌰" * 128}
+    assert visitor.post("/login/", pair).status_code == 302
+    assert backend.received[0].body == pair
+    assert "maxlength" not in visitor.get("/logout/").text + visitor.get("/login/").text
+
+
 def test_who_is_logged_in_is_sent_on(bruce: Client, backend: Backend) -> None:
     assert bruce.get("/login/")["Location"] == "/thoughts/"
     assert bruce.get("/login/?next=/search")["Location"] == "/search"

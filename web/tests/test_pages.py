@@ -3,6 +3,7 @@
 import re
 import time
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from django.test import Client
@@ -231,7 +232,7 @@ def test_a_search_that_found_nothing_says_so(visitor: Client, backend: Backend) 
     assert "Nobody has written anything yet" in visitor.get("/search").text
 
 
-@pytest.mark.parametrize("piece", ['"><script>', "%", "  ", "ä" * 2000, "\u202e", "'"])
+@pytest.mark.parametrize("piece", ['"><script>', "%", "  ", "ä" * 1000, "\u202e", "'"])
 def test_whatever_is_searched_for_is_taken_whole_and_escaped(visitor: Client, backend: Backend, piece: str) -> None:
     response = visitor.get("/search", {"search": piece})
     assert response.status_code == 200
@@ -239,9 +240,41 @@ def test_whatever_is_searched_for_is_taken_whole_and_escaped(visitor: Client, ba
     assert "<script>" not in response.text.replace('<script src="', "")
 
 
+@pytest.mark.parametrize("text", ["x" * 1001, "x" * 500_000, "a" + "\u0301" * 20_000 + "\u0323" * 20_000])
+def test_a_search_of_more_than_1000_characters_says_so_and_comes_back(
+    visitor: Client, backend: Backend, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    monkeypatch.setattr("web.templatetags.thoughts.fold", None)
+    response = visitor.get("/search", {"search": text})
+    assert response.status_code == 400
+    assert "A search may have up to 1000 characters. Please change it and try again." in notices(response)
+    assert f'value="{text}"' in response.text
+    assert backend.calls() == []
+
+
+@pytest.mark.parametrize("name", ["after", "before"])
+@pytest.mark.parametrize("path", ["/thoughts/", "/search"])
+def test_a_page_that_no_id_can_name_does_not_exist(bruce: Client, backend: Backend, path: str, name: str) -> None:
+    response = bruce.get(path, {name: "9" * 1_000_000})
+    assert response.status_code == 400
+    assert "This page does not exist." in notices(response)
+    assert backend.calls() == []
+    assert bruce.get(path, {name: str(2**63 - 1)}).status_code == 200
+
+
+def test_what_was_typed_comes_back_however_long_it_is(bruce: Client, backend: Backend) -> None:
+    for text in ("x" * 60_000, "a" + "\u0301" * 2000 + "\u0323" * 2000, "\r\n" * 100 + "x" * 10_000):
+        body = urlencode({"text": text})
+        response = bruce.post("/thoughts/new", body, content_type="application/x-www-form-urlencoded")
+        assert response.status_code == 400
+        assert "characters long; please shorten it to 250." in notices(response)
+        assert f"{text.strip()}</textarea>" in response.text.replace("\r\n", "\n").replace("\n", "\r\n")
+    assert CREATE not in backend.calls()
+
+
 def test_a_search_that_is_too_long_for_an_address_says_so(visitor: Client, backend: Backend) -> None:
     backend.answer(SEARCH, 414, b"<html>")
-    response = visitor.get("/search", {"search": "'" * 2000})
+    response = visitor.get("/search", {"search": "'" * 1000})
     assert response.status_code == 400
     assert "It is too long. Please change it" in notices(response)
 
