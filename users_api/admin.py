@@ -1,38 +1,22 @@
 """Accounts in the Django admin: create them, switch them off, set passwords."""
 
+import re
 from typing import Any
 
 from django.contrib import admin
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
-from django.contrib.auth.forms import AdminUserCreationForm, UserChangeForm, UsernameField
 from django.contrib.auth.models import Group
 from django.core.exceptions import BadRequest
+from django.db import IntegrityError
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html
 
-from users_api.models import USERNAME_TAKEN, User
+from users_api.forms import SetPasswordForm, UserCreationForm, UserForm
+from users_api.models import USERNAME_MAX_LENGTH, User
 
 admin.site.unregister(Group)
-
-
-class UserCreationForm(AdminUserCreationForm):
-    usable_password = None  # type: ignore[assignment]
-
-    class Meta:
-        model = User
-        fields = ["username"]
-        field_classes = {"username": UsernameField}  # normalizes it before it is judged
-        error_messages = {"username": {"unique": USERNAME_TAKEN}}
-
-
-class UserForm(UserChangeForm):
-    # Django's form shows the password's hash here.
-    password = None  # type: ignore[assignment]
-
-    class Meta:
-        model = User
-        fields = ["username", "is_active", "is_staff", "is_superuser"]
 
 
 @admin.register(User)
@@ -44,6 +28,8 @@ class UserAdmin(DjangoUserAdmin):
 
     form = UserForm
     add_form = UserCreationForm
+    change_password_form = SetPasswordForm
+    change_user_password_template = "admin/set_password.html"  # noqa: S105 - a path
     list_display = ["username", "is_active", "is_staff", "creation", "last_login"]
     list_filter = ["is_active", "is_staff"]
     search_fields = ["username"]
@@ -84,10 +70,34 @@ class UserAdmin(DjangoUserAdmin):
             fields += ["is_staff", "is_superuser"]
         return fields
 
+    def add_view(
+        self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Serve the form; a name that another request stores at the same time is an error of the form."""
+        try:
+            return super().add_view(request, form_url, extra_context)
+        except IntegrityError:
+            # The other request has stored it now, so that validation finds it.
+            return super().add_view(request, form_url, extra_context)
+
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         if any("\x00" in value for _, values in request.GET.lists() for value in values):
             raise BadRequest("The address has a NUL character.")
+        if not all(re.fullmatch(r"[0-9]{1,18}", key) for key in request.POST.getlist(ACTION_CHECKBOX_NAME)):
+            raise BadRequest("A selected account has no number.")  # the database would refuse it, with a 500
         return super().changelist_view(request, extra_context)
+
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
+        """Allow the look-ups of `list_filter`; Django allows any of the own fields, `username__regex` among them."""
+        return lookup.removesuffix("__exact") in self.list_filter
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[User], search_term: str
+    ) -> tuple[QuerySet[User], bool]:
+        """Search in the list and in `/admin/autocomplete/`; `BadRequest` for what cannot be part of a name."""
+        if len(search_term) > USERNAME_MAX_LENGTH or "\x00" in search_term:
+            raise BadRequest("The search is too long or has a NUL character.")
+        return super().get_search_results(request, queryset, search_term)
 
     @admin.display(description="Password")
     def set_password(self, user: User) -> str:

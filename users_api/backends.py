@@ -7,11 +7,14 @@ from django.http import HttpRequest
 
 from common.addresses import client_address
 from users_api import login_limit
-from users_api.models import User
+from users_api.models import USERNAME_MAX_LENGTH, User
 
 
 class LimitedBackend(ModelBackend):
-    """Django's `ModelBackend`, which takes the same time for a name that does not exist, with a limit on failures."""
+    """Django's `ModelBackend` with a limit on failures.
+
+    A wrong password, a name that does not exist and one that is too long all take the time of one hash.
+    """
 
     def authenticate(
         self, request: HttpRequest | None, username: str | None = None, password: str | None = None, **kwargs: Any
@@ -22,8 +25,9 @@ class LimitedBackend(ModelBackend):
         username = User.normalize_username(username)
         address = login_limit.origin(client_address(request)) if request else None
         login_limit.check(username, address)
-        user = super().authenticate(request, username=username, password=password, **kwargs)
-        if not isinstance(user, User):
+        exists = len(username) <= USERNAME_MAX_LENGTH
+        user = (User.objects.filter(username=username).first() if exists else None) or User()  # without a password
+        if not (user.check_password(password) and self.user_can_authenticate(user)):
             login_limit.record(username, address)
             return None
         # Again, for guesses that were on their way at the same time: the right one could be the eleventh.

@@ -15,7 +15,7 @@ from django.utils import timezone
 from django.utils.crypto import salted_hmac
 from rest_framework.exceptions import Throttled
 
-from users_api.models import LoginFailure
+from users_api.models import USERNAME_MAX_LENGTH, LoginFailure
 
 
 class TooManyFailures(Throttled):
@@ -80,4 +80,5 @@ def _from(address: str | None) -> QuerySet[LoginFailure]:
 
 
 def _digest(username: str) -> str:
-    return salted_hmac("users_api.login_limit", username, algorithm="sha256").hexdigest()
+    # All names that are too long and begin alike count as one.
+    return salted_hmac("users_api.login_limit", username[: USERNAME_MAX_LENGTH + 1], algorithm="sha256").hexdigest()

@@ -4,17 +4,27 @@ import unicodedata
 from typing import Any, ClassVar
 
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
+from django.contrib.auth.hashers import make_password
 from django.contrib.auth.models import PermissionsMixin
 from django.contrib.auth.validators import UnicodeUsernameValidator
 from django.core.exceptions import ValidationError
-from django.db import models, transaction
+from django.db import IntegrityError, models, transaction
 from django.utils import timezone
 
+from users_api import passwords
+
+USERNAME_MAX_LENGTH = 50  # characters
+USERNAME_TOO_LONG = f"A user name has at most {USERNAME_MAX_LENGTH} characters."
 USERNAME_TAKEN = "A user with this name exists already, perhaps in another letter case."
 
 
 def username_key(username: str) -> str:
-    """Return what two user names have in common when they differ only in letter case or in compatibility forms."""
+    """Return what two user names have in common when they differ only in letter case or in compatibility forms.
+
+    Raise `ValidationError` for a name that is too long: normalizing it could take seconds.
+    """
+    if len(username) > USERNAME_MAX_LENGTH:
+        raise ValidationError({"username": USERNAME_TOO_LONG})
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", username).casefold())
 
 
@@ -24,7 +34,10 @@ class UserManager(BaseUserManager["User"]):
         user = self.model(username=self.model.normalize_username(username), **fields)
         user.set_password(password)
         user.full_clean(validate_unique=False)  # clean() does that, for all letter cases
-        user.save(using=self._db)
+        try:
+            user.save(using=self._db)
+        except IntegrityError:  # another request stored the name after clean() had looked
+            raise ValidationError({"username": USERNAME_TAKEN}) from None
         return user
 
     def create_superuser(self, username: str, password: str | None = None, **fields: Any) -> "User":
@@ -34,10 +47,10 @@ class UserManager(BaseUserManager["User"]):
 
 class User(AbstractBaseUser, PermissionsMixin):
     username = models.CharField(
-        max_length=50,
+        max_length=USERNAME_MAX_LENGTH,
         unique=True,
         validators=[UnicodeUsernameValidator()],
-        help_text="50 characters at most: letters, digits and @ . + - _",
+        help_text=f"{USERNAME_MAX_LENGTH} characters at most: letters, digits and @ . + - _",
     )
     # The database's own lower() knows no letter beyond ASCII on SQLite.
     username_key = models.CharField(max_length=500, unique=True, editable=False)
@@ -60,7 +73,7 @@ class User(AbstractBaseUser, PermissionsMixin):
     def clean(self) -> None:
         """Refuse a name that is taken in whatever letter case."""
         super().clean()
-        if not self.username:  # a form has refused it already
+        if not self.username or len(self.username) > USERNAME_MAX_LENGTH:  # the field has refused it already
             return
         self.username_key = username_key(self.username)
         if User.objects.filter(username_key=self.username_key).exclude(pk=self.pk).exists():
@@ -75,10 +88,27 @@ class User(AbstractBaseUser, PermissionsMixin):
             if changed or not (self.is_active and self.has_usable_password()):
                 self.refresh_tokens.all().delete()
 
+    @classmethod
+    def normalize_username(cls, username: str) -> str:
+        """Return the name in NFKC; one that is too long stays as it is, for normalizing it could take seconds."""
+        too_long = isinstance(username, str) and len(username) > USERNAME_MAX_LENGTH
+        return username if too_long else super().normalize_username(username)
+
     def set_password(self, raw_password: str | None) -> None:
-        """Set the password; refresh tokens from before end with it."""
-        super().set_password(raw_password)
+        """Set the password in NFC; refresh tokens from before end with it. `ValidationError` if it is too long."""
+        super().set_password(raw_password and passwords.normalize(raw_password))
         self.password_set = timezone.now()
+
+    def check_password(self, raw_password: str | None) -> bool:
+        """Return whether it is the password, in NFC or, as earlier releases stored it, as typed.
+
+        It takes one hash, and a second one only for a wrong password that is not in NFC.
+        """
+        if raw_password is None or len(raw_password) > passwords.PASSWORD_MAX_LENGTH:
+            make_password("")  # so that it takes as long as any other
+            return False
+        check = super().check_password
+        return any(check(form) for form in dict.fromkeys([passwords.normalize(raw_password), raw_password]))
 
 
 class RefreshToken(models.Model):

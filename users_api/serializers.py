@@ -5,16 +5,17 @@ from typing import Any
 from django.contrib.auth.password_validation import validate_password
 from django.contrib.auth.validators import UnicodeUsernameValidator
 from django.core.exceptions import ValidationError as DjangoValidationError
-from django.db import IntegrityError
 from rest_framework import serializers
 
 from common.serializers import TextField
-from users_api.models import USERNAME_TAKEN, User
+from users_api.models import USERNAME_MAX_LENGTH, User
+from users_api.passwords import PASSWORD_MAX_LENGTH
 
-PASSWORD_MAX_LENGTH = 128
+REFRESH_MAX_LENGTH = 2000  # characters; ours have far fewer
 
 
 class LoginSerializer(serializers.Serializer[Any]):
+    # What is too long is a wrong pair (401), in the time of a wrong pair: users_api.backends.
     username = TextField(trim_whitespace=False)
     password = TextField(trim_whitespace=False, style={"input_type": "password"})
 
@@ -29,11 +30,11 @@ class AuthorizedSerializer(serializers.Serializer[Any]):
 
 
 class RefreshSerializer(serializers.Serializer[Any]):
-    refresh = TextField()
+    refresh = TextField(max_length=REFRESH_MAX_LENGTH)
 
 
 class UserSerializer(serializers.ModelSerializer[User]):
-    username = TextField(max_length=50, trim_whitespace=False)
+    username = TextField(max_length=USERNAME_MAX_LENGTH, trim_whitespace=False)
     password = TextField(
         write_only=True,
         min_length=8,
@@ -66,8 +67,6 @@ class UserSerializer(serializers.ModelSerializer[User]):
             return User.objects.create_user(**data)
         except DjangoValidationError as error:
             raise serializers.ValidationError(error.message_dict) from None
-        except IntegrityError:
-            raise serializers.ValidationError({"username": [USERNAME_TAKEN]}) from None
 
 
 class JWKSerializer(serializers.Serializer[Any]):

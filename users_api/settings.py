@@ -81,15 +81,13 @@ WSGI_APPLICATION = "users_api.wsgi.application"
 
 AUTH_USER_MODEL = "users_api.User"
 AUTHENTICATION_BACKENDS = ["users_api.backends.LimitedBackend"]
+LOGIN_REDIRECT_URL = "admin:index"  # for a `next` that leads to another site
 PASSWORD_HASHERS = ["users_api.hashers.Argon2idPasswordHasher"]
 AUTH_PASSWORD_VALIDATORS = [
-    {"NAME": f"django.contrib.auth.password_validation.{name}"}
-    for name in (
-        "UserAttributeSimilarityValidator",
-        "MinimumLengthValidator",
-        "CommonPasswordValidator",
-        "NumericPasswordValidator",
-    )
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "users_api.passwords.LengthValidator"},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
 ]
 
 DATA_UPLOAD_MAX_MEMORY_SIZE = common.DATA_UPLOAD_MAX_MEMORY_SIZE

@@ -3,13 +3,16 @@
 import logging
 import re
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from threading import Barrier
 from typing import Any
 
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.hashers import make_password
 from django.contrib.staticfiles import finders
+from django.db import connection, connections
 from django.test import Client
 from django.utils import timezone
 
@@ -83,6 +86,56 @@ def test_a_wrong_name_or_password_is_said_and_nothing_is_stored(
     assert response.status_code == 200
     assert why in response.text
     assert User.objects.count() == 1
+
+
+def test_name_that_another_request_stores_at_the_same_time_is_a_form_error(
+    superuser: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    User.objects.create_user("GRACE", PASSWORD)
+    validate, blind = User.clean, iter([True])
+
+    def clean(user: User) -> None:
+        if not next(blind, False):  # the first look is before the other request stores the name
+            validate(user)
+
+    monkeypatch.setattr(User, "clean", clean)
+    monkeypatch.setattr("users_api.forms.UserCreationForm.clean_username", lambda form: form.cleaned_data["username"])
+    response = superuser.post(f"{USERS}add/", NEW)
+    assert response.status_code == 200
+    assert "exists already, perhaps in another letter case" in response.text
+    assert User.objects.count() == 2
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_two_clicks_at_once_one_creates_the_account_and_one_shows_the_error(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    admin = User.objects.create_superuser("admin", PASSWORD)
+    store = User.save
+    # On SQLite, a transaction that writes waits for the other one before it validates.
+    together = Barrier(2 if connection.vendor == "postgresql" else 1, timeout=20)
+    waiting = iter([True, True])
+
+    def save(user: User, *args: Any, **kwargs: Any) -> None:
+        if user.username == "grace" and next(waiting, False):
+            together.wait()
+        store(user, *args, **kwargs)
+
+    monkeypatch.setattr(User, "save", save)
+
+    def click(_: int) -> Any:
+        browser = Client(raise_request_exception=False)
+        browser.force_login(admin)
+        try:
+            return browser.post(f"{USERS}add/", NEW)
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(2) as pool:
+        answers = sorted(pool.map(click, range(2)), key=lambda answer: answer.status_code)
+    assert [answer.status_code for answer in answers] == [200, 302]
+    assert "exists already" in answers[0].text
+    assert User.objects.filter(username="grace").count() == 1
 
 
 def test_who_is_switched_off_can_neither_log_in_nor_refresh(

@@ -110,10 +110,19 @@ def test_each_refusal_hashes_one_password(
         ("off", PASSWORD),
         ("off", "wrong"),
         ("without", "wrong"),
+        ("x" * 51, PASSWORD),
+        ("bruce", "x" * 129),
+        ("x" * 51, "x" * 129),
     ):
         hashed.clear()
         assert_refused(log_in(username, password))
         assert len(hashed) == 1, username
+
+    # A password that is not in NFC may be in an old hash as typed: the same two hashes for each name.
+    for username in ("bruce", "nobody", "off", "without", "x" * 51):
+        hashed.clear()
+        assert_refused(log_in(username, "e\u0301" * 10))
+        assert len(hashed) == 2, username
 
 
 def test_one_password_at_a_time_is_hashed_in_a_process(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -192,7 +192,7 @@ def test_an_access_token_is_no_refresh_token(bruce: User, log_in: LogIn, api: Cl
         assert_refused(api.post("/api/token/refresh/", {"refresh": token}))
 
 
-@pytest.mark.parametrize("token", ["rubbish", "ä😀", "x" * 60_000, "' OR 1=1 --"])
+@pytest.mark.parametrize("token", ["rubbish", "ä😀", "x" * 2000, "' OR 1=1 --"])
 def test_a_token_that_is_none_is_refused(db: None, api: Client, token: str) -> None:
     assert_refused(api.post("/api/token/refresh/", {"refresh": token}, content_type="application/json"))
 
@@ -225,7 +225,7 @@ def test_logging_out_twice_is_no_error(refresh: str, api: Client) -> None:
 @pytest.mark.parametrize("path", ["/api/token/refresh/", "/api/logout/"])
 @pytest.mark.parametrize(
     "body", [{}, {"refresh": ""}, {"refresh": " "}, {"refresh": None}, {"refresh": 1}, {"refresh": ["a"]},
-             {"refresh": "a\x00"}, {"refresh": "\ud800"}, [], "refresh", None]
+             {"refresh": "a\x00"}, {"refresh": "\ud800"}, {"refresh": "x" * 2001}, [], "refresh", None]
 )  # fmt: skip
 def test_bad_input_is_400_and_names_the_field(db: None, api: Client, path: str, body: Any) -> None:
     response = api.generic("POST", path, json.dumps(body), content_type="application/json")

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from django.core.management import CommandError, call_command
 from django.test import Client
 from django.test.client import MULTIPART_CONTENT
 from django.utils import timezone
@@ -163,3 +164,11 @@ def test_of_two_who_want_a_name_at_once_one_gets_it(
     response = create(username="GRACE")
     assert response.status_code == 400
     assert list(response.json()["errors"]) == ["username"]
+
+
+def test_name_that_is_stored_during_createsuperuser_is_an_error_of_the_command(
+    admin: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(User, "clean", lambda self: None)
+    with pytest.raises(CommandError, match="exists already"):
+        call_command("createsuperuser", username="ADMIN", interactive=False)

@@ -1,0 +1,55 @@
+"""The forms of the admin. A text that is too long is refused before it is compared with anything."""
+
+from typing import Any
+
+from django import forms
+from django.contrib.admin.forms import AdminPasswordChangeForm as OwnPasswordChangeForm
+from django.contrib.auth.forms import AdminPasswordChangeForm, AdminUserCreationForm, UserChangeForm, UsernameField
+from django.core.validators import MaxLengthValidator
+
+from users_api.models import USERNAME_TAKEN, User
+from users_api.passwords import PASSWORD_MAX_LENGTH, TOO_LONG
+
+
+class BoundedPasswords(forms.BaseForm):
+    """A form whose password fields have a maximum length.
+
+    They have no `maxlength` in HTML: a browser would cut off the end of a longer password without a word.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for field in self.fields.values():
+            if isinstance(field.widget, forms.PasswordInput):
+                field.validators.append(MaxLengthValidator(PASSWORD_MAX_LENGTH, TOO_LONG))
+
+
+class UserCreationForm(BoundedPasswords, AdminUserCreationForm):
+    usable_password = None  # type: ignore[assignment]
+
+    class Meta:
+        model = User
+        fields = ["username"]
+        field_classes = {"username": UsernameField}  # normalizes it before it is judged
+        error_messages = {"username": {"unique": USERNAME_TAKEN}}
+
+
+class UserForm(UserChangeForm):
+    # Django's form shows the password's hash here.
+    password = None  # type: ignore[assignment]
+
+    class Meta:
+        model = User
+        fields = ["username", "is_active", "is_staff", "is_superuser"]
+
+
+class SetPasswordForm(BoundedPasswords, AdminPasswordChangeForm):
+    """Sets the password of an account. Unlike Django's form, it cannot take the password away."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields.pop("usable_password", None)
+
+
+class OwnPasswordForm(BoundedPasswords, OwnPasswordChangeForm):
+    """Changes one's own password, given the old one."""

@@ -1,0 +1,33 @@
+"""The rule for passwords: 8 to 128 characters, compared in NFC."""
+
+import unicodedata
+
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.contrib.auth.password_validation import MinimumLengthValidator
+from django.core.exceptions import ValidationError
+
+PASSWORD_MAX_LENGTH = 128  # characters as typed, before NFC
+TOO_LONG = f"This password is too long. It must contain at most {PASSWORD_MAX_LENGTH} characters."
+
+
+def normalize(password: str) -> str:
+    """Return the password in NFC, so that it is the same from every keyboard.
+
+    Raise `ValidationError` for one that is too long: normalizing it could take seconds. NIST SP 800-63B section
+    5.1.1.2 asks for a normalization; RFC 8265 section 4.2 chooses NFC.
+    """
+    if len(password) > PASSWORD_MAX_LENGTH:
+        raise ValidationError(TOO_LONG, code="password_too_long")
+    return unicodedata.normalize("NFC", password)
+
+
+class LengthValidator(MinimumLengthValidator):
+    """Django's validator for the minimum, with a maximum. Both the typed form and NFC need the minimum."""
+
+    def validate(self, password: str, user: AbstractBaseUser | None = None) -> None:
+        """Raise `ValidationError` for a password that is too short or too long."""
+        super().validate(min(password, normalize(password), key=len), user)
+
+    def get_help_text(self) -> str:
+        """Return the rule for the forms of the admin."""
+        return f"Your password must contain {self.min_length} to {PASSWORD_MAX_LENGTH} characters."

@@ -1,0 +1,234 @@
+"""Text that is too long is refused before anything slow looks at it."""
+
+import unicodedata
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django import forms
+from django.contrib import admin as django_admin
+from django.core.exceptions import ValidationError
+from django.core.management import CommandError, call_command
+from django.core.validators import MaxLengthValidator
+from django.test import Client
+from rest_framework import serializers as rest_serializers
+
+from common.serializers import TextField
+from users_api import forms as users_forms
+from users_api import serializers
+from users_api.models import LoginFailure, User, username_key
+from users_api.tests.conftest import PASSWORD
+
+LogIn = Callable[..., Any]
+USERS = "/admin/users_api/user/"
+# Canonical reordering takes quadratic time for it.
+SLOW = "a" + 20_000 * "\u0301" + 20_000 * "\u0323"
+
+
+@pytest.fixture
+def normalized(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The lengths of all texts that were normalized."""
+    lengths: list[int] = []
+    normalize = unicodedata.normalize
+
+    def measured(form: Any, text: str) -> str:
+        lengths.append(len(text))
+        return normalize(form, text[:1000])  # a fault does not keep the test waiting
+
+    monkeypatch.setattr(unicodedata, "normalize", measured)
+    return lengths
+
+
+@pytest.fixture
+def superuser(admin: User) -> Client:
+    """A browser in which the superuser is logged in."""
+    browser = Client(raise_request_exception=False)
+    browser.force_login(admin)
+    return browser
+
+
+def test_slow_name_is_a_wrong_name_in_the_api(bruce: User, log_in: LogIn, normalized: list[int]) -> None:
+    assert log_in(SLOW).status_code == 401
+    assert log_in(password=SLOW).status_code == 401
+    assert max(normalized) <= 128
+
+
+def test_slow_name_is_a_wrong_name_in_the_admin(admin: User, api: Client, normalized: list[int]) -> None:
+    for pair in ({"username": SLOW, "password": PASSWORD}, {"username": "admin", "password": SLOW}):
+        response = api.post("/admin/login/", pair)
+        assert response.status_code == 200
+        assert "Please enter the correct username and password" in response.text
+    assert max(normalized) <= 128
+    assert LoginFailure.objects.count() == 2
+
+
+def test_slow_name_is_refused_when_an_account_is_created(
+    superuser: Client, admin: User, bearer: Callable[[User], dict[str, str]], normalized: list[int]
+) -> None:
+    answer = superuser.post("/admin/users/", {"username": SLOW, "password": PASSWORD}, headers=bearer(admin))
+    assert answer.status_code == 400
+    assert list(answer.json()["errors"]) == ["username"]
+    page = superuser.post(f"{USERS}add/", {"username": SLOW, "password1": PASSWORD, "password2": PASSWORD})
+    assert page.status_code == 200
+    assert "at most 50 characters" in page.text
+    with pytest.raises(CommandError):
+        call_command("createsuperuser", username=SLOW, interactive=False)
+    with pytest.raises(ValidationError):
+        User.objects.create_user(SLOW, PASSWORD)
+    with pytest.raises(ValidationError):
+        User(username=SLOW).save()
+    assert max(normalized, default=0) <= 128
+    assert User.objects.count() == 1
+
+
+def test_slow_password_is_refused_by_every_form(
+    superuser: Client, admin: User, bearer: Callable[[User], dict[str, str]], normalized: list[int]
+) -> None:
+    answer = superuser.post("/admin/users/", {"username": "grace", "password": SLOW}, headers=bearer(admin))
+    assert list(answer.json()["errors"]) == ["password"]
+    for path, form in (
+        (f"{USERS}add/", {"username": "grace", "password1": SLOW, "password2": SLOW}),
+        (f"{USERS}{admin.pk}/password/", {"password1": SLOW, "password2": SLOW}),
+        ("/admin/password_change/", {"old_password": PASSWORD, "new_password1": SLOW, "new_password2": SLOW}),
+        ("/admin/password_change/", {"old_password": SLOW, "new_password1": PASSWORD, "new_password2": PASSWORD}),
+    ):
+        page = superuser.post(path, form)
+        assert page.status_code == 200
+        assert "at most 128 characters" in page.text
+    assert max(normalized) <= 128
+    assert User.objects.get().check_password(PASSWORD)
+
+
+@pytest.mark.parametrize("name", ["x" * 51, SLOW])
+def test_key_of_a_long_name_is_never_made(name: str) -> None:
+    with pytest.raises(ValidationError):
+        username_key(name)
+
+
+def test_failures_with_a_long_name_count_for_the_address(db: None, log_in: LogIn) -> None:
+    for number in range(10):
+        assert log_in("x" * (51 + number)).status_code == 401
+    assert log_in("x" * 99).status_code == 429
+    # They do not count for any account.
+    assert log_in("x" * 50).status_code == 401
+
+
+def text_fields(module: Any, base: type, field: type) -> list[tuple[str, Any]]:
+    """Return the fields of a class that are read from a request, of all classes of a module, with their names."""
+    found = []
+    for name, each in vars(module).items():
+        if isinstance(each, type) and issubclass(each, base) and each.__module__ == module.__name__:
+            fields = getattr(each, "_declared_fields", None) or getattr(each, "base_fields", {})
+            found += [(f"{name}.{key}", value) for key, value in fields.items() if isinstance(value, field)]
+    return found
+
+
+def test_every_text_field_of_a_serializer_has_a_maximum_length() -> None:
+    fields = text_fields(serializers, rest_serializers.Serializer, TextField)
+    unbounded = {name for name, field in fields if field.max_length is None}
+    # A pair that is too long is a wrong pair; users_api.backends looks at the length.
+    assert unbounded == {"LoginSerializer.username", "LoginSerializer.password"}
+
+
+def test_every_text_field_of_a_form_has_a_maximum_length(admin: User) -> None:
+    all_forms = [
+        users_forms.UserCreationForm(),
+        users_forms.UserForm(instance=admin),
+        users_forms.SetPasswordForm(admin),
+        users_forms.OwnPasswordForm(admin),
+    ]
+    named = {name for name in vars(users_forms) if getattr(users_forms, name) in map(type, all_forms)}
+    assert named == {name for name, each in vars(users_forms).items() if issubclass_here(each)} - {"BoundedPasswords"}
+    for form in all_forms:
+        for name, field in form.fields.items():
+            if type(field).__name__ in ("CharField", "UsernameField"):
+                assert any(isinstance(each, MaxLengthValidator) for each in field.validators), (form, name)
+
+
+def issubclass_here(each: Any) -> bool:
+    return isinstance(each, type) and issubclass(each, forms.BaseForm) and each.__module__ == users_forms.__name__
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "username__regex=(a%2B)%2B%24",
+        "username__iregex=(a%2B)%2B%24",
+        "username__contains=a",
+        "username__icontains=a",
+        "username=bruce",
+        "password__startswith=argon2",
+        "username_key__regex=.",
+        "refresh_tokens__digest__startswith=a",
+        "logentry__change_message__regex=.",
+        "groups__name=a",
+        "is_superuser__exact=1",
+        "is_active__regex=.",
+        "creation__year=2026",
+        "nothing=1",
+    ],
+)
+def test_admin_refuses_look_ups_that_no_filter_needs(superuser: Client, query: str) -> None:
+    assert superuser.get(f"{USERS}?{query}").status_code == 400
+
+
+@pytest.mark.parametrize("name", ["is_active", "is_staff"])
+def test_admin_filters_still_work(superuser: Client, bruce: User, name: str) -> None:
+    User.objects.filter(pk=bruce.pk).update(is_active=False)
+    listed = superuser.get(f"{USERS}?{name}__exact=0")
+    assert listed.status_code == 200
+    assert ">bruce</a>" in listed.text
+    assert ">admin</a>" not in listed.text
+
+
+@pytest.mark.parametrize("value", ["x", "2", "x" * 3000])
+def test_admin_filter_with_a_wrong_value_leads_back_to_the_list(superuser: Client, value: str) -> None:
+    response = superuser.get(f"{USERS}?is_active__exact={value}")
+    assert response.status_code in (200, 302)
+
+
+@pytest.mark.parametrize("term", ["x" * 51, "a " * 2000, SLOW[:400], "a\x00"])
+def test_admin_refuses_a_search_that_is_no_part_of_a_name(superuser: Client, term: str) -> None:
+    assert superuser.get(USERS, {"q": term}).status_code == 400
+    autocomplete = {"app_label": "admin", "model_name": "logentry", "field_name": "user", "term": term}
+    assert superuser.get("/admin/autocomplete/", autocomplete).status_code == 400
+
+
+def test_admin_autocomplete_still_finds_a_name(superuser: Client, bruce: User) -> None:
+    autocomplete = {"app_label": "admin", "model_name": "logentry", "field_name": "user", "term": "RUC"}
+    assert superuser.get("/admin/autocomplete/", autocomplete).json()["results"] == [
+        {"id": str(bruce.pk), "text": "bruce"}
+    ]
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "p=" + "9" * 3000,
+        "p=-1",
+        "p=x",
+        "all=" + "x" * 3000,
+        "o=" + ".".join(["1"] * 1500),
+        "o=" + "9" * 3000,
+        "o=x",
+        "_popup=" + "x" * 3000,
+        "_to_field=" + "x" * 3000,
+        "_facets=" + "x" * 3000,
+        "e=" + "x" * 3000,
+        "_changelist_filters=" + "x" * 3000,
+    ],
+)
+@pytest.mark.parametrize("path", [USERS, f"{USERS}add/"])
+def test_admin_parameters_of_any_length_are_no_fault_of_ours(superuser: Client, path: str, query: str) -> None:
+    assert superuser.get(f"{path}?{query}").status_code in (200, 302, 400)
+
+
+@pytest.mark.parametrize("selected", ["x", "9" * 3000, "1" * 30, "-1", "\x00", ""])
+def test_admin_action_on_what_is_no_account_is_no_fault_of_ours(superuser: Client, selected: str) -> None:
+    form = {"action": "switch_off", "_selected_action": selected}
+    assert superuser.post(USERS, form).status_code in (200, 302, 400)
+
+
+def test_admin_site_has_no_model_but_accounts() -> None:
+    # Each model there would need the same look at its look-ups and its search.
+    assert list(django_admin.site._registry) == [User]

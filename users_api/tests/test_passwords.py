@@ -1,0 +1,142 @@
+"""One rule for passwords wherever one is set: 8 to 128 characters, compared in NFC."""
+
+import unicodedata
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.contrib.auth.hashers import make_password
+from django.core.management import CommandError, call_command
+from django.test import Client
+from pytest_django import Settings
+
+from users_api.models import User
+from users_api.tests.conftest import PASSWORD
+
+LogIn = Callable[..., Any]
+USERS = "/admin/users_api/user/"
+DECOMPOSED = "Mu\u0308llers Ku\u0308he 47"
+COMPOSED = unicodedata.normalize("NFC", DECOMPOSED)
+
+
+@pytest.fixture
+def superuser(admin: User) -> Client:
+    """A browser in which the superuser is logged in."""
+    browser = Client(raise_request_exception=False)
+    browser.force_login(admin)
+    return browser
+
+
+def changepassword(monkeypatch: pytest.MonkeyPatch, username: str, password: str) -> None:
+    monkeypatch.setattr("getpass.getpass", lambda prompt="": password)
+    call_command("changepassword", username)
+
+
+@pytest.mark.parametrize(
+    ("password", "taken"),
+    [
+        ("x7" * 64, True),
+        ("x7" * 64 + "!", False),
+        ("x7" * 5000, False),
+        ("a7c-x9$q", True),
+        ("a7c-x9$", False),
+        # Seven characters in NFC, eight as typed.
+        ("a7c-x9" + "u\u0308", False),
+        ("a7c-x9$" + "u\u0308", True),
+        ("password", False),
+        ("8164092573", False),
+        (COMPOSED, True),
+        (DECOMPOSED, True),
+        ("        x7", True),
+    ],
+)
+def test_every_surface_has_the_same_rule(
+    superuser: Client,
+    admin: User,
+    bruce: User,
+    bearer: Callable[[User], dict[str, str]],
+    monkeypatch: pytest.MonkeyPatch,
+    password: str,
+    taken: bool,
+) -> None:
+    created = superuser.post("/admin/users/", {"username": "api", "password": password}, headers=bearer(admin))
+    assert (created.status_code == 201) == taken
+    superuser.post(f"{USERS}add/", {"username": "form", "password1": password, "password2": password})
+    assert User.objects.filter(username="form").exists() == taken
+    superuser.post(f"{USERS}{bruce.pk}/password/", {"password1": password, "password2": password})
+    assert User.objects.get(username="bruce").check_password(password) == taken
+    own = {"old_password": PASSWORD, "new_password1": password, "new_password2": password}
+    superuser.post("/admin/password_change/", own)
+    assert User.objects.get(username="admin").check_password(password) == taken
+
+    stephen = User.objects.create_user("stephen", PASSWORD)
+    if taken:
+        changepassword(monkeypatch, "stephen", password)
+    else:
+        with pytest.raises(CommandError):
+            changepassword(monkeypatch, "stephen", password)
+    stephen.refresh_from_db()
+    assert stephen.check_password(password) == taken
+
+
+def test_command_stores_no_password_that_could_never_log_in(db: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DJANGO_SUPERUSER_PASSWORD", "x" * 129)
+    with pytest.raises(CommandError, match="at most 128 characters"):
+        call_command("createsuperuser", username="grace", interactive=False)
+    assert not User.objects.exists()
+
+
+@pytest.mark.parametrize("extra", [{}, {"unset-password": "x"}])
+@pytest.mark.parametrize("name", ["admin", "bruce"])
+def test_no_form_of_the_admin_takes_a_password_away(
+    superuser: Client, bruce: User, name: str, extra: dict[str, str]
+) -> None:
+    user = User.objects.get(username=name)
+    path = f"{USERS}{user.pk}/password/"
+    page = superuser.get(path).text
+    assert 'name="usable_password"' not in page
+    assert 'name="unset-password"' not in page
+    for passwords in ({}, {"password1": "", "password2": ""}):
+        response = superuser.post(path, {"usable_password": "false", **passwords, **extra})
+        assert response.status_code == 200
+        assert response.text.count("This field is required.") == 2
+    assert User.objects.get(username=name).check_password(PASSWORD)
+
+    superuser.post(f"{USERS}add/", {"username": "grace", "usable_password": "false"})
+    assert not User.objects.filter(username="grace").exists()
+
+
+def test_account_without_a_password_gets_one_in_the_admin(superuser: Client, log_in: LogIn) -> None:
+    grace = User.objects.create_user("grace", None)
+    new = {"password1": PASSWORD, "password2": PASSWORD}
+    assert superuser.post(f"{USERS}{grace.pk}/password/", new).status_code == 302
+    assert log_in("grace").status_code == 200
+
+
+@pytest.mark.parametrize("stored", [COMPOSED, DECOMPOSED])
+@pytest.mark.parametrize("typed", [COMPOSED, DECOMPOSED])
+def test_password_is_the_same_in_each_form_of_unicode(db: None, log_in: LogIn, stored: str, typed: str) -> None:
+    User.objects.create_user("grace", stored)
+    assert log_in("grace", typed).status_code == 200
+    assert log_in("grace", unicodedata.normalize("NFKD", typed).replace("\u0308", "")).status_code == 401
+
+
+def test_hash_that_an_earlier_release_stored_still_verifies(
+    bruce: User, log_in: LogIn, settings: Settings, argon2id: None
+) -> None:
+    for old in (DECOMPOSED, COMPOSED):
+        User.objects.update(password=make_password(old))
+        assert log_in(password=old).status_code == 200
+
+
+def test_old_password_is_taken_in_each_form_when_it_is_changed(superuser: Client, admin: User) -> None:
+    User.objects.filter(pk=admin.pk).update(password=make_password(DECOMPOSED))
+    superuser.force_login(User.objects.get(pk=admin.pk))
+    own = {"old_password": DECOMPOSED, "new_password1": PASSWORD, "new_password2": PASSWORD}
+    assert superuser.post("/admin/password_change/", own).status_code == 302
+    assert User.objects.get(pk=admin.pk).check_password(PASSWORD)
+
+
+def test_none_is_no_password(bruce: User) -> None:
+    assert not bruce.check_password(None)
+    assert not User.objects.create_user("grace", None).check_password(None)
