@@ -1,5 +1,6 @@
 """The one body of every error of both APIs: `{"message": str, "errors": {field: [str]}}`."""
 
+import logging
 import sys
 from typing import Any
 
@@ -15,6 +16,8 @@ from rest_framework.views import exception_handler as rest_framework_exception_h
 
 from common.exceptions import ServiceUnavailable
 
+logger = logging.getLogger(__name__)
+
 AWAY = (OperationalError, InterfaceError)
 
 
@@ -27,6 +30,7 @@ class DatabaseUnavailable(ServiceUnavailable):
 def exception_handler(exc: Exception, context: dict[str, Any]) -> Response | None:
     """Return the answer for an exception that a view raised; None leaves it to Django (500)."""
     if isinstance(exc, AWAY):
+        log_unavailable(exc)
         exc = DatabaseUnavailable()
     response = rest_framework_exception_handler(exc, context)
     if response is None:
@@ -44,6 +48,16 @@ def exception_handler(exc: Exception, context: dict[str, Any]) -> Response | Non
         if response.status_code == status.HTTP_400_BAD_REQUEST:
             response.data["errors"] = {}
     return response
+
+
+def log_unavailable(error: BaseException) -> None:
+    """Log why a request gets a 503 in place of this error."""
+    logger.warning("The database is unavailable: %s", reason(error))
+
+
+def reason(error: BaseException) -> str:
+    """Return the first line of a database's message. The others may quote the statement and its parameters."""
+    return str(error).strip().partition("\n")[0] or type(error).__name__
 
 
 def field_errors(detail: Any, name: str = api_settings.NON_FIELD_ERRORS_KEY) -> dict[str, list[str]]:
@@ -92,7 +106,8 @@ def not_found(request: HttpRequest, exception: Exception) -> JsonResponse:
 
 def server_error(request: HttpRequest) -> JsonResponse:
     """Answer what nobody else has, such as an exception in the admin (handler500): a fault of ours, or 503."""
-    if isinstance(sys.exception(), AWAY):
+    if isinstance(error := sys.exception(), AWAY):
+        log_unavailable(error)
         away = DatabaseUnavailable()
         return JsonResponse(
             {"message": str(away.detail)}, status=away.status_code, headers={"Retry-After": str(away.wait)}

@@ -41,6 +41,8 @@ def verify(token: str, keys: KeySet) -> TokenUser:
         raise InvalidToken("The token is signed with an unknown key.") from None
     except jwt.ExpiredSignatureError:
         raise InvalidToken("The token has expired.") from None
+    except jwt.InvalidIssuerError:
+        raise InvalidToken("The token is from another issuer.") from None
     except (jwt.PyJWTError, ValueError, RecursionError):
         raise InvalidToken("The token is not valid.") from None
     # Each time, and without the leeway for `iat` and `nbf`: what has ended has ended (RFC 7519 section 4.1.4).

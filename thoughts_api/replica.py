@@ -16,6 +16,7 @@ from django.conf import settings
 from django.db import DEFAULT_DB_ALIAS, DatabaseError, InterfaceError, connections
 from prometheus_client import Gauge
 
+from common.errors import reason
 from common.metrics import REGISTRY
 
 ALIAS = "replica"
@@ -47,7 +48,7 @@ def read(query: Callable[[str], Found]) -> Found:
             return query(ALIAS)
         except ERRORS as error:
             connection.close()
-            replica.leave_out(_reason(error))
+            replica.leave_out(reason(error))
     return query(DEFAULT_DB_ALIAS)
 
 
@@ -80,7 +81,7 @@ class Replica:
             replayed = _ask(ALIAS, REPLAYED)
         except ERRORS as error:
             connections[ALIAS].close()
-            self.leave_out(_reason(error))
+            self.leave_out(reason(error))
         else:
             self.judge(replayed)
 
@@ -133,11 +134,6 @@ def _watched() -> Replica:
     replica = Replica(connections[ALIAS].settings_dict["MAX_LAG"])
     replica.watch()
     return replica
-
-
-def _reason(error: Exception) -> str:
-    """Return its first line: those after it may quote the statement, with what was searched for."""
-    return str(error).strip().partition("\n")[0]
 
 
 def _ask(alias: str, question: str) -> Any:

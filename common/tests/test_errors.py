@@ -62,6 +62,24 @@ def test_what_the_database_says_is_not_for_the_client(api: Client) -> None:
     assert "server closed" not in api.get("/raise/database/").text
 
 
+@pytest.mark.parametrize(
+    ("name", "line"),
+    [
+        ("database", "The database is unavailable: server closed the connection unexpectedly"),
+        ("timeout", "The database is unavailable: canceling statement due to statement timeout"),
+        ("interface", "The database is unavailable: connection already closed"),
+        ("unnamed", "The database is unavailable: OperationalError"),
+        ("outside", "The database is unavailable: canceling statement due to statement timeout"),
+    ],
+)
+def test_why_the_database_is_unavailable_is_logged_without_the_statement(
+    api: Client, caplog: pytest.LogCaptureFixture, name: str, line: str
+) -> None:
+    assert api.get(f"/raise/{name}/").status_code == 503
+    [record] = [record for record in caplog.records if record.name == "common.errors"]
+    assert (record.levelname, record.getMessage()) == ("WARNING", line)
+
+
 def test_the_message_of_a_400_names_the_fields(api: Client) -> None:
     assert api.get("/raise/field/").json() == {
         "message": "text: Too long. Too rude.",

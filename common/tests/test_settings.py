@@ -1,10 +1,13 @@
 """Settings from the environment: what is taken, and the one line that names what is wrong."""
 
 import ipaddress
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
+from django.db.utils import ConnectionHandler
+from pytest_django import DjangoDbBlocker
 
 from common import settings
 from common.settings import Env
@@ -103,6 +106,15 @@ def test_a_sqlite_url_is_a_file_that_several_processes_can_write(env: Env, monke
     assert database["NAME"] == "/srv/users.sqlite3"
     assert database["OPTIONS"]["transaction_mode"] == "IMMEDIATE"
     assert "journal_mode=WAL" in database["OPTIONS"]["init_command"]
+
+
+def test_sqlite_writes_to_the_disk_before_it_acknowledges(
+    env: Env, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, django_db_blocker: DjangoDbBlocker
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", f"sqlite:///{tmp_path}/users.sqlite3")
+    connection = ConnectionHandler({"default": env.database("DATABASE_URL")})["default"]
+    with django_db_blocker.unblock(), closing(connection), connection.cursor() as cursor:
+        assert cursor.execute("PRAGMA synchronous").fetchone() == (2,)  # FULL
 
 
 @pytest.mark.parametrize(

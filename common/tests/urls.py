@@ -14,6 +14,10 @@ def large(request: HttpRequest) -> HttpResponse:
     return HttpResponse(b"x" * LARGE, content_type="text/plain")
 
 
+def outside(request: HttpRequest) -> HttpResponse:
+    raise views.STATEMENT_TIMEOUT
+
+
 urlpatterns: list[URLPattern] = [
     path("open/", views.Open.as_view()),
     path("echo/", views.Echo.as_view()),
@@ -21,6 +25,7 @@ urlpatterns: list[URLPattern] = [
     path("staff/", views.Staff.as_view()),
     path("items/<int:id>/", views.Item.as_view()),
     path("file.json", views.Open.as_view()),
+    path("raise/outside/", outside),
     path("raise/<str:name>/", views.Raise.as_view()),
     path("boom/", boom),
     path("large/", large),

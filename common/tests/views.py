@@ -17,6 +17,10 @@ from common.permissions import HasStaffToken, HasToken
 from common.serializers import TextField, validated
 from common.tokens import TokenUser
 
+STATEMENT_TIMEOUT = OperationalError(
+    "canceling statement due to statement timeout\nCONTEXT:  SQL statement \"SELECT 'my illness'\"\n"
+)
+
 
 class EchoSerializer(serializers.Serializer[Any]):
     text = TextField(max_length=5)
@@ -83,6 +87,8 @@ class Raise(APIView):
         "429": Throttled(wait=7),
         "503": ServiceUnavailable("Away."),
         "database": OperationalError("server closed the connection unexpectedly"),
+        "timeout": STATEMENT_TIMEOUT,
+        "unnamed": OperationalError(""),
         "interface": InterfaceError("connection already closed"),
         "field": ValidationError({"text": ["Too long.", "Too rude."]}),
         "list": ValidationError(["Too much."]),

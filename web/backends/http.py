@@ -113,6 +113,15 @@ def call(service: str, method: str, url: str, *, expected: int, **kwargs: Any) -
     raise problem
 
 
+def unexpected_body(service: str) -> Unavailable:
+    """Log that an API answered with a body that breaks the contract; return the error to raise.
+
+    The log has nothing of the body: it may be somebody's thoughts or a token.
+    """
+    logger.error("The %s service answered with an unexpected body.", service)
+    return Unavailable(service)
+
+
 def _was_sent(error: Exception) -> bool:
     """Return whether a request that failed with this may have arrived."""
     reason = getattr(error.args[0], "reason", None) if error.args else None  # of urllib3, for what requests raises

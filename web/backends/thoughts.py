@@ -8,7 +8,6 @@ from urllib.parse import parse_qs, urlsplit
 from django.conf import settings
 
 from web.backends import http
-from web.backends.exceptions import Unavailable
 
 SERVICE = "thoughts"
 LIMIT = 20  # thoughts on a page
@@ -58,11 +57,11 @@ def delete(authorization: str, thought_id: int) -> None:
 def _page(path: str, parameters: dict[str, str], **kwargs: Any) -> Page:
     answer = _call("GET", path, params={"limit": str(LIMIT), "ordering": "-id", **parameters}, **kwargs)
     if not isinstance(answer.body, list):
-        raise Unavailable(SERVICE)
+        raise http.unexpected_body(SERVICE)
     try:
         thoughts = [_thought(item) for item in answer.body]
     except (ValueError, OverflowError):
-        raise Unavailable(SERVICE) from None
+        raise http.unexpected_body(SERVICE) from None
     return Page(thoughts, previous=_neighbour(answer, "prev"), next=_neighbour(answer, "next"))
 
 

@@ -5,7 +5,6 @@ from typing import Any
 from django.conf import settings
 
 from web.backends import http
-from web.backends.exceptions import Unavailable
 
 SERVICE = "log-in"
 
@@ -16,7 +15,7 @@ def log_in(username: str, password: str, address: str) -> tuple[str, str]:
     match answer.body:
         case {"Authorized": str(authorization), "refresh": str(refresh)}:
             return authorization, refresh
-    raise Unavailable(SERVICE)
+    raise http.unexpected_body(SERVICE)
 
 
 def refresh(refresh: str) -> str:
@@ -24,7 +23,7 @@ def refresh(refresh: str) -> str:
     match _post("/api/token/refresh/", {"refresh": refresh}).body:
         case {"Authorized": str(authorization)}:
             return authorization
-    raise Unavailable(SERVICE)
+    raise http.unexpected_body(SERVICE)
 
 
 def log_out(refresh: str) -> None:

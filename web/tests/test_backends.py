@@ -123,17 +123,27 @@ def test_how_long_to_wait_is_believed_within_reason(backend: Backend, header: st
         [thought(text="\ud800")], b'{"a": NaN', b"\xff\xfe",
     ],
 )  # fmt: skip
-def test_a_list_that_makes_no_sense_is_an_api_that_is_broken(backend: Backend, body: Any) -> None:
+def test_a_list_that_makes_no_sense_is_an_api_that_is_broken(
+    backend: Backend, caplog: pytest.LogCaptureFixture, body: Any
+) -> None:
     backend.answer(SEARCH, 200, body)
     with pytest.raises(Unavailable):
         thoughts.search("", {})
+    assert [record.getMessage() for record in caplog.records] == [
+        "The thoughts service answered with an unexpected body."
+    ]
 
 
 @pytest.mark.parametrize("body", [b"rubbish", {}, [], {"Authorized": 1, "refresh": "r"}, {"Authorized": "Bearer x"}])
-def test_a_login_that_makes_no_sense_is_an_api_that_is_broken(backend: Backend, body: Any) -> None:
+def test_a_login_that_makes_no_sense_is_an_api_that_is_broken(
+    backend: Backend, caplog: pytest.LogCaptureFixture, body: Any
+) -> None:
     backend.answer(LOGIN, 200, body)
     with pytest.raises(Unavailable):
         users.log_in("a", "b", "192.0.2.1")
+    assert [record.getMessage() for record in caplog.records] == [
+        "The log-in service answered with an unexpected body."
+    ]
 
 
 @pytest.mark.parametrize(
