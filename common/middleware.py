@@ -3,13 +3,14 @@
 from collections.abc import Callable
 from contextlib import closing
 from hashlib import sha256
+from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import BadRequest, RequestDataTooBig, TooManyFieldsSent
 from django.http import HttpRequest, HttpResponse
 from django.http.response import FileResponse, HttpResponseBase
 from django.middleware import http
-from django.utils.http import quote_etag
+from django.utils.http import parse_header_parameters, quote_etag
 from whitenoise import middleware as whitenoise
 
 from common import request_id
@@ -73,7 +74,11 @@ class ConditionalGetMiddleware(http.ConditionalGetMiddleware):
 
 
 class WhiteNoiseMiddleware(whitenoise.WhiteNoiseMiddleware):  # type: ignore[misc]  # it has no types
-    """WhiteNoise's, which in development may promise the size of a file that is replaced before it is read."""
+    """WhiteNoise's, with two faults fixed.
+
+    In development, it may promise the size of a file that is replaced before it is read. And it looks for `gzip`
+    anywhere in Accept-Encoding, so that `gzip;q=0` would get it.
+    """
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         """Answer with a static file, whose length is that of what is sent, or pass the request on."""
@@ -84,3 +89,23 @@ class WhiteNoiseMiddleware(whitenoise.WhiteNoiseMiddleware):  # type: ignore[mis
             headers = {**response.headers, "Content-Length": str(len(content))}
             return HttpResponse(content, status=response.status_code, headers=headers)
         return response
+
+    @staticmethod
+    def serve(static_file: Any, request: HttpRequest) -> HttpResponseBase:
+        """Answer with a static file, compressed only if the client accepts that."""
+        request.META["HTTP_ACCEPT_ENCODING"] = accepted_codings(request.META.get("HTTP_ACCEPT_ENCODING", ""))
+        response: HttpResponseBase = whitenoise.WhiteNoiseMiddleware.serve(static_file, request)
+        return response
+
+
+def accepted_codings(header: str) -> str:
+    """Return an Accept-Encoding header without weights, and without what it refuses (RFC 9110 section 12.5.3)."""
+    codings = [parse_header_parameters(part) for part in header.split(",")]
+    return ", ".join(name for name, parameters in codings if _weight(parameters.get("q", "1")))
+
+
+def _weight(quality: str) -> float:
+    try:
+        return float(quality)
+    except ValueError:
+        return 0

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from rest_framework.exceptions import NotFound
 from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.parsers import BaseParser
 from rest_framework.renderers import BaseRenderer
@@ -9,7 +10,10 @@ from rest_framework.request import Request
 
 
 class OnlyJSON(BaseContentNegotiation):
-    """The APIs speak JSON and disregard `Accept`, as RFC 9110 section 12.1 allows."""
+    """The APIs speak JSON and disregard `Accept`, as RFC 9110 section 12.1 allows.
+
+    The OpenAPI document alone has several forms. `?format=` or `Accept` chooses one, YAML by default.
+    """
 
     def select_parser(self, request: Request, parsers: Iterable[BaseParser]) -> BaseParser | None:
         """Return the parser for the body's Content-Type, or None (415); JSON is UTF-8 (RFC 8259 section 8.1)."""
@@ -22,6 +26,13 @@ class OnlyJSON(BaseContentNegotiation):
     def select_renderer(
         self, request: Request, renderers: Iterable[BaseRenderer], format_suffix: str | None = None
     ) -> tuple[BaseRenderer, str]:
-        """Return the first renderer and its media type."""
-        renderer = next(iter(renderers))
-        return renderer, renderer.media_type
+        """Return the renderer and its media type; `NotFound` (404) for a `?format=` that there is not."""
+        choices = list(renderers)
+        if len(choices) > 1:
+            if form := request.query_params.get("format"):
+                choices = [each for each in choices if each.format == form]
+                if not choices:
+                    raise NotFound
+            preferred = request._request.get_preferred_type([str(each.media_type) for each in choices])
+            choices.sort(key=lambda each: each.media_type != preferred)  # stable: without a preference, the first one
+        return choices[0], str(choices[0].media_type)

@@ -183,14 +183,17 @@ def logging(level: int) -> dict[str, Any]:
     return {
         "version": 1,
         "disable_existing_loggers": False,
-        "filters": {"request_id": {"()": "common.request_id.LogFilter"}},
+        "filters": {
+            "request_id": {"()": "common.request_id.LogFilter"},
+            "client_faults": {"()": "common.log_filters.ClientFaultFilter"},
+        },
         "formatters": {
             "line": {"format": "%(levelname)s %(name)s [%(request_id)s] %(message)s"},
         },
         "handlers": {
             "stderr": {
                 "class": "logging.StreamHandler",
-                "filters": ["request_id"],
+                "filters": ["request_id", "client_faults"],
                 "formatter": "line",
             },
         },

@@ -10,7 +10,7 @@ import django
 from django.conf import settings
 from django.core.exceptions import BadRequest
 from django.core.handlers.wsgi import WSGIHandler, WSGIRequest
-from django.http import UnreadablePostError
+from django.http import HttpResponse, UnreadablePostError
 from django.http.response import HttpResponseBase
 from django.utils.http import parse_header_parameters
 
@@ -51,7 +51,10 @@ class Handler(WSGIHandler):
             # One byte more than the limit, so that `RequestLimitsMiddleware` refuses what is larger.
             body = environ["wsgi.input"].read(settings.DATA_UPLOAD_MAX_MEMORY_SIZE + 1)
             environ |= {"wsgi.input": BytesIO(body), "CONTENT_LENGTH": str(len(body))}
-        return super().__call__(environ, start_response)
+        response = super().__call__(environ, start_response)
+        if environ["REQUEST_METHOD"] == "HEAD" and isinstance(response, HttpResponse):
+            response.content = b""  # a server drops it (RFC 9110 section 9.3.2), gunicorn with a warning
+        return response
 
 
 def find_encoding(name: str) -> codecs.CodecInfo | None:

@@ -1,6 +1,7 @@
 """The OpenAPI document: the shared errors, and who may call."""
 
 import functools
+import json
 import re
 import sys
 import time
@@ -103,6 +104,48 @@ def test_the_document_is_made_once_however_many_ask_at_the_same_time(monkeypatch
         documents = list(pool.map(lambda _: SchemaGenerator().get_schema(), range(8)))
     assert len(made) == 1
     assert all(document is made[0] for document in documents)
+
+
+@pytest.mark.parametrize(
+    ("query", "accept", "content_type"),
+    [
+        ("", None, "application/vnd.oai.openapi"),
+        ("", "*/*", "application/vnd.oai.openapi"),
+        ("", "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", "application/vnd.oai.openapi"),
+        ("", "application/json", "application/json"),
+        ("", "application/json,*/*", "application/json"),
+        ("", "application/vnd.oai.openapi+json", "application/vnd.oai.openapi+json"),
+        ("", "application/yaml", "application/yaml"),
+        ("", "application/json;q=0.5, application/yaml", "application/yaml"),
+        ("", "application/json;q=0, */*", "application/vnd.oai.openapi"),
+        ("?format=json", None, "application/vnd.oai.openapi+json"),
+        ("?format=json", "application/yaml", "application/vnd.oai.openapi+json"),
+        ("?format=json", "application/json", "application/json"),
+        ("?format=yaml", "application/json", "application/vnd.oai.openapi"),
+        # What cannot be had is disregarded, as everywhere in the APIs.
+        ("", "image/png", "application/vnd.oai.openapi"),
+        ("", "nonsense", "application/vnd.oai.openapi"),
+        ("", "", "application/vnd.oai.openapi"),
+        ("?format=", None, "application/vnd.oai.openapi"),
+    ],
+)
+def test_document_has_the_form_that_is_asked_for(
+    api: Client, query: str, accept: str | None, content_type: str
+) -> None:
+    headers = {} if accept is None else {"HTTP_ACCEPT": accept}
+    response = api.get(f"/schema/{query}", **headers)
+    assert response.status_code == 200
+    assert response["Content-Type"].partition(";")[0] == content_type
+    assert response["Vary"] == "Accept"
+    load = json.loads if "json" in content_type else yaml.safe_load
+    assert load(response.content)["openapi"].startswith("3.")
+
+
+@pytest.mark.parametrize("name", ["xml", "html", "x" * 1000, "%00"])
+def test_form_that_there_is_not_is_404(api: Client, name: str) -> None:
+    response = api.get(f"/schema/?format={name}")
+    assert response.status_code == 404
+    assert list(response.json()) == ["message"]
 
 
 @pytest.mark.parametrize("query", ["version=see+elsewhere", "version=%0a"])

@@ -1,5 +1,7 @@
 """Static files in development, where a live update may replace one at any moment."""
 
+import gzip
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -46,3 +48,47 @@ def test_without_a_body_the_length_is_that_of_the_file_or_none(middleware: White
 def test_what_is_no_static_file_is_passed_on(middleware: WhiteNoiseMiddleware) -> None:
     response: Any = middleware(RequestFactory().get("/static/missing.css"))
     assert response.content == b"no static file"
+
+
+@pytest.mark.parametrize(
+    ("header", "compressed"),
+    [
+        ("gzip", True),
+        ("GZIP", True),
+        ("gzip, deflate, br", True),
+        ("gzip;q=0.5, identity;q=0.1", True),
+        ("identity;q=0, gzip", True),
+        ("*;q=0, gzip", True),
+        ("gzip ; q=1", True),
+        ("deflate;q=0, gzip;q=1.0", True),
+        ("", False),
+        ("*", False),
+        ("identity", False),
+        ("br", False),
+        ("gzip;q=0", False),
+        ("gzip;q=0.0", False),
+        ("gzip;q=0.000", False),
+        ("gzip ; Q = 0", False),
+        ("gzip;q=", False),
+        ("gzip;q=nonsense", False),
+        ("br, gzip;q=0, *", False),
+        ("*;q=0", False),
+        # The file as it is: there is no form that the client accepts (RFC 9110 section 12.5.3).
+        ("identity;q=0", False),
+        ("identity;q=0, *;q=0", False),
+        (",;,=", False),
+    ],
+)
+def test_file_is_compressed_only_if_the_client_accepts_that(
+    settings: Settings, tmp_path: Path, header: str, compressed: bool
+) -> None:
+    settings.STATIC_URL, settings.STATIC_ROOT = "static/", tmp_path
+    (tmp_path / "style.css").write_text("a" * 100)
+    (tmp_path / "style.css.gz").write_bytes(gzip.compress(b"a" * 100))
+    middleware = WhiteNoiseMiddleware(lambda request: HttpResponse("no static file"))
+    response: Any = middleware(RequestFactory().get("/static/style.css", headers={"Accept-Encoding": header}))
+    assert (response.headers.get("Content-Encoding") == "gzip") == compressed
+    assert response.headers["Vary"] == "Accept-Encoding"
+    with closing(response):
+        content = response.getvalue()
+    assert (gzip.decompress(content) if compressed else content) == b"a" * 100

@@ -177,6 +177,20 @@ def test_a_body_that_does_not_arrive_is_no_fault_of_ours(handler: BaseHandler, c
     assert post(handler, Late(), content_type, 100) == MALFORMED
 
 
+@pytest.mark.parametrize("path", ["/open/", "/me/", "/nothing/", "/healthz", "/readyz", "/metrics", "/", "/schema/"])
+def test_answer_to_head_has_the_headers_and_no_body(handler: Any, path: str) -> None:
+    answers = {}
+    for method in ("GET", "HEAD"):
+        environ = RequestFactory().generic(method, path).environ
+        heads: list[Any] = []
+        body = b"".join(handler(environ, lambda status, headers, heads=heads: heads.append((status, dict(headers)))))
+        heads[0][1].pop("X-Request-ID")
+        answers[method] = (*heads[0], body)
+    assert answers["GET"][:2] == answers["HEAD"][:2]
+    assert answers["GET"][2]
+    assert answers["HEAD"][2] == b""
+
+
 def test_an_empty_body_in_chunks_is_empty(handler: BaseHandler) -> None:
     assert post_chunked(handler, BytesIO())[0] == 400
 

@@ -1,4 +1,6 @@
-from django.http import HttpRequest, HttpResponse
+from django.core import exceptions as django_exceptions
+from django.http import Http404, HttpRequest, HttpResponse
+from django.http.multipartparser import MultiPartParserError
 from django.urls import URLPattern
 
 from common.tests import views
@@ -18,6 +20,11 @@ def outside(request: HttpRequest) -> HttpResponse:
     raise views.STATEMENT_TIMEOUT
 
 
+def refuse(request: HttpRequest, name: str) -> HttpResponse:
+    classes = {**vars(django_exceptions), "Http404": Http404, "MultiPartParserError": MultiPartParserError}
+    raise classes[name]("%s of the client\nERROR django.request a line of the client's own")
+
+
 urlpatterns: list[URLPattern] = [
     path("open/", views.Open.as_view()),
     path("echo/", views.Echo.as_view()),
@@ -25,6 +32,7 @@ urlpatterns: list[URLPattern] = [
     path("staff/", views.Staff.as_view()),
     path("items/<int:id>/", views.Item.as_view()),
     path("file.json", views.Open.as_view()),
+    path("refuse/<str:name>/", refuse),
     path("raise/outside/", outside),
     path("raise/<str:name>/", views.Raise.as_view()),
     path("boom/", boom),
@@ -34,5 +42,6 @@ urlpatterns: list[URLPattern] = [
 ]
 
 handler400 = "common.errors.bad_request"
+handler403 = "common.errors.forbidden"
 handler404 = "common.errors.not_found"
 handler500 = "common.errors.server_error"

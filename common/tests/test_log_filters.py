@@ -1,0 +1,64 @@
+"""Lines in the log: one without a traceback for a client's fault, all of it for a fault of ours."""
+
+import logging
+from collections.abc import Iterator
+from io import StringIO
+
+import pytest
+from django.test import Client
+
+
+@pytest.fixture
+def log() -> Iterator[StringIO]:
+    """What the process writes to stderr."""
+    handlers = [each for each in logging.getLogger().handlers if each.get_name() == "stderr"]
+    assert isinstance(handlers[0], logging.StreamHandler)
+    stream = StringIO()
+    before = handlers[0].setStream(stream)
+    yield stream
+    handlers[0].setStream(before)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "BadRequest", "DisallowedHost", "DisallowedRedirect", "Http404", "MultiPartParserError", "PermissionDenied",
+        "RequestDataTooBig", "SuspiciousOperation", "TooManyFieldsSent", "TooManyFilesSent",
+    ],
+)  # fmt: skip
+def test_fault_of_a_client_is_one_warning(api: Client, log: StringIO, name: str) -> None:
+    assert 400 <= api.get(f"/refuse/{name}/").status_code < 500
+    [line] = log.getvalue().splitlines()
+    assert line.startswith("WARNING django.")
+
+
+def test_unknown_host_is_one_warning(api: Client, log: StringIO) -> None:
+    assert api.get("/open/", headers={"Host": "evil.example"}).status_code == 400
+    [line] = log.getvalue().splitlines()
+    assert line.startswith("WARNING django.security.DisallowedHost")
+    assert "'evil.example'" in line
+
+
+@pytest.mark.parametrize("path", ["/nothing/", "/me/", "/raise/403/", "/raise/429/", "/raise/field/"])
+def test_refusal_of_an_api_is_one_warning(api: Client, log: StringIO, path: str) -> None:
+    assert 400 <= api.get(path).status_code < 500
+    [line] = log.getvalue().splitlines()
+    assert line.startswith("WARNING django.request")
+
+
+@pytest.mark.parametrize("path", ["/raise/timeout/", "/raise/outside/"])
+def test_unavailable_database_is_its_reason_and_the_answer(api: Client, log: StringIO, path: str) -> None:
+    assert api.get(path).status_code == 503
+    reason, answer = log.getvalue().splitlines()
+    assert reason.startswith("WARNING common.errors")
+    assert reason.endswith("canceling statement due to statement timeout")
+    assert answer.startswith("ERROR django.request")
+    assert answer.endswith(f"Service Unavailable: {path}")
+
+
+@pytest.mark.parametrize("path", ["/boom/", "/raise/fault/"])
+def test_fault_of_ours_has_its_traceback(api: Client, log: StringIO, path: str) -> None:
+    assert api.get(path).status_code == 500
+    assert log.getvalue().startswith("ERROR django.request")
+    assert "Traceback" in log.getvalue()
+    assert "RuntimeError: a fault of ours" in log.getvalue()
