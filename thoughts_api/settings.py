@@ -70,6 +70,7 @@ WHITENOISE_AUTOREFRESH = WHITENOISE_USE_FINDERS = RELOAD
 LOGGING = common.logging(LOG_LEVEL)
 
 LANGUAGE_CODE = "en-us"
+# /schema/ would load, and keep, a translation for each `?lang=` that somebody asks for.
 USE_I18N = False
 TIME_ZONE = "UTC"
 USE_TZ = True

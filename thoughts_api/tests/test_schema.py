@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 from django.core.management import call_command
+from django.test import Client
 from rest_framework.test import APIClient
 
 
@@ -114,3 +115,11 @@ def test_what_makes_the_schema_is_not_loaded_before_it_is_asked_for() -> None:
     loaded = done.stdout.split()
     assert "thoughts_api.views" in loaded
     assert not {"drf_spectacular.utils", "common.schema", "thoughts_api.schema"} & set(loaded)
+
+
+@pytest.mark.parametrize("language", ["de", "xx", "x" * 1000])
+def test_no_translation_is_loaded_for_a_language_that_is_asked_for(
+    monkeypatch: pytest.MonkeyPatch, language: str
+) -> None:
+    monkeypatch.setattr("django.utils.translation.trans_real.DjangoTranslation", None)
+    assert Client().get(f"/schema/?lang={language}").status_code == 200

@@ -70,3 +70,11 @@ def test_what_makes_the_schema_is_not_loaded_before_it_is_asked_for(settings: Se
     loaded = done.stdout.split()
     assert "users_api.views" in loaded
     assert not {"drf_spectacular.utils", "common.schema", "users_api.schema"} & set(loaded)
+
+
+@pytest.mark.parametrize("language", ["de", "xx", "x" * 1000])
+def test_no_translation_is_loaded_for_a_language_that_is_asked_for(
+    monkeypatch: pytest.MonkeyPatch, language: str
+) -> None:
+    monkeypatch.setattr("django.utils.translation.trans_real.DjangoTranslation", None)
+    assert Client().get(f"/schema/?lang={language}").status_code == 200
