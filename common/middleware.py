@@ -63,6 +63,16 @@ class RequestLimitsMiddleware(Middleware):
         return self.get_response(request)
 
 
+class ContentSecurityPolicyMiddleware(Middleware):
+    """Sends the setting CONTENT_SECURITY_POLICY with every response."""
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        """Pass the request on and set the header."""
+        response = self.get_response(request)
+        response["Content-Security-Policy"] = settings.CONTENT_SECURITY_POLICY
+        return response
+
+
 class ConditionalGetMiddleware(http.ConditionalGetMiddleware):
     """Django's, whose ETag is of the body alone: here it is also of the links to other pages, which are in a header."""
 

@@ -3,6 +3,8 @@
 import re
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
+from http.client import HTTPConnection
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 import pytest
@@ -166,3 +168,29 @@ def test_static_files_are_hashed_compressed_and_kept_for_a_year(system: System) 
     assert response.headers["Content-Encoding"] == "gzip"
     assert "max-age=315360000" in response.headers["Cache-Control"]
     assert "immutable" in response.headers["Cache-Control"]
+
+
+@pytest.mark.parametrize("project", ["thoughts", "users", "web"])
+def test_every_response_has_security_headers(system: System, project: str) -> None:
+    url = getattr(system, project)
+    page = requests.get(f"{url}/search" if project == "web" else f"{url}/", timeout=TIMEOUT)
+    file = re.search(r'href="([^"]*/static/[^"]+\.css)"', page.text)
+    assert file
+    style = requests.get(f"{url}{file[1]}", timeout=TIMEOUT)
+    assert style.status_code == 200
+    for response in (page, style, requests.get(f"{url}/nowhere", timeout=TIMEOUT)):
+        policy = response.headers["Content-Security-Policy"].split("; ")
+        assert {"default-src 'none'", "script-src 'self'", "base-uri 'none'", "frame-ancestors 'none'"} <= {*policy}
+        assert response.headers["X-Content-Type-Options"] == "nosniff"
+        assert response.headers["Referrer-Policy"] == "same-origin"
+
+
+@pytest.mark.parametrize("project", ["thoughts", "users", "web"])
+@pytest.mark.parametrize("folder", ["/static", "/static/", "/static/common/", "/.git/", "/static/../settings.py"])
+def test_folders_and_other_files_are_not_served(system: System, project: str, folder: str) -> None:
+    # Not `requests`, which would shorten the path.
+    address = urlsplit(getattr(system, project))
+    connection = HTTPConnection(address.netloc, timeout=TIMEOUT)
+    connection.request("GET", folder)
+    assert connection.getresponse().status in (400, 404)  # 400 from some ingresses
+    connection.close()

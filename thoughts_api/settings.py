@@ -40,6 +40,7 @@ MIDDLEWARE = [
     "common.health.HealthMiddleware",
     "common.metrics.MetricsMiddleware",
     "django.middleware.security.SecurityMiddleware",
+    "common.middleware.ContentSecurityPolicyMiddleware",
     "common.middleware.WhiteNoiseMiddleware",
     "common.middleware.ConditionalGetMiddleware",
     "common.middleware.RequestLimitsMiddleware",
@@ -79,5 +80,6 @@ SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if BEHIND_TLS else
 SECURE_HSTS_SECONDS = 31_536_000 if BEHIND_TLS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = BEHIND_TLS
 X_FRAME_OPTIONS = "DENY"
+CONTENT_SECURITY_POLICY = common.API_CONTENT_SECURITY_POLICY
 # No cookies, so no CSRF; the ingress sends people to https, and web calls over plain HTTP inside the cluster.
 SILENCED_SYSTEM_CHECKS = ["security.W003", "security.W008"]

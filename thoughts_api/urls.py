@@ -8,7 +8,7 @@ urlpatterns = [
     path("api/me/thoughts/<int:id>/", views.MyThoughtView.as_view(), name="my-thought"),
     path("admin/thoughts/<int:id>/", views.AdminThoughtView.as_view(), name="admin-thought"),
     path("schema/", LazyView("drf_spectacular.views.SpectacularAPIView"), name="schema"),
-    path("", LazyView("drf_spectacular.views.SpectacularSwaggerView", url_name="schema"), name="swagger"),
+    path("", LazyView("drf_spectacular.views.SpectacularSwaggerSplitView", url_name="schema"), name="swagger"),
 ]
 
 handler400 = "common.errors.bad_request"

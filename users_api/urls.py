@@ -11,7 +11,7 @@ urlpatterns = [
     path("admin/users/", views.UsersView.as_view(), name="users"),
     path(".well-known/jwks.json", views.JWKSView.as_view(), name="jwks"),
     path("schema/", LazyView("drf_spectacular.views.SpectacularAPIView"), name="schema"),
-    path("", LazyView("drf_spectacular.views.SpectacularSwaggerView", url_name="schema"), name="swagger"),
+    path("", LazyView("drf_spectacular.views.SpectacularSwaggerSplitView", url_name="schema"), name="swagger"),
     path("admin/", admin.site.admin_view(admin.site.index)),
     prefix("admin/", admin.site.urls),
 ]

@@ -8,28 +8,6 @@ from web import errors
 from web.accounts import Account
 from web.backends.exceptions import BackendError
 
-# https://cheatsheetseries.owasp.org/cheatsheets/Content_Security_Policy_Cheat_Sheet.html
-CONTENT_SECURITY_POLICY = "; ".join(
-    [
-        "default-src 'none'",
-        "script-src 'self'",
-        "style-src 'self'",
-        "img-src 'self'",
-        "form-action 'self'",
-        "base-uri 'none'",
-        "frame-ancestors 'none'",
-    ]
-)
-
-
-class ContentSecurityPolicyMiddleware(Middleware):
-    """Allows a page nothing but this site's own files and forms."""
-
-    def __call__(self, request: HttpRequest) -> HttpResponse:
-        response = self.get_response(request)
-        response["Content-Security-Policy"] = CONTENT_SECURITY_POLICY
-        return response
-
 
 class AccountMiddleware(Middleware):
     """Makes each request a `web.accounts.Request`, and keeps what changed of its account in the cookies."""

@@ -1,9 +1,8 @@
 """Pages for requests that gunicorn or the worker refuses, which do not reach Django."""
 
+from django.conf import settings
 from django.http import HttpResponse
 from django.template.loader import render_to_string
-
-from web.middleware import CONTENT_SECURITY_POLICY
 
 TITLES = {
     408: "That took too long",
@@ -26,5 +25,5 @@ def page(status: int, message: str) -> HttpResponse:
         "title": TITLES.get(status, "That did not work"),
         "text": TEXTS.get(status, "The request is malformed."),
     }
-    headers = {"Content-Security-Policy": CONTENT_SECURITY_POLICY, "Cache-Control": "no-store"}
+    headers = {"Content-Security-Policy": settings.CONTENT_SECURITY_POLICY, "Cache-Control": "no-store"}
     return HttpResponse(render_to_string("error.html", {"error": error}), status=status, headers=headers)

@@ -40,8 +40,8 @@ MIDDLEWARE = [
     "common.health.HealthMiddleware",
     "common.metrics.MetricsMiddleware",
     "django.middleware.security.SecurityMiddleware",
+    "common.middleware.ContentSecurityPolicyMiddleware",
     "common.middleware.WhiteNoiseMiddleware",
-    "web.middleware.ContentSecurityPolicyMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "common.middleware.RequestLimitsMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -97,5 +97,6 @@ SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if BEHIND_TLS else
 SECURE_HSTS_SECONDS = 31_536_000 if BEHIND_TLS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = BEHIND_TLS
 X_FRAME_OPTIONS = "DENY"
+CONTENT_SECURITY_POLICY = common.content_security_policy()
 # The ingress sends people to https.
 SILENCED_SYSTEM_CHECKS = ["security.W008"]

@@ -38,7 +38,7 @@ urlpatterns: list[URLPattern] = [
     path("boom/", boom),
     path("large/", large),
     path("schema/", LazyView("drf_spectacular.views.SpectacularAPIView"), name="schema"),
-    path("", LazyView("drf_spectacular.views.SpectacularSwaggerView", url_name="schema")),
+    path("", LazyView("drf_spectacular.views.SpectacularSwaggerSplitView", url_name="schema")),
 ]
 
 handler400 = "common.errors.bad_request"
