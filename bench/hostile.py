@@ -2,7 +2,8 @@
 
 Serves thoughts_api and users_api on PostgreSQL, each with one worker and a management port. For each kind of hostile
 client, 200 of them connect at once and come back whenever they are closed. Meanwhile an honest client sends requests on
-new connections, and a probe asks the management port. Takes about three minutes.
+new connections, and a probe asks the management port. Then eight clients at a time send the worst bodies to the login.
+Takes about three minutes.
 """
 
 import argparse
@@ -13,8 +14,9 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from statistics import quantiles
+from statistics import median, quantiles
 
 import psycopg
 import requests
@@ -29,6 +31,20 @@ PAUSE = 0.05  # seconds between two honest requests
 GET = b"GET /api/thoughts/1/ HTTP/1.1\r\nHost: localhost\r\n"
 POST = b"POST /api/thoughts/ HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
 LARGE = b"GET /static/drf_spectacular_sidecar/swagger-ui-dist/swagger-ui-bundle.js HTTP/1.1\r\nHost: localhost\r\n\r\n"
+
+LARGEST = 64 * 1024  # bytes of a body
+FORM, JSON = "application/x-www-form-urlencoded", "application/json"
+PART = b'--x\r\nContent-Disposition: form-data; name="a"\r\n\r\n\r\n'
+BODIES: dict[str, tuple[str, bytes]] = {
+    "2.6 MB of `[[[]],[[]],…]`": (JSON, b"[" + b"[[]]," * 520_000 + b"1]"),
+    "2.6 MB of `%` in a form": (FORM, b"username=" + b"%" * 2_600_000),
+    "64 KiB of `[[[]],[[]],…]`": (JSON, b"[" + b"[[]]," * (LARGEST // 5 - 1) + b"1]"),
+    "64 KiB of `[[[[…`": (JSON, b"[" * LARGEST),
+    "64 KiB of digits": (JSON, b'{"username": ' + b"1" * (LARGEST - 14) + b"}"),
+    "64 KiB of `%` in a form": (FORM, (b"username=" + b"%" * LARGEST)[:LARGEST]),
+    "64 KiB of fields in a form": (FORM, (b"a&" * LARGEST)[:LARGEST]),
+    "64 KiB of parts": ("multipart/form-data; boundary=x", PART * (LARGEST // len(PART) - 1) + b"--x--\r\n"),
+}
 
 # What each kind sends at once, and what then byte by byte.
 KINDS: dict[str, tuple[bytes, bytes]] = {
@@ -105,7 +121,8 @@ def row(name: str, honest: Callable[[], object], probe: Callable[[], object], se
     watching.join()
 
     def cells(each: list[float]) -> str:
-        return f"{quantiles(each, n=2)[0]:.0f} | {quantiles(each, n=100)[98]:.0f} | {max(each):.0f}"
+        most = quantiles(each, n=100, method="inclusive")[98] if len(each) > 1 else each[0]
+        return f"{median(each):.0f} | {most:.0f} | {max(each):.0f}"
 
     print(name, file=sys.stderr, flush=True)
     return f"| {name} | {len(durations)} | {cells(durations)} | {cells(probes)} |"
@@ -146,15 +163,44 @@ def repeated(action: Callable[[], object], threads: int) -> Iterator[None]:
             worker.join()
 
 
+def bodies(users: Server, rounds: int = 10) -> str:
+    """Return a table of the worst bodies: how they are refused, how long that takes, and what memory it adds."""
+    lines = [
+        "| Body, eight at a time | Status | One alone: median, ms | Longest | Memory added, MB |",
+        "| --- | --: | --: | --: | --: |",
+    ]
+    url = f"{users.url}/api/login/"
+    for name, (content_type, body) in BODIES.items():
+        statuses: set[int] = set()
+
+        def send(content_type: str = content_type, body: bytes = body, statuses: set[int] = statuses) -> float:
+            begin = time.perf_counter()
+            answer = requests.post(url, body, headers={"Content-Type": content_type}, timeout=60)
+            statuses.add(answer.status_code)
+            return (time.perf_counter() - begin) * 1000
+
+        alone = [send() for _ in range(rounds)]
+        before, most = users.memory(), 0.0
+        with ThreadPoolExecutor(8) as pool:
+            for _ in range(rounds):
+                sent = [pool.submit(send) for _ in range(8)]
+                while not all(each.done() for each in sent):
+                    most = max(most, users.memory())
+        found = ", ".join(map(str, sorted(statuses)))
+        lines.append(f"| {name} | {found} | {median(alone):.0f} | {max(alone):.0f} | {max(most - before, 0):.0f} |")
+        print(name, file=sys.stderr, flush=True)
+    return "\n".join(lines)
+
+
 def port(server: Server) -> int:
     """Return a server's port."""
     return int(server.url.rpartition(":")[2])
 
 
 def report(seconds: float, kinds: list[str]) -> str:
-    """Return the table as Markdown."""
+    """Return both tables as Markdown."""
     lines = [
-        "| Beside them | Requests | Median, ms | 99 % | Longest | Probe: median, ms | 99 % | Longest |",
+        "| Hostile clients | Requests | Median, ms | 99 % | Longest | Probe: median, ms | 99 % | Longest |",
         "| --- | --: | --: | --: | --: | --: | --: | --: |",
     ]
     *ports, thoughts_management, users_management = free_ports(len(PROJECTS) + 2)
@@ -180,11 +226,11 @@ def report(seconds: float, kinds: list[str]) -> str:
         probe = look(f"http://127.0.0.1:{users_management}/readyz")
         with repeated(login, 8):
             lines.append(row("eight logins in progress", look(f"{users.url}/.well-known/jwks.json"), probe, seconds))
-    return "\n".join(lines)
+        return "\n".join([*lines, "", bodies(users)])
 
 
 def main() -> None:
-    """Read the command line, and print the table."""
+    """Read the command line, and print the tables."""
     parser = argparse.ArgumentParser(prog="python -m bench.hostile", description=__doc__)
     parser.add_argument("--seconds", type=float, default=10, help="for each kind")
     parser.add_argument("--kinds", nargs="*", default=[*KINDS], choices=[*KINDS], help="only these")
