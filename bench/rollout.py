@@ -28,6 +28,7 @@ from typing import Any
 
 import requests
 
+from bench.chaos import unlimited
 from tools import localhost  # noqa: F401
 from tools.kubectl import NAMESPACE, Kubectl, KubectlError
 
@@ -295,7 +296,7 @@ def main() -> int:
         for service in SERVICES:
             cluster.settle(service)
         load = Load()
-        with busy(2 if arguments.busy else 0), load.running():
+        with unlimited(cluster), busy(2 if arguments.busy else 0), load.running():
             for name, act in phases(cluster):
                 load.phase = Phase(name)
                 done.append(load.phase)

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bench.chaos import unlimited
 from bench.serve import proportional_set_size
 from tools import cluster
 from tools.kubectl import Kubectl
@@ -128,7 +129,9 @@ def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=int, default=SECONDS, help="of each step")
-    print(report(seconds=parser.parse_args().seconds))
+    seconds = parser.parse_args().seconds
+    with unlimited(Kubectl()):
+        print(report(seconds=seconds))
 
 
 if __name__ == "__main__":

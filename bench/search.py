@@ -32,7 +32,7 @@ from django.db import connection
 from django.test import Client
 
 from bench import latency
-from bench.serve import authorizations
+from bench.serve import UNLIMITED, authorizations
 from bench.texts import EMOJI, texts
 from common.folding import fold
 from tools import postgres
@@ -415,7 +415,7 @@ def main() -> None:
     # As durable as a server in production.
     with tempfile.TemporaryDirectory() as folder, postgres.server(options="") as url:
         (authorization,) = authorizations(Path(folder), "bench")
-        os.environ |= {
+        os.environ |= UNLIMITED | {
             "DATABASE_URL": url,
             "TOKENS_JWKS": f"{folder}/jwks.json",
             "STATIC_HASHED": "false",

@@ -39,7 +39,7 @@ DESCRIPTIONS = {
     "413": "The body is larger than 64 KiB.",
     "414": "The address is too long.",
     "415": "The body is neither JSON nor a form in UTF-8.",
-    "429": "Too many failures.",
+    "429": "Too many requests.",
     "503": "Something that this service needs is away.",
 }
 for body, example in (

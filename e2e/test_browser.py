@@ -153,11 +153,9 @@ class TestWithoutJavaScript:
         expect(page.get_by_label("New thought")).to_have_value("x" * 251)
 
 
-def test_250_thoughts_are_paged_through_both_ways(
-    page: Page, system: System, new_person: Callable[..., Person]
-) -> None:
+def test_60_thoughts_are_paged_through_both_ways(page: Page, system: System, new_person: Callable[..., Person]) -> None:
     person = new_person()
-    write(system, person, [f"Thought number {number}" for number in range(250)])
+    write(system, person, [f"Thought number {number}" for number in range(60)])
     log_in(page, system, person)
 
     def texts() -> list[str]:
@@ -174,9 +172,9 @@ def test_250_thoughts_are_paged_through_both_ways(
     while older.count():
         follow(older)
         pages.append(texts())
-    assert len(pages) == 13
+    assert len(pages) == 3
     seen = [text for each in pages for text in each]
-    assert sorted(seen) == sorted(f"Thought number {number}" for number in range(250))
+    assert sorted(seen) == sorted(f"Thought number {number}" for number in range(60))
 
     for expected in reversed(pages[:-1]):
         follow(newer)

@@ -209,6 +209,8 @@ def test_a_wrong_environment_is_one_line_that_names_the_variable(tmp_path: Path)
         ("web", "SECRET_KEY", ""),
         ("web", "CSRF_TRUSTED_ORIGINS", "example.org"),
         ("users_api", "LOGIN_FAILURES_PER_NAME", "-3"),
+        ("thoughts_api", "WRITES_PER_MINUTE", "0"),
+        ("thoughts_api", "WRITES_PER_DAY", "many"),
         ("thoughts_api", "TOKENS_JWKS", ""),
         ("thoughts_api", "WEB_CONCURRENCY", "0"),
         ("thoughts_api", "THREADS", "many"),

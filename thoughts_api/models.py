@@ -1,4 +1,4 @@
-"""Thoughts."""
+"""Thoughts, and how many of them each account writes."""
 
 from typing import Any
 
@@ -26,3 +26,18 @@ class Thought(models.Model):
         """Store the thought with its folded text."""
         self.folded = fold(self.text)
         super().save(*args, **kwargs)
+
+
+class WriteCount(models.Model):
+    """How many thoughts an account wrote in its last minute and day: one small row for each account that ever wrote.
+
+    Starts are in seconds since 1970.
+    """
+
+    username = models.CharField(max_length=50, primary_key=True)
+    minute_start = models.FloatField()
+    in_minute = models.PositiveIntegerField()
+    day_start = models.FloatField()
+    in_day = models.PositiveIntegerField()
+
+    objects: "models.Manager[WriteCount]"

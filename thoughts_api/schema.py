@@ -6,7 +6,7 @@ the document; what answers other requests does without both.
 
 from drf_spectacular.utils import OpenApiExample, extend_schema, extend_schema_serializer, extend_schema_view
 
-from common.schema import SchemaGenerator
+from common.schema import Error, SchemaGenerator
 from thoughts_api import views
 from thoughts_api.pagination import PageSerializer
 from thoughts_api.serializers import SearchSerializer, ThoughtSerializer
@@ -31,7 +31,11 @@ extend_schema_view(get=extend_schema(operation_id="get_thought", auth=[], respon
 
 extend_schema_view(
     get=extend_schema(operation_id="list_my_thoughts", parameters=[PageSerializer]),
-    post=extend_schema(operation_id="create_thought", description="Write a thought; its author is the token's."),
+    post=extend_schema(
+        operation_id="create_thought",
+        description="Write a thought; its author is the token's.",
+        responses={201: ThoughtSerializer, 429: Error},
+    ),
 )(views.MyThoughtsView)
 
 extend_schema_view(delete=extend_schema(operation_id="delete_my_thought", responses={204: None}))(views.MyThoughtView)

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.db import transaction
 from django.utils.decorators import method_decorator
 from django.views.decorators.cache import cache_control
 from rest_framework import generics, status
@@ -12,7 +13,7 @@ from rest_framework.views import APIView
 
 from common.permissions import HasStaffToken, HasToken
 from common.serializers import validated_query
-from thoughts_api import selection
+from thoughts_api import selection, write_limit
 from thoughts_api.models import Thought
 from thoughts_api.pagination import KeysetPagination
 from thoughts_api.selection import Selection
@@ -69,7 +70,10 @@ class MyThoughtsView(ListView, generics.ListCreateAPIView[Thought]):
         return selection.by(self.request.user.username)
 
     def perform_create(self, serializer: Any) -> None:
-        serializer.save(username=self.request.user.username)
+        username = self.request.user.username
+        with transaction.atomic():
+            write_limit.count(username)
+            serializer.save(username=username)
 
 
 @own

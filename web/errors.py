@@ -14,6 +14,7 @@ from web.backends.exceptions import (
     NotAuthenticated,
     NotFound,
     TooManyRequests,
+    TooManyThoughts,
     Unanswered,
     Unavailable,
 )
@@ -39,6 +40,8 @@ def _advice(error: BackendError) -> str:
             return "There was no answer in time. It may have arrived: look at your thoughts before you send it again."
         case Unavailable():
             return f"The {error.service} service is away right now. Please try again in a moment."
+        case TooManyThoughts():
+            return f"You are posting too fast. Try again in {_duration(error.retry_after)}."
         case TooManyRequests():
             return f"It was tried too often. Please try again in {_duration(error.retry_after)}."
         case NotAuthenticated():
@@ -54,7 +57,9 @@ def _advice(error: BackendError) -> str:
 def _duration(seconds: int) -> str:
     if seconds <= 90:
         return f"{seconds} second{'s' if seconds != 1 else ''}"
-    return f"{math.ceil(seconds / 60)} minutes"
+    if seconds <= 90 * 60:
+        return f"{math.ceil(seconds / 60)} minutes"
+    return f"{math.ceil(seconds / 3600)} hours"
 
 
 TITLES = {

@@ -21,7 +21,9 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("tests")
 
 # Its tests are about what SQLite does not have.
-collect_ignore = [] if connection.vendor == "postgresql" else ["test_connections.py", "test_search_index.py"]
+collect_ignore = (
+    [] if connection.vendor == "postgresql" else ["test_connections.py", "test_search_index.py", "test_threads.py"]
+)
 
 Sign = Callable[..., str]
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from rest_framework.test import APIClient
 
 from common.folding import fold
-from thoughts_api.models import Thought
+from thoughts_api.models import Thought, WriteCount
 from thoughts_api.tests.test_pagination import links
 
 pytestmark = pytest.mark.django_db
@@ -53,6 +53,7 @@ def found(api: APIClient, piece: str, id: int) -> bool:
 
 def store(api: APIClient, text: str) -> Any:
     Thought.objects.all().delete()
+    WriteCount.objects.all().delete()
     response = api.post("/api/me/thoughts/", {"text": text}, format="json")
     assume(response.status_code == 201)
     return response.json()

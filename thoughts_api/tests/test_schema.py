@@ -38,7 +38,7 @@ def test_the_schema_has_every_call_with_every_answer(schema: Any) -> None:
         "list_thoughts": ("get", "/api/thoughts/", ["200", "304", "400", "414", "503"]),
         "get_thought": ("get", "/api/thoughts/{id}/", ["200", "304", "404", "503"]),
         "list_my_thoughts": ("get", "/api/me/thoughts/", ["200", "400", "401", "414", "503"]),
-        "create_thought": ("post", "/api/me/thoughts/", ["201", "400", "401", "413", "415", "503"]),
+        "create_thought": ("post", "/api/me/thoughts/", ["201", "400", "401", "413", "415", "429", "503"]),
         "delete_my_thought": ("delete", "/api/me/thoughts/{id}/", ["204", "401", "404", "503"]),
         "delete_thought": ("delete", "/admin/thoughts/{id}/", ["204", "401", "403", "404", "503"]),
     }
@@ -86,6 +86,7 @@ def test_an_error_in_the_schema_is_the_contracts(schema: Any) -> None:
                     assert content["schema"] == {"$ref": f"#/components/schemas/{name}"}
                 assert set(answer.get("headers", {})) >= {
                     "401": {"WWW-Authenticate"},
+                    "429": {"Retry-After"},
                     "503": {"Retry-After"},
                 }.get(status, set())
 

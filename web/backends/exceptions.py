@@ -5,6 +5,7 @@ BackendError
 ├── NotAuthenticated    401: not logged in, or not any more
 ├── NotFound            404
 ├── TooManyRequests     429: too fast, with the seconds to wait
+│   └── TooManyThoughts  the same, of an account that writes too many thoughts
 └── Unavailable         no answer, a time-out, 5xx, or an answer that makes no sense
     └── Unanswered      the same, after a POST that was sent: it may have been done
 """
@@ -51,6 +52,10 @@ class TooManyRequests(BackendError):
     def __init__(self, service: str, retry_after: int) -> None:
         super().__init__(service)
         self.retry_after = retry_after
+
+
+class TooManyThoughts(TooManyRequests):
+    """This account has written too many thoughts lately."""
 
 
 class Unavailable(BackendError):

@@ -8,6 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 from django.conf import settings
 
 from web.backends import http
+from web.backends.exceptions import TooManyRequests, TooManyThoughts
 
 SERVICE = "thoughts"
 LIMIT = 20  # thoughts on a page
@@ -43,9 +44,12 @@ def mine(authorization: str, page: dict[str, str]) -> Page:
 
 
 def create(authorization: str, text: str) -> None:
-    """Store a thought."""
+    """Store a thought. Raise `TooManyThoughts` if this account has written too many."""
     path = "/api/me/thoughts/"
-    _call("POST", path, expected=201, json={"text": text}, headers={"Authorization": authorization})
+    try:
+        _call("POST", path, expected=201, json={"text": text}, headers={"Authorization": authorization})
+    except TooManyRequests as error:
+        raise TooManyThoughts(SERVICE, error.retry_after) from None
 
 
 def delete(authorization: str, thought_id: int) -> None:

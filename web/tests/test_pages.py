@@ -105,7 +105,8 @@ def test_lines_count_as_one_character_each(bruce: Client, backend: Backend) -> N
         (400, {"message": "Not at all.", "errors": {}}, "Not at all.", 400, "error"),
         (400, {"message": "m", "errors": {"other": ["Odd."]}}, "Odd.", 400, "error"),
         (401, {"message": "The token has expired."}, "Please log in", 401, "login"),
-        (429, {"message": "Too fast."}, "again in 7 seconds", 429, "slow"),
+        (429, {"message": "Too fast."}, "You are posting too fast. Try again in 7 seconds.", 429, "slow"),
+        (429, b"<html>", "You are posting too fast. Try again in 7 seconds.", 429, "slow"),
         (503, {"message": "Away."}, "The thoughts service is away", 503, "away"),
         (500, b"<html>", "The thoughts service is away", 503, "away"),
     ],
@@ -121,6 +122,24 @@ def test_on_any_failure_what_was_typed_is_there_with_the_reason(
     assert "Typed &lt;with&gt; care</textarea>" in response.text
     assert "<nav" in response.text
     assert response.get("Retry-After") == ("7" if shown == 429 else None)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "duration"),
+    [(1, "1 second"), (90, "90 seconds"), (91, "2 minutes"), (5400, "90 minutes"), (5401, "2 hours"),
+     (86_400, "24 hours")],
+)  # fmt: skip
+def test_how_long_to_wait_before_posting_is_told(bruce: Client, backend: Backend, seconds: int, duration: str) -> None:
+    backend.answer(CREATE, 429, {"message": "Too many thoughts."}, Retry_After=str(seconds))
+    response = bruce.post("/thoughts/new", {"text": "Typed with care"})
+    assert f"You are posting too fast. Try again in {duration}." in notices(response)
+    assert response["Retry-After"] == str(seconds)
+
+
+def test_a_list_that_is_asked_for_too_often_says_nothing_of_posting(bruce: Client, backend: Backend) -> None:
+    backend.answer(MINE, 429, b"<html>", Retry_After="7")
+    assert "Please try again in 7 seconds." in notices(bruce.get("/thoughts/"))
+    assert "posting" not in notices(bruce.get("/thoughts/"))
 
 
 def test_while_nobody_answers_what_was_typed_is_there(bruce: Client, backends_away: None) -> None:

@@ -1,0 +1,158 @@
+"""How many thoughts an account may write: in a minute, in a day, and whatever it deletes."""
+
+from typing import Any
+
+import pytest
+from django.db import OperationalError, connection
+from django.db.models import F
+from django.test.utils import CaptureQueriesContext
+from pytest_django import Settings
+from rest_framework.test import APIClient
+
+from thoughts_api.models import Thought, WriteCount
+
+pytestmark = pytest.mark.django_db
+
+MINE = "/api/me/thoughts/"
+
+
+def write(api: APIClient, times: int = 1) -> Any:
+    """Write thoughts that are accepted, and return the last answer."""
+    for _ in range(times):
+        response = api.post(MINE, {"text": "Tea first."}, format="json")
+        assert response.status_code == 201, response.content
+    return response
+
+
+def assert_refused(api: APIClient, shortest: int, longest: int) -> None:
+    """Assert that a thought is refused, with so many seconds to wait, and that nothing is stored."""
+    before = list(Thought.objects.values()), list(WriteCount.objects.values())
+    response = api.post(MINE, {"text": "Tea first."}, format="json")
+    assert response.status_code == 429
+    assert list(response.json()) == ["message"]
+    assert response.json()["message"].startswith("Too many thoughts.")
+    assert shortest <= int(response["Retry-After"]) <= longest
+    assert (list(Thought.objects.values()), list(WriteCount.objects.values())) == before
+
+
+def age(seconds: float) -> None:
+    """Let time pass: what was counted began earlier."""
+    WriteCount.objects.update(minute_start=F("minute_start") - seconds, day_start=F("day_start") - seconds)
+
+
+def test_60_thoughts_a_minute_are_stored_and_then_it_is_429(bruce: APIClient) -> None:
+    write(bruce, 60)
+    assert_refused(bruce, 1, 60)
+    assert Thought.objects.count() == 60
+
+
+def test_after_a_minute_there_are_60_more(bruce: APIClient) -> None:
+    write(bruce, 60)
+    age(50)
+    assert_refused(bruce, 1, 10)
+    age(10)
+    write(bruce, 60)
+    assert_refused(bruce, 1, 60)
+
+
+def test_2000_thoughts_a_day_are_stored_and_then_it_is_429(bruce: APIClient, settings: Settings) -> None:
+    assert settings.WRITES_PER_DAY == 2000
+    write(bruce)
+    WriteCount.objects.update(in_day=1999)
+    write(bruce)
+    assert_refused(bruce, 86_000, 86_400)
+    age(23 * 3600)
+    assert_refused(bruce, 3500, 3600)
+    age(3600)
+    write(bruce)
+    assert WriteCount.objects.get().in_day == 1
+
+
+def test_the_limits_are_settings(bruce: APIClient, settings: Settings) -> None:
+    settings.WRITES_PER_MINUTE = 2
+    write(bruce, 2)
+    assert_refused(bruce, 1, 60)
+    settings.WRITES_PER_MINUTE, settings.WRITES_PER_DAY = 10, 3
+    write(bruce)
+    assert_refused(bruce, 86_000, 86_400)
+
+
+def test_the_longer_wait_is_told_when_both_limits_are_reached(bruce: APIClient, settings: Settings) -> None:
+    settings.WRITES_PER_MINUTE = settings.WRITES_PER_DAY = 2
+    write(bruce, 2)
+    assert_refused(bruce, 86_000, 86_400)
+
+
+def test_deleting_thoughts_gives_nothing_back(bruce: APIClient, staff: APIClient, settings: Settings) -> None:
+    settings.WRITES_PER_MINUTE = 3
+    for path in (MINE, MINE, "/admin/thoughts/"):
+        client = bruce if path == MINE else staff
+        assert client.delete(f"{path}{write(bruce).json()['id']}/").status_code == 204
+    assert not Thought.objects.exists()
+    assert_refused(bruce, 1, 60)
+
+
+def test_another_account_is_not_limited(bruce: APIClient, stephen: APIClient, settings: Settings) -> None:
+    settings.WRITES_PER_MINUTE = 1
+    write(bruce)
+    assert_refused(bruce, 1, 60)
+    write(stephen)
+
+
+def test_reading_and_deleting_are_not_limited(bruce: APIClient, settings: Settings) -> None:
+    settings.WRITES_PER_MINUTE = 1
+    path = f"{MINE}{write(bruce).json()['id']}/"
+    assert_refused(bruce, 1, 60)
+    assert bruce.get(MINE).status_code == bruce.get("/api/thoughts/?search=tea").status_code == 200
+    assert bruce.delete(path).status_code == 204
+
+
+@pytest.mark.parametrize("body", [{"text": ""}, {"text": "x" * 251}, {}])
+def test_a_thought_that_is_wrong_is_not_counted(bruce: APIClient, body: dict[str, str]) -> None:
+    assert bruce.post(MINE, body, format="json").status_code == 400
+    assert not WriteCount.objects.exists()
+
+
+def test_a_thought_that_could_not_be_stored_is_not_counted(
+    bruce: APIClient, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.WRITES_PER_MINUTE = 2
+    write(bruce)
+
+    def fail(*args: object, **kwargs: object) -> None:
+        raise OperationalError("server closed the connection unexpectedly")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("django.db.models.Model.save", fail)
+        assert bruce.post(MINE, {"text": "Tea first."}).status_code == 503
+    assert WriteCount.objects.get().in_minute == Thought.objects.count() == 1
+    write(bruce)
+    assert_refused(bruce, 1, 60)
+
+
+def test_the_clock_of_another_pod_may_be_a_little_ahead(bruce: APIClient, settings: Settings) -> None:
+    settings.WRITES_PER_MINUTE = 2
+    write(bruce)
+    age(-9)
+    write(bruce)
+    assert_refused(bruce, 60, 70)
+
+
+def test_a_start_that_is_far_ahead_is_not_believed(bruce: APIClient, settings: Settings) -> None:
+    settings.WRITES_PER_MINUTE = settings.WRITES_PER_DAY = 2
+    write(bruce, 2)
+    age(-24 * 3600)
+    write(bruce, 2)
+    assert_refused(bruce, 86_000, 86_400)
+
+
+def test_an_account_has_one_row_and_a_thought_one_statement_more(bruce: APIClient) -> None:
+    write(bruce, 3)
+    with CaptureQueriesContext(connection) as queries:
+        write(bruce)
+    statements = [query["sql"].split()[:3] for query in queries if "SAVEPOINT" not in query["sql"]]
+    assert [" ".join(words).replace('"', "") for words in statements] == [
+        "INSERT INTO thoughts_api_writecount",
+        "INSERT INTO thoughts_api_thought",
+    ]
+    assert WriteCount.objects.count() == 1

@@ -1,0 +1,61 @@
+"""Limit how many thoughts an account writes. The database counts, so the limit holds across processes and pods.
+
+A minute and a day begin with the first thought that is written in them. Deleting gives nothing back.
+https://owasp.org/API-Security/editions/2023/en/0xa4-unrestricted-resource-consumption/
+"""
+
+import math
+import time
+
+from django.conf import settings
+from django.db import connection
+from rest_framework.exceptions import Throttled
+
+from thoughts_api.models import WriteCount
+
+MINUTE, DAY = 60, 24 * 3600  # seconds
+CLOCK_SKEW = 10  # seconds by which the clock of another pod may be ahead; a start beyond that is not believed
+
+IN_MINUTE = f"counted.minute_start > %(now)s - {MINUTE} AND counted.minute_start <= %(now)s + {CLOCK_SKEW}"
+IN_DAY = f"counted.day_start > %(now)s - {DAY} AND counted.day_start <= %(now)s + {CLOCK_SKEW}"
+# One statement, so that the row is locked from when it is looked at until the transaction ends.
+COUNT = f"""
+    INSERT INTO thoughts_api_writecount AS counted (username, minute_start, in_minute, day_start, in_day)
+    VALUES (%(username)s, %(now)s, 1, %(now)s, 1)
+    ON CONFLICT (username) DO UPDATE SET
+        minute_start = CASE WHEN {IN_MINUTE} THEN counted.minute_start ELSE %(now)s END,
+        in_minute = CASE WHEN {IN_MINUTE} THEN counted.in_minute + 1 ELSE 1 END,
+        day_start = CASE WHEN {IN_DAY} THEN counted.day_start ELSE %(now)s END,
+        in_day = CASE WHEN {IN_DAY} THEN counted.in_day + 1 ELSE 1 END
+    WHERE NOT ({IN_MINUTE} AND counted.in_minute >= %(per_minute)s)
+        AND NOT ({IN_DAY} AND counted.in_day >= %(per_day)s)
+"""  # noqa: S608
+
+
+class TooManyThoughts(Throttled):
+    """429; `wait` is in seconds."""
+
+    default_detail = "Too many thoughts."
+
+
+def count(username: str) -> None:
+    """Count a thought of this account. Raise `TooManyThoughts` if it is beyond a limit; it is not counted then.
+
+    Call it in the transaction that stores the thought, so that both are kept or neither is.
+    """
+    now = time.time()
+    limits = {"per_minute": settings.WRITES_PER_MINUTE, "per_day": settings.WRITES_PER_DAY}
+    with connection.cursor() as cursor:
+        cursor.execute(COUNT, {"username": username, "now": now, **limits})
+        if cursor.rowcount:
+            return
+    counted = WriteCount.objects.get(username=username)
+    waits = [
+        start + length - now
+        for start, length, number, limit in (
+            (counted.minute_start, MINUTE, counted.in_minute, settings.WRITES_PER_MINUTE),
+            (counted.day_start, DAY, counted.in_day, settings.WRITES_PER_DAY),
+        )
+        if number >= limit
+    ]
+    raise TooManyThoughts(wait=max(1, math.ceil(max(waits))))
