@@ -41,7 +41,7 @@ ENV PROJECT=${PROJECT} \
     STATIC_ROOT=/static
 USER 10001:10001
 EXPOSE 8000 9000
-CMD exec gunicorn -c python:common.gunicorn_conf ${PROJECT}.wsgi
+CMD exec gunicorn -c python:common.server.gunicorn_conf ${PROJECT}.wsgi
 
 FROM runtime AS development
 ARG PROJECT
@@ -55,7 +55,7 @@ ENV PYTHONDONTWRITEBYTECODE=
 RUN python -m compileall -q --invalidation-mode=checked-hash common ${PROJECT}
 # A migration may come with a lock file, which a live update does not take.
 CMD test ! -d ${PROJECT}/migrations || python ${PROJECT}/manage.py migrate --no-input; \
-    exec gunicorn -c python:common.gunicorn_conf ${PROJECT}.wsgi
+    exec gunicorn -c python:common.server.gunicorn_conf ${PROJECT}.wsgi
 
 FROM runtime AS production
 ARG PROJECT

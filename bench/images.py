@@ -26,7 +26,7 @@ TAG = "bench"
 CLIENTS = 8
 LOAD = 3.0  # seconds before SIGTERM
 MANAGE = "python thoughts_api/manage.py"
-GUNICORN = "exec gunicorn -c python:common.gunicorn_conf thoughts_api.wsgi"
+GUNICORN = "exec gunicorn -c python:common.server.gunicorn_conf thoughts_api.wsgi"
 START = f"{MANAGE} migrate --verbosity=0 && {MANAGE} load_sample_data && {GUNICORN}"
 MANIFEST = "application/vnd.oci.image.manifest.v1+json, application/vnd.docker.distribution.manifest.v2+json"
 

@@ -184,7 +184,7 @@ KINDS = [
     ),
     shown(
         "common/, in all three",
-        "common/middleware.py",
+        "common/http/middleware.py",
         'response["X-Request-ID"] = identifier',
         'response["X-Request-ID"] = identifier + "-WORD"',
         *(f"{WEB}/login/", f"{THOUGHTS}/api/thoughts/0", f"{USERS}/nothing"),

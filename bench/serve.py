@@ -158,7 +158,7 @@ def gunicorn(
     """Start it, with one worker unless the options say otherwise, wait until a path is answered, and end it."""
     begin = time.perf_counter()
     process = subprocess.Popen(
-        [sys.executable, "-m", "gunicorn", "-c", "python:common.gunicorn_conf", *options, application],
+        [sys.executable, "-m", "gunicorn", "-c", "python:common.server.gunicorn_conf", *options, application],
         cwd=ROOT,
         env={**os.environ, **IMAGE, **environment, "HOST": "127.0.0.1", "PORT": str(port), "WEB_CONCURRENCY": "1"},
         stdout=subprocess.DEVNULL,
@@ -288,14 +288,15 @@ def verifying(authorization: str, users: Server) -> tuple[float, float]:
     """Return the milliseconds of CPU that verifying a token takes, for the first time and again."""
     from django.conf import settings
 
-    from common import keys, tokens
+    from common import tokens
+    from common.tokens import keys, verification
 
     settings.configure(TOKENS_ISSUER="users-api")
     jwks = requests.get(f"{users.url}/.well-known/jwks.json", timeout=9).json()
     key_set = keys.KeySet(lambda: jwks)
 
     def first() -> None:
-        tokens._user.cache_clear()
+        verification._user.cache_clear()
         again()
 
     def again() -> None:

@@ -76,7 +76,7 @@ def _database(value: str) -> dict[str, Any]:
     elif database["ENGINE"] == "django.db.backends.postgresql":
         # A connection for each thread: a pool of as many would be asked for one, and looked at, in each request.
         options |= {"connect_timeout": 2, **GONE}
-        database |= {"ENGINE": "common.postgresql", "CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True}
+        database |= {"ENGINE": "common.database.postgresql", "CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True}
     else:
         raise environs.EnvError("the database must be sqlite:///<file> or postgresql://…")
     return database
@@ -86,7 +86,7 @@ def _replica(value: str) -> dict[str, Any]:
     if not value:
         return {}
     database = _database(value)
-    if database["ENGINE"] != "common.postgresql":
+    if database["ENGINE"] != "common.database.postgresql":
         raise environs.EnvError("a replica must be postgresql://…")
     # What is slow or away is asked of the primary instead.
     return database | {
@@ -149,17 +149,17 @@ DATA_UPLOAD_MAX_NUMBER_FIELDS = 250  # the admin's list sends the ids of up to 2
 DATA_UPLOAD_MAX_NUMBER_FILES = 1  # no call takes a file; one in place of a text is an error of its field
 
 REST_FRAMEWORK = {
-    "DEFAULT_AUTHENTICATION_CLASSES": ["common.authentication.TokenAuthentication"],
+    "DEFAULT_AUTHENTICATION_CLASSES": ["common.api.authentication.TokenAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": [],
     "DEFAULT_PARSER_CLASSES": [
-        "common.parsers.JSONParser",
-        "common.parsers.FormParser",
-        "common.parsers.MultiPartParser",
+        "common.api.parsers.JSONParser",
+        "common.api.parsers.FormParser",
+        "common.api.parsers.MultiPartParser",
     ],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "common.negotiation.OnlyJSON",
-    "DEFAULT_SCHEMA_CLASS": "common.schema.AutoSchema",
-    "EXCEPTION_HANDLER": "common.errors.exception_handler",
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "common.api.negotiation.OnlyJSON",
+    "DEFAULT_SCHEMA_CLASS": "common.api.schema.AutoSchema",
+    "EXCEPTION_HANDLER": "common.api.errors.exception_handler",
     "UNAUTHENTICATED_USER": None,
     # No other: /schema/ would take over into the document what the first who asks for it has in `?version=`.
     "ALLOWED_VERSIONS": [""],
@@ -168,7 +168,7 @@ REST_FRAMEWORK = {
 SPECTACULAR_SETTINGS = {
     "VERSION": "1.0.0",
     "TAGS": [{"name": "For everyone"}, {"name": "With a token"}, {"name": "For staff"}],
-    "DEFAULT_GENERATOR_CLASS": "common.schema.SchemaGenerator",
+    "DEFAULT_GENERATOR_CLASS": "common.api.schema.SchemaGenerator",
     "SERVE_INCLUDE_SCHEMA": False,
     "COMPONENT_SPLIT_REQUEST": True,
     "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
@@ -200,8 +200,8 @@ def logging(level: int) -> dict[str, Any]:
         "version": 1,
         "disable_existing_loggers": False,
         "filters": {
-            "request_id": {"()": "common.request_id.LogFilter"},
-            "client_faults": {"()": "common.log_filters.ClientFaultFilter"},
+            "request_id": {"()": "common.http.request_id.LogFilter"},
+            "client_faults": {"()": "common.operations.log_filters.ClientFaultFilter"},
         },
         "formatters": {
             "line": {"format": "%(levelname)s %(name)s [%(request_id)s] %(message)s"},
@@ -222,7 +222,7 @@ def template_loaders(cached: bool) -> list[Any]:
     """Django's template loaders for the apps' folders: each template is read once, or whenever it is used."""
     if cached:
         return [("django.template.loaders.cached.Loader", ["django.template.loaders.app_directories.Loader"])]
-    return ["common.templates.LastGoodLoader"]
+    return ["common.server.templates.LastGoodLoader"]
 
 
 def storages(hashed: bool) -> dict[str, Any]:

@@ -77,7 +77,7 @@ def test_a_project_installs_tests_migrates_and_serves_alone(project: str, tmp_pa
     if project != "web":
         run(python, f"{project}/manage.py", "migrate", cwd=app, env=serve)
     run(python, f"{project}/manage.py", "collectstatic", "--no-input", cwd=app, env=serve)
-    gunicorn = [str(python), "-m", "gunicorn", "-c", "python:common.gunicorn_conf", f"{project}.wsgi"]
+    gunicorn = [str(python), "-m", "gunicorn", "-c", "python:common.server.gunicorn_conf", f"{project}.wsgi"]
     with subprocess.Popen(gunicorn, cwd=app, env=serve, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as server:
         url = local.url(project)
         deadline = time.monotonic() + 30

@@ -16,7 +16,7 @@ from common.tests.settings import LARGE
 from e2e.conftest import answers, free_ports
 from tools.local import ROOT
 
-APPLICATION = "common.wsgi:get_wsgi_application()"
+APPLICATION = "common.http.wsgi:get_wsgi_application()"
 POST = b"POST /echo/ HTTP/1.1\r\nHost: testserver\r\n"
 GET = b"GET /open/ HTTP/1.1\r\nHost: testserver\r\n"
 CHUNKED = POST + b"Transfer-Encoding: chunked\r\n\r\n"
@@ -41,7 +41,7 @@ THREADS = 3
 def server(*before: str) -> Iterator[tuple["subprocess.Popen[bytes]", int]]:
     """Start gunicorn, by these words of a command; yield its process and its port when it answers, and end it."""
     (port,) = free_ports(1)
-    command = [*before, sys.executable, "-m", "gunicorn", "-c", "python:common.gunicorn_conf", APPLICATION]
+    command = [*before, sys.executable, "-m", "gunicorn", "-c", "python:common.server.gunicorn_conf", APPLICATION]
     environment = os.environ | {
         "DJANGO_SETTINGS_MODULE": "common.tests.settings",
         "HOST": "127.0.0.1",

@@ -59,7 +59,7 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
             "STATIC_HASHED": "false",
             "MANAGEMENT_PORT": str(management),
         }
-        gunicorn = [sys.executable, "-m", "gunicorn", "-c", "python:common.gunicorn_conf", "thoughts_api.wsgi"]
+        gunicorn = [sys.executable, "-m", "gunicorn", "-c", "python:common.server.gunicorn_conf", "thoughts_api.wsgi"]
         with (folder / "log").open("wb") as log:
             process = subprocess.Popen(gunicorn, cwd=ROOT, env=env, stdout=log, stderr=subprocess.STDOUT)
         found = Api(local.url("thoughts_api"), f"http://127.0.0.1:{management}", database)

@@ -51,7 +51,7 @@ def web(tmp_path: Path) -> Iterator[Server]:
     local = Local(tmp_path / "var", ports)
     local.make_secrets()
     environment = {"RELOAD": "true", "PYTHONPATH": str(code), "TMPDIR": str(tmp_path)}
-    command = [sys.executable, "-m", "gunicorn", "-c", "python:common.gunicorn_conf", "web.wsgi"]
+    command = [sys.executable, "-m", "gunicorn", "-c", "python:common.server.gunicorn_conf", "web.wsgi"]
     url = f"http://127.0.0.1:{ports['web']}"
     with subprocess.Popen(
         command, cwd=code, env=local.environment("web") | environment, stderr=subprocess.DEVNULL, start_new_session=True
@@ -90,11 +90,11 @@ def test_a_broken_template_is_named_and_the_last_good_one_served(
 
 
 def test_code_is_taken_by_new_workers_and_a_broken_line_is_named(web: Server) -> None:
-    assert 'middleware.py", line' in web.change("common/middleware.py", "class ", "nothing\n\n\nclass ")
+    assert 'middleware.py", line' in web.change("common/http/middleware.py", "class ", "nothing\n\n\nclass ")
     assert web.page().status_code == 200
-    assert web.change("common/middleware.py", "nothing\n\n\nclass ", "class ") == "ok"
+    assert web.change("common/http/middleware.py", "nothing\n\n\nclass ", "class ") == "ok"
     setting = 'response["X-Request-ID"] = identifier'
-    assert web.change("common/middleware.py", setting, f'{setting} + "-new"') == "ok"
+    assert web.change("common/http/middleware.py", setting, f'{setting} + "-new"') == "ok"
     assert not web.page().headers["X-Request-ID"].endswith("-new")
     os.kill(web.master, signal.SIGHUP)
     assert within(10, lambda: web.page().headers["X-Request-ID"].endswith("-new"))

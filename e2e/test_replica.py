@@ -108,7 +108,7 @@ def serve(replicated: Replicated, folder: Path, **environment: str) -> Iterator[
     subprocess.run(
         [sys.executable, "thoughts_api/manage.py", "migrate", "--verbosity=0"], cwd=ROOT, env=env, check=True
     )
-    gunicorn = [sys.executable, "-m", "gunicorn", "-c", "python:common.gunicorn_conf", "thoughts_api.wsgi"]
+    gunicorn = [sys.executable, "-m", "gunicorn", "-c", "python:common.server.gunicorn_conf", "thoughts_api.wsgi"]
     now = int(time.time())
     claims = {"username": "bruce", "user_id": 1, "is_staff": False, "iat": now, "exp": now + 900, "jti": "0"}
     token = jwt.encode(claims | {"iss": "users-api"}, key, algorithm="RS256", headers={"kid": "ours"})
@@ -316,7 +316,8 @@ def test_the_start_says_that_so_many_pods_would_open_too_many(api: Api) -> None:
 
     assert within(SOON, lambda: len(warnings()) >= 2)
     begin = (
-        "WARNING common.connections [-] 100 pods x 1 workers x (3 threads + 1) may open 400 connections to the database"
+        "WARNING common.database.connections [-] "
+        "100 pods x 1 workers x (3 threads + 1) may open 400 connections to the database"
     )
     for line, alias in zip(warnings(), ["default", "replica"], strict=True):
         assert line.startswith(f"{begin} '{alias}', which allows 197:")

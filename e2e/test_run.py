@@ -230,7 +230,7 @@ def test_a_wrong_environment_is_one_line_that_names_the_variable(tmp_path: Path)
         environment.pop(name, None)
         if value is not None:
             environment[name] = value
-        command = [sys.executable, "-m", "gunicorn", "-c", "python:common.gunicorn_conf", f"{project}.wsgi"]
+        command = [sys.executable, "-m", "gunicorn", "-c", "python:common.server.gunicorn_conf", f"{project}.wsgi"]
         done = subprocess.run(
             command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60, check=False
         )

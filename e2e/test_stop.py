@@ -51,7 +51,7 @@ def read(client: socket.socket) -> bytes:
 def server(application: str, processes: int, **environment: str) -> Iterator[tuple["subprocess.Popen[str]", int]]:
     """Start a server with so many processes that answer; yield it and its port when it listens, and end it."""
     (port,) = free_ports(1)
-    command = [sys.executable, "-m", "gunicorn", "-c", "python:common.gunicorn_conf", application]
+    command = [sys.executable, "-m", "gunicorn", "-c", "python:common.server.gunicorn_conf", application]
     environment |= {"HOST": "127.0.0.1", "PORT": str(port), "WEB_CONCURRENCY": str(processes)}
     with subprocess.Popen(
         command, cwd=ROOT, env={**os.environ, **environment}, stderr=subprocess.PIPE, text=True, start_new_session=True

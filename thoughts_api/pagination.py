@@ -9,7 +9,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from common.serializers import IntegerField, validated_query
+from common.api.serializers import IntegerField, validated_query
 from thoughts_api.selection import MAX_ID
 
 LIMIT = 100

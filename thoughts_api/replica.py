@@ -16,8 +16,8 @@ from django.conf import settings
 from django.db import DEFAULT_DB_ALIAS, DatabaseError, InterfaceError, connections
 from prometheus_client import Gauge
 
-from common.errors import reason
-from common.metrics import REGISTRY
+from common.api.errors import reason
+from common.operations.metrics import REGISTRY
 
 ALIAS = "replica"
 PERIOD = 1.0  # seconds

@@ -6,7 +6,7 @@ the document; what answers other requests does without both.
 
 from drf_spectacular.utils import OpenApiExample, extend_schema, extend_schema_serializer, extend_schema_view
 
-from common.schema import Error, SchemaGenerator
+from common.api.schema import Error, SchemaGenerator
 from thoughts_api import views
 from thoughts_api.pagination import PageSerializer
 from thoughts_api.serializers import SearchSerializer, ThoughtSerializer

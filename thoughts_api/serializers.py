@@ -4,7 +4,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from common.serializers import TextField
+from common.api.serializers import TextField
 from thoughts_api.models import FOLDED_MAX_LENGTH, TEXT_MAX_LENGTH, Thought
 
 

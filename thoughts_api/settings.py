@@ -38,14 +38,14 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
-    "common.middleware.RequestIDMiddleware",
-    "common.health.HealthMiddleware",
-    "common.metrics.MetricsMiddleware",
+    "common.http.middleware.RequestIDMiddleware",
+    "common.operations.health.HealthMiddleware",
+    "common.operations.metrics.MetricsMiddleware",
     "django.middleware.security.SecurityMiddleware",
-    "common.middleware.ContentSecurityPolicyMiddleware",
-    "common.middleware.WhiteNoiseMiddleware",
-    "common.middleware.ConditionalGetMiddleware",
-    "common.middleware.RequestLimitsMiddleware",
+    "common.http.middleware.ContentSecurityPolicyMiddleware",
+    "common.http.middleware.WhiteNoiseMiddleware",
+    "common.http.middleware.ConditionalGetMiddleware",
+    "common.http.middleware.RequestLimitsMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]

@@ -1,4 +1,4 @@
-from common.urls import LazyView, path
+from common.http.urls import LazyView, path
 from thoughts_api import views
 
 urlpatterns = [
@@ -11,6 +11,6 @@ urlpatterns = [
     path("", LazyView("drf_spectacular.views.SpectacularSwaggerSplitView", url_name="schema"), name="swagger"),
 ]
 
-handler400 = "common.errors.bad_request"
-handler404 = "common.errors.not_found"
-handler500 = "common.errors.server_error"
+handler400 = "common.api.errors.bad_request"
+handler404 = "common.api.errors.not_found"
+handler500 = "common.api.errors.server_error"

@@ -11,8 +11,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from common.permissions import HasStaffToken, HasToken
-from common.serializers import validated_query
+from common.api.permissions import HasStaffToken, HasToken
+from common.api.serializers import validated_query
 from thoughts_api import selection, write_limit
 from thoughts_api.models import Thought
 from thoughts_api.pagination import KeysetPagination

@@ -2,7 +2,7 @@
 
 import os
 
-from common.wsgi import get_wsgi_application
+from common.http.wsgi import get_wsgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "thoughts_api.settings")
 application = get_wsgi_application()

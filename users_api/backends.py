@@ -5,7 +5,7 @@ from typing import Any
 from django.contrib.auth.backends import ModelBackend
 from django.http import HttpRequest
 
-from common.addresses import client_address
+from common.http.addresses import client_address
 from users_api import login_limit
 from users_api.models import USERNAME_MAX_LENGTH, User
 

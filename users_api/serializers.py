@@ -7,7 +7,7 @@ from django.contrib.auth.validators import UnicodeUsernameValidator
 from django.core.exceptions import ValidationError as DjangoValidationError
 from rest_framework import serializers
 
-from common.serializers import TextField
+from common.api.serializers import TextField
 from users_api.models import USERNAME_MAX_LENGTH, User
 from users_api.passwords import PASSWORD_MAX_LENGTH
 

@@ -13,8 +13,8 @@ from django.db import transaction
 from django.http import HttpRequest
 from django.utils import timezone
 
-from common.exceptions import NotAuthenticated
-from common.keys import ALGORITHM
+from common.api.exceptions import NotAuthenticated
+from common.tokens.keys import ALGORITHM
 from users_api.keys import key_ring
 from users_api.models import RefreshToken, User
 

@@ -47,14 +47,14 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
-    "common.middleware.RequestIDMiddleware",
-    "common.health.HealthMiddleware",
-    "common.metrics.MetricsMiddleware",
+    "common.http.middleware.RequestIDMiddleware",
+    "common.operations.health.HealthMiddleware",
+    "common.operations.metrics.MetricsMiddleware",
     "django.middleware.security.SecurityMiddleware",
-    "common.middleware.ContentSecurityPolicyMiddleware",
-    "common.middleware.WhiteNoiseMiddleware",
-    "common.middleware.ConditionalGetMiddleware",
-    "common.middleware.RequestLimitsMiddleware",
+    "common.http.middleware.ContentSecurityPolicyMiddleware",
+    "common.http.middleware.WhiteNoiseMiddleware",
+    "common.http.middleware.ConditionalGetMiddleware",
+    "common.http.middleware.RequestLimitsMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -115,7 +115,7 @@ TIME_ZONE = "UTC"
 USE_TZ = True
 
 SESSION_COOKIE_NAME = "users_session"
-CSRF_FAILURE_VIEW = "common.errors.csrf_failure"
+CSRF_FAILURE_VIEW = "common.api.errors.csrf_failure"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = BEHIND_TLS
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if BEHIND_TLS else None
 SECURE_HSTS_SECONDS = 31_536_000 if BEHIND_TLS else 0

@@ -1,7 +1,7 @@
 from django.contrib import admin
 from django.urls import path as prefix
 
-from common.urls import LazyView, path
+from common.http.urls import LazyView, path
 from users_api import views
 
 urlpatterns = [
@@ -16,7 +16,7 @@ urlpatterns = [
     prefix("admin/", admin.site.urls),
 ]
 
-handler400 = "common.errors.bad_request"
-handler403 = "common.errors.forbidden"
-handler404 = "common.errors.not_found"
-handler500 = "common.errors.server_error"
+handler400 = "common.api.errors.bad_request"
+handler403 = "common.api.errors.forbidden"
+handler404 = "common.api.errors.not_found"
+handler500 = "common.api.errors.server_error"

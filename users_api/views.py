@@ -7,8 +7,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from common.permissions import HasStaffToken
-from common.serializers import validated
+from common.api.permissions import HasStaffToken
+from common.api.serializers import validated
 from users_api import services
 from users_api.keys import jwks
 from users_api.serializers import LoginSerializer, RefreshSerializer, UserSerializer

@@ -2,7 +2,7 @@
 
 import os
 
-from common.wsgi import get_wsgi_application
+from common.http.wsgi import get_wsgi_application
 from users_api.keys import key_ring
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "users_api.settings")

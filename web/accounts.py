@@ -9,7 +9,7 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 
 from common import tokens
-from common.keys import KeysUnavailable, key_set
+from common.tokens.keys import KeysUnavailable, key_set
 from web.backends import users
 from web.backends.exceptions import BackendError, InvalidInput, NotAuthenticated, Unavailable
 

@@ -3,7 +3,7 @@
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.utils.cache import patch_vary_headers
 
-from common.middleware import Middleware
+from common.http.middleware import Middleware
 from web import errors
 from web.accounts import Account
 from web.backends.exceptions import BackendError

@@ -36,14 +36,14 @@ DATABASES: dict[str, object] = {}
 INSTALLED_APPS = ["web", "common", "django.contrib.messages", "django.contrib.staticfiles"]
 
 MIDDLEWARE = [
-    "common.middleware.RequestIDMiddleware",
-    "common.health.HealthMiddleware",
-    "common.metrics.MetricsMiddleware",
+    "common.http.middleware.RequestIDMiddleware",
+    "common.operations.health.HealthMiddleware",
+    "common.operations.metrics.MetricsMiddleware",
     "django.middleware.security.SecurityMiddleware",
-    "common.middleware.ContentSecurityPolicyMiddleware",
-    "common.middleware.WhiteNoiseMiddleware",
+    "common.http.middleware.ContentSecurityPolicyMiddleware",
+    "common.http.middleware.WhiteNoiseMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
-    "common.middleware.RequestLimitsMiddleware",
+    "common.http.middleware.RequestLimitsMiddleware",
     "django.middleware.common.CommonMiddleware",
     "web.middleware.AccountMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",

@@ -1,4 +1,4 @@
-from common.urls import path
+from common.http.urls import path
 from web import views
 
 urlpatterns = [

@@ -15,7 +15,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from common.addresses import client_address
+from common.http.addresses import client_address
 from web import errors
 from web.accounts import Request
 from web.backends import thoughts as thoughts_backend

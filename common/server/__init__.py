@@ -1,4 +1,4 @@
-"""gunicorn as the three projects use it: the worker, its log, its error answers and the management port.
+"""Serve with gunicorn: its settings, the worker, its log, its error answers, the management port, and live reload.
 
-`common.gunicorn_conf` has the settings and names what is in here.
+`gunicorn_conf` has the settings and names everything else in here.
 """

@@ -11,7 +11,7 @@ from socketserver import ThreadingMixIn
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
-from common import health
+from common.operations import health
 
 
 class _Server(ThreadingMixIn, WSGIServer):

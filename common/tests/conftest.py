@@ -3,8 +3,8 @@ import pytest
 from django.test import Client
 from pytest_django import Settings
 
+from common.http.wsgi import UTF8Request
 from common.tests import signing
-from common.wsgi import UTF8Request
 
 # How long one example takes says nothing on a machine that is busy with other tests.
 hypothesis.settings.register_profile(

@@ -9,10 +9,10 @@ ALLOWED_HOSTS = ["testserver", "127.0.0.1"]
 ROOT_URLCONF = "common.tests.urls"
 INSTALLED_APPS = ["common", "drf_spectacular"]
 MIDDLEWARE = [
-    "common.middleware.RequestIDMiddleware",
-    "common.health.HealthMiddleware",
-    "common.metrics.MetricsMiddleware",
-    "common.middleware.RequestLimitsMiddleware",
+    "common.http.middleware.RequestIDMiddleware",
+    "common.operations.health.HealthMiddleware",
+    "common.operations.metrics.MetricsMiddleware",
+    "common.http.middleware.RequestLimitsMiddleware",
     "django.middleware.common.CommonMiddleware",
 ]
 TEMPLATES = [{"BACKEND": "django.template.backends.django.DjangoTemplates", "APP_DIRS": True}]

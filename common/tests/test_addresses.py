@@ -6,7 +6,7 @@ import pytest
 from django.test import RequestFactory
 from pytest_django import Settings
 
-from common.addresses import client_address
+from common.http.addresses import client_address
 
 
 @pytest.fixture(autouse=True)

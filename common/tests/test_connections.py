@@ -8,7 +8,8 @@ from unittest.mock import MagicMock
 import pytest
 from django.db import InterfaceError, OperationalError
 
-from common import connections, gunicorn_conf
+from common.database import connections
+from common.server import gunicorn_conf
 
 
 def said(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, **databases: Any) -> list[str]:

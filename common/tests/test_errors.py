@@ -76,7 +76,7 @@ def test_why_the_database_is_unavailable_is_logged_without_the_statement(
     api: Client, caplog: pytest.LogCaptureFixture, name: str, line: str
 ) -> None:
     assert api.get(f"/raise/{name}/").status_code == 503
-    [record] = [record for record in caplog.records if record.name == "common.errors"]
+    [record] = [record for record in caplog.records if record.name == "common.api.errors"]
     assert (record.levelname, record.getMessage()) == ("WARNING", line)
 
 

@@ -17,7 +17,8 @@ from django.http import HttpResponse
 from gunicorn.config import Config
 from gunicorn.http.errors import InvalidChunkSize, InvalidHeader, InvalidRequestLine, LimitRequestLine
 
-from common import gunicorn_conf, request_id
+from common.http import request_id
+from common.server import gunicorn_conf
 from common.server.logger import QuietLogger
 
 

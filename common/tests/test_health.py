@@ -8,7 +8,7 @@ from django.db import DatabaseError, InterfaceError, OperationalError
 from django.test import Client
 from pytest_django import Settings
 
-from common import health
+from common.operations import health
 
 
 @pytest.fixture

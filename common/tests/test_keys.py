@@ -16,13 +16,13 @@ import pytest
 from django.test import Client
 from pytest_django import Settings
 
-from common import keys
-from common.keys import FIRST_INTERVAL, MAX_AGE, MIN_INTERVAL, KeySet, KeysUnavailable, UnknownKey, key_set
 from common.tests import signing
+from common.tokens import keys
+from common.tokens.keys import FIRST_INTERVAL, MAX_AGE, MIN_INTERVAL, KeySet, KeysUnavailable, UnknownKey, key_set
 
 
 class Clock:
-    """What `common.keys` takes for the time."""
+    """What `common.tokens.keys` takes for the time."""
 
     def __init__(self) -> None:
         self.now = 1_000_000.0

@@ -50,7 +50,7 @@ def test_refusal_of_an_api_is_one_warning(api: Client, log: StringIO, path: str)
 def test_unavailable_database_is_its_reason_and_the_answer(api: Client, log: StringIO, path: str) -> None:
     assert api.get(path).status_code == 503
     reason, answer = log.getvalue().splitlines()
-    assert reason.startswith("WARNING common.errors")
+    assert reason.startswith("WARNING common.api.errors")
     assert reason.endswith("canceling statement due to statement timeout")
     assert answer.startswith("ERROR django.request")
     assert answer.endswith(f"Service Unavailable: {path}")

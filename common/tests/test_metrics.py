@@ -7,7 +7,7 @@ import pytest
 from django.test import Client
 from prometheus_client import multiprocess
 
-from common import gunicorn_conf
+from common.server import gunicorn_conf
 
 
 def count(api: Client, method: str, route: str, status: int) -> float:

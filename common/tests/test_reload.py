@@ -23,7 +23,7 @@ def code(tmp_path: Path) -> Iterator[Path]:
     """A folder with an application, for which `serve` answers at `pipe` in it."""
     (tmp_path / "application.py").write_text(GOOD)
     (tmp_path / "views.py").write_text("urlpatterns = []")
-    serve = f"from common.reload import serve; serve('application', {str(tmp_path / 'pipe')!r})"
+    serve = f"from common.server.reload import serve; serve('application', {str(tmp_path / 'pipe')!r})"
     path = os.pathsep.join([str(tmp_path), str(ROOT), *sys.path])
     environment = {"PATH": os.defpath, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"}
     with subprocess.Popen([sys.executable, "-c", serve], env=environment) as process:  # noqa: S603
@@ -62,7 +62,7 @@ def test_what_cannot_be_loaded_is_said_with_its_place(code: Path, file: str, tex
 
 
 def test_a_view_that_is_loaded_when_it_is_asked_for_is_tried_too(code: Path) -> None:
-    view = "from common.urls import LazyView, path\nurlpatterns = [path('', LazyView('later.View'))]"
+    view = "from common.http.urls import LazyView, path\nurlpatterns = [path('', LazyView('later.View'))]"
     (code / "views.py").write_text(view)
     (code / "later.py").write_text("from django.views import View")
     assert ask(code) == "ok"

@@ -5,7 +5,7 @@ import logging
 import pytest
 from django.test import Client
 
-from common import request_id
+from common.http import request_id
 
 TRACEPARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 

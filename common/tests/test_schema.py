@@ -12,8 +12,8 @@ import pytest
 import yaml
 from django.test import Client
 
-from common import schema as common_schema
-from common.schema import SchemaGenerator
+from common.api import schema as common_schema
+from common.api.schema import SchemaGenerator
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +99,7 @@ def test_the_document_is_made_once_however_many_ask_at_the_same_time(monkeypatch
         return made[-1]
 
     monkeypatch.setattr(common_schema, "_documents", {})
-    monkeypatch.setattr("common.schema.SpectacularSchemaGenerator.get_schema", get_schema)
+    monkeypatch.setattr("common.api.schema.SpectacularSchemaGenerator.get_schema", get_schema)
     with ThreadPoolExecutor(8) as pool:
         documents = list(pool.map(lambda _: SchemaGenerator().get_schema(), range(8)))
     assert len(made) == 1

@@ -54,7 +54,7 @@ def test_connections_to_postgresql_are_kept(env: Env, monkeypatch: pytest.Monkey
     monkeypatch.setenv("DATABASE_URL", f"{scheme}://user:p%40ss@db.example:5433/users")
     database = env.database("DATABASE_URL")
     env.seal()
-    assert database["ENGINE"] == "common.postgresql"
+    assert database["ENGINE"] == "common.database.postgresql"
     expected = {"USER": "user", "PASSWORD": "p@ss", "HOST": "db.example", "PORT": 5433, "NAME": "users"}
     assert {name: database[name] for name in expected} == expected
     assert database["CONN_MAX_AGE"] > 0

@@ -11,7 +11,7 @@ from django.test import RequestFactory
 from pytest_django import Settings
 from whitenoise import responders
 
-from common.middleware import WhiteNoiseMiddleware
+from common.http.middleware import WhiteNoiseMiddleware
 
 
 @pytest.fixture

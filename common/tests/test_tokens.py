@@ -15,8 +15,8 @@ from django.test import Client
 from pytest_django import Settings
 
 from common import tokens
-from common.keys import key_set
 from common.tests import signing
+from common.tokens.keys import key_set
 
 
 def ask(api: Client, authorization: str) -> Any:

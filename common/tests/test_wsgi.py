@@ -12,7 +12,7 @@ from django.conf import settings
 from django.core.handlers.base import BaseHandler
 from django.test import RequestFactory
 
-from common.wsgi import Handler, get_wsgi_application
+from common.http.wsgi import Handler, get_wsgi_application
 
 MALFORMED = (400, {"message": "The request is malformed.", "errors": {}})
 TOO_LARGE = (413, {"message": "The body is larger than 64 KiB."})

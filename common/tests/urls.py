@@ -3,9 +3,9 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.http.multipartparser import MultiPartParserError
 from django.urls import URLPattern
 
+from common.http.urls import LazyView, path
 from common.tests import views
 from common.tests.settings import LARGE
-from common.urls import LazyView, path
 
 
 def boom(request: HttpRequest) -> HttpResponse:
@@ -41,7 +41,7 @@ urlpatterns: list[URLPattern] = [
     path("", LazyView("drf_spectacular.views.SpectacularSwaggerSplitView", url_name="schema")),
 ]
 
-handler400 = "common.errors.bad_request"
-handler403 = "common.errors.forbidden"
-handler404 = "common.errors.not_found"
-handler500 = "common.errors.server_error"
+handler400 = "common.api.errors.bad_request"
+handler403 = "common.api.errors.forbidden"
+handler404 = "common.api.errors.not_found"
+handler500 = "common.api.errors.server_error"

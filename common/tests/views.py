@@ -10,11 +10,11 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from common import request_id
-from common.addresses import client_address
-from common.exceptions import NotAuthenticated, ServiceUnavailable
-from common.permissions import HasStaffToken, HasToken
-from common.serializers import TextField, validated
+from common.api.exceptions import NotAuthenticated, ServiceUnavailable
+from common.api.permissions import HasStaffToken, HasToken
+from common.api.serializers import TextField, validated
+from common.http import request_id
+from common.http.addresses import client_address
 from common.tokens import TokenUser
 
 STATEMENT_TIMEOUT = OperationalError(

@@ -10,7 +10,7 @@ import pytest
 from django.db import OperationalError, connection
 from django.db.backends.postgresql import base
 
-from common.postgresql import base as postgresql
+from common.database.postgresql import base as postgresql
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -9,7 +9,7 @@ from django.db import InterfaceError, OperationalError, connection
 from pytest_django import Settings
 from rest_framework.test import APIClient
 
-from common.keys import key_set
+from common.tokens.keys import key_set
 from thoughts_api.models import Thought
 
 pytestmark = pytest.mark.django_db

@@ -111,11 +111,11 @@ def test_swagger_ui_is_at_the_root_and_loads_nothing_from_elsewhere(anyone: APIC
 
 
 def test_what_makes_the_schema_is_not_loaded_before_it_is_asked_for() -> None:
-    code = "import thoughts_api.wsgi, sys; from common.urls import load_views; load_views(); print(*sys.modules)"
+    code = "import thoughts_api.wsgi, sys; from common.http.urls import load_views; load_views(); print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)  # noqa: S603
     loaded = done.stdout.split()
     assert "thoughts_api.views" in loaded
-    assert not {"drf_spectacular.utils", "common.schema", "thoughts_api.schema"} & set(loaded)
+    assert not {"drf_spectacular.utils", "common.api.schema", "thoughts_api.schema"} & set(loaded)
 
 
 @pytest.mark.parametrize("language", ["de", "xx", "x" * 1000])

@@ -5,7 +5,7 @@ import unicodedata
 import pytest
 from rest_framework.test import APIClient
 
-from common.wsgi import UTF8Request
+from common.http.wsgi import UTF8Request
 from thoughts_api.models import Thought
 
 pytestmark = pytest.mark.django_db

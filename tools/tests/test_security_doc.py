@@ -75,7 +75,7 @@ def test_the_counts_are_those_of_the_table() -> None:
     [
         "`test_nothing`",
         "`common/nothing.py`",
-        "`common/keys.py` (`NOTHING`)",
+        "`common/tokens/keys.py` (`NOTHING`)",
         "`test_every_lock_file_is_audited`, `x.py`",
     ],
 )

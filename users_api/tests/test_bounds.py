@@ -15,7 +15,7 @@ from django.core.validators import MaxLengthValidator
 from django.test import Client
 from rest_framework import serializers as rest_serializers
 
-from common.serializers import TextField
+from common.api.serializers import TextField
 from users_api import forms as users_forms
 from users_api import serializers
 from users_api.models import LoginFailure, User, username_key

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from django.test import Client
 from pytest_django import Settings
 
-from common.keys import key_set
+from common.tokens.keys import key_set
 from users_api.keys import jwks, key_ring, thumbprint
 from users_api.models import User
 from users_api.services import access_token

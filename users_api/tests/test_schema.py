@@ -64,12 +64,12 @@ def test_its_page_uses_files_of_this_site_alone(api: Client) -> None:
 
 
 def test_what_makes_the_schema_is_not_loaded_before_it_is_asked_for(settings: Settings) -> None:
-    code = "import users_api.wsgi, sys; from common.urls import load_views; load_views(); print(*sys.modules)"
+    code = "import users_api.wsgi, sys; from common.http.urls import load_views; load_views(); print(*sys.modules)"
     environment = {**os.environ, "TOKENS_KEYS": str(settings.TOKENS_KEYS)}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)  # noqa: S603
     loaded = done.stdout.split()
     assert "users_api.views" in loaded
-    assert not {"drf_spectacular.utils", "common.schema", "users_api.schema"} & set(loaded)
+    assert not {"drf_spectacular.utils", "common.api.schema", "users_api.schema"} & set(loaded)
 
 
 @pytest.mark.parametrize("language", ["de", "xx", "x" * 1000])

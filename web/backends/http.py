@@ -15,7 +15,7 @@ from django.conf import settings
 from requests.adapters import HTTPAdapter
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError
 
-from common import request_id
+from common.http import request_id
 from web.backends.exceptions import (
     BackendError,
     InvalidInput,

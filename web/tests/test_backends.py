@@ -10,7 +10,7 @@ import pytest
 from django.test import Client, RequestFactory
 from pytest_django import Settings
 
-from common import request_id
+from common.http import request_id
 from web.backends import http, thoughts, users
 from web.backends.exceptions import InvalidInput, NotAuthenticated, NotFound, TooManyRequests, Unanswered, Unavailable
 from web.tests.conftest import CREATE, LOGIN, LOGOUT, MINE, REFRESH, SEARCH, Backend, thought
@@ -250,7 +250,7 @@ def test_an_answer_that_is_far_too_large_is_given_up(backend: Backend, monkeypat
 
 
 def test_the_time_outs_stay_below_the_servers_own(settings: Settings) -> None:
-    from common import gunicorn_conf
+    from common.server import gunicorn_conf
 
     assert settings.BACKEND_CONNECT_TIMEOUT + settings.BACKEND_READ_TIMEOUT < settings.BACKEND_TOTAL_TIMEOUT
     assert gunicorn_conf.timeout > 3 * settings.BACKEND_TOTAL_TIMEOUT

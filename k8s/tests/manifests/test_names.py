@@ -22,7 +22,7 @@ HOSTS = {
     "web": "frontend.example.local",
 }
 # Read by the server, not by the settings.
-SERVER = ["common/gunicorn_conf.py", "common/settings.py"]
+SERVER = ["common/server/gunicorn_conf.py", "common/settings.py"]
 DUMMIES = {"DATABASE_URL": "postgresql://name@host/name", "SECRET_KEY": "x"}
 
 

@@ -106,7 +106,7 @@ def test_the_wait_and_the_drain_fit_into_the_grace_period(
         monkeypatch.delenv("GRACEFUL_TIMEOUT", raising=False)
         for name, value in environment.items():
             monkeypatch.setenv(name, value)
-        return runpy.run_module("common.gunicorn_conf")["graceful_timeout"]
+        return runpy.run_module("common.server.gunicorn_conf")["graceful_timeout"]
 
     spec = pod(overlay.get("Deployment", service))
     [container] = spec["containers"]

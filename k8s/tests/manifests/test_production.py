@@ -47,7 +47,7 @@ def test_the_most_pods_there_can_be_leave_the_database_a_connection(
     if "THREADS" in environment:
         monkeypatch.setenv("THREADS", environment["THREADS"])
     threads: int = 1 + runpy.run_path(str(ROOT / "common" / "gunicorn_conf.py"))["threads"]
-    # Without WEB_CONCURRENCY, common/gunicorn_conf.py starts a process for each CPU.
+    # Without WEB_CONCURRENCY, common/server/gunicorn_conf.py starts a process for each CPU.
     processes = int(environment.get("WEB_CONCURRENCY", container["resources"]["limits"]["cpu"]))
     migration = 1  # and above, one connection of each process for readiness
     assert pods * processes * threads + migration <= POSTGRES_CONNECTIONS
@@ -144,9 +144,9 @@ def test_the_ingress_has_a_certificate_for_its_host_and_sends_people_to_https(
 
 
 @pytest.mark.parametrize("path", NOT_PUBLIC)
-def test_the_admin_and_what_watches_are_not_public(production: Overlay, path: str) -> None:
+def test_the_admin_and_the_probes_are_not_public(production: Overlay, path: str) -> None:
     assert not routed(production.get("Ingress", "users-api"), path)
-    # The other two have no admin; where all is public, the project itself hides what watches (common/health.py).
+    # The other two have no admin, and no service has probes on the port that its Ingress leads to.
     for ingress in production.of_kind("Ingress"):
         assert path not in [each["path"] for rule in ingress["spec"]["rules"] for each in rule["http"]["paths"]]
 

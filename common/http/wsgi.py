@@ -66,7 +66,7 @@ def find_encoding(name: str) -> codecs.CodecInfo | None:
 def get_wsgi_application() -> Handler:
     """Return what `django.core.wsgi.get_wsgi_application` does, with that request.
 
-    From then on this process serves: the statements of its databases have a limit (`common.postgresql`).
+    From then on this process serves: the statements of its databases have a limit (`common.database.postgresql`).
     """
     django.setup(set_prefix=False)
     # A form of several parts may name any charset for each (RFC 2231 section 4).

@@ -9,8 +9,8 @@ from drf_spectacular.openapi import AutoSchema as SpectacularAutoSchema
 from drf_spectacular.utils import OpenApiExample, extend_schema_serializer, inline_serializer
 from rest_framework import serializers
 
-from common.permissions import HasStaffToken, HasToken
-from common.serializers import TextField
+from common.api.permissions import HasStaffToken, HasToken
+from common.api.serializers import TextField
 
 Error = inline_serializer("Error", {"message": serializers.CharField(help_text="What went wrong.")})
 InputError = inline_serializer(
@@ -65,7 +65,7 @@ LINK = {"description": "The next and the previous page, if there is one (RFC 828
 class TokenAuthenticationScheme(OpenApiAuthenticationExtension):
     """Swagger's Authorize button."""
 
-    target_class = "common.authentication.TokenAuthentication"
+    target_class = "common.api.authentication.TokenAuthentication"
     name = "token"
 
     def get_security_definition(self, auto_schema: SpectacularAutoSchema) -> dict[str, Any]:
@@ -77,7 +77,7 @@ class TokenAuthenticationScheme(OpenApiAuthenticationExtension):
 class TextFieldPattern(OpenApiSerializerFieldExtension):
     """What a `TextField` refuses beside its length."""
 
-    target_class = "common.serializers.TextField"
+    target_class = "common.api.serializers.TextField"
 
     def map_serializer_field(self, auto_schema: SpectacularAutoSchema, direction: Any) -> dict[str, Any]:
         """Return the OpenAPI schema of the field."""

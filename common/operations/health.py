@@ -15,8 +15,8 @@ from django.db import DatabaseError, InterfaceError, connection
 from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
-from common import metrics
-from common.middleware import GetResponse, Middleware
+from common.http.middleware import GetResponse, Middleware
+from common.operations import metrics
 
 PERIOD = 2.0  # seconds between two checks of readiness
 MIGRATIONS_MISSING = "migrations are not applied"

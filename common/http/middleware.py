@@ -1,4 +1,4 @@
-"""Middleware that all three projects use, beside `common.health` and `common.metrics`."""
+"""Middleware that all three projects use, beside `common.operations.health` and `common.operations.metrics`."""
 
 from collections.abc import Callable
 from contextlib import closing
@@ -13,7 +13,7 @@ from django.middleware import http
 from django.utils.http import parse_header_parameters, quote_etag
 from whitenoise import middleware as whitenoise
 
-from common import request_id
+from common.http import request_id
 
 # gunicorn refuses a longer header, but joins the repeated ones of a name.
 MAX_HEADER_LENGTH = 8190  # bytes
@@ -51,7 +51,7 @@ class RequestLimitsMiddleware(Middleware):
     def __call__(self, request: HttpRequest) -> HttpResponse:
         """Pass the request on; a header or a body that costs too much is 400, a body that is too large 413."""
         for name, value in request.META.items():
-            # A token that is too long is 401 (`common.authentication`).
+            # A token that is too long is 401 (`common.api.authentication`).
             if name.startswith("HTTP_") and len(value) > MAX_HEADER_LENGTH and name != "HTTP_AUTHORIZATION":
                 raise BadRequest("A header is too long.")
         if int(request.META.get("CONTENT_LENGTH") or 0) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:

@@ -7,7 +7,7 @@ class ClientFaultFilter(logging.Filter):
     """Keeps a fault of a client to one WARNING without a traceback.
 
     Django logs an unknown host, a refused look-up or a body that is too large with one. A 503 loses its traceback too:
-    `common.errors` has logged the reason.
+    `common.api.errors` has logged the reason.
     """
 
     def filter(self, record: logging.LogRecord) -> bool:

@@ -4,9 +4,9 @@ from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
 
 from common import tokens
-from common.exceptions import NotAuthenticated, ServiceUnavailable
-from common.keys import KeysUnavailable, key_set
-from common.middleware import MAX_HEADER_LENGTH
+from common.api.exceptions import NotAuthenticated, ServiceUnavailable
+from common.http.middleware import MAX_HEADER_LENGTH
+from common.tokens.keys import KeysUnavailable, key_set
 
 
 class TokenAuthentication(BaseAuthentication):

@@ -1,4 +1,4 @@
-"""gunicorn's settings for all three projects: `gunicorn -c python:common.gunicorn_conf <project>.wsgi`.
+"""gunicorn's settings for all three projects: `gunicorn -c python:common.server.gunicorn_conf <project>.wsgi`.
 
 https://gunicorn.org/reference/settings/
 """
@@ -18,8 +18,8 @@ import environs
 from gunicorn.workers.base import Worker
 from prometheus_client import multiprocess
 
-from common.reload import load_libraries, serve
 from common.server.logger import QuietLogger
+from common.server.reload import load_libraries, serve
 from common.server.worker import BufferingWorker
 
 
@@ -108,8 +108,8 @@ def when_ready(server: Any) -> None:
     if preload_app:
         from django.db import connections
 
-        from common.health import readiness
-        from common.urls import load_views  # Django is set up now
+        from common.http.urls import load_views  # Django is set up now
+        from common.operations.health import readiness
 
         load_views()
         _ask(server.app.wsgi(), "/readyz")
@@ -141,14 +141,14 @@ def post_worker_init(worker: Worker) -> None:
         management.serve(host, management_port)
     if not preload_app:
         # Of both the master has nothing.
-        from common.templates import load_templates
-        from common.urls import load_views
+        from common.http.urls import load_views
+        from common.server.templates import load_templates
 
         load_views()
         threading.Thread(target=load_views, kwargs={"lazy": True}, daemon=True).start()
         threading.Thread(target=load_templates, daemon=True).start()
     if worker.age == 1:
-        from common import connections
+        from common.database import connections
 
         arguments = [pods, workers, threads, bool(management_port)]
         threading.Thread(target=connections.check, args=arguments, daemon=True).start()

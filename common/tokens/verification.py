@@ -9,7 +9,7 @@ import jwt
 from django.conf import settings
 from jwt.utils import base64url_decode
 
-from common.keys import ALGORITHM, KeySet, UnknownKey
+from common.tokens.keys import ALGORITHM, KeySet, UnknownKey
 
 CLOCK_SKEW = 10  # seconds by which another machine's clock may be ahead
 
@@ -32,7 +32,7 @@ class TokenUser:
 def verify(token: str, keys: KeySet) -> TokenUser:
     """Return whom an access token speaks for.
 
-    Raises `InvalidToken`, or `common.keys.KeysUnavailable` when no key is known yet. The key is found
+    Raises `InvalidToken`, or `common.tokens.keys.KeysUnavailable` when no key is known yet. The key is found
     by `kid` alone; what else the header offers (`jwk`, `jku`, `x5u`) is never used (RFC 8725 section 3.10).
     """
     try:

@@ -7,7 +7,7 @@ from urllib.parse import unquote_to_bytes
 from rest_framework import serializers
 from rest_framework.request import Request
 
-from common.parsers import check_utf8
+from common.api.parsers import check_utf8
 
 
 class TextField(serializers.CharField):

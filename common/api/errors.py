@@ -14,7 +14,7 @@ from rest_framework.response import Response
 from rest_framework.settings import api_settings
 from rest_framework.views import exception_handler as rest_framework_exception_handler
 
-from common.exceptions import ServiceUnavailable
+from common.api.exceptions import ServiceUnavailable
 
 logger = logging.getLogger(__name__)
 

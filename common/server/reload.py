@@ -21,7 +21,7 @@ def load_libraries(application: str) -> None:
     """Import what a module with an application does, but for this tree's own code, and what needs its settings."""
     code = f"""
 import sys
-from common.reload import load
+from common.server.reload import load
 try:
     load({application!r})
 finally:  # what is broken may be mended soon
@@ -56,8 +56,8 @@ def load(application: str) -> None:
     """Import a module with an application, and all views and templates of its project; raises what is wrong."""
     importlib.import_module(application)
     # Here, because the process that forks must have none of this code.
-    from common.templates import load_templates
-    from common.urls import load_views
+    from common.http.urls import load_views
+    from common.server.templates import load_templates
 
     load_views(lazy=True)
     load_templates()

@@ -7,7 +7,7 @@ from django.http import HttpRequest, HttpResponse
 from prometheus_client import CollectorRegistry, Histogram, generate_latest, multiprocess
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
-from common.middleware import Middleware
+from common.http.middleware import Middleware
 
 REGISTRY = CollectorRegistry()  # without those of Python and the process, which a pod's processes cannot sum
 DURATION = Histogram(

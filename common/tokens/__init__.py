@@ -1,0 +1,9 @@
+"""Verify access tokens with the public keys of users_api. This is the heart of the repository: Django and PyJWT alone.
+
+Read `verification` first, then `keys`.
+"""
+
+from common.tokens.keys import KeySet, KeysUnavailable, UnknownKey, key_set
+from common.tokens.verification import InvalidToken, TokenUser, from_header, verify
+
+__all__ = ["InvalidToken", "KeySet", "KeysUnavailable", "TokenUser", "UnknownKey", "from_header", "key_set", "verify"]
