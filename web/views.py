@@ -66,7 +66,7 @@ def to_next(request: Request) -> HttpResponse:
 def next_path(request: Request) -> str:
     """Return the parameter `next` if it is a path on this site, else ""."""
     path = request.POST.get("next") or request.GET.get("next", "")
-    is_path = len(path) <= MAX_NEXT_LENGTH and path.startswith("/")
+    is_path = len(path) <= MAX_NEXT_LENGTH and path.startswith("/") and not path.startswith("//")
     return path if is_path and url_has_allowed_host_and_scheme(path, allowed_hosts=None) else ""
 
 

@@ -11,6 +11,8 @@ PAIR = {"username": "bruce", "password": "my password"}
 AWAY = [
     "https://evil.example/",
     "//evil.example/",
+    "//",
+    "//?evil",
     "///evil.example",
     "/\\evil.example",
     "\\\\evil.example",
