@@ -20,7 +20,7 @@ from django.core.signals import setting_changed
 from django.dispatch import receiver
 from jwt.algorithms import RSAAlgorithm
 
-MIN_BITS = 2048  # RFC 7518 section 3.3
+from common.tokens.keys import MIN_BITS
 
 
 @dataclass(frozen=True)

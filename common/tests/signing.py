@@ -10,15 +10,19 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from jwt.algorithms import RSAAlgorithm
 
 
-@functools.cache
-def private_key(name: str) -> rsa.RSAPrivateKey:
+def private_key(name: str, bits: int = 2048) -> rsa.RSAPrivateKey:
     """Return the RSA key of this name; making one takes a moment, so each is made once."""
-    return rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    return _make(name, bits)
 
 
-def jwk(kid: str = "ours") -> dict[str, Any]:
+@functools.cache
+def _make(name: str, bits: int) -> rsa.RSAPrivateKey:
+    return rsa.generate_private_key(public_exponent=65537, key_size=bits)
+
+
+def jwk(kid: str = "ours", bits: int = 2048) -> dict[str, Any]:
     """Return the public half of the key of this name, whose id is its name."""
-    members = RSAAlgorithm.to_jwk(private_key(kid).public_key(), as_dict=True)
+    members = RSAAlgorithm.to_jwk(private_key(kid, bits).public_key(), as_dict=True)
     return {"kty": "RSA", "use": "sig", "alg": "RS256", "kid": kid, "n": members["n"], "e": members["e"]}
 
 

@@ -224,7 +224,7 @@ def test_the_keys_that_are_there_stay_in_use_while_the_source_is_away(clock: Clo
     assert source.loads == 11
 
 
-@pytest.mark.parametrize("answer", [{}, {"keys": []}, {"keys": None}, {"keys": 1}, [], None, "keys"])
+@pytest.mark.parametrize("answer", [{}, {"keys": None}, {"keys": 1}, {"keys": {}}, {"keys": ""}, [], None, "keys"])
 def test_the_keys_that_are_there_stay_in_use_when_the_source_says_none(
     clock: Clock, at_once: None, answer: Any
 ) -> None:
@@ -286,7 +286,7 @@ def test_a_withdrawn_key_ends_soon_after_a_load_that_failed(
     source = Source("ours", "stolen")
     key_set = KeySet(source)
     key_set.find("stolen")
-    source.error, source.answer = away, {"keys": []}
+    source.error, source.answer = away, {"keys": None}
     clock.now += MAX_AGE + 1
     key_set.find("stolen")
     source.error, source.answer = None, signing.jwks("ours")
@@ -477,6 +477,56 @@ def test_one_key_set_serves_the_whole_process() -> None:
     assert key_set() is key_set()
 
 
-def test_no_key_is_not_an_unknown_key() -> None:
+def test_no_key_yet_is_not_an_unknown_key() -> None:
     with pytest.raises(KeysUnavailable):
-        KeySet(lambda: {"keys": []}).find("ours")
+        KeySet(dict).find("ours")
+
+
+@pytest.mark.parametrize(
+    "left", [[], [{"kty": "oct", "kid": "junk", "k": "c2VjcmV0"}], [{**signing.jwk("ours"), "use": "enc"}]]
+)
+def test_empty_set_withdraws_all_keys_until_there_is_one_again(
+    api: Client, settings: Settings, clock: Clock, at_once: None, caplog: pytest.LogCaptureFixture, left: list[Any]
+) -> None:
+    settings.TOKENS_JWKS = source = Source("ours")
+    assert me(api) == 200
+    source.answer = {"keys": left}
+    clock.now += MAX_AGE + 1
+    me(api)  # the request that loads the set in a background thread still has the old one
+    for _ in range(3):
+        assert me(api) == 401
+        clock.now += MIN_INTERVAL + 1
+    assert [record.getMessage() for record in caplog.records if record.name == "common.tokens.keys"] == [
+        "the key set from a function has no usable key, so all tokens are refused"
+    ]
+    source.answer = signing.jwks("ours")
+    assert me(api) == 200
+
+
+def test_set_that_is_empty_from_the_start_refuses_tokens(api: Client, settings: Settings, clock: Clock) -> None:
+    settings.TOKENS_JWKS = source = Source()
+    assert me(api) == 401
+    assert me(api) == 401
+    assert source.loads == 1
+    clock.now += MIN_INTERVAL + 1
+    assert me(api) == 401
+    assert source.loads == 2
+
+
+@pytest.mark.parametrize("bits", [1024, 2047])
+def test_rsa_key_that_is_too_short_is_not_used_and_named_once(
+    clock: Clock, caplog: pytest.LogCaptureFixture, bits: int
+) -> None:
+    # RFC 7518 section 3.3.
+    source = Source("ours")
+    source.answer["keys"].append(signing.jwk(f"short-{bits}", bits))
+    key_set = KeySet(source)
+    for _ in range(3):
+        assert key_set.find("ours")
+        with pytest.raises(UnknownKey):
+            key_set.find(f"short-{bits}")
+        clock.now += MIN_INTERVAL + 1
+    assert source.loads == 3
+    assert [record.getMessage() for record in caplog.records] == [
+        f"the RSA key 'short-{bits}' has fewer than 2048 bits, so it is not used"
+    ]

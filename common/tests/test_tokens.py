@@ -277,6 +277,9 @@ def test_a_time_that_is_no_number_is_refused(api: Client, claim: str, value: Any
 def test_another_issuer_is_refused(api: Client) -> None:
     for issuer in ("someone-else", "", ["users-api"], {"users-api": 1}, 1):
         assert_refused(ask(api, f"Bearer {signing.token(iss=issuer)}"))
+    # Where TOKENS_ISSUER differs between projects, an operator sees why.
+    answer = ask(api, f"Bearer {signing.token(iss='someone-else')}")
+    assert answer.json()["message"] == "The token is from another issuer."
 
 
 def test_a_token_for_an_audience_is_refused(api: Client) -> None:
