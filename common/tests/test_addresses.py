@@ -1,12 +1,21 @@
 """Whom a request comes from, with proxies that are believed and clients that are not."""
 
 import ipaddress
+import threading
 
 import pytest
 from django.test import RequestFactory
 from pytest_django import Settings
 
+from common.http import addresses
 from common.http.addresses import client_address
+
+NO_ADDRESSES = [
+    "unknown", "_hidden", "for=198.51.100.1", "for=\"[2001:db8::7]:443\"", "x" * 10_000, "\x00", "a\nb",
+    "198.51.100.1:", "198.51.100.1:x", "198.51.100.1:123456", "198.51.100.1:443:443", "198.51.100:443", "[]", "[]:443",
+    "[2001:db8::7", "2001:db8::7]:443", "[2001:db8::7]443", "[2001:db8::7]:", '"', '""',
+    '"198.51.100.1', '198.51.100.1"', "[[2001:db8::7]]:443", "localhost:80", "१.२.३.४:80",
+]  # fmt: skip
 
 
 @pytest.fixture(autouse=True)
@@ -53,11 +62,58 @@ def test_a_client_among_the_proxies_is_itself() -> None:
     assert seen("10.0.0.1") == "10.0.0.1"
 
 
-@pytest.mark.parametrize(
-    "forwarded", ["", ",", " , ", "unknown", "_hidden", "198.51.100.1:443", "[2001:db8::7]:443", "x" * 10_000, "\x00"]
-)
+@pytest.mark.parametrize("forwarded", ["", ",", " , ", *NO_ADDRESSES])
 def test_what_is_no_address_leaves_the_peer(forwarded: str) -> None:
     assert seen("10.0.0.1", forwarded) == "10.0.0.1"
+
+
+@pytest.mark.parametrize(
+    ("hop", "address"),
+    [
+        ("203.0.113.1:4001", "203.0.113.1"),
+        ("203.0.113.1:0", "203.0.113.1"),
+        ("[2001:db8::1]:4001", "2001:db8::1"),
+        ("[2001:db8::1]", "2001:db8::1"),
+        ('"[2001:db8::1]:4001"', "2001:db8::1"),
+        ('"[2001:db8::1]"', "2001:db8::1"),
+        ('"203.0.113.1:4001"', "203.0.113.1"),
+        ("  203.0.113.1:4001  ", "203.0.113.1"),
+        ("[fe80::1%eth0]:4001", "fe80::1"),
+        ("[fe80::1%25eth0]:4001", "fe80::1"),
+        ("[::ffff:203.0.113.1]:4001", "203.0.113.1"),
+        # It is an address as it stands, whatever was meant.
+        ("2001:db8::1:4001", "2001:db8::1:4001"),
+    ],
+)
+def test_port_is_dropped(hop: str, address: str) -> None:
+    # Azure's Application Gateway writes ports.
+    assert seen("10.0.0.1", hop) == address
+    assert seen("10.0.0.1", f"192.0.2.66:1, {hop}, 10.0.0.3:8080, [fd00::2]:80") == address
+
+
+@pytest.mark.parametrize("hop", NO_ADDRESSES)
+def test_warning_is_logged_once_when_a_proxy_sends_no_address(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, hop: str
+) -> None:
+    monkeypatch.setattr(addresses, "_warned", threading.Event())
+    for _ in range(3):
+        seen("10.0.0.1", f"198.51.100.1, {hop}, 10.0.0.3")
+    [record] = caplog.records
+    assert record.levelname == "WARNING"
+    line = record.getMessage()
+    assert line.startswith("The proxy 10.0.0.3 sent what is no address in X-Forwarded-For: ")
+    assert line.isprintable()
+    assert len(line) < 250
+
+
+@pytest.mark.parametrize("forwarded", ["", "198.51.100.1", "198.51.100.1:443", "unknown, 198.51.100.1"])
+def test_no_warning_is_logged_for_an_address(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, forwarded: str
+) -> None:
+    monkeypatch.setattr(addresses, "_warned", threading.Event())
+    seen("10.0.0.1", forwarded)
+    seen("203.0.113.7", "unknown")  # not a proxy: nobody believes it
+    assert not caplog.records
 
 
 def test_an_address_has_one_spelling() -> None:
