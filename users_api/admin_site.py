@@ -9,8 +9,19 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import reverse
 
+from common.http.urls import local_path
 from users_api.forms import OwnPasswordForm
 from users_api.login_limit import TooManyFailures
+
+
+def drop_foreign_next(request: HttpRequest) -> None:
+    """Remove each `next` that is no path on this site. Django would redirect to `//`, which is no URL."""
+    for name in ("GET", "POST"):
+        data = getattr(request, name)
+        if "next" in data and not local_path(data["next"]):
+            data = data.copy()
+            del data["next"]
+            setattr(request, name, data)
 
 
 class AdminSite(admin.AdminSite):
@@ -22,6 +33,7 @@ class AdminSite(admin.AdminSite):
 
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """Serve the login form; 429 with Retry-After after too many failures."""
+        drop_foreign_next(request)
         try:
             return super().login(request, extra_context)
         except TooManyFailures as error:
@@ -37,6 +49,11 @@ class AdminSite(admin.AdminSite):
                 status=error.status_code,
                 headers={"Retry-After": str(error.wait)},
             )
+
+    def logout(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
+        """Log out."""
+        drop_foreign_next(request)
+        return super().logout(request, extra_context)
 
     def password_change(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
         """Serve the form for one's own password; Django's has no maximum length, and no attribute to replace it."""

@@ -11,11 +11,11 @@ from django.core.exceptions import RequestDataTooBig, TooManyFieldsSent
 from django.http import HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect, render
 from django.urls import resolve, reverse
-from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from common.http.addresses import client_address
+from common.http.urls import local_path
 from web import errors
 from web.accounts import Request
 from web.backends import thoughts as thoughts_backend
@@ -25,7 +25,6 @@ from web.forms import LoginForm, ThoughtForm
 
 View = Callable[..., HttpResponse]
 
-MAX_NEXT_LENGTH = 2000  # characters; a longer way back is forgotten
 SEARCH_MAX_LENGTH = 1000  # characters, as in thoughts_api
 ID_MAX_LENGTH = 19  # digits of the largest id, 2**63 - 1
 
@@ -65,9 +64,7 @@ def to_next(request: Request) -> HttpResponse:
 
 def next_path(request: Request) -> str:
     """Return the parameter `next` if it is a path on this site, else ""."""
-    path = request.POST.get("next") or request.GET.get("next", "")
-    is_path = len(path) <= MAX_NEXT_LENGTH and path.startswith("/") and not path.startswith("//")
-    return path if is_path and url_has_allowed_host_and_scheme(path, allowed_hosts=None) else ""
+    return local_path(request.POST.get("next") or request.GET.get("next", ""))
 
 
 @require_safe

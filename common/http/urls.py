@@ -1,5 +1,6 @@
 """Routes with an optional last slash, without a redirect, and views that are imported when they are asked for."""
 
+import re
 from collections.abc import Callable
 from functools import cache
 from typing import Any
@@ -7,7 +8,10 @@ from typing import Any
 from django.http import HttpRequest, HttpResponseBase
 from django.urls import get_resolver
 from django.urls.resolvers import RoutePattern, URLPattern
+from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.module_loading import import_string
+
+MAX_PATH_LENGTH = 2000  # characters of a path to return to; a longer one is forgotten
 
 
 class OptionalSlashPattern(RoutePattern):
@@ -21,6 +25,16 @@ class OptionalSlashPattern(RoutePattern):
 def path(route: str, view: Callable[..., Any], name: str | None = None) -> URLPattern:
     """Return what `django.urls.path` does for a view, with the last slash optional."""
     return URLPattern(OptionalSlashPattern(route, name=name, is_endpoint=True), view, name=name)
+
+
+def local_path(text: str) -> str:
+    """Return the text if it is a path on this site, such as a parameter `next` should be, else "".
+
+    A second slash would begin a host, which Django takes for a path if it is empty. Browsers read a backslash as a
+    slash, and skip tabs and line breaks.
+    """
+    is_path = len(text) <= MAX_PATH_LENGTH and re.match(r"/(?![/\\])", text) and text.isprintable()
+    return text if is_path and url_has_allowed_host_and_scheme(text, allowed_hosts=None) else ""
 
 
 class LazyView:

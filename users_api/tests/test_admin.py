@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from threading import Barrier
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from django.contrib.admin.models import LogEntry
@@ -301,6 +302,39 @@ def test_a_form_of_another_site_does_nothing(admin: User, bruce: User) -> None:
     assert refused.json()["message"].startswith("This form is not from a page of this site")
     assert browser.post(f"{USERS}add/", NEW).status_code == 403
     assert list(User.objects.filter(is_active=True)) == [admin, bruce]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "https://evil.example/",
+        "//evil.example/",
+        "//",
+        "///",
+        "/\\evil.example",
+        "javascript:alert(1)",
+        "/\n/evil.example",
+        "/" + "x" * 3000,
+        "",
+    ],
+)
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_next_that_leads_elsewhere_leads_to_the_index(admin: User, path: str, method: str) -> None:
+    browser = Client(raise_request_exception=False)
+    form = {"username": "admin", "password": PASSWORD}
+    if method == "GET":
+        response = browser.post(f"/admin/login/?{urlencode({'next': path})}", form)
+    else:
+        response = browser.post("/admin/login/", form | {"next": path})
+    assert (response.status_code, response["Location"]) == (302, "/admin/")
+
+    # At the end of a session it is the page that says so.
+    assert browser.post("/admin/logout/", {"next": path}).status_code == 200
+
+
+def test_next_on_this_site_leads_there(admin: User) -> None:
+    response = Client().post(f"/admin/login/?next={USERS}", {"username": "admin", "password": PASSWORD})
+    assert response["Location"] == USERS
 
 
 @pytest.mark.parametrize("path", ["/admin", "/admin/"])

@@ -21,8 +21,21 @@ AWAY = [
     " //evil.example",
     "/\t/evil.example",
     "thoughts/",
-    "/" + "x" * 3000,
+    "/" + "x" * 2000,
     "\x00",
+    "//",
+    "///",
+    "/\\",
+    "/\\/",
+    "//@",
+    "//@evil.example",
+    "//?x=1",
+    "//[",
+    "/\nthoughts/",
+    "/\r\n/evil.example",
+    "/thoughts/\x7f",
+    "/thoughts/\u2028",
+    "\t//evil.example",
 ]
 
 
