@@ -75,19 +75,19 @@ class Corpus:
         self.text = b"\0".join(encoded)
         self.starts = list(itertools.accumulate((len(text) + 1 for text in encoded[:-1]), initial=0))
 
-    def scan(self, piece: str, ids: range, falling: bool) -> Iterator[int]:
+    def scan(self, piece: str, ids: range, descending: bool) -> Iterator[int]:
         """Yield the ids of the texts that have this piece, folded, in order."""
         needle = piece.encode()
         first, last = bisect.bisect_left(self.ids, ids.start), bisect.bisect_left(self.ids, ids.stop)
         start = self.starts[first] if first < len(self.starts) else len(self.text)
         end = self.starts[last] if last < len(self.starts) else len(self.text)
         while True:
-            at = self.text.rfind(needle, start, end) if falling else self.text.find(needle, start, end)
+            at = self.text.rfind(needle, start, end) if descending else self.text.find(needle, start, end)
             if at < 0:
                 return
             row = bisect.bisect_right(self.starts, at) - 1
             yield self.ids[row]
-            if falling:
+            if descending:
                 end = self.starts[row]
             else:
                 start = self.starts[row + 1] if row + 1 < len(self.starts) else len(self.text)
@@ -232,7 +232,7 @@ def measure(all_queries: list[Query], corpus: Corpus, random: Random) -> tuple[f
 
     The second figure is from start to end, with PostgreSQL's parallel workers.
     """
-    from thoughts_api.selection import containing
+    from thoughts_api.search import search
 
     def scan() -> float:
         with connection.cursor() as cursor:
@@ -247,14 +247,14 @@ def measure(all_queries: list[Query], corpus: Corpus, random: Random) -> tuple[f
         if number % 25 == 0:
             scans.append(scan())
         piece = fold(query.text)
-        for ids, falling in pages(corpus, random, piece):
-            expected = list(itertools.islice(corpus.scan(piece, ids, falling), PAGE))
+        for ids, descending in pages(corpus, random, piece):
+            expected = list(itertools.islice(corpus.scan(piece, ids, descending), PAGE))
             rounds = []
             for _ in range(ROUNDS):
-                rows, clock = timed(partial(containing(query.text).page, ids, falling, PAGE))
+                rows, clock = timed(partial(search(query.text), ids, descending, PAGE))
                 rounds.append(clock.seconds)
             if [row["id"] for row in rows] != expected:
-                raise SystemExit(f"{query} from {ids}, falling: {falling}: not what a full scan finds.")
+                raise SystemExit(f"{query} from {ids}, descending: {descending}: not what a full scan finds.")
             times.append((query, statistics.median(rounds)))
         if number % 200 == 0:
             print(f"{number} of {len(all_queries)} queries", file=sys.stderr, flush=True)
@@ -293,8 +293,8 @@ def reading() -> dict[str, float]:
     from thoughts_api import selection
 
     pages_of = {
-        "the newest hundred": partial(selection.EVERYONES.page, EVERYTHING, True, PAGE),
-        "one's own": partial(selection.by("user1").page, EVERYTHING, True, PAGE),
+        "the newest hundred": partial(selection.EVERYONE.page, EVERYTHING, True, PAGE),
+        "one's own": partial(selection.by_author("user1").page, EVERYTHING, True, PAGE),
     }
     return {
         name: statistics.median(timed(page)[1].seconds for _ in range(50)) * 1000 for name, page in pages_of.items()
@@ -303,11 +303,11 @@ def reading() -> dict[str, float]:
 
 def plans(all_queries: list[Query]) -> Iterator[tuple[Query, list[list[str]]]]:
     """Yield the slowest query of each kind, and how PostgreSQL ran each of its statements, line by line."""
-    from thoughts_api.selection import containing
+    from thoughts_api.search import search
 
     for _, group in itertools.groupby(sorted(all_queries, key=lambda query: query.kind), lambda query: query.kind):
         query = max(group, key=lambda query: query.shares[0])
-        _, clock = timed(partial(containing(query.text).page, EVERYTHING, False, PAGE))
+        _, clock = timed(partial(search(query.text), EVERYTHING, False, PAGE))
         explained = []
         with connection.cursor() as cursor:
             for sql, params in clock.statements:

@@ -1,4 +1,7 @@
-"""Lists in pages, by keyset: a page starts after the last id of the one before, so it costs the same anywhere."""
+"""Lists in pages by keyset: a page starts after the last id of the page before, so each costs the same.
+
+https://use-the-index-luke.com/no-offset
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,10 +10,9 @@ from rest_framework import serializers
 from rest_framework.pagination import BasePagination
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from common.api.serializers import IntegerField, validated_query
-from thoughts_api.selection import MAX_ID
+from thoughts_api.selection import MAX_ID, Page, Row
 
 LIMIT = 100
 MAX_LIMIT = 1000
@@ -33,19 +35,22 @@ class PageSerializer(serializers.Serializer[Any]):
 
 
 class KeysetPagination(BasePagination):
-    """Pages of rows, dicts, by `id`; the answer stays an array, and a Link header (RFC 8288) leads on and back."""
+    """Pages of rows by `id`. The answer is an array; its Link header (RFC 8288) points to the next and previous page.
 
-    def paginate_queryset(self, queryset: Any, request: Request, view: APIView | None = None) -> list[Any]:
-        """Return the rows of the page of a `Selection` that the query names; `ValidationError` (400) if it is wrong."""
+    There is no queryset: `paginate` calls a function that reads rows.
+    """
+
+    def paginate(self, read: Page, request: Request) -> list[Row]:
+        """Read the page that the query parameters ask for. Raise `ValidationError` (400) if they are wrong."""
         data = validated_query(PageSerializer, request)
         after, before = data.get("after"), data.get("before")
         newest_first = data["ordering"] == "-id"
         lowest, highest = (before, after) if newest_first else (after, before)
         ids = range(0 if lowest is None else lowest + 1, MAX_ID if highest is None else highest)
-        # Backwards, the rows nearest to `before` are read first and turned round afterwards.
+        # A page before an id is read backwards, from the row nearest to that id, and reversed afterwards.
         backwards = before is not None and after is None
-        falling = newest_first != backwards
-        rows = queryset.page(ids, falling, data["limit"] + 1)
+        descending = newest_first != backwards
+        rows = read(ids, descending, data["limit"] + 1)
         more = len(rows) > data["limit"]
         rows = rows[: data["limit"]]
         if backwards:
@@ -53,7 +58,7 @@ class KeysetPagination(BasePagination):
 
         has_next = more or backwards
         has_previous = more if backwards else after is not None and before is None
-        first, last = _ends(rows, before if backwards else after, falling)
+        first, last = _ends(rows, before if backwards else after, descending)
         self.links = {
             "next": _link(request, "after", last) if has_next else None,
             "prev": _link(request, "before", first) if has_previous else None,
@@ -61,7 +66,7 @@ class KeysetPagination(BasePagination):
         return rows
 
     def get_paginated_response(self, data: Any) -> Response:
-        """Return the rows with their Link header, if there is another page."""
+        """Return the rows, with a Link header if there is another page."""
         links = ", ".join(f'<{url}>; rel="{rel}"' for rel, url in self.links.items() if url)
         return Response(data, headers={"Link": links} if links else None)
 
@@ -70,12 +75,12 @@ class KeysetPagination(BasePagination):
         return schema
 
 
-def _ends(rows: Sequence[dict[str, Any]], anchor: int | None, falling: bool) -> tuple[int, int]:
-    """Return the ids that `before` and `after` of the neighbouring pages start from."""
+def _ends(rows: Sequence[dict[str, Any]], anchor: int | None, descending: bool) -> tuple[int, int]:
+    """Return the ids from which the previous and the next page start."""
     if rows:
         return rows[0]["id"], rows[-1]["id"]
     # Nothing is beyond the anchor; the way back includes the anchor's own row.
-    back = min(max(0, (anchor or 0) + (-1 if falling else 1)), MAX_ID)
+    back = min(max(0, (anchor or 0) + (-1 if descending else 1)), MAX_ID)
     return back, back
 
 

@@ -16,7 +16,8 @@ from common.api.serializers import validated_query
 from thoughts_api import selection, write_limit
 from thoughts_api.models import Thought
 from thoughts_api.pagination import KeysetPagination
-from thoughts_api.selection import Selection
+from thoughts_api.search import search
+from thoughts_api.selection import Page
 from thoughts_api.serializers import SearchSerializer, ThoughtSerializer
 
 # RFC 9111: what is public may be stored by anybody, to be asked for again with its ETag; what is one's own is not.
@@ -25,17 +26,20 @@ own = method_decorator(cache_control(private=True, no_store=True), name="dispatc
 
 
 class ListView(generics.ListAPIView[Thought]):
-    """Answers with a page of a selection, whose rows need no serializer."""
+    """Answers with a page of rows, which need no serializer. A subclass says in `get_page` how to read them."""
 
     queryset = Thought.objects.none()  # for the schema
     serializer_class = ThoughtSerializer
     pagination_class = KeysetPagination
+    paginator: KeysetPagination
 
-    def get_selection(self) -> Selection:
+    def get_page(self) -> Page:
+        """Return the function that reads the rows of a page."""
         raise NotImplementedError
 
     def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        return self.get_paginated_response(self.paginate_queryset(self.get_selection()))
+        """Answer with a page, and a Link header to its neighbours."""
+        return self.paginator.get_paginated_response(self.paginator.paginate(self.get_page(), request))
 
 
 @public
@@ -44,8 +48,8 @@ class ThoughtsView(ListView):
 
     authentication_classes = []
 
-    def get_selection(self) -> Selection:
-        return selection.containing(validated_query(SearchSerializer, self.request)["search"])
+    def get_page(self) -> Page:
+        return search(validated_query(SearchSerializer, self.request)["search"])
 
 
 @public
@@ -54,7 +58,7 @@ class ThoughtView(APIView):
 
     def get(self, request: Request, id: int) -> Response:
         """Get one thought."""
-        thought = selection.one(id)
+        thought = selection.get(id)
         if thought is None:
             raise NotFound("There is no thought with this id.")
         return Response(thought)
@@ -66,8 +70,8 @@ class MyThoughtsView(ListView, generics.ListCreateAPIView[Thought]):
 
     permission_classes = [HasToken]
 
-    def get_selection(self) -> Selection:
-        return selection.by(self.request.user.username)
+    def get_page(self) -> Page:
+        return selection.by_author(self.request.user.username).page
 
     def perform_create(self, serializer: Any) -> None:
         username = self.request.user.username

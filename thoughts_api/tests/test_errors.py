@@ -122,10 +122,10 @@ def test_without_any_key_a_token_is_503_and_not_401(bruce: APIClient, anyone: AP
 
 
 def test_a_fault_of_ours_is_500_and_says_nothing_of_it(anyone: APIClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(self: object, piece: str) -> None:
+    def fail(text: str) -> None:
         raise RuntimeError("a secret")
 
-    monkeypatch.setattr("thoughts_api.selection.containing", fail)
+    monkeypatch.setattr("thoughts_api.views.search", fail)
     response = anyone.get("/api/thoughts/")
     assert response.status_code == 500
     assert response.json() == {"message": "Something went wrong on our side."}

@@ -56,7 +56,7 @@ def test_the_list_is_an_array_with_the_oldest_first(anyone: APIClient, thoughts:
     assert [thought["id"] for thought in response.json()] == sorted(thought.id for thought in thoughts)
 
 
-def test_ordering_by_falling_id_lists_the_newest_first(anyone: APIClient, thoughts: list[Thought]) -> None:
+def test_ordering_by_descending_id_lists_the_newest_first(anyone: APIClient, thoughts: list[Thought]) -> None:
     listed = anyone.get("/api/thoughts/?ordering=-id").json()
     assert [thought["text"] for thought in listed] == ["Three", "Two", "One"]
     # Rising is the default.

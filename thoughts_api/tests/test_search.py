@@ -133,7 +133,7 @@ def test_a_text_of_250_characters_is_found_by_its_decomposed_form(anyone: APICli
 def test_a_search_of_more_than_1000_characters_is_refused(
     anyone: APIClient, monkeypatch: pytest.MonkeyPatch, text: str
 ) -> None:
-    monkeypatch.setattr("thoughts_api.selection.fold", None)
+    monkeypatch.setattr("thoughts_api.search.fold", None)
     response = anyone.get("/api/thoughts/", {"search": text})
     assert response.status_code == 400
     assert response.json()["errors"] == {"search": ["A search may have up to 1000 characters."]}

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from thoughts_api import search
-from thoughts_api.selection import containing
+from thoughts_api.selection import EVERYONE
 from thoughts_api.tests.test_search_steps import write
 
 pytestmark = pytest.mark.django_db
@@ -35,10 +35,10 @@ def test_the_pieces_of_a_part_are_among_those_of_the_text(db: None, text: str, d
     start = data.draw(st.integers(0, len(text) - 1)) if data else 0
     end = data.draw(st.integers(start + 1, len(text))) if data else len(text)
     (of_text,) = ask("SELECT thought_pieces(%s)", text)
-    of_part = search.pieces(text[start:end])
+    of_part = search.ngrams(text[start:end])
     assert of_part
     assert set(of_part) <= set(of_text)
-    assert len(of_part) <= search.MAX_PIECES
+    assert len(of_part) <= search.MAX_NGRAMS
 
 
 def test_a_text_without_a_letter_has_no_piece() -> None:
@@ -46,11 +46,11 @@ def test_a_text_without_a_letter_has_no_piece() -> None:
 
 
 def test_a_piece_of_four_has_two_of_the_commonest_letters_in_its_middle() -> None:
-    one_piece = [search.pieces(piece) for piece in ("the ", "xhex", "жиаж")]
+    one_piece = [search.ngrams(piece) for piece in ("the ", "xhex", "жиаж")]
     assert [len(numbers) for numbers in one_piece] == [1, 1, 1]
-    assert [len(search.pieces(piece)) for piece in ("txex", "texx", "猫は窓辺")] == [2, 2, 2]
+    assert [len(search.ngrams(piece)) for piece in ("txex", "texx", "猫は窓辺")] == [2, 2, 2]
     # Each letter of the text is in a piece.
-    assert len(search.pieces("xtherx")) == 3
+    assert len(search.ngrams("xtherx")) == 3
 
 
 def test_every_step_but_the_first_is_along_the_index() -> None:
@@ -58,10 +58,10 @@ def test_every_step_but_the_first_is_along_the_index() -> None:
     with connection.cursor() as cursor:
         # The table is so small that reading all of it is the best plan.
         cursor.execute("SET LOCAL enable_seqscan = off")
-    found = containing("coffee")
+    found = EVERYONE.filter("folded LIKE %s", "%coffee%")
     for width in (search.NEAR, search.FAR, 2**22):
         with CaptureQueriesContext(connection) as queries:
-            search._by_index(found, range(2**22 + 1 - width, 2**22 + 1)).rows(100, falling=False, key="id + 0")
+            search.by_index(found, "coffee", range(2**22 + 1 - width, 2**22 + 1)).fetch(100, key="id + 0")
         sql = queries.captured_queries[0]["sql"].replace("%", "%%")
         plan = "\n".join(str(line) for line in ask(f"EXPLAIN {sql}"))
         assert "Bitmap Index Scan on thought_by_piece" in plan

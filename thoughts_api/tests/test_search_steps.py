@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from common.folding import fold
 from thoughts_api import search
 from thoughts_api.models import Thought
-from thoughts_api.selection import containing
 
 ALL = range(2**63 - 1)
 
@@ -24,14 +23,14 @@ def write(texts: dict[int, str]) -> None:
     )
 
 
-def page(piece: str, ids: range = ALL, falling: bool = False, count: int = 3) -> list[int]:
-    return [row["id"] for row in containing(piece).page(ids, falling, count)]
+def page(piece: str, ids: range = ALL, descending: bool = False, count: int = 3) -> list[int]:
+    return [row["id"] for row in search.search(piece)(ids, descending, count)]
 
 
-def steps(piece: str, falling: bool = False, count: int = 3) -> list[str]:
+def steps(piece: str, descending: bool = False, count: int = 3) -> list[str]:
     """Return how each statement of a page looks for thoughts; on SQLite there is only one."""
     with CaptureQueriesContext(connection) as queries:
-        page(piece, falling=falling, count=count)
+        page(piece, descending=descending, count=count)
     marks = {"&& '{-": "wide spans", "&& ": "spans", "thought_pieces": "all", "LIKE": "walk", "": "lowest"}
     return [next(step for mark, step in marks.items() if mark in query["sql"]) for query in queries.captured_queries]
 
@@ -71,9 +70,9 @@ def test_each_step_looks_through_as_many_ids_as_should_fill_the_page(piece: str,
 @pytest.mark.usefixtures("small_steps")
 def test_the_newest_first_starts_at_the_last_thought_there_is() -> None:
     write(dict.fromkeys(range(7000000, 7000010), "tea") | {5: "coffee"})
-    assert page("tea", falling=True) == [7_000_009, 7_000_008, 7_000_007]
-    assert steps("tea", falling=True) == ["walk"]
-    assert page("coffee", falling=True) == page("coffee") == [5]
+    assert page("tea", descending=True) == [7_000_009, 7_000_008, 7_000_007]
+    assert steps("tea", descending=True) == ["walk"]
+    assert page("coffee", descending=True) == page("coffee") == [5]
 
 
 @pytest.mark.django_db
@@ -86,31 +85,33 @@ def test_the_oldest_first_starts_at_the_first_thought_there_is() -> None:
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize("falling", [False, True])
+@pytest.mark.parametrize("descending", [False, True])
 @pytest.mark.parametrize("piece", ["tea", "coffee"])
-def test_the_first_step_is_the_only_one_where_there_are_few_thoughts(piece: str, falling: bool) -> None:
+def test_the_first_step_is_the_only_one_where_there_are_few_thoughts(piece: str, descending: bool) -> None:
     ids = range(1, 10 * search.WALK)
     write(dict.fromkeys(ids, "tea"))
-    assert page(piece, falling=falling, count=10) == (sorted(ids, reverse=falling)[:10] if piece == "tea" else [])
-    assert steps(piece, falling=falling, count=10) == ["walk"]
+    assert page(piece, descending=descending, count=10) == (
+        sorted(ids, reverse=descending)[:10] if piece == "tea" else []
+    )
+    assert steps(piece, descending=descending, count=10) == ["walk"]
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize("falling", [False, True])
-def test_with_no_thought_at_all_nothing_is_found(falling: bool) -> None:
-    assert page("tea", falling=falling) == []
+@pytest.mark.parametrize("descending", [False, True])
+def test_with_no_thought_at_all_nothing_is_found(descending: bool) -> None:
+    assert page("tea", descending=descending) == []
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize("falling", [False, True])
+@pytest.mark.parametrize("descending", [False, True])
 @pytest.mark.parametrize("width", [2**12, 2**15, 2**17, 2**20, 2**21, 2**40])
-def test_ids_on_both_sides_of_a_step_are_found(width: int, falling: bool) -> None:
+def test_ids_on_both_sides_of_a_step_are_found(width: int, descending: bool) -> None:
     ids = [1, width - 1, width, width + 1, 2 * width - 1, 2 * width, 2 * width + 1, 3 * width + 1001, 3 * width + 1002]
     write(dict.fromkeys(ids, "tea"))
-    assert page("tea", falling=falling, count=100) == sorted(ids, reverse=falling)
+    assert page("tea", descending=descending, count=100) == sorted(ids, reverse=descending)
     for first in ids:
         within = [id for id in ids if first <= id < 3 * width]
-        assert page("TEA", range(first, 3 * width), falling, 100) == sorted(within, reverse=falling)
+        assert page("TEA", range(first, 3 * width), descending, 100) == sorted(within, reverse=descending)
 
 
 @pytest.mark.django_db
@@ -122,17 +123,17 @@ def test_ids_on_both_sides_of_a_step_are_found(width: int, falling: bool) -> Non
     piece=st.text("abé猫🎉 %", min_size=1, max_size=4),
     start=st.integers(0, 60),
     stop=st.integers(0, 60) | st.just(2**63 - 1),
-    falling=st.booleans(),
+    descending=st.booleans(),
     count=st.integers(1, 6),
 )
-@example(texts={1: "ab", 2: "ba"}, piece="ab", start=0, stop=2**63 - 1, falling=True, count=1)
+@example(texts={1: "ab", 2: "ba"}, piece="ab", start=0, stop=2**63 - 1, descending=True, count=1)
 def test_a_page_is_what_a_scan_finds(
-    small_steps: None, texts: dict[int, str], piece: str, start: int, stop: int, falling: bool, count: int
+    small_steps: None, texts: dict[int, str], piece: str, start: int, stop: int, descending: bool, count: int
 ) -> None:
     with transaction.atomic():
         write(texts)
         found = [id for id, text in texts.items() if start <= id < stop and fold(piece) in fold(text)]
-        assert page(piece, range(start, stop), falling, count) == sorted(found, reverse=falling)[:count]
+        assert page(piece, range(start, stop), descending, count) == sorted(found, reverse=descending)[:count]
         transaction.set_rollback(True)
 
 
