@@ -25,6 +25,7 @@ from tools.check_machine import PORTS
 from tools.local import ROOT, Local
 
 SMALL = 1000
+CLIENTS = 16  # that ask at once, at most
 ROUNDS = 4
 REQUESTS = 400  # of each kind, to each of the two, in each round
 RATE = 40  # a second, to both together
@@ -75,7 +76,7 @@ def kinds(people: list[str], random: Random) -> dict[str, Ask]:
 def ask(urls: dict[str, str], send: Ask) -> dict[str, list[float]]:
     """Send requests to each address in turn at a fixed rate; return the milliseconds that each took."""
     session = requests.Session()
-    session.mount("http://", requests.adapters.HTTPAdapter(pool_maxsize=16))
+    session.mount("http://", requests.adapters.HTTPAdapter(pool_maxsize=CLIENTS))
     times: dict[str, list[float]] = {name: [] for name in urls}
 
     def timed(name: str, url: str) -> None:
@@ -85,7 +86,7 @@ def ask(urls: dict[str, str], send: Ask) -> dict[str, list[float]]:
 
     begin = time.perf_counter()
     sent: list[Future[None]] = []
-    with ThreadPoolExecutor(16) as pool:
+    with ThreadPoolExecutor(CLIENTS) as pool:
         for _ in range(REQUESTS):
             for name, url in urls.items():
                 time.sleep(max(0.0, begin + len(sent) / RATE - time.perf_counter()))
@@ -107,7 +108,9 @@ def report(database_url: str, rows: int, folder: Path) -> str:
     local = Local(folder, PORTS)
     local.make_secrets()
     environment = local.environment("thoughts_api")
-    environment |= {"TOKENS_JWKS": f"{folder}/jwks.json", "STATIC_HASHED": "false"}
+    # One thread is always free for something other than a search.
+    threads = {"THREADS": str(CLIENTS + 1)}
+    environment |= threads | {"TOKENS_JWKS": f"{folder}/jwks.json", "STATIC_HASHED": "false"}
     subprocess.run(
         [sys.executable, "-c", FILL, str(SMALL)], cwd=ROOT, env=environment | {"DATABASE_URL": small}, check=True
     )

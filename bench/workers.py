@@ -20,7 +20,7 @@ CHOICES = {
     "2 processes": ["--worker-class=sync", "--threads=1", "--workers=2"],
     "4 processes": ["--worker-class=sync", "--threads=1", "--workers=4"],
     "1 process of 2 threads": ["--threads=2"],
-    "**1 process of 4 threads**": ["--threads=4"],
+    "**1 process of 5 threads**": ["--threads=5"],
     "**1 process of 8 threads**": ["--threads=8"],
     "1 process of 16 threads": ["--threads=16"],
     "2 processes of 8 threads": ["--threads=8", "--workers=2"],

@@ -7,12 +7,16 @@ one before, twice as many as should fill the page by what that one found. What i
 of what is rare there is little to read in the last. The index only narrows down the rows; `folded LIKE` decides.
 """
 
+import logging
 import math
+import threading
 from dataclasses import replace
 from functools import partial, reduce
 
+from django.conf import settings
 from django.db import connections
 
+from common.api.exceptions import ServiceUnavailable
 from common.folding import fold
 from thoughts_api import replica
 from thoughts_api.models import FOLDED_MAX_LENGTH
@@ -28,11 +32,23 @@ WALK = 10  # ids that the first step looks through for each row of the page
 NEAR = 2**15  # ids that the second step looks through at most
 FAR = 2**20  # ids that each of the others looks through; the last one looks through all that are left
 
+# A slow search takes seconds. One thread stays free for all other requests, unless it is the only one.
+slots = threading.BoundedSemaphore(max(1, settings.THREADS - 1))
+logger = logging.getLogger(__name__)
+
+
+class TooManySearches(ServiceUnavailable):
+    """503: this process runs as many searches as it may at once."""
+
+    default_detail = "Too many searches are running. Try again in a second."
+    wait = 1
+
 
 def search(text: str) -> Page:
     """Return the function that reads a page of the thoughts whose text contains `text`.
 
-    It asks the read replica, while that is usable. A text of accents alone matches all thoughts.
+    The function asks the read replica, while that is usable. It raises `TooManySearches` at once, without waiting, if
+    no search may begin now. A text of accents alone matches all thoughts, which is no search.
     """
     folded = fold(text)
     if not folded:
@@ -52,7 +68,13 @@ def _page(folded: str, ids: range, descending: bool, count: int) -> list[Row]:
             return _page_by_steps(here, folded, ids, descending, count)
         return here.page(ids, descending, count)
 
-    return replica.read(query)
+    if not slots.acquire(blocking=False):
+        logger.warning("Refused a search: all but one of %s threads are searching.", settings.THREADS)
+        raise TooManySearches
+    try:
+        return replica.read(query)
+    finally:
+        slots.release()
 
 
 def _page_by_steps(matches: Selection, folded: str, ids: range, descending: bool, count: int) -> list[Row]:

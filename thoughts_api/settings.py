@@ -18,6 +18,7 @@ BEHIND_TLS = env.bool("BEHIND_TLS", False)
 STATIC_ROOT = env.path("STATIC_ROOT", common.VAR / "static" / "thoughts_api")
 RELOAD = env.bool("RELOAD", False)
 STATIC_HASHED = env.bool("STATIC_HASHED", not (DEBUG or RELOAD))
+THREADS = env.count("THREADS", 8)  # of gunicorn, which has the same default
 WRITES_PER_MINUTE = env.count("WRITES_PER_MINUTE", 60)
 WRITES_PER_DAY = env.count("WRITES_PER_DAY", 2000)
 LOG_LEVEL = env.log_level("LOG_LEVEL", INFO)

@@ -49,7 +49,7 @@ class Local:
             "thoughts_api": {
                 "TOKENS_JWKS": f"{self.loopback('users_api')}/.well-known/jwks.json",
                 "DATABASE_URL": f"sqlite:///{self.var / 'thoughts.sqlite3'}",
-                "THREADS": "4",
+                "THREADS": "5",
             },
             "web": {
                 "SECRET_KEY": self._secret("web"),

@@ -1,11 +1,16 @@
 """Limits that must hold while several threads answer requests; on SQLite these tests are not collected."""
 
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from threading import Barrier
+from typing import Any
 
+import psycopg
 import pytest
-from django.db import connections
+from django.conf import settings
+from django.db import OperationalError, connection, connections
 from pytest_django import Settings
 from rest_framework.test import APIClient
 
@@ -15,6 +20,8 @@ from thoughts_api.tests.conftest import Sign, client
 pytestmark = pytest.mark.django_db(transaction=True)
 
 THREADS = 8
+# Each text begins to match in many places: among 100,000 of them, this search takes seconds.
+SLOW_TEXT, SLOW_SEARCH = "a" * 120 + "b" + "a" * 129, "a" * 125 + "b" + "a" * 10
 
 
 def at_once(calls: int, call: Callable[[int], int]) -> list[int]:
@@ -60,3 +67,64 @@ def test_accounts_do_not_share_a_limit_while_all_write_at_once(sign: Sign, setti
 
     assert sorted(at_once(80, write)) == [201] * 40 + [429] * 40
     assert set(WriteCount.objects.values_list("in_minute", flat=True)) == {10}
+
+
+@contextmanager
+def blocked_searches(count: int) -> Iterator[list["Future[Any]"]]:
+    """Begin searches that wait for a lock on the table, and yield them; afterwards they go on and are waited for."""
+
+    def search(_: int) -> Any:
+        try:
+            return client().get("/api/thoughts/", {"search": SLOW_SEARCH})
+        finally:
+            connections.close_all()
+
+    waiting = "SELECT count(*) FROM pg_locks WHERE relation = 'thoughts_api_thought'::regclass AND NOT granted"
+    parameters = connection.get_connection_params()
+    with ThreadPoolExecutor(count) as pool, psycopg.connect(**parameters) as locking, connection.cursor() as cursor:
+        locking.execute("LOCK TABLE thoughts_api_thought")
+        searching = [pool.submit(search, number) for number in range(count)]
+        deadline = time.monotonic() + 30
+        while cursor.execute(waiting).fetchone() != (count,):
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        cursor.execute("SET statement_timeout = 2000")  # in this thread, nothing is to wait for the lock
+        yield searching
+        cursor.execute("RESET statement_timeout")
+
+
+def test_one_thread_is_free_for_something_other_than_a_search(anyone: APIClient, bruce: APIClient) -> None:
+    Thought.objects.create(username="bruce", text=SLOW_TEXT)
+    with blocked_searches(settings.THREADS - 1) as searching:
+        for path in (
+            "/api/thoughts/?search=tea",
+            "/api/thoughts/?search=%20&limit=1",
+            "/api/thoughts?search=a&after=7",
+        ):
+            response = anyone.get(path)
+            assert response.status_code == 503
+            assert response["Retry-After"] == "1"
+            assert response.json() == {"message": "Too many searches are running. Try again in a second."}
+        # What is not a search is answered.
+        assert bruce.post("/api/me/thoughts/", {"text": ""}).status_code == 400
+        assert anyone.get("/api/thoughts/?search=%00").status_code == 400
+        assert not any(each.done() for each in searching)
+    assert [each.result().json() for each in searching] == [[]] * (settings.THREADS - 1)
+    assert anyone.get("/api/thoughts/?search=tea").status_code == 200
+
+
+def test_the_number_of_threads_is_that_of_the_server() -> None:
+    from common.server import gunicorn_conf
+
+    assert gunicorn_conf.threads == settings.THREADS
+
+
+def test_a_search_that_fails_lets_others_search(anyone: APIClient) -> None:
+    def fail(*args: Any) -> None:
+        raise OperationalError("canceling statement due to statement timeout")
+
+    for _ in range(settings.THREADS):
+        with connection.execute_wrapper(fail):
+            assert anyone.get("/api/thoughts/?search=tea").status_code == 503
+        assert anyone.get("/api/thoughts/?search=tea&limit=0").status_code == 400
+    assert anyone.get("/api/thoughts/?search=tea").status_code == 200
