@@ -23,7 +23,7 @@ class LimitedBackend(ModelBackend):
         if username is None or password is None:
             return None
         username = User.normalize_username(username)
-        address = login_limit.origin(client_address(request)) if request else None
+        address = client_address(request) if request else ""
         login_limit.check(username, address)
         exists = len(username) <= USERNAME_MAX_LENGTH
         user = (User.objects.filter(username=username).first() if exists else None) or User()  # without a password
@@ -33,4 +33,5 @@ class LimitedBackend(ModelBackend):
         # Again, for guesses that were on their way at the same time: the right one could be the eleventh.
         if login_limit.check(username, address):
             login_limit.forget(username, address)
+        login_limit.remember(user, address)
         return user

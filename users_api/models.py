@@ -1,4 +1,4 @@
-"""Accounts, refresh tokens, and failed logins."""
+"""Accounts, refresh tokens, failed logins, and the networks that accounts log in from."""
 
 import unicodedata
 from typing import Any, ClassVar
@@ -124,11 +124,28 @@ class LoginFailure(models.Model):
     """A login that failed. The name is kept as a digest: people type passwords into the wrong field."""
 
     name_digest = models.CharField(max_length=64)
-    address = models.GenericIPAddressField(null=True)
+    address = models.GenericIPAddressField(null=True)  # of IPv6, the network of 64 bits
+    # Of IPv6, the network of 48 bits. Null where the previous release counts, which has no such column.
+    site = models.GenericIPAddressField(null=True)
     time = models.DateTimeField(default=timezone.now, db_index=True)
 
     class Meta:
         indexes = [
-            models.Index(fields=["address", "name_digest", "time"], name="login_failure_by_name"),
+            models.Index(fields=["name_digest", "time"], name="login_failure_by_account"),
             models.Index(fields=["address", "time"], name="login_failure_by_address"),
+            models.Index(fields=["site", "time"], name="login_failure_by_site"),
         ]
+
+
+class KnownNetwork(models.Model):
+    """A network from which an account has logged in, with the time of a login that is at most a day before the last.
+
+    An IPv4 address, or the first address of an IPv6 network of 64 bits.
+    """
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="known_networks")
+    network = models.GenericIPAddressField()
+    time = models.DateTimeField(db_index=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["user", "network"], name="known_network_once")]

@@ -24,11 +24,14 @@ LOG_LEVEL = env.log_level("LOG_LEVEL", INFO)
 MANAGEMENT_PORT = env.int("MANAGEMENT_PORT", 0)
 LOGIN_FAILURES_PER_NAME = env.count("LOGIN_FAILURES_PER_NAME", 10)
 LOGIN_FAILURES_PER_ADDRESS = env.count("LOGIN_FAILURES_PER_ADDRESS", 100)
+LOGIN_FAILURES_PER_ACCOUNT = env.count("LOGIN_FAILURES_PER_ACCOUNT", 100)
 VERSION = env.str("VERSION", "dev")
 COMMIT = env.str("COMMIT", "unknown")
 env.seal()
 
 LOGIN_FAILURES_WINDOW = timedelta(minutes=15)
+LOGIN_FAILURES_ACCOUNT_WINDOW = timedelta(hours=1)  # OWASP ASVS 4.0.3 2.2.1: at most 100 failures an hour
+KNOWN_NETWORK_AGE = timedelta(days=30)
 ACCESS_TOKEN_LIFETIME = timedelta(minutes=15)
 REFRESH_TOKEN_LIFETIME = timedelta(days=14)
 TOKENS_JWKS = keys.jwks

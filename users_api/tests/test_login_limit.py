@@ -11,10 +11,11 @@ import pytest
 from django.db import connection, connections
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 from pytest_django import Settings
 
 from users_api import login_limit
-from users_api.models import LoginFailure, User
+from users_api.models import KnownNetwork, LoginFailure, User
 from users_api.tests.conftest import PASSWORD
 
 LogIn = Callable[..., Any]
@@ -182,7 +183,7 @@ def test_a_success_forgets_the_failures_of_this_name_from_this_address(bruce: Us
 
 def test_old_failures_are_cleared_away(bruce: User, log_in: LogIn) -> None:
     fail(log_in, 3)
-    age(minutes=16)
+    age(minutes=61)
     fail(log_in, 1, "nobody")
     assert LoginFailure.objects.count() == 1
 
@@ -231,6 +232,163 @@ def test_the_addresses_of_one_ipv6_network_are_one(bruce: User, log_in: LogIn) -
     assert log_in(address="2001:db8:0:1::1").status_code == 200
 
 
+def test_the_networks_of_one_ipv6_site_have_the_limit_of_an_address(
+    bruce: User, log_in: LogIn, settings: Settings
+) -> None:
+    # One customer may have 65,536 of them: RFC 6177.
+    settings.LOGIN_FAILURES_PER_ADDRESS = 12
+    for number in range(12):
+        assert log_in(f"name{number}", address=f"2001:db8:0:{number}::1").status_code == 401
+    assert_limited(log_in("another", address="2001:db8:0:ffff::1"))
+    assert_limited(log_in(address="2001:db8:0:ffff::1"))
+    assert log_in(address="2001:db8:1::1").status_code == 200
+
+
+def test_a_site_does_not_lock_out_who_logged_in_from_a_network_in_it(
+    bruce: User, log_in: LogIn, settings: Settings
+) -> None:
+    settings.LOGIN_FAILURES_PER_ADDRESS = 12
+    assert log_in(address="2001:db8:0:1::1").status_code == 200
+    for number in range(12):
+        assert log_in(f"name{number}", address="2001:db8:0:2::1").status_code == 401
+    assert log_in(address="2001:db8:0:1::2").status_code == 200
+    # In the same network of 64 bits, it does.
+    assert_limited(log_in(address="2001:db8:0:2::2"))
+
+
+def guess(log_in: LogIn, username: str, times: int) -> list[int]:
+    """Guess the password from another address each time; return the statuses."""
+    return [
+        log_in(username, "wrong", address=f"198.51.{number // 250}.{number % 250 + 1}").status_code
+        for number in range(times)
+    ]
+
+
+@pytest.mark.parametrize("username", ["bruce", "nobody", "x" * 60])
+def test_270_guesses_at_a_name_from_270_addresses_are_100(bruce: User, log_in: LogIn, username: str) -> None:
+    # OWASP ASVS 4.0.3 requirement 2.2.1.
+    assert guess(log_in, username, 270) == [401] * 100 + [429] * 170
+    response = log_in(username)
+    assert response.status_code == 429
+    assert 59 * 60 < int(response["Retry-After"]) <= 60 * 60
+    assert LoginFailure.objects.count() == 100
+
+
+def test_only_a_network_from_which_the_account_logged_in_may_go_on(
+    bruce: User, admin: User, log_in: LogIn, settings: Settings
+) -> None:
+    settings.LOGIN_FAILURES_PER_ACCOUNT = 20
+    assert log_in(address="192.0.2.1").status_code == 200
+    assert log_in(address="2001:db8::1").status_code == 200
+    assert log_in("admin", address="192.0.2.3").status_code == 200
+    guess(log_in, "bruce", 20)
+    assert log_in(address="192.0.2.1").status_code == 200
+    assert log_in(address="2001:db8::2").status_code == 200
+    for stranger in ("192.0.2.2", "2001:db8:0:1::1", "192.0.2.3"):
+        assert log_in(address=stranger).status_code == 429
+    # A known network has the limit of a name from an address.
+    fail(log_in, 10, address="192.0.2.1")
+    assert_limited(log_in(address="192.0.2.1"))
+
+
+def test_login_by_the_admin_makes_a_network_known_too(
+    admin: User, api: Client, log_in: LogIn, settings: Settings
+) -> None:
+    settings.LOGIN_FAILURES_PER_ACCOUNT = 20
+    form = {"username": "admin", "password": PASSWORD}
+    assert api.post("/admin/login/", form, REMOTE_ADDR="192.0.2.1").status_code == 302
+    guess(log_in, "admin", 20)
+    response = api.post("/admin/login/", form, REMOTE_ADDR="192.0.2.2")
+    assert response.status_code == 429
+    assert 59 * 60 < int(response["Retry-After"]) <= 60 * 60
+    assert "Try again in 60 minutes" in response.text
+    assert api.post("/admin/login/", form, REMOTE_ADDR="192.0.2.1").status_code == 302
+    assert log_in("admin", address="192.0.2.1").status_code == 200
+
+
+def test_the_limit_of_an_account_ends_after_an_hour(bruce: User, log_in: LogIn, settings: Settings) -> None:
+    settings.LOGIN_FAILURES_PER_ACCOUNT = 20
+    guess(log_in, "bruce", 20)
+    age(minutes=59)
+    assert log_in().status_code == 429
+    age(minutes=1)
+    assert log_in().status_code == 200
+
+
+def test_a_network_is_known_for_thirty_days(bruce: User, log_in: LogIn, settings: Settings) -> None:
+    settings.LOGIN_FAILURES_PER_ACCOUNT = 20
+    assert log_in().status_code == 200
+    for days, status in ((29, 200), (30, 429)):
+        KnownNetwork.objects.update(time=timezone.now() - timedelta(days=days))
+        LoginFailure.objects.all().delete()
+        guess(log_in, "bruce", 20)
+        assert log_in().status_code == status
+    # Counting a failure has deleted it.
+    assert not KnownNetwork.objects.exists()
+
+
+def test_a_network_is_noted_once_a_day(bruce: User, log_in: LogIn) -> None:
+    def writes() -> list[str]:
+        with CaptureQueriesContext(connection) as queries:
+            assert log_in().status_code == 200
+        return [query["sql"].split()[0] for query in queries if "knownnetwork" in query["sql"]]
+
+    assert writes() == ["SELECT", "INSERT"]
+    assert writes() == ["SELECT"]
+    KnownNetwork.objects.update(time=timezone.now() - timedelta(days=1))
+    assert writes() == ["SELECT", "INSERT"]
+    known = KnownNetwork.objects.get()
+    assert (known.user, known.network) == (bruce, "192.0.2.1")
+    assert timezone.now() - known.time < timedelta(minutes=1)
+
+
+def test_a_failed_login_makes_no_network_known(bruce: User, log_in: LogIn) -> None:
+    fail(log_in, 3)
+    User.objects.update(is_active=False)
+    fail(log_in, 1, password=PASSWORD)
+    assert not KnownNetwork.objects.exists()
+
+
+def test_without_an_address_no_network_is_known(bruce: User, log_in: LogIn) -> None:
+    assert log_in(address="").status_code == 200
+    assert not KnownNetwork.objects.exists()
+
+
+def test_a_clock_that_was_a_day_ahead_locks_nobody_out(bruce: User, log_in: LogIn) -> None:
+    fail(log_in, 10)
+    age(days=-1)
+    assert log_in().status_code == 200
+    # Nor does it a day later.
+    fail(log_in, 1)
+    assert LoginFailure.objects.count() == 1
+
+
+@pytest.mark.parametrize(("seconds", "limited"), [(5, True), (60, False)])
+def test_the_clock_of_another_pod_may_be_a_few_seconds_ahead(
+    bruce: User, log_in: LogIn, seconds: int, limited: bool
+) -> None:
+    fail(log_in, 10)
+    age(seconds=-seconds)
+    response = log_in()
+    if limited:
+        assert_limited(response)
+    else:
+        assert response.status_code == 200
+
+
+def test_failures_that_the_previous_release_counts_count_for_their_address(
+    bruce: User, log_in: LogIn, settings: Settings
+) -> None:
+    # Its pods know no site, and serve while the next release starts.
+    settings.LOGIN_FAILURES_PER_ADDRESS = 12
+    fail(log_in, 10)
+    for number in range(2):
+        fail(log_in, 1, f"name{number}")
+    LoginFailure.objects.update(site=None)
+    assert_limited(log_in("another"))
+    assert log_in(address="192.0.2.2").status_code == 200
+
+
 def test_the_admin_has_the_same_limit(admin: User, api: Client, log_in: LogIn) -> None:
     form = {"username": "admin", "password": "wrong"}
     for _ in range(5):
@@ -273,6 +431,32 @@ def test_of_thirty_wrong_passwords_at_once_at_most_ten_are_judged(username: str)
     assert statuses.count(401) <= 10
     assert LoginFailure.objects.count() >= 10
     assert Client().post("/api/login/", {"username": username, "password": "wrong"}).status_code == 429
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("username", ["bruce", "nobody"])
+def test_of_thirty_guesses_from_thirty_addresses_at_once_at_most_ten_are_judged(
+    settings: Settings, username: str
+) -> None:
+    settings.LOGIN_FAILURES_PER_ACCOUNT = 10
+    User.objects.create_user("bruce", PASSWORD)
+    together = Barrier(6)
+    connections.close_all()
+
+    def attempt(number: int) -> int:
+        together.wait()
+        try:
+            body = {"username": username, "password": "wrong"}
+            client = Client(raise_request_exception=False)
+            return client.post("/api/login/", body, REMOTE_ADDR=f"198.51.100.{number}").status_code
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(6) as pool:
+        statuses = list(pool.map(attempt, range(30)))
+    assert set(statuses) == {401, 429}
+    assert statuses.count(401) <= 10
+    assert LoginFailure.objects.count() >= 10
 
 
 @pytest.mark.django_db(transaction=True)
