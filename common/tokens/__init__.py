@@ -4,6 +4,16 @@ Read `verification` first, then `keys`.
 """
 
 from common.tokens.keys import KeySet, KeysUnavailable, UnknownKey, key_set
-from common.tokens.verification import InvalidToken, TokenUser, from_header, verify
+from common.tokens.verification import CLOCK_SKEW, InvalidToken, TokenUser, from_header, verify
 
-__all__ = ["InvalidToken", "KeySet", "KeysUnavailable", "TokenUser", "UnknownKey", "from_header", "key_set", "verify"]
+__all__ = [
+    "CLOCK_SKEW",
+    "InvalidToken",
+    "KeySet",
+    "KeysUnavailable",
+    "TokenUser",
+    "UnknownKey",
+    "from_header",
+    "key_set",
+    "verify",
+]
