@@ -7,8 +7,8 @@
 | all names, from a site: 48 bits of IPv6 | `LOGIN_FAILURES_PER_ADDRESS` | 15 minutes |
 | a name, from everywhere | `LOGIN_FAILURES_PER_ACCOUNT` | an hour |
 
-The last two do not hold for a network from which the account has logged in within 30 days, so that strangers lock
-nobody out. A refused login is not counted, so that every lock ends.
+The last two do not apply to a network from which the account has logged in within 30 days: strangers cannot lock out
+its owner there. A refused login is not counted, so every lock ends.
 https://cheatsheetseries.owasp.org/cheatsheets/Authentication_Cheat_Sheet.html#login-throttling
 """
 

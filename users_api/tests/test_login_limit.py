@@ -244,7 +244,7 @@ def test_the_networks_of_one_ipv6_site_have_the_limit_of_an_address(
     assert log_in(address="2001:db8:1::1").status_code == 200
 
 
-def test_a_site_does_not_lock_out_who_logged_in_from_a_network_in_it(
+def test_a_site_does_not_lock_out_an_account_that_logged_in_from_a_network_in_it(
     bruce: User, log_in: LogIn, settings: Settings
 ) -> None:
     settings.LOGIN_FAILURES_PER_ADDRESS = 12
@@ -354,7 +354,7 @@ def test_without_an_address_no_network_is_known(bruce: User, log_in: LogIn) -> N
     assert not KnownNetwork.objects.exists()
 
 
-def test_a_clock_that_was_a_day_ahead_locks_nobody_out(bruce: User, log_in: LogIn) -> None:
+def test_a_clock_that_was_a_day_ahead_locks_no_account(bruce: User, log_in: LogIn) -> None:
     fail(log_in, 10)
     age(days=-1)
     assert log_in().status_code == 200
