@@ -1,5 +1,6 @@
 """Reading what a request says."""
 
+import functools
 import re
 from typing import Any
 from urllib.parse import unquote_to_bytes
@@ -33,17 +34,21 @@ class IntegerField(serializers.IntegerField):
         return super().to_internal_value(data)
 
 
+@functools.cache  # a serializer copies its fields, which takes as long as the database does
+def _fields(serializer_class: type[serializers.Serializer[Any]]) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
+    return dict(serializer_class().fields)
+
+
 def validated_query(serializer_class: type[serializers.Serializer[Any]], request: Request) -> dict[str, Any]:
     """Return the query parameters as the serializer's validated data; `ValidationError` (400) names each wrong one.
 
     A parameter that is there twice is a wrong one: which of the two was meant is not ours to say. `ParseError` (400)
-    if the query is not UTF-8, which Django reads as U+FFFD. The serializer's fields are used
-    as they were declared: to copy them for each request takes as long as the database does.
+    if the query is not UTF-8, which Django reads as U+FFFD.
     """
     check_utf8(unquote_to_bytes(request.META["QUERY_STRING"].encode("latin-1")))
     data: dict[str, Any] = {}
     errors: dict[str, Any] = {}
-    for name, field in serializer_class._declared_fields.items():
+    for name, field in _fields(serializer_class).items():
         values = request.query_params.getlist(name)
         if len(values) > 1:
             errors[name] = ["Give this parameter only once."]

@@ -5,7 +5,6 @@ from typing import Any
 
 from django.apps import apps
 from django.template import Origin, Template, TemplateDoesNotExist, TemplateSyntaxError
-from django.template.base import Parser
 from django.template.defaulttags import URLNode
 from django.template.loader import get_template
 from django.template.loader_tags import ExtendsNode, IncludeNode
@@ -49,7 +48,9 @@ class LastGoodLoader(app_directories.Loader):
                 constant = isinstance(expression.var, str) and not expression.filters
                 optional = getattr(node, "asvar", None)  # {% url "x" as path %}
                 if constant and not optional and not there(expression.var):
-                    raise Parser([]).error(node.token, f"There is no {what} {str(expression.var)!r}.")
+                    error: Any = TemplateSyntaxError(f"There is no {what} {str(expression.var)!r}.")
+                    error.token = node.token  # as Django's own parser does, for the line
+                    raise error
 
     def _has_template(self, name: str) -> bool:
         origins = self.get_template_sources(name)
