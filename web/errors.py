@@ -7,6 +7,7 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
+from common.http.urls import local_path
 from web.backends import thoughts
 from web.backends.exceptions import (
     BackendError,
@@ -108,4 +109,4 @@ def not_allowed(request: HttpRequest, methods: str) -> HttpResponse:
 def _context(request: HttpRequest, told: Notice, status: int) -> dict[str, Any]:
     # What a form sent cannot be sent again by a link.
     again = status in PASSING and request.method in ("GET", "HEAD")
-    return {"error": told, "again": request.get_full_path() if again else ""}
+    return {"error": told, "again": local_path(request.get_full_path()) if again else ""}

@@ -79,6 +79,18 @@ def test_while_users_api_is_away_nobody_is_logged_out(log_in_as: LogInAs, backen
     assert browser.get("/thoughts/").status_code == 200
 
 
+@pytest.mark.parametrize(("path", "link"), [("/", 'href="/">Try again'), ("//", None)])
+def test_link_to_try_again_leads_to_a_path_on_this_site(
+    log_in_as: LogInAs, backend: Backend, path: str, link: str | None
+) -> None:
+    browser = log_in_as()
+    backend.answer(REFRESH, 503)
+    response = browser.get("/", PATH_INFO=path)
+    assert response.status_code == 503
+    assert ("Try again" in response.text) == (link is not None)
+    assert link is None or link in response.text
+
+
 def test_without_any_key_pages_say_so_and_nobody_is_logged_out(
     bruce: Client, backend: Backend, settings: Settings
 ) -> None:
