@@ -42,6 +42,7 @@ def claims(**changes: Any) -> dict[str, Any]:
         "exp": now + 900,
         "jti": "0123",
         "iss": "users-api",
+        "token_type": "access",
     }
     return {name: value for name, value in (valid | changes).items() if value is not None}
 

@@ -37,6 +37,11 @@ def hs256(secret: bytes) -> str:
     return (message + b"." + signing.base64url(hmac.digest(secret, message, hashlib.sha256))).decode()
 
 
+@pytest.mark.parametrize("token_type", [None, "", "refresh", "Access", "access ", ["access"], True, 1])
+def test_a_token_of_another_type_is_refused(api: Client, token_type: Any) -> None:
+    assert_refused(ask(api, f"Bearer {signing.token(token_type=token_type)}"))
+
+
 def test_a_token_that_users_api_signed_is_taken(api: Client) -> None:
     response = ask(api, f"Bearer {signing.token()}")
     assert response.status_code == 200

@@ -3,7 +3,7 @@
 import functools
 import json
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import jwt
 from django.conf import settings
@@ -11,6 +11,7 @@ from jwt.utils import base64url_decode
 
 from common.tokens.keys import ALGORITHM, KeySet, UnknownKey
 
+TOKEN_TYPE = "access"  # noqa: S105 - the claim `token_type` of djangorestframework-simplejwt
 CLOCK_SKEW = 10  # seconds by which another machine's clock may be ahead
 
 
@@ -26,6 +27,7 @@ class TokenUser:
     user_id: int | None
     is_staff: bool
     expires: int
+    jti: str = field(default="", compare=False)
     is_authenticated = True
 
 
@@ -60,8 +62,10 @@ def _user(token: str, key: jwt.PyJWK, issuer: str) -> TokenUser:
         algorithms=[ALGORITHM],
         issuer=issuer,
         leeway=CLOCK_SKEW,
-        options={"require": ["exp", "iss", "username"]},
+        options={"require": ["exp", "iss", "token_type", "username"]},
     )
+    if claims["token_type"] != TOKEN_TYPE:
+        raise InvalidToken("The token is not an access token.")
     expires, username = claims["exp"], claims["username"]
     if not isinstance(expires, (int, float)):
         raise InvalidToken("The token does not say when it ends.")
@@ -72,6 +76,7 @@ def _user(token: str, key: jwt.PyJWK, issuer: str) -> TokenUser:
         user_id=claims.get("user_id"),
         is_staff=claims.get("is_staff") is True,
         expires=int(expires),
+        jti=str(claims.get("jti", "")),
     )
 
 
