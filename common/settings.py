@@ -139,6 +139,9 @@ def _count(value: str | int) -> int:
     return int(value)
 
 
+# Whether anybody may create an account: read by users_api, which decides, and by web.
+SIGN_UP = environs.validate.OneOf(["closed", "open"])
+
 # The names with which a service is reached without a cluster; *.localhost needs no hosts file.
 LOCAL_HOSTS = "localhost, 127.0.0.1, [::1], .localhost"
 
@@ -192,6 +195,15 @@ def content_security_policy(**sources: str) -> str:
 API_CONTENT_SECURITY_POLICY = content_security_policy(
     style_src="'self' 'unsafe-inline'", img_src="'self' data:", connect_src="'self'"
 )
+
+
+def cookie_prefix(env: Env, project: str) -> str:
+    """Return the start of the names of a project's cookies.
+
+    A browser sends a cookie to every port of a host. So the name has the port of PORT, which is unset in a container.
+    """
+    port = env.str("PORT", "")
+    return f"{project}_{port}_" if port else f"{project}_"
 
 
 def logging(level: int) -> dict[str, Any]:

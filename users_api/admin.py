@@ -11,10 +11,16 @@ from django.core.exceptions import BadRequest
 from django.db import IntegrityError
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.utils.html import format_html
+from django.utils.formats import date_format
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import mark_safe
+from django.utils.timezone import localtime
 
+from users_api import sessions
 from users_api.forms import SetPasswordForm, UserCreationForm, UserForm
 from users_api.models import USERNAME_MAX_LENGTH, User
+
+MAX_SESSIONS = 100  # in the page of an account
 
 admin.site.unregister(Group)
 
@@ -39,9 +45,10 @@ class UserAdmin(DjangoUserAdmin):
         (None, {"fields": ["username", "set_password"]}),
         ("Rights", {"fields": ["is_active", "is_staff", "is_superuser"]}),
         ("Times", {"fields": ["creation", "last_login", "password_set"]}),
+        ("Sessions", {"fields": ["session_list"]}),
     ]
     add_fieldsets = [(None, {"classes": ["wide"], "fields": ["username", "password1", "password2"]})]
-    actions = ["switch_off", "switch_on"]
+    actions = ["switch_off", "switch_on", "end_sessions"]
 
     def has_module_permission(self, request: HttpRequest) -> bool:
         return self.has_view_permission(request)
@@ -61,7 +68,7 @@ class UserAdmin(DjangoUserAdmin):
         return False
 
     def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> list[str]:
-        fields = ["creation", "last_login", "password_set", "set_password"]
+        fields = ["creation", "last_login", "password_set", "set_password", "session_list"]
         if obj:
             fields.append("username")
         if obj == request.user:
@@ -103,6 +110,18 @@ class UserAdmin(DjangoUserAdmin):
     def set_password(self, user: User) -> str:
         return format_html('<a href="{}">Set a new password</a>', "../password/")
 
+    @admin.display(description="Logged in", empty_value="nowhere")
+    def session_list(self, user: User) -> str | None:
+        rows = [
+            (
+                session.device or "unknown device",
+                session.network or "an unknown network",
+                *(date_format(localtime(time), "DATETIME_FORMAT") for time in (session.began, session.used)),
+            )
+            for session in sessions.usable(user)[:MAX_SESSIONS]
+        ]
+        return format_html_join(mark_safe("<br>"), "{} from {}: since {}, last used {}", rows) or None
+
     @admin.action(description="Switch selected accounts off", permissions=["change"])
     def switch_off(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
         self._switch(request, queryset, on=False)
@@ -110,6 +129,14 @@ class UserAdmin(DjangoUserAdmin):
     @admin.action(description="Switch selected accounts on", permissions=["change"])
     def switch_on(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
         self._switch(request, queryset, on=True)
+
+    @admin.action(description="End the sessions of selected accounts", permissions=["change"])
+    def end_sessions(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
+        changed = [user for user in queryset if self.has_change_permission(request, user)]
+        for user in changed:
+            user.sessions.all().delete()
+            self.log_change(request, user, "Ended the sessions.")
+        self.message_user(request, f"Sessions ended: {len(changed)} accounts.")
 
     def _switch(self, request: HttpRequest, users: QuerySet[User], *, on: bool) -> None:
         changed: list[Any] = [

@@ -1,21 +1,28 @@
-"""Accounts, refresh tokens, failed logins, and the networks that accounts log in from."""
+"""Accounts, their sessions and networks, and attempts to log in or sign up."""
 
 import unicodedata
+from datetime import datetime
 from typing import Any, ClassVar
+from uuid import uuid4
 
+from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.auth.hashers import make_password
 from django.contrib.auth.models import PermissionsMixin
 from django.contrib.auth.validators import UnicodeUsernameValidator
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, models, transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from users_api import passwords
+from users_api.lookalikes import latin_lookalike
 
 USERNAME_MAX_LENGTH = 50  # characters
 USERNAME_TOO_LONG = f"A user name has at most {USERNAME_MAX_LENGTH} characters."
 USERNAME_TAKEN = "A user with this name exists already, perhaps in another letter case."
+
+USERNAME_LOOKS_TAKEN = "This name looks like that of another account. Choose a different one."
 
 
 def username_key(username: str) -> str:
@@ -26,6 +33,11 @@ def username_key(username: str) -> str:
     if len(username) > USERNAME_MAX_LENGTH:
         raise ValidationError({"username": USERNAME_TOO_LONG})
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", username).casefold())
+
+
+def lookalike_key(username: str) -> str:
+    """Return what two user names have in common when they look alike (`users_api.lookalikes`)."""
+    return username_key(latin_lookalike(username))
 
 
 class UserManager(BaseUserManager["User"]):
@@ -54,6 +66,8 @@ class User(AbstractBaseUser, PermissionsMixin):
     )
     # The database's own lower() knows no letter beyond ASCII on SQLite.
     username_key = models.CharField(max_length=500, unique=True, editable=False)
+    # Null for accounts that the previous release created, and for one of two that looked alike before it was checked.
+    lookalike_key = models.CharField(max_length=500, unique=True, null=True, editable=False)  # noqa: DJ001
     is_staff = models.BooleanField("staff", default=False, help_text="May log into this admin and use staff calls.")
     is_active = models.BooleanField(
         "active",
@@ -71,22 +85,33 @@ class User(AbstractBaseUser, PermissionsMixin):
         ordering = ["username"]
 
     def clean(self) -> None:
-        """Refuse a name that is taken in whatever letter case."""
+        """Refuse a name that is taken in any letter case, and a new one that looks like another account's."""
         super().clean()
         if not self.username or len(self.username) > USERNAME_MAX_LENGTH:  # the field has refused it already
             return
         self.username_key = username_key(self.username)
-        if User.objects.filter(username_key=self.username_key).exclude(pk=self.pk).exists():
+        others = User.objects.exclude(pk=self.pk)
+        if others.filter(username_key=self.username_key).exists():
             raise ValidationError({"username": USERNAME_TAKEN})
+        key = lookalike_key(self.username)
+        if self._state.adding and others.filter(Q(lookalike_key=key) | Q(username_key=key)).exists():
+            raise ValidationError({"username": USERNAME_LOOKS_TAKEN})
 
-    def save(self, *args: Any, **kwargs: Any) -> None:
-        """Store the account with its key; off, or with a new password or none, it loses its refresh tokens for good."""
+    def save(self, *args: Any, keep_session: int = 0, **kwargs: Any) -> None:
+        """Store the account with its keys.
+
+        Ends the account's sessions if it is off, has a new password, or has none; `keep_session` names one to keep.
+        """
         self.username_key = username_key(self.username)
+        if self._state.adding:
+            self.lookalike_key = lookalike_key(self.username)
         changed = self._password is not None  # type: ignore[attr-defined] # Django's own sign, until it is saved
         with transaction.atomic():
             super().save(*args, **kwargs)
             if changed or not (self.is_active and self.has_usable_password()):
-                self.refresh_tokens.all().delete()
+                self.sessions.exclude(pk=keep_session).delete()
+                if keep_session:
+                    self.sessions.update(password_checked=self.password_set)
 
     @classmethod
     def normalize_username(cls, username: str) -> str:
@@ -95,7 +120,7 @@ class User(AbstractBaseUser, PermissionsMixin):
         return username if too_long else super().normalize_username(username)
 
     def set_password(self, raw_password: str | None) -> None:
-        """Set the password in NFC; refresh tokens from before end with it. `ValidationError` if it is too long."""
+        """Set the password in NFC; sessions from before end with it. `ValidationError` if it is too long."""
         super().set_password(raw_password and passwords.normalize(raw_password))
         self.password_set = timezone.now()
 
@@ -111,13 +136,29 @@ class User(AbstractBaseUser, PermissionsMixin):
         return any(check(form) for form in dict.fromkeys([passwords.normalize(raw_password), raw_password]))
 
 
-class RefreshToken(models.Model):
-    """A refresh token, of which only a SHA-256 digest is kept."""
+class Session(models.Model):
+    """A login that can be renewed until it ends. It holds identifiers, no token."""
 
-    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="refresh_tokens")
-    digest = models.CharField(max_length=64, unique=True)
-    creation = models.DateTimeField(default=timezone.now)
-    expires = models.DateTimeField(db_index=True)
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="sessions")
+    # In the tokens, because a restored database may use an id again.
+    key = models.UUIDField(default=uuid4, unique=True, editable=False)
+    began = models.DateTimeField(default=timezone.now, editable=False)
+    used = models.DateTimeField("last used", default=timezone.now, db_index=True, editable=False)
+    ends = models.DateTimeField(db_index=True, editable=False)
+    network = models.CharField("from network", max_length=50, blank=True, editable=False)
+    device = models.CharField(max_length=50, blank=True, editable=False)
+    password_checked = models.DateTimeField(default=timezone.now, editable=False)
+    # The number of the refresh token that is current, and the last numbers issued in each of the last 60 seconds.
+    rotation = models.PositiveBigIntegerField(default=0, editable=False)
+    issued = models.JSONField(default=list, editable=False)
+
+    class Meta:
+        ordering = ["-used", "-pk"]
+
+    @property
+    def expires(self) -> datetime:
+        """When the session ends if it is not used again."""
+        return min(self.ends, self.used + settings.SESSION_IDLE)
 
 
 class LoginFailure(models.Model):
@@ -149,3 +190,13 @@ class KnownNetwork(models.Model):
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["user", "network"], name="known_network_once")]
+
+
+class SignUp(models.Model):
+    """An attempt to create an account of one's own."""
+
+    address = models.GenericIPAddressField(null=True)
+    time = models.DateTimeField(default=timezone.now, db_index=True)
+
+    class Meta:
+        indexes = [models.Index(fields=["address", "time"], name="sign_up_by_address")]

@@ -9,10 +9,11 @@ from drf_spectacular.utils import OpenApiExample, extend_schema, extend_schema_s
 from common.api.schema import Error, SchemaGenerator
 from users_api import views
 from users_api.serializers import (
-    AuthorizedSerializer,
     JWKSSerializer,
     LoginSerializer,
+    PasswordSerializer,
     RefreshSerializer,
+    SessionSerializer,
     TokensSerializer,
     UserSerializer,
 )
@@ -23,10 +24,9 @@ extend_schema_serializer(
     examples=[OpenApiExample("bruce", {"username": "bruce", "password": "bruce"}, request_only=True)]
 )(LoginSerializer)
 
-AUTHORIZED, REFRESH = "Bearer eyJhbGciOiJSUzI1NiIsImtpZCI6…", "q3Vd0c1y5kq3o0e0m1m2v0m6i6b0v3l3xq2b6m9z5h8"
+AUTHORIZED, REFRESH = "Bearer eyJhbGciOiJSUzI1NiIsImtpZCI6…", "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9…"
 for serializer, example in (
     (TokensSerializer, {"Authorized": AUTHORIZED, "refresh": REFRESH}),
-    (AuthorizedSerializer, {"Authorized": AUTHORIZED}),
     (RefreshSerializer, {"refresh": REFRESH}),
 ):
     extend_schema_serializer(examples=[OpenApiExample("bruce", example)])(serializer)
@@ -46,13 +46,33 @@ extend_schema_view(
 
 extend_schema_view(
     post=extend_schema(
-        operation_id="refresh", auth=[], request=RefreshSerializer, responses={200: AuthorizedSerializer, 401: Error}
+        operation_id="refresh", auth=[], request=RefreshSerializer, responses={200: TokensSerializer, 401: Error}
     )
 )(views.TokenRefreshView)
 
 extend_schema_view(
     post=extend_schema(operation_id="logout", auth=[], request=RefreshSerializer, responses={204: None})
 )(views.LogoutView)
+
+extend_schema_view(
+    get=extend_schema(operation_id="sessions", responses={200: SessionSerializer(many=True)}),
+    delete=extend_schema(operation_id="end_sessions", responses={204: None}),
+)(views.SessionsView)
+
+extend_schema_view(delete=extend_schema(operation_id="end_session", responses={204: None}))(views.SessionView)
+
+extend_schema_view(
+    post=extend_schema(operation_id="change_password", request=PasswordSerializer, responses={204: None, 429: Error})
+)(views.PasswordView)
+
+extend_schema_view(
+    post=extend_schema(
+        operation_id="sign_up",
+        description="Create an account of one's own, where sign-up is open.",
+        auth=[],
+        responses={201: UserSerializer, 403: Error, 429: Error},
+    )
+)(views.SignUpView)
 
 extend_schema_view(post=extend_schema(operation_id="create_user", description="Create an account."))(views.UsersView)
 

@@ -6,18 +6,38 @@ from django.contrib.auth.password_validation import validate_password
 from django.contrib.auth.validators import UnicodeUsernameValidator
 from django.core.exceptions import ValidationError as DjangoValidationError
 from rest_framework import serializers
+from rest_framework_simplejwt.serializers import TokenObtainSerializer
 
+from common.api.exceptions import NotAuthenticated
 from common.api.serializers import TextField
-from users_api.models import USERNAME_MAX_LENGTH, User
+from users_api import sessions
+from users_api.models import USERNAME_MAX_LENGTH, Session, User
 from users_api.passwords import PASSWORD_MAX_LENGTH
+from users_api.tokens import AccessToken, RefreshToken
 
 REFRESH_MAX_LENGTH = 2000  # characters; ours have far fewer
 
 
-class LoginSerializer(serializers.Serializer[Any]):
+class LoginSerializer(TokenObtainSerializer):
     # What is too long is a wrong pair (401), in the time of a wrong pair: users_api.backends.
     username = TextField(trim_whitespace=False)
     password = TextField(trim_whitespace=False, style={"input_type": "password"})
+
+    default_error_messages = {"no_active_account": "The user name or the password is wrong."}
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        # djangorestframework-simplejwt has put fields in their place that take numbers and trim spaces.
+        for name, field in self.get_fields().items():
+            self.fields[name] = field
+
+    def validate(self, attrs: dict[str, Any]) -> dict[Any, Any]:
+        """Return the tokens of a new session; 401 for any wrong pair, 429 after too many."""
+        super().validate(attrs)
+        tokens = sessions.log_in(self.context["request"], self.user, attrs["password"])
+        if tokens is None:
+            raise NotAuthenticated(self.error_messages["no_active_account"])
+        return _answer(*tokens)
 
 
 class TokensSerializer(serializers.Serializer[Any]):
@@ -25,12 +45,35 @@ class TokensSerializer(serializers.Serializer[Any]):
     refresh = serializers.CharField(help_text="The refresh token.")
 
 
-class AuthorizedSerializer(serializers.Serializer[Any]):
-    Authorized = serializers.CharField(help_text="The value of an Authorization header: Bearer <access token>.")
-
-
 class RefreshSerializer(serializers.Serializer[Any]):
     refresh = TextField(max_length=REFRESH_MAX_LENGTH)
+
+
+class TokenRefreshSerializer(RefreshSerializer):
+    """Not a subclass of djangorestframework-simplejwt's, which copies the claims of the token."""
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, str]:
+        """Return an access token and the next refresh token; 401 if the session has ended."""
+        return _answer(*sessions.refresh(self.context["request"], attrs["refresh"]))
+
+
+def _answer(access: AccessToken, refresh: RefreshToken) -> dict[str, str]:
+    return {"Authorized": f"Bearer {access}", "refresh": str(refresh)}
+
+
+class SessionSerializer(serializers.ModelSerializer[Session]):
+    ends = serializers.DateTimeField(source="expires", help_text="When it ends if it is not used again.")
+    network = serializers.CharField(help_text="The network from which it was last used.")
+    device = serializers.CharField(help_text="The kind of device with which it was last used.")
+    current = serializers.SerializerMethodField(help_text="Whether the token of this request belongs to it.")
+
+    class Meta:
+        model = Session
+        fields = ["id", "began", "used", "ends", "network", "device", "current"]
+
+    def get_current(self, session: Session) -> bool:
+        """Return whether the token of this request belongs to the session."""
+        return bool(session == self.context["current"])
 
 
 class UserSerializer(serializers.ModelSerializer[User]):
@@ -67,6 +110,18 @@ class UserSerializer(serializers.ModelSerializer[User]):
             return User.objects.create_user(**data)
         except DjangoValidationError as error:
             raise serializers.ValidationError(error.message_dict) from None
+
+
+class PasswordSerializer(serializers.Serializer[Any]):
+    old_password = TextField(max_length=PASSWORD_MAX_LENGTH, trim_whitespace=False, style={"input_type": "password"})
+    new_password = TextField(
+        min_length=8, max_length=PASSWORD_MAX_LENGTH, trim_whitespace=False, style={"input_type": "password"}
+    )
+
+    def validate_new_password(self, password: str) -> str:
+        """Apply the password rules, which know the name."""
+        validate_password(password, self.context["user"])
+        return password
 
 
 class JWKSerializer(serializers.Serializer[Any]):

@@ -1,83 +1,70 @@
-"""Logging in and out: what is written when a person comes, stays and goes."""
+"""What is written about accounts: created by staff, signed up for, given a new password."""
 
-import hashlib
-import secrets
-import time
-import uuid
-from datetime import timedelta
+import math
+from datetime import datetime, timedelta
 
-import jwt
 from django.conf import settings
+from django.contrib.admin.models import ADDITION, LogEntry
 from django.contrib.auth import authenticate
-from django.contrib.auth.models import update_last_login
+from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.http import HttpRequest
 from django.utils import timezone
+from rest_framework.exceptions import Throttled, ValidationError
 
-from common.api.exceptions import NotAuthenticated
-from common.tokens import CLOCK_SKEW
-from common.tokens.keys import ALGORITHM
-from users_api.keys import key_ring
-from users_api.models import RefreshToken, User
+from common.http.addresses import client_address
+from users_api import login_limit
+from users_api.models import Session, SignUp, User
 
-WRONG = "The user name or the password is wrong."
+CLOSED = "Sign-up is closed. Ask the staff of this site for an account."
 
 
-def log_in(request: HttpRequest, *, username: str, password: str) -> tuple[str, str]:
-    """Return an access token and a refresh token; 401 for any wrong pair, 429 after too many."""
-    user = authenticate(request, username=username, password=password)
-    if not isinstance(user, User):
-        raise NotAuthenticated(WRONG)
-    RefreshToken.objects.filter(expires__lte=timezone.now()).delete()  # anybody's: not all come back
-    refresh = secrets.token_urlsafe(32)
+class TooManySignUps(Throttled):
+    """429; `wait` is in seconds."""
+
+    default_detail = "Too many accounts were asked for from this address."
+
+
+def log_creation(staff: User, created: User) -> None:
+    """Write to the admin's log that staff created an account by the API."""
+    LogEntry.objects.log_actions(staff.pk, [created], ADDITION, change_message=[{"added": {}}], single_object=True)
+
+
+def check_sign_up(request: HttpRequest) -> None:
+    """Count an attempt to sign up.
+
+    Raise `PermissionDenied` (403) where sign-up is closed, and `TooManySignUps` (429) after too many attempts
+    from one address: each of them also tells whether a name is taken.
+    """
+    if settings.SIGN_UP != "open":
+        raise PermissionDenied(CLOSED)
+    now = timezone.now()
+    own = SignUp.objects.create(address=login_limit.origin(client_address(request)), time=now)
+    # Counted after it is stored, so that concurrent attempts see each other.
+    since = now - settings.LOGIN_FAILURES_WINDOW
+    attempts = SignUp.objects.filter(address=own.address, time__gt=since).order_by("-time", "-pk")
+    times = list(attempts.values_list("time", flat=True)[: settings.SIGN_UPS_PER_ADDRESS + 1])
+    if len(times) > settings.SIGN_UPS_PER_ADDRESS:
+        own.delete()
+        raise TooManySignUps(wait=max(1, math.ceil((times[-1] - since) / timedelta(seconds=1))))
+
+
+def delete_old_sign_ups(now: datetime) -> int:
+    """Delete the attempts to sign up that no longer count; return how many."""
+    return SignUp.objects.filter(time__lte=now - settings.LOGIN_FAILURES_WINDOW).delete()[0]
+
+
+def change_password(request: HttpRequest, user: User, session: Session | None, old: str, new: str) -> None:
+    """Store a new password and end the other sessions of the account.
+
+    Raise `ValidationError` if the old password is wrong, and `users_api.login_limit.TooManyFailures` after too many.
+    """
+    authenticated = authenticate(request, username=user.username, password=old)
     with transaction.atomic():
-        # The password may have been changed, or the account switched off, since they were looked at.
         stored = User.objects.select_for_update().filter(pk=user.pk, is_active=True).first()
-        if stored is None or (stored.password != user.password and not stored.check_password(password)):
-            raise NotAuthenticated(WRONG)
-        update_last_login(User, stored)
-        stored.refresh_tokens.create(digest=_digest(refresh), expires=timezone.now() + settings.REFRESH_TOKEN_LIFETIME)
-    return access_token(stored), refresh
-
-
-def refresh_access(refresh: str) -> str:
-    """Return a new access token; 401 if the refresh token is unknown, ended, revoked, or its account is off."""
-    token = RefreshToken.objects.select_related("user").filter(digest=_digest(refresh)).first()
-    if (
-        token is None
-        or token.expires <= timezone.now()
-        # Left by an earlier release, or by hand; the clock of the pod that set the password may have been ahead.
-        or token.creation + timedelta(seconds=CLOCK_SKEW) < token.user.password_set
-        or not token.user.is_active
-    ):
-        raise NotAuthenticated("The refresh token is not valid any more. Log in again.")
-    return access_token(token.user)
-
-
-def log_out(refresh: str) -> None:
-    """End a refresh token; one that is unknown has ended already (RFC 7009 section 2.2)."""
-    RefreshToken.objects.filter(digest=_digest(refresh)).delete()
-
-
-def access_token(user: User) -> str:
-    """Return a JWT that says who the user is, for `ACCESS_TOKEN_LIFETIME`."""
-    now = int(time.time())
-    ring = key_ring()
-    return jwt.encode(
-        {
-            "username": user.username,
-            "user_id": user.pk,
-            "is_staff": user.is_staff,
-            "iat": now,
-            "exp": now + int(settings.ACCESS_TOKEN_LIFETIME.total_seconds()),
-            "jti": uuid.uuid4().hex,
-            "iss": settings.TOKENS_ISSUER,
-        },
-        ring.signing,
-        algorithm=ALGORITHM,
-        headers={"kid": ring.kid},
-    )
-
-
-def _digest(refresh: str) -> str:
-    return hashlib.sha256(refresh.encode()).hexdigest()
+        unchanged = authenticated is not None and stored == authenticated
+        # The password may have been changed since `authenticate`.
+        if not unchanged or (stored.password != authenticated.password and not stored.check_password(old)):
+            raise ValidationError({"old_password": ["The password is wrong."]})
+        stored.set_password(new)
+        stored.save(keep_session=session.pk if session else 0)

@@ -25,6 +25,11 @@ MANAGEMENT_PORT = env.int("MANAGEMENT_PORT", 0)
 LOGIN_FAILURES_PER_NAME = env.count("LOGIN_FAILURES_PER_NAME", 10)
 LOGIN_FAILURES_PER_ADDRESS = env.count("LOGIN_FAILURES_PER_ADDRESS", 100)
 LOGIN_FAILURES_PER_ACCOUNT = env.count("LOGIN_FAILURES_PER_ACCOUNT", 100)
+SESSION_DAYS = env.count("SESSION_DAYS", 14)
+SESSION_IDLE_DAYS = env.count("SESSION_IDLE_DAYS", 3)
+SIGN_UP = env.str("SIGN_UP", "closed", validate=common.SIGN_UP)
+SIGN_UPS_PER_ADDRESS = env.count("SIGN_UPS_PER_ADDRESS", 20)
+COOKIE_PREFIX = common.cookie_prefix(env, "users")
 VERSION = env.str("VERSION", "dev")
 COMMIT = env.str("COMMIT", "unknown")
 env.seal()
@@ -33,7 +38,8 @@ LOGIN_FAILURES_WINDOW = timedelta(minutes=15)
 LOGIN_FAILURES_ACCOUNT_WINDOW = timedelta(hours=1)  # OWASP ASVS 4.0.3 2.2.1: at most 100 failures an hour
 KNOWN_NETWORK_AGE = timedelta(days=30)
 ACCESS_TOKEN_LIFETIME = timedelta(minutes=15)
-REFRESH_TOKEN_LIFETIME = timedelta(days=14)
+SESSION_LIFETIME = timedelta(days=SESSION_DAYS)
+SESSION_IDLE = timedelta(days=SESSION_IDLE_DAYS)  # without a refresh
 TOKENS_JWKS = keys.jwks
 
 INSTALLED_APPS = [
@@ -117,7 +123,8 @@ USE_I18N = False
 TIME_ZONE = "UTC"
 USE_TZ = True
 
-SESSION_COOKIE_NAME = "users_session"
+SESSION_COOKIE_NAME = f"{COOKIE_PREFIX}session"
+CSRF_COOKIE_NAME = f"{COOKIE_PREFIX}csrftoken"
 CSRF_FAILURE_VIEW = "common.api.errors.csrf_failure"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = BEHIND_TLS
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if BEHIND_TLS else None

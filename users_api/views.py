@@ -1,54 +1,133 @@
 """The API of users_api."""
 
+from typing import Any
+
 from django.utils.decorators import method_decorator
 from django.views.decorators.debug import sensitive_post_parameters
 from rest_framework import generics, status
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.serializers import BaseSerializer
 from rest_framework.views import APIView
+from rest_framework_simplejwt.views import TokenViewBase
 
-from common.api.permissions import HasStaffToken
+from common.api.permissions import HasToken
 from common.api.serializers import validated
-from users_api import services
+from users_api import services, sessions
+from users_api.authentication import AccountAuthentication
 from users_api.keys import jwks
-from users_api.serializers import LoginSerializer, RefreshSerializer, UserSerializer
+from users_api.permissions import IsStaff
+from users_api.serializers import (
+    LoginSerializer,
+    PasswordSerializer,
+    RefreshSerializer,
+    SessionSerializer,
+    TokenRefreshSerializer,
+    UserSerializer,
+)
 
-NOT_STORED = {"Cache-Control": "no-store"}  # RFC 6749 section 5.1
+MAX_SESSIONS = 100  # in a list
+
+
+class TokenView(TokenViewBase):
+    """A view of djangorestframework-simplejwt whose answers are in no cache (RFC 6749 section 5.1)."""
+
+    def post(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        response = super().post(request, *args, **kwargs)
+        response["Cache-Control"] = "no-store"
+        return response
 
 
 @method_decorator(sensitive_post_parameters(), name="dispatch")
-class LoginView(APIView):
-    authentication_classes = []
+class LoginView(TokenView):
+    serializer_class = LoginSerializer
 
-    def post(self, request: Request) -> Response:
+    def post(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """Log in with a user name and a password."""
-        data = validated(LoginSerializer, request)
-        access, refresh = services.log_in(request._request, **data)
-        return Response({"Authorized": f"Bearer {access}", "refresh": refresh}, headers=NOT_STORED)
+        return super().post(request, *args, **kwargs)
 
 
-class TokenRefreshView(APIView):
-    authentication_classes = []
+class TokenRefreshView(TokenView):
+    serializer_class = TokenRefreshSerializer
 
-    def post(self, request: Request) -> Response:
-        """Get a new access token for a refresh token."""
-        access = services.refresh_access(**validated(RefreshSerializer, request))
-        return Response({"Authorized": f"Bearer {access}"}, headers=NOT_STORED)
+    def post(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """Get a new access token and the next refresh token for a refresh token."""
+        return super().post(request, *args, **kwargs)
 
 
 class LogoutView(APIView):
     authentication_classes = []
 
     def post(self, request: Request) -> Response:
-        """End a refresh token."""
-        services.log_out(**validated(RefreshSerializer, request))
+        """End the session of a refresh token."""
+        sessions.end_by_token(validated(RefreshSerializer, request)["refresh"])
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+class SessionsView(APIView):
+    authentication_classes = [AccountAuthentication]
+    permission_classes = [HasToken]
+
+    def get(self, request: Request) -> Response:
+        """List one's own sessions, the last used first, 100 at most."""
+        found = sessions.usable(request.user)[:MAX_SESSIONS]
+        return Response(SessionSerializer(found, many=True, context={"current": request.auth}).data)
+
+    def delete(self, request: Request) -> Response:
+        """End all of one's own sessions but this one."""
+        sessions.end_others(request.user, request.auth)
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+class SessionView(generics.DestroyAPIView):
+    authentication_classes = [AccountAuthentication]
+    permission_classes = [HasToken]
+    lookup_field = "id"
+
+    def get_queryset(self):
+        return sessions.usable(self.request.user)
+
+    def delete(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """End one of one's own sessions."""
+        return super().delete(request, *args, **kwargs)
+
+
+@method_decorator(sensitive_post_parameters(), name="dispatch")
+class PasswordView(APIView):
+    authentication_classes = [AccountAuthentication]
+    permission_classes = [HasToken]
+
+    def post(self, request: Request) -> Response:
+        """Change one's own password. The other sessions end."""
+        serializer = PasswordSerializer(data=request.data, context={"user": request.user})
+        serializer.is_valid(raise_exception=True)
+        old, new = serializer.validated_data["old_password"], serializer.validated_data["new_password"]
+        services.change_password(request._request, request.user, request.auth, old, new)
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
 @method_decorator(sensitive_post_parameters(), name="dispatch")
 class UsersView(generics.CreateAPIView):
-    permission_classes = [HasStaffToken]
+    """Create an account, for staff."""
+
+    authentication_classes = [AccountAuthentication]
+    permission_classes = [IsStaff]
     serializer_class = UserSerializer
+
+    def perform_create(self, serializer: BaseSerializer[Any]) -> None:
+        services.log_creation(self.request.user, serializer.save())
+
+
+@method_decorator(sensitive_post_parameters(), name="dispatch")
+class SignUpView(generics.CreateAPIView):
+    """Create an account of one's own."""
+
+    authentication_classes = []
+    serializer_class = UserSerializer
+
+    def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        services.check_sign_up(request._request)
+        return super().create(request, *args, **kwargs)
 
 
 class JWKSView(APIView):

@@ -34,7 +34,7 @@ DESCRIPTIONS = {
     "304": "It is what the ETag in If-None-Match was for.",
     "400": "The input is wrong.",
     "401": "Not authenticated.",
-    "403": "The token is not one of staff.",
+    "403": "Not allowed.",
     "404": "There is no such thing.",
     "413": "The body is larger than 64 KiB.",
     "414": "The address is too long.",
@@ -66,6 +66,7 @@ class TokenAuthenticationScheme(OpenApiAuthenticationExtension):
     """Swagger's Authorize button."""
 
     target_class = "common.api.authentication.TokenAuthentication"
+    match_subclasses = True
     name = "token"
 
     def get_security_definition(self, auto_schema: SpectacularAutoSchema) -> dict[str, Any]:

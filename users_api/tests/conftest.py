@@ -11,7 +11,7 @@ from django.test import Client, override_settings
 from pytest_django import Settings
 
 from users_api.models import User
-from users_api.services import access_token
+from users_api.tokens import AccessToken
 
 # How long one example takes says nothing on a machine that is busy with other tests.
 hypothesis.settings.register_profile(
@@ -78,7 +78,7 @@ def admin(db: None) -> User:
 @pytest.fixture
 def bearer() -> Callable[[User], dict[str, str]]:
     """Return the header that speaks for an account."""
-    return lambda user: {"Authorization": f"Bearer {access_token(user)}"}
+    return lambda user: {"Authorization": f"Bearer {AccessToken.for_user(user)}"}
 
 
 @pytest.fixture

@@ -229,7 +229,7 @@ def test_neither_a_password_nor_a_hash_nor_a_digest_is_shown_or_logged(
             *map(superuser.get, ["/admin/", USERS, page(bruce), page(bruce, "password"), page(bruce, "history")]),
         ]
     bruce.refresh_from_db()
-    digest = bruce.refresh_tokens.get().digest
+    digest = bruce.sessions.get().key.hex
     assert bruce.password.startswith("argon2$argon2id$")
     for response in pages:
         assert response.status_code == 200
@@ -349,3 +349,30 @@ def test_sessions_in_the_admin_end_with_the_password(superuser: Client, admin: U
     admin.set_password("another horse battery")
     admin.save()
     assert superuser.get(USERS).status_code == 302
+
+
+def test_the_sessions_of_an_account_are_shown_without_their_keys(superuser: Client, bruce: User, log_in: LogIn) -> None:
+    log_in(**{"User-Agent": "curl/8.14"})
+    bruce.sessions.create(ends=timezone.now(), device="ended-device")
+    response = superuser.get(page(bruce))
+    assert response.status_code == 200
+    for text in ("Sessions", "curl", "192.0.2.0/24"):
+        assert text in response.text
+    for text in ("ended-device", str(bruce.sessions.first().key), bruce.sessions.first().key.hex):
+        assert text not in response.text
+
+
+def test_an_action_ends_the_sessions_of_accounts(superuser: Client, bruce: User, api: Client, log_in: LogIn) -> None:
+    refresh = log_in().json()["refresh"]
+    data = {"action": "end_sessions", "_selected_action": [bruce.pk]}
+    assert "Sessions ended: 1 accounts." in superuser.post(USERS, data, follow=True).text
+    assert api.post("/api/token/refresh/", {"refresh": refresh}).status_code == 401
+    assert "Ended the sessions." in superuser.get(page(bruce, "history")).text
+    bruce.refresh_from_db()
+    assert bruce.is_active
+
+
+def test_staff_do_not_end_the_sessions_of_other_staff(clerk: Client, admin: User, log_in: LogIn) -> None:
+    log_in("admin")
+    clerk.post(USERS, {"action": "end_sessions", "_selected_action": [admin.pk]})
+    assert admin.sessions.exists()

@@ -1,10 +1,14 @@
 """The one body of every error, also for a path that is nowhere."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from django.db import OperationalError, connection
 from django.test import Client
+
+from users_api.models import User
+from users_api.tests.conftest import PASSWORD
 
 METHODS = ["GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"]
 
@@ -29,19 +33,25 @@ def test_a_host_that_is_not_ours_is_400(db: None, api: Client) -> None:
 
 
 @pytest.mark.parametrize("path", ["/api/login/", "/api/token/refresh/", "/api/logout/", "/admin/login/"])
-def test_without_a_database_it_is_503_with_a_time_to_come_again(db: None, api: Client, path: str) -> None:
+def test_without_a_database_it_is_503_with_a_time_to_come_again(
+    bruce: User, log_in: Callable[..., Any], api: Client, path: str
+) -> None:
+    refresh = log_in().json()["refresh"]
+
     def refuse(*args: Any) -> None:
         raise OperationalError("server closed the connection unexpectedly")
 
     with connection.execute_wrapper(refuse):
-        response = api.post(path, {"username": "bruce", "password": "bruce", "refresh": "x"})
+        response = api.post(path, {"username": "bruce", "password": "bruce", "refresh": refresh})
     assert response.status_code == 503
     assert int(response["Retry-After"]) > 0
     assert list(response.json()) == ["message"]
 
 
-def test_a_fault_of_ours_is_500_and_says_nothing_of_it(db: None, api: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("users_api.services.log_in", None)
-    response = api.post("/api/login/", {"username": "bruce", "password": "bruce"})
+def test_a_fault_of_ours_is_500_and_says_nothing_of_it(
+    bruce: User, api: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("users_api.sessions.log_in", None)
+    response = api.post("/api/login/", {"username": "bruce", "password": PASSWORD})
     assert response.status_code == 500
     assert response.json() == {"message": "Something went wrong on our side."}

@@ -15,8 +15,8 @@ from pytest_django import Settings
 from common.tokens.keys import key_set
 from users_api.keys import jwks, key_ring, thumbprint
 from users_api.models import User
-from users_api.services import access_token
 from users_api.tests.conftest import write_key
+from users_api.tokens import AccessToken
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def test_what_is_published_verifies_and_is_public(api: Client, bruce: Any, path:
     # Nothing of the private key: no d, p, q, dp, dq, qi (RFC 7518 section 6.3.2).
     assert sorted(key) == ["alg", "e", "kid", "kty", "n", "use"]
     assert (key["kty"], key["use"], key["alg"]) == ("RSA", "sig", "RS256")
-    claims = jwt.decode(access_token(bruce), jwt.PyJWK(key), algorithms=["RS256"])
+    claims = jwt.decode(str(AccessToken.for_user(bruce)), jwt.PyJWK(key), algorithms=["RS256"])
     assert claims["username"] == "bruce"
 
 
@@ -65,7 +65,7 @@ def test_all_keys_of_the_folder_are_published_and_one_signs(folder: Path, bruce:
     (folder / "previous.pem").write_bytes(previous.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
     expected = {thumbprint(key) for key in (signing.public_key(), upcoming.public_key(), previous)}
     assert set(published()) == expected
-    assert jwt.get_unverified_header(access_token(bruce))["kid"] == thumbprint(signing.public_key())
+    assert jwt.get_unverified_header(str(AccessToken.for_user(bruce)))["kid"] == thumbprint(signing.public_key())
 
 
 def test_the_same_key_twice_is_published_once(folder: Path) -> None:

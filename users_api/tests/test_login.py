@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from users_api.hashers import Argon2idPasswordHasher
 from users_api.keys import jwks
-from users_api.models import RefreshToken, User
+from users_api.models import Session, User
 from users_api.tests.conftest import PASSWORD
 
 LogIn = Callable[..., Any]
@@ -40,12 +40,12 @@ def test_a_right_pair_gets_an_access_token_and_a_refresh_token(bruce: User, log_
 def test_the_access_token_says_who_it_is_for_a_quarter_of_an_hour(bruce: User, log_in: LogIn) -> None:
     token = log_in().json()["Authorized"].removeprefix("Bearer ")
     header = jwt.get_unverified_header(token)
-    assert header == {"alg": "RS256", "typ": "JWT", "kid": header["kid"]}
+    assert header == {"alg": "RS256", "typ": "at+jwt", "kid": header["kid"]}
 
     # The published key verifies it.
     key = jwt.PyJWKSet.from_dict(jwks())[header["kid"]]
     claims = jwt.decode(token, key, algorithms=["RS256"])
-    assert sorted(claims) == ["exp", "iat", "is_staff", "iss", "jti", "user_id", "username"]
+    assert sorted(claims) == ["exp", "iat", "is_staff", "iss", "jti", "token_type", "user_id", "username"]
     assert (claims["username"], claims["user_id"], claims["is_staff"]) == ("bruce", bruce.pk, False)
     assert claims["iss"] == "users-api"
     assert claims["exp"] - claims["iat"] == 15 * 60
@@ -187,20 +187,23 @@ def test_a_login_is_dated(bruce: User, log_in: LogIn) -> None:
     assert before <= bruce.last_login <= timezone.now()
 
 
-def test_only_a_digest_of_the_refresh_token_is_kept(bruce: User, log_in: LogIn) -> None:
+def test_no_token_is_stored(bruce: User, log_in: LogIn) -> None:
     refresh = log_in().json()["refresh"]
-    kept = RefreshToken.objects.get()
+    kept = Session.objects.get()
     assert kept.user == bruce
-    assert refresh not in json.dumps(vars(kept), default=str)
-    assert timezone.now() < kept.expires <= kept.creation + timedelta(days=14, seconds=5)
+    stored = json.dumps(vars(kept), default=str)
+    assert not [part for part in refresh.split(".") if part in stored]
+    assert timezone.now() < kept.ends <= kept.began + timedelta(days=14, seconds=5)
 
 
-def test_refresh_tokens_that_ended_are_cleared_away(bruce: User, log_in: LogIn) -> None:
+def test_login_deletes_the_sessions_that_have_ended(bruce: User, log_in: LogIn) -> None:
     other = User.objects.create(username="stephen")
-    for number, user in enumerate((bruce, other)):
-        RefreshToken.objects.create(user=user, digest=str(number), expires=timezone.now())
+    now = timezone.now()
+    for user in (bruce, other):
+        user.sessions.create(ends=now)
+        user.sessions.create(ends=now + timedelta(days=1), used=now - timedelta(days=3))
     log_in()
-    assert RefreshToken.objects.get().user == bruce
+    assert Session.objects.get().user == bruce
 
 
 def test_a_bad_token_in_the_header_does_not_hinder_a_login(bruce: User, log_in: LogIn) -> None:

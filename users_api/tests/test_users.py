@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from django.contrib.admin.models import LogEntry
 from django.core.management import CommandError, call_command
 from django.test import Client
 from django.test.client import MULTIPART_CONTENT
@@ -172,3 +173,41 @@ def test_name_that_is_stored_during_createsuperuser_is_an_error_of_the_command(
     monkeypatch.setattr(User, "clean", lambda self: None)
     with pytest.raises(CommandError, match="exists already"):
         call_command("createsuperuser", username="ADMIN", interactive=False)
+
+
+def test_an_account_that_was_created_by_api_is_in_the_log_of_the_admin(create: Callable[..., Any], admin: User) -> None:
+    create()
+    entry = LogEntry.objects.get()
+    grace = User.objects.get(username="grace")
+    assert (entry.user, entry.object_id, entry.object_repr) == (admin, str(grace.pk), "grace")
+    assert entry.is_addition()
+    assert entry.get_change_message() == "Added."
+
+
+@pytest.mark.parametrize(
+    ("change", "status"),
+    [({"is_active": False}, 401), ({"is_staff": False}, 403), ({"is_staff": False, "is_superuser": False}, 403)],
+)
+def test_the_account_decides_and_not_what_its_token_says(
+    api: Client, admin: User, log_in: Callable[..., Any], change: dict[str, Any], status: int
+) -> None:
+    headers = {"Authorization": log_in("admin").json()["Authorized"]}
+    User.objects.update(**change)
+    assert api.post("/admin/users/", GRACE, headers=headers).status_code == status
+    assert User.objects.count() == 1
+
+
+def test_an_account_that_became_staff_creates_accounts_with_its_old_token(
+    api: Client, bruce: User, log_in: Callable[..., Any]
+) -> None:
+    headers = {"Authorization": log_in().json()["Authorized"]}
+    User.objects.update(is_staff=True)
+    assert api.post("/admin/users/", GRACE, headers=headers).status_code == 201
+
+
+def test_the_token_of_a_deleted_account_creates_nothing(
+    api: Client, admin: User, bearer: Callable[[User], dict[str, str]]
+) -> None:
+    headers = bearer(admin)
+    admin.delete()
+    assert api.post("/admin/users/", GRACE, headers=headers).status_code == 401

@@ -1,0 +1,40 @@
+"""User names that look alike: letters of other scripts that can be taken for Latin ones."""
+
+import unicodedata
+
+# The letters that Unicode calls confusable with a Latin one, except those that NFKC maps to it:
+# https://www.unicode.org/Public/security/15.1.0/confusables.txt (UTS 39). It has I and l as one; the letter case tells.
+CONFUSABLE = {
+    "a": "ɑΑαАаᎪᗅꓮ𐊠𖽀",
+    "b": "ƄΒВЬᏏᏴᑲᖯᗷꓐꞴ𐊂𐊡𐌁",
+    "c": "СсᏟᴄⲤⲥꓚꮯ𐊢𐌂𐐕𐐽𐔜",
+    "d": "ԁᎠᏧᑯᗞᗪꓒꓓ",
+    "e": "ΕЕеҽᎬⴹꓰꬲ𐊆𑢦𑢮",
+    "f": "ϜքᖴẝꓝꞘꞙꬵ𐊇𐊥𐔥𑢢𑣂",
+    "g": "ƍɡԌցᏀᏳᶃꓖ",
+    "h": "ΗНһհᎻᏂᕼⲎꓧ𐋏",
+    "i": "ıƖɩɪΙιІіӀӏᎥⲒꙇꭵ𑣃",
+    "j": "ͿϳЈјᎫᒍꓙꞲ",
+    "k": "ΚКᏦᛕⲔꓗ𐔘",
+    "l": "ǀᏞᒪᛁⳐⵏꓡꓲ𐊊𐌉𐐛𐔦𑢣𑢲𖼖𖼨",
+    "m": "ΜϺМᎷᗰᛖⲘꓟ𐊰𐌑",
+    "n": "ΝոռⲚꓠ𐔓",
+    "o": "ΟοσОоՕօଠഠဝჿዐᴏᴑⲞⲟⵔꓳꬽ𐊒𐊫𐐄𐐬𐓂𐓪𐔖𑢵𑣈𑣗",
+    "p": "ΡρРрᏢᑭⲢⲣꓑ𐊕",
+    "q": "ԛգզⵕ",
+    "r": "ƦгᎡᏒᖇᴦⲅꓣꭇꭈꮁ𐒴𖼵",
+    "s": "ƽЅѕՏᏕᏚꓢꜱꮪ𐊖𐐠𐑈𑣁𖼺",
+    "t": "ΤТᎢⲦꓔ𐊗𐊱𐌕𑢼𖼊",
+    "u": "ʋυՍսሀᑌᴜꓴꞟꭎꭒ𐓎𐓶𑢸𑣘𖽂",
+    "v": "νѴѵᏙᐯᴠⴸꓦꛟꮩ𐔝𑜆𑢠𑣀𖼈",
+    "w": "ɯѡԜԝաᎳᏔᴡꓪꮃ𑜊𑜎𑜏",
+    "x": "ΧХхᕁᕽᚷⲬⵝꓫꞳ𐊐𐊴𐌗𐔧",
+    "y": "ɣʏΥγУуҮүყᎩᎽᶌỿⲨꓬꭚ𐊲𑢤𑣜𖽃",
+    "z": "ΖᏃᴢꓜꮓ𑢩𑣄",
+}
+LATIN = str.maketrans({letter: latin for latin, letters in CONFUSABLE.items() for letter in letters})
+
+
+def latin_lookalike(username: str) -> str:
+    """Return the name with each letter that looks like a Latin one replaced by that one, in lower case."""
+    return unicodedata.normalize("NFKC", username).translate(LATIN)

@@ -1,0 +1,224 @@
+"""Sessions: each login is a row of `users_api.models.Session`, the only list of what may be renewed.
+
+Every refresh rotates the refresh token. Tokens are numbered, and the row has the number of the current one.
+
+| A token that is used | Answer |
+| --- | --- |
+| the current one | its successor becomes current |
+| the one before | the same successor: two tabs refreshed at once, or an answer was lost |
+| an older one, up to `OVERLAP` after its successor was used | the same successor |
+| any other | 401; the session ends (RFC 9700 section 4.14.2) |
+
+`UPDATE … WHERE rotation = …` decides which of two concurrent requests rotates, on every database.
+"""
+
+import ipaddress
+import json
+import logging
+import re
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from django.conf import settings
+from django.contrib.auth.models import update_last_login
+from django.db import connection, transaction
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest
+from django.utils import timezone
+from rest_framework_simplejwt.exceptions import TokenError
+
+from common.api.exceptions import NotAuthenticated
+from common.http.addresses import client_address
+from users_api.models import Session, User
+from users_api.tokens import AccessToken, RefreshToken
+
+logger = logging.getLogger(__name__)
+
+OVERLAP = 60  # seconds
+ENDED = "The refresh token is not valid any more. Log in again."
+# In SQL, because compiling these two from Django's ORM takes a third of a refresh. The account is looked at again,
+# because an SQL statement may have changed it without ending its sessions.
+FIND = """
+SELECT session.*, account.username, account.is_staff
+FROM users_api_session AS session JOIN users_api_user AS account ON account.id = session.user_id
+WHERE session.key = %s AND account.is_active AND session.password_checked >= account.password_set
+"""
+ROTATE = """
+UPDATE users_api_session SET rotation = %s, issued = %s, used = %s, network = %s, device = %s
+WHERE id = %s AND rotation = %s
+"""
+# The first that a User-Agent contains. Most of them also name the browsers that they resemble.
+BROWSERS = {
+    "Edg": "Edge",
+    "OPR/": "Opera",
+    "SamsungBrowser/": "Samsung Internet",
+    "Firefox/": "Firefox",
+    "FxiOS/": "Firefox",
+    "Chrome/": "Chrome",
+    "CriOS/": "Chrome",
+    "Safari/": "Safari",
+}
+SYSTEMS = {
+    "Android": "Android",
+    "iPhone": "iOS",
+    "iPad": "iPadOS",
+    "Windows": "Windows",
+    "CrOS": "ChromeOS",
+    "Mac OS X": "macOS",
+    "Linux": "Linux",
+}
+
+
+def begin(request: HttpRequest, user: User) -> Session:
+    """Store a new session of an account."""
+    now = timezone.now()
+    return user.sessions.create(
+        began=now,
+        used=now,
+        ends=now + settings.SESSION_LIFETIME,
+        password_checked=now,
+        network=network(client_address(request)),
+        device=device(request),
+    )
+
+
+def log_in(request: HttpRequest, user: User, password: str) -> tuple[AccessToken, RefreshToken] | None:
+    """Begin a session; None if the account was switched off, or its password changed, since `authenticate`."""
+    delete_ended(timezone.now())  # also where nothing runs `manage.py flush_expired`
+    with transaction.atomic():
+        stored = User.objects.select_for_update().filter(pk=user.pk, is_active=True).first()
+        if stored is None or (stored.password != user.password and not stored.check_password(password)):
+            return None
+        update_last_login(User, stored)
+        session = begin(request, stored)
+    return AccessToken.for_session(session), RefreshToken.for_session(session, 0)
+
+
+def refresh(request: HttpRequest, text: str) -> tuple[AccessToken, RefreshToken]:
+    """Return an access token and the successor of a refresh token.
+
+    Raise `NotAuthenticated` (401) if the session has ended, or ends because the token was used before.
+    """
+    try:
+        token = RefreshToken(text)
+    except TokenError:
+        raise NotAuthenticated(ENDED) from None
+    while True:
+        session = _find(token.key)
+        if session is None:
+            raise NotAuthenticated(ENDED)
+        if token.rotation < session.rotation:
+            _check_used_token(request, session, token.rotation)
+            break
+        # A number beyond the current one was issued before a backup was restored.
+        if _rotate(request, session, token.rotation + 1):
+            break
+    return AccessToken.for_session(session), RefreshToken.for_session(session, token.rotation + 1)
+
+
+def end_by_token(text: str) -> None:
+    """End the session of a refresh token. An invalid token is not an error (RFC 7009 section 2.2)."""
+    try:
+        Session.objects.filter(key=RefreshToken(text).key).delete()
+    except TokenError:
+        return
+
+
+def usable(user: User) -> QuerySet[Session]:
+    """Return the sessions of an account that have not ended, the last used first."""
+    return user.sessions.exclude(_ended(timezone.now()))
+
+
+def end_others(user: User, current: Session | None) -> None:
+    """End all sessions of an account but the current one."""
+    user.sessions.exclude(pk=current.pk if current else 0).delete()
+
+
+def delete_ended(now: datetime) -> int:
+    """Delete the sessions that have ended; return how many."""
+    return Session.objects.filter(_ended(now)).delete()[0]
+
+
+def is_usable(session: Session) -> bool:
+    """Return whether the session has not ended and its account may use it."""
+    user = session.user
+    return timezone.now() < session.expires and user.is_active and session.password_checked >= user.password_set
+
+
+def network(address: str) -> str:
+    """Return the network of an IP address: /24 of IPv4, /48 of IPv6; "" for no address."""
+    if not address:
+        return ""
+    return str(ipaddress.ip_network((address, 48 if ":" in address else 24), strict=False))
+
+
+def device(request: HttpRequest) -> str:
+    """Return the kind of device that a request comes from, such as "Firefox on Linux" or "curl"."""
+    agent = request.META.get("HTTP_USER_AGENT", "")
+    if not agent.startswith("Mozilla/"):
+        product = re.match(r"[A-Za-z0-9._-]{1,50}", agent)
+        return product[0] if product else ""
+    browser = next((name for mark, name in BROWSERS.items() if mark in agent), "Browser")
+    system = next((name for mark, name in SYSTEMS.items() if mark in agent), "")
+    return f"{browser} on {system}" if system else browser
+
+
+def _ended(now: datetime) -> Q:
+    return Q(ends__lte=now) | Q(used__lte=now - settings.SESSION_IDLE)
+
+
+def _find(key: UUID) -> Session | None:
+    """Return a session that may be used, with what an access token says of its account."""
+    session = next(iter(Session.objects.raw(FIND, [key.hex])), None)
+    if session is None or session.expires <= timezone.now():
+        return None
+    session.user = User(pk=session.user_id, username=session.username, is_staff=bool(session.is_staff))
+    return session
+
+
+def _rotate(request: HttpRequest, session: Session, rotation: int) -> bool:
+    """Make the token with this number current; return False if another request has changed the session."""
+    now = timezone.now()
+    second = int(now.timestamp())
+    # The last number that was issued before the overlap began stays: it says which tokens are too old.
+    old = [each for each in session.issued if each[0] < second - OVERLAP][-1:]
+    recent = [each for each in session.issued if second - OVERLAP <= each[0] < second]
+    changes = [
+        rotation,
+        json.dumps([*old, *recent, [second, rotation]]),
+        connection.ops.adapt_datetimefield_value(now),
+        network(client_address(request)),
+        device(request),
+    ]
+    with connection.cursor() as cursor:
+        cursor.execute(ROTATE, [*changes, session.pk, session.rotation])
+        return cursor.rowcount == 1
+
+
+def _check_used_token(request: HttpRequest, session: Session, rotation: int) -> None:
+    """Raise `NotAuthenticated` and end the session if a token that was used before may not be used again."""
+    now = timezone.now()
+    if rotation == session.rotation - 1:
+        # Without an end, because a client may notice days later that an answer was lost. That client is the same kind
+        # of device: a thief and the owner could otherwise take turns and stay one token apart.
+        late = now - session.used > timedelta(seconds=OVERLAP)
+        if not late or device(request) == session.device:
+            return
+    else:
+        # Its successor was used when the second token after it was issued.
+        before = [number for second, number in session.issued if second < int(now.timestamp()) - OVERLAP]
+        if not before or rotation + 2 > before[-1]:
+            return
+    logger.warning(
+        "session %s of %s ended: refresh token %s of %s was used again, from %s (%s); last used from %s (%s)",
+        session.pk,
+        session.user.username,
+        rotation,
+        session.rotation,
+        client_address(request) or "an unknown address",
+        device(request) or "unknown device",
+        session.network or "an unknown network",
+        session.device or "unknown device",
+    )
+    session.delete()
+    raise NotAuthenticated(ENDED)

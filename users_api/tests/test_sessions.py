@@ -1,0 +1,480 @@
+"""Sessions: rotation of the refresh token, detection of a stolen one, and what owner and staff can do with them."""
+
+import logging
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
+from io import StringIO
+from typing import Any
+
+import jwt
+import pytest
+from django.contrib.sessions.models import Session as AdminSession
+from django.core.management import call_command
+from django.db import connections
+from django.test import Client
+from django.utils import timezone
+from pytest_django import Settings
+
+from users_api import sessions
+from users_api.models import LoginFailure, Session, SignUp, User
+from users_api.tests.conftest import PASSWORD
+
+LogIn = Callable[..., Any]
+FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
+IPHONE = (
+    "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) "
+    "Version/18.5 Mobile/15E148 Safari/604.1"
+)
+
+
+class Clock:
+    """The time of `django.utils.timezone.now`, which tests move forward."""
+
+    def __init__(self) -> None:
+        self.moved = timedelta()
+
+    def __call__(self) -> datetime:
+        return datetime.now(tz=timezone.get_default_timezone()) + self.moved
+
+    def move(self, **duration: float) -> None:
+        self.moved += timedelta(**duration)
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr("django.utils.timezone.now", clock)
+    return clock
+
+
+@pytest.fixture
+def refresh(api: Client) -> Callable[..., Any]:
+    """Return a function that refreshes a token and returns the answer."""
+
+    def refresh(token: str, address: str = "192.0.2.1", agent: str = "") -> Any:
+        headers = {"User-Agent": agent} if agent else None
+        return api.post("/api/token/refresh/", {"refresh": token}, REMOTE_ADDR=address, headers=headers)
+
+    return refresh
+
+
+@pytest.fixture
+def successor(refresh: Callable[..., Any]) -> Callable[..., str]:
+    """Return a function that refreshes a token and returns the next one."""
+
+    def successor(token: str, **options: str) -> str:
+        response = refresh(token, **options)
+        assert response.status_code == 200, response.content
+        following: str = response.json()["refresh"]
+        return following
+
+    return successor
+
+
+@pytest.fixture
+def first(bruce: User, log_in: LogIn) -> str:
+    """The refresh token of a login of bruce's."""
+    token: str = log_in().json()["refresh"]
+    return token
+
+
+def bearer_of(response: Any) -> dict[str, str]:
+    return {"Authorization": response.json()["Authorized"]}
+
+
+def test_every_refresh_rotates(first: str, successor: Callable[..., str]) -> None:
+    tokens = [first]
+    for _ in range(5):
+        tokens.append(successor(tokens[-1]))
+    assert len(set(tokens)) == 6
+
+
+def test_a_token_yields_the_same_successor_until_that_is_used(
+    first: str, successor: Callable[..., str], clock: Clock
+) -> None:
+    second = successor(first)
+    assert successor(first) == second
+    # The answer was lost, and the client comes back two days later.
+    clock.move(days=2)
+    assert successor(first) == second
+    successor(second)
+
+
+def test_an_old_token_is_good_for_60_s_after_its_successor_was_used(
+    first: str, successor: Callable[..., str], refresh: Callable[..., Any], clock: Clock
+) -> None:
+    second = successor(first)
+    clock.move(minutes=15)
+    third = successor(second)
+    clock.move(seconds=59)
+    assert successor(first) == second
+    assert successor(second) == third
+    clock.move(seconds=3)
+    assert refresh(first).status_code == 401
+    # It was stolen: the session ends for everybody.
+    assert refresh(third).status_code == 401
+    assert not Session.objects.exists()
+
+
+def test_an_old_token_far_behind_is_good_as_long(first: str, successor: Callable[..., str], clock: Clock) -> None:
+    tokens = [first]
+    for _ in range(40):
+        clock.move(seconds=1)
+        tokens.append(successor(tokens[-1]))
+    assert [successor(token) for token in tokens[:-1]] == tokens[1:]
+
+
+def test_a_busy_session_remembers_one_minute_at_most(
+    first: str, successor: Callable[..., str], refresh: Callable[..., Any], clock: Clock
+) -> None:
+    tokens = [first]
+    for _ in range(300):
+        clock.move(seconds=0.5)
+        tokens.append(successor(tokens[-1]))
+    assert len(Session.objects.get().issued) <= 62
+    assert successor(tokens[-100]) == tokens[-99]
+    assert refresh(tokens[-140]).status_code == 401
+
+
+def test_reuse_is_logged_with_who_and_from_where(
+    bruce: User,
+    log_in: LogIn,
+    successor: Callable[..., str],
+    refresh: Callable[..., Any],
+    clock: Clock,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    first = log_in().json()["refresh"]
+    third = successor(successor(first), address="192.0.2.7", agent=FIREFOX)
+    clock.move(minutes=2)
+    with caplog.at_level(logging.WARNING, "users_api.sessions"):
+        refresh(first, address="203.0.113.9", agent="curl/8.14")
+    [record] = [each for each in caplog.records if each.name == "users_api.sessions"]
+    for part in ("bruce", "203.0.113.9", "curl", "192.0.2.0/24", "Firefox on Linux"):
+        assert part in record.getMessage()
+    assert first not in record.getMessage()
+    assert third not in record.getMessage()
+
+
+def test_a_stolen_token_ends_the_session_of_both_within_the_life_of_an_access_token(
+    first: str, successor: Callable[..., str], refresh: Callable[..., Any], clock: Clock
+) -> None:
+    # Both renew when their access token ends, the thief first; the owner is away for one renewal.
+    thief = successor(first)
+    clock.move(minutes=15)
+    thief = successor(thief)
+    clock.move(minutes=2)
+    assert refresh(first).status_code == 401
+    assert refresh(thief).status_code == 401
+
+
+def test_a_thief_who_takes_turns_with_the_owner_is_found_by_the_device(
+    bruce: User, log_in: LogIn, successor: Callable[..., str], refresh: Callable[..., Any], clock: Clock
+) -> None:
+    first = log_in(**{"User-Agent": FIREFOX}).json()["refresh"]
+    stolen = successor(first, agent="python-requests/2.32")
+    clock.move(minutes=7)
+    assert refresh(first, agent=FIREFOX).status_code == 401
+    assert refresh(stolen, agent="python-requests/2.32").status_code == 401
+
+
+def test_two_tabs_may_name_different_devices(bruce: User, log_in: LogIn, successor: Callable[..., str]) -> None:
+    # A phone's browser names another system for a tab that asks for the desktop's pages.
+    first = log_in(**{"User-Agent": FIREFOX}).json()["refresh"]
+    assert successor(first, agent=IPHONE) == successor(first, agent=FIREFOX)
+
+
+def test_a_token_that_a_restored_database_does_not_know_is_accepted(first: str, successor: Callable[..., str]) -> None:
+    second = successor(first)
+    third = successor(second)
+    Session.objects.update(rotation=0, issued=[])
+    assert successor(third) not in (first, second, third)
+
+
+def test_a_token_of_a_lost_session_does_not_open_another_with_its_id(
+    first: str, bruce: User, refresh: Callable[..., Any]
+) -> None:
+    lost = Session.objects.get()
+    lost.delete()
+    User.objects.create_user("stephen", PASSWORD).sessions.create(pk=lost.pk, ends=lost.ends)
+    assert refresh(first).status_code == 401
+
+
+@pytest.mark.parametrize(("duration", "status"), [({"days": 2, "hours": 23}, 200), ({"days": 3, "seconds": 1}, 401)])
+def test_a_session_ends_after_three_days_without_use(
+    first: str, refresh: Callable[..., Any], clock: Clock, duration: dict[str, float], status: int
+) -> None:
+    clock.move(**duration)
+    assert refresh(first).status_code == status
+
+
+def test_a_session_that_is_used_ends_after_fourteen_days(first: str, refresh: Callable[..., Any], clock: Clock) -> None:
+    token = first
+    for _ in range(6):
+        clock.move(days=2, hours=7)
+        response = refresh(token)
+        assert response.status_code == 200
+        token = response.json()["refresh"]
+    clock.move(hours=8)
+    assert refresh(token).status_code == 401
+
+
+def test_the_durations_are_settings(
+    bruce: User, log_in: LogIn, refresh: Callable[..., Any], clock: Clock, settings: Settings
+) -> None:
+    settings.SESSION_LIFETIME, settings.SESSION_IDLE = timedelta(days=2), timedelta(hours=1)
+    first = log_in().json()["refresh"]
+    claims = jwt.decode(first, options={"verify_signature": False})
+    assert claims["exp"] - claims["iat"] == 2 * 24 * 3600
+    clock.move(hours=2)
+    assert refresh(first).status_code == 401
+
+
+@pytest.mark.django_db(transaction=True)
+def test_threads_that_share_a_cookie_jar_are_never_logged_out(bruce: User, log_in: LogIn) -> None:
+    jar = {"refresh": log_in().json()["refresh"]}
+    until = time.monotonic() + 3
+
+    def browse(seed: int) -> list[int]:
+        client, statuses = Client(), [0] * seed
+        while time.monotonic() < until:
+            answer = client.post("/api/token/refresh/", {"refresh": jar["refresh"]})
+            statuses.append(answer.status_code)
+            if len(statuses) % 20:  # one answer of twenty is lost
+                jar["refresh"] = answer.json()["refresh"]
+        connections.close_all()
+        return statuses[seed:]
+
+    with ThreadPoolExecutor(8) as pool:
+        statuses = [status for each in pool.map(browse, range(8)) for status in each]
+    assert len(statuses) > 50
+    assert set(statuses) == {200}
+    assert Session.objects.get().rotation > 10
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_two_that_use_a_token_at_once_one_rotates(
+    bruce: User, log_in: LogIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = log_in().json()["refresh"]
+    rotate = sessions._rotate
+
+    def late(request: Any, session: Session, rotation: int) -> bool:
+        if threaded:
+            threaded.pop()
+            with ThreadPoolExecutor(1) as pool:
+                answers.append(pool.submit(use).result())
+        return rotate(request, session, rotation)
+
+    def use() -> str:
+        token: str = Client().post("/api/token/refresh/", {"refresh": first}).json()["refresh"]
+        connections.close_all()
+        return token
+
+    answers: list[str] = []
+    threaded = [True]
+    monkeypatch.setattr(sessions, "_rotate", late)
+    answers.append(Client().post("/api/token/refresh/", {"refresh": first}).json()["refresh"])
+    assert len(set(answers)) == 1
+    assert len(answers) == 2
+    assert Session.objects.get().rotation == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_session_that_ends_during_a_refresh_stays_ended(
+    bruce: User, log_in: LogIn, api: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = log_in().json()["refresh"]
+    rotate = sessions._rotate
+
+    def ended(*args: Any) -> bool:
+        Session.objects.all().delete()
+        return rotate(*args)
+
+    monkeypatch.setattr(sessions, "_rotate", ended)
+    assert api.post("/api/token/refresh/", {"refresh": first}).status_code == 401
+    assert not Session.objects.exists()
+
+
+def test_own_sessions_are_listed(bruce: User, log_in: LogIn, api: Client) -> None:
+    User.objects.create_user("stephen", PASSWORD)
+    log_in("stephen")
+    log_in(address="2001:db8:1:2::3", **{"User-Agent": IPHONE})
+    here = log_in(**{"User-Agent": FIREFOX})
+    response = api.get("/api/sessions/", headers=bearer_of(here))
+    assert response.status_code == 200
+    listed = response.json()
+    assert [sorted(each) for each in listed] == [["began", "current", "device", "ends", "id", "network", "used"]] * 2
+    assert [(each["device"], each["network"], each["current"]) for each in listed] == [
+        ("Firefox on Linux", "192.0.2.0/24", True),
+        ("Safari on iOS", "2001:db8:1::/48", False),
+    ]
+    for each in listed:
+        ends = datetime.fromisoformat(each["ends"]) - datetime.fromisoformat(each["used"])
+        assert ends == timedelta(days=3)
+    assert str(Session.objects.first().key) not in response.text
+
+
+def test_a_refresh_says_where_the_session_was_last_used(
+    bruce: User, log_in: LogIn, api: Client, refresh: Callable[..., Any], clock: Clock
+) -> None:
+    first = log_in().json()["refresh"]
+    clock.move(hours=1)
+    response = refresh(first, address="198.51.100.20", agent=IPHONE)
+    [listed] = api.get("/api/sessions", headers=bearer_of(response)).json()
+    assert (listed["device"], listed["network"]) == ("Safari on iOS", "198.51.100.0/24")
+    used = datetime.fromisoformat(listed["used"]) - datetime.fromisoformat(listed["began"])
+    assert timedelta(minutes=59) < used < timedelta(minutes=61)
+
+
+def test_one_session_is_ended(bruce: User, log_in: LogIn, api: Client, refresh: Callable[..., Any]) -> None:
+    here, elsewhere = log_in(), log_in()
+    ended = Session.objects.order_by("pk")[1]
+    path = f"/api/sessions/{ended.pk}/"
+    assert api.delete(path, headers=bearer_of(here)).status_code == 204
+    assert api.delete(path, headers=bearer_of(here)).status_code == 404
+    assert refresh(elsewhere.json()["refresh"]).status_code == 401
+    assert refresh(here.json()["refresh"]).status_code == 200
+
+
+def test_a_session_of_somebody_else_is_not_found(bruce: User, log_in: LogIn, api: Client) -> None:
+    User.objects.create_user("stephen", PASSWORD)
+    log_in("stephen")
+    other = Session.objects.get()
+    assert api.delete(f"/api/sessions/{other.pk}/", headers=bearer_of(log_in())).status_code == 404
+    assert Session.objects.filter(pk=other.pk).exists()
+
+
+@pytest.mark.parametrize("path", ["/api/sessions", "/api/sessions/"])
+def test_all_sessions_but_this_one_are_ended(
+    bruce: User, log_in: LogIn, api: Client, refresh: Callable[..., Any], path: str
+) -> None:
+    others, here = [log_in(), log_in()], log_in()
+    assert api.delete(path, headers=bearer_of(here)).status_code == 204
+    assert [refresh(each.json()["refresh"]).status_code for each in others] == [401, 401]
+    assert refresh(here.json()["refresh"]).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/api/sessions/"),
+        ("DELETE", "/api/sessions/"),
+        ("DELETE", "/api/sessions/1/"),
+        ("POST", "/api/password/"),
+    ],
+)
+def test_without_a_token_it_is_401(db: None, api: Client, method: str, path: str) -> None:
+    response = api.generic(method, path)
+    assert response.status_code == 401
+    assert response["WWW-Authenticate"] == "Bearer"
+
+
+def test_the_access_token_of_an_ended_session_is_refused_here_at_once(bruce: User, log_in: LogIn, api: Client) -> None:
+    here = log_in()
+    api.post("/api/logout/", {"refresh": here.json()["refresh"]})
+    assert api.get("/api/sessions/", headers=bearer_of(here)).status_code == 401
+
+
+def test_the_access_token_of_an_account_that_is_off_is_refused_here_at_once(
+    bruce: User, log_in: LogIn, api: Client, bearer: Callable[[User], dict[str, str]]
+) -> None:
+    here = log_in()
+    User.objects.update(is_active=False)
+    for headers in (bearer_of(here), bearer(bruce)):
+        assert api.get("/api/sessions/", headers=headers).status_code == 401
+
+
+NEW_PASSWORD = "another horse battery"
+
+
+def change(api: Client, response: Any, **body: Any) -> Any:
+    data = {"old_password": PASSWORD, "new_password": NEW_PASSWORD} | body
+    return api.post("/api/password/", data, content_type="application/json", headers=bearer_of(response))
+
+
+def test_a_new_password_ends_the_other_sessions(
+    bruce: User, log_in: LogIn, api: Client, refresh: Callable[..., Any]
+) -> None:
+    other, here = log_in(), log_in()
+    response = change(api, here)
+    assert (response.status_code, response.content) == (204, b"")
+    assert refresh(other.json()["refresh"]).status_code == 401
+    assert refresh(here.json()["refresh"]).status_code == 200
+    assert log_in().status_code == 401
+    assert log_in(password=NEW_PASSWORD).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"old_password": "wrong"}, "old_password"),
+        ({"old_password": ""}, "old_password"),
+        ({"old_password": None}, "old_password"),
+        ({"old_password": 5}, "old_password"),
+        ({"old_password": "a\x00"}, "old_password"),
+        ({"new_password": "short1"}, "new_password"),
+        ({"new_password": "bruce-12"}, "new_password"),
+        ({"new_password": "password"}, "new_password"),
+        ({"new_password": "8164092573"}, "new_password"),
+        ({"new_password": "x" * 129}, "new_password"),
+        ({"new_password": "\ud800" * 9}, "new_password"),
+    ],
+)
+def test_a_wrong_password_changes_nothing(
+    bruce: User, log_in: LogIn, api: Client, body: dict[str, Any], field: str
+) -> None:
+    log_in()
+    response = change(api, log_in(), **body)
+    assert response.status_code == 400
+    assert list(response.json()["errors"]) == [field]
+    assert Session.objects.count() == 2
+    assert log_in().status_code == 200
+
+
+def test_guesses_of_the_old_password_are_limited_like_logins(bruce: User, log_in: LogIn, api: Client) -> None:
+    here = log_in()
+    statuses = [change(api, here, old_password="wrong").status_code for _ in range(11)]
+    assert statuses == [400] * 10 + [429]
+
+
+def test_flush_expired_deletes_what_has_expired(bruce: User, log_in: LogIn, admin: User) -> None:
+    now = timezone.now()
+    log_in()
+    log_in(password="wrong")
+    SignUp.objects.create(address="192.0.2.1")
+    bruce.sessions.create(ends=now)
+    bruce.sessions.create(ends=now + timedelta(days=9), used=now - timedelta(days=3))
+    LoginFailure.objects.create(name_digest="0", time=now - timedelta(minutes=16))
+    SignUp.objects.create(address="192.0.2.1", time=now - timedelta(minutes=16))
+    for key, expires in (("old", now - timedelta(days=1)), ("new", now + timedelta(days=1))):
+        AdminSession.objects.create(session_key=key, session_data="", expire_date=expires)
+    output = StringIO()
+    call_command("flush_expired", stdout=output)
+    assert output.getvalue() == "2 sessions, 1 login failures, 1 sign-ups deleted\n"
+    assert [each.objects.count() for each in (Session, LoginFailure, SignUp, AdminSession)] == [1, 1, 1, 1]
+    assert AdminSession.objects.get().session_key == "new"
+
+
+@pytest.mark.parametrize(
+    ("agent", "kind"),
+    [
+        (FIREFOX, "Firefox on Linux"),
+        (IPHONE, "Safari on iOS"),
+        ("Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/137.0.0.0 "
+         "Safari/537.36 Edg/137.0.0.0", "Edge on Windows"),
+        ("Mozilla/5.0 (Linux; Android 15) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/137.0.0.0 Mobile "
+         "Safari/537.36", "Chrome on Android"),
+        ("Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.5 "
+         "Safari/605.1.15", "Safari on macOS"),
+        ("Mozilla/5.0", "Browser"),
+        ("curl/8.14.1", "curl"),
+        ("x" * 1000, "x" * 50),
+        ("<b>\n", ""),
+        ("", ""),
+    ],
+)  # fmt: skip
+def test_the_kind_of_device_is_read_from_the_user_agent(rf: Any, agent: str, kind: str) -> None:
+    assert sessions.device(rf.get("/", headers={"User-Agent": agent})) == kind

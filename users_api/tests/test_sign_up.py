@@ -1,0 +1,161 @@
+"""Signing up, and names that look like another account's."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.contrib.admin.models import LogEntry
+from django.db import IntegrityError, connection
+from django.db.migrations.executor import MigrationExecutor
+from django.test import Client
+from pytest_django import Settings
+
+from users_api.models import SignUp, User, lookalike_key
+from users_api.tests.conftest import PASSWORD
+
+GRACE = {"username": "grace", "password": PASSWORD}
+
+
+@pytest.fixture
+def sign_up(api: Client, db: None, settings: Settings) -> Callable[..., Any]:
+    """Return a function that signs up and returns the answer, where that is open."""
+    settings.SIGN_UP = "open"
+
+    def sign_up(address: str = "192.0.2.1", **body: Any) -> Any:
+        return api.post("/api/users/", GRACE | body, content_type="application/json", REMOTE_ADDR=address)
+
+    return sign_up
+
+
+def test_an_account_of_ones_own_is_created(sign_up: Callable[..., Any], log_in: Callable[..., Any]) -> None:
+    response = sign_up(is_staff=True, is_superuser=True)
+    assert response.status_code == 201
+    assert list(response.json()) == ["id", "username", "creation"]
+    grace = User.objects.get()
+    assert (grace.username, grace.is_staff, grace.is_superuser, grace.is_active) == ("grace", False, False, True)
+    assert not LogEntry.objects.exists()
+    assert log_in("grace").status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/api/users", "/api/users/"])
+def test_where_sign_up_is_closed_it_is_403(db: None, api: Client, path: str) -> None:
+    for body in (GRACE, {}):
+        response = api.post(path, body)
+        assert response.status_code == 403
+        assert "closed" in response.json()["message"]
+    assert not User.objects.exists()
+    assert not SignUp.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"username": "a b"}, "username"),
+        ({"username": "x" * 51}, "username"),
+        ({"username": None}, "username"),
+        ({"password": "short1"}, "password"),
+        ({"password": "password"}, "password"),
+        ({"password": "gra\x00ce123"}, "password"),
+        ({"username": "BRUCE"}, "username"),
+    ],
+)
+def test_bad_input_is_400_and_names_the_field(
+    sign_up: Callable[..., Any], bruce: User, body: dict[str, Any], field: str
+) -> None:
+    response = sign_up(**body)
+    assert response.status_code == 400
+    assert list(response.json()["errors"]) == [field]
+    assert User.objects.count() == 1
+
+
+def test_attempts_are_limited_for_each_address(sign_up: Callable[..., Any], settings: Settings) -> None:
+    settings.SIGN_UPS_PER_ADDRESS = 3
+    statuses = [sign_up(username=f"grace-{number}").status_code for number in range(5)]
+    assert statuses == [201, 201, 201, 429, 429]
+    # Those that were refused are not counted, so the limit ends.
+    assert SignUp.objects.count() == 3
+    assert 0 < int(sign_up()["Retry-After"]) <= 15 * 60
+    assert sign_up(address="192.0.2.2").status_code == 201
+
+
+def test_attempts_that_fail_count_too(sign_up: Callable[..., Any], bruce: User, settings: Settings) -> None:
+    # Each tells whether a name is taken.
+    settings.SIGN_UPS_PER_ADDRESS = 3
+    assert [sign_up(username="bruce").status_code for _ in range(4)] == [400, 400, 400, 429]
+
+
+def test_an_ipv6_network_is_one_address(sign_up: Callable[..., Any], settings: Settings) -> None:
+    settings.SIGN_UPS_PER_ADDRESS = 1
+    statuses = [sign_up(f"2001:db8::{number}", username=f"grace-{number}").status_code for number in (1, 2)]
+    assert statuses == [201, 429]
+
+
+LOOKALIKES = [
+    "br\u1d1cce",
+    "bru\u0441e",
+    "bruc\u0435",
+    "\u13f4RUCE",
+    "\u0392ruc\u0435",
+    "\uff22ruc\u0435",
+]
+
+
+@pytest.mark.parametrize("name", LOOKALIKES)
+def test_a_name_that_looks_like_another_is_refused(
+    sign_up: Callable[..., Any], bruce: User, admin: User, bearer: Callable[[User], dict[str, str]], name: str
+) -> None:
+    response = sign_up(username=name)
+    assert response.status_code == 400, name
+    assert "looks like" in response.json()["errors"]["username"][0]
+    # Staff cannot create it either: by API, or in the admin.
+    client = Client()
+    response = client.post("/admin/users/", GRACE | {"username": name}, headers=bearer(admin))
+    assert response.status_code == 400
+    client.force_login(admin)
+    form = {"username": name, "password1": PASSWORD, "password2": PASSWORD}
+    assert "looks like" in client.post("/admin/users_api/user/add/", form).text
+    assert User.objects.count() == 2
+
+
+def test_the_latin_name_is_refused_where_the_lookalike_was_first(sign_up: Callable[..., Any]) -> None:
+    assert sign_up(username="gr\u0430ce").status_code == 201
+    assert sign_up(username="grace").status_code == 400
+    assert sign_up(username="\u0261race").status_code == 400
+
+
+@pytest.mark.parametrize("name", ["\u0438\u0432\u0430\u043d", "\u03c3\u03bf\u03c6\u03af\u03b1", "bj\u00f6rn", "1vy"])
+def test_a_name_of_another_script_that_looks_like_nobodys_is_accepted(
+    sign_up: Callable[..., Any], bruce: User, name: str
+) -> None:
+    assert sign_up(username=name).status_code == 201
+
+
+def test_the_database_refuses_a_lookalike_that_nobody_saw(bruce: User) -> None:
+    with pytest.raises(IntegrityError):
+        User.objects.create(username="bruc\u0435")
+
+
+def test_an_account_with_a_lookalike_from_before_can_be_changed(bruce: User, admin: User, client: Client) -> None:
+    [other] = User.objects.bulk_create([User(username="bruc\u0435", username_key="bruc\u0435")])
+    assert other.lookalike_key is None
+    client.force_login(admin)
+    assert client.post(f"/admin/users_api/user/{other.pk}/change/", {}).status_code == 302  # without `is_active`
+    other.refresh_from_db()
+    assert other.is_active is False
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_migration_gives_each_account_its_key_and_two_lookalikes_one() -> None:
+    executor = MigrationExecutor(connection)
+    executor.migrate([("users_api", "0003_sessions")])
+    old = executor.loader.project_state([("users_api", "0003_sessions")]).apps.get_model("users_api", "User")
+    for name in ("bruce", "bruc\u0435", "\u0438\u0432\u0430\u043d"):
+        old.objects.create(username=name, username_key=name)
+    executor = MigrationExecutor(connection)
+    executor.migrate(executor.loader.graph.leaf_nodes("users_api"))
+    keys = dict(User.objects.values_list("username", "lookalike_key"))
+    assert keys == {
+        "bruce": "bruce",
+        "bruc\u0435": None,
+        "\u0438\u0432\u0430\u043d": lookalike_key("\u0438\u0432\u0430\u043d"),
+    }

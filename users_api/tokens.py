@@ -1,0 +1,158 @@
+"""The tokens that users_api issues, as classes of djangorestframework-simplejwt.
+
+Access tokens are verified by `common.tokens`, in all three projects. Refresh tokens are read here alone.
+"""
+
+import functools
+from contextlib import suppress
+from typing import Any, Self
+from uuid import UUID
+
+import jwt
+from django.conf import settings
+from django.utils.crypto import salted_hmac
+from rest_framework_simplejwt import tokens
+from rest_framework_simplejwt.backends import TokenBackend
+from rest_framework_simplejwt.exceptions import TokenBackendError, TokenError
+
+from common.tokens.keys import ALGORITHM, KeysUnavailable, UnknownKey, key_set
+from common.tokens.verification import CLOCK_SKEW
+from users_api.keys import key_ring
+from users_api.models import Session
+
+
+class AccessTokenBackend(TokenBackend):
+    """Sign with the key ring: RS256, with `kid` and `typ: at+jwt` in the header (RFC 9068 section 2.1)."""
+
+    def encode(self, payload: dict[str, Any]) -> str:
+        """Return the signed token."""
+        ring = key_ring()
+        return jwt.encode(
+            payload | {"iss": settings.TOKENS_ISSUER},
+            ring.signing,
+            algorithm=self.algorithm,
+            headers={"kid": ring.kid, "typ": "at+jwt"},
+        )
+
+    def get_verifying_key(self, token: Any) -> jwt.PyJWK:
+        """Return the published key that the header names; raise `TokenBackendError` if there is none."""
+        try:
+            return key_set().find(jwt.get_unverified_header(token).get("kid", ""))
+        except (jwt.PyJWTError, UnknownKey, KeysUnavailable):
+            raise TokenBackendError("Token is invalid") from None
+
+
+class RefreshTokenBackend(TokenBackend):
+    """Sign with HS256 and a key derived from SECRET_KEY; also verify with those of SECRET_KEY_FALLBACKS.
+
+    So the signing key of access tokens cannot make a refresh token, and its replacement ends none.
+    """
+
+    def encode(self, payload: dict[str, Any]) -> str:
+        """Return the signed token."""
+        return jwt.encode(payload, _derived_key(settings.SECRET_KEY), algorithm=self.algorithm)
+
+    def decode(self, token: Any, verify: bool = True) -> dict[str, Any]:
+        """Return the claims; raise `TokenBackendError` if no secret verifies the token, or it has expired."""
+        for secret_key in (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS):
+            backend = TokenBackend(self.algorithm, _derived_key(secret_key), leeway=self.leeway)
+            with suppress(TokenBackendError):
+                return backend.decode(token, verify)
+        raise TokenBackendError("Token is invalid")
+
+
+@functools.cache
+def _derived_key(secret_key: str) -> bytes:
+    return salted_hmac("users_api.tokens.RefreshToken", b"", secret=secret_key, algorithm="sha256").digest()
+
+
+class AccessToken(tokens.AccessToken):
+    """A JWT that says who a user is, for `ACCESS_TOKEN_LIFETIME`; its `jti` begins with the session's key."""
+
+    lifetime = settings.ACCESS_TOKEN_LIFETIME
+    backend = AccessTokenBackend(ALGORITHM, leeway=CLOCK_SKEW)
+
+    def get_token_backend(self) -> TokenBackend:
+        """Return the backend that signs and verifies these tokens."""
+        return self.backend
+
+    @classmethod
+    def for_user(cls, user: Any) -> Self:
+        """Return a token with the claims of the account's row."""
+        token = cls()
+        token["username"] = user.username
+        token["user_id"] = user.pk
+        token["is_staff"] = user.is_staff
+        return token
+
+    @classmethod
+    def for_session(cls, session: Session) -> Self:
+        """Return a token of the session's account that also names the session."""
+        token = cls.for_user(session.user)
+        token["jti"] = f"{session.key.hex}.{token['jti']}"
+        return token
+
+
+class RefreshToken(tokens.RefreshToken):
+    """A JWT that names a session and the number of the token in it.
+
+    The session's row determines every claim. So the same token can be issued again, and none is stored.
+    """
+
+    lifetime = settings.SESSION_LIFETIME
+    access_token_class = AccessToken
+    # A pod whose clock is behind must accept what another has just issued.
+    backend = RefreshTokenBackend("HS256", leeway=CLOCK_SKEW)
+
+    def get_token_backend(self) -> TokenBackend:
+        """Return the backend that signs and verifies these tokens."""
+        return self.backend
+
+    @classmethod
+    def for_session(cls, session: Session, rotation: int) -> Self:
+        """Return the refresh token with this number."""
+        token = cls()
+        token.payload = {
+            "token_type": cls.token_type,
+            "sid": session.key.hex,
+            "rotation": rotation,
+            "jti": f"{session.key.hex}.{rotation}",
+            "iat": int(session.began.timestamp()),
+            "exp": int(session.ends.timestamp()),
+        }
+        return token
+
+    def verify(self) -> None:
+        """Raise `TokenError` unless the token is unexpired, of this type, and names a session and a number."""
+        super().verify()
+        try:
+            UUID(self.payload["sid"])
+            int(self.payload["rotation"])
+        except (LookupError, TypeError, ValueError, AttributeError):
+            raise TokenError("Token names no session") from None
+
+    @property
+    def key(self) -> UUID:
+        """The key of the session."""
+        return UUID(self.payload["sid"])
+
+    @property
+    def rotation(self) -> int:
+        """The number of this token in its session, from 0."""
+        return int(self.payload["rotation"])
+
+    @property
+    def access_token(self) -> AccessToken:
+        """An access token with the claims that the account has now; `TokenError` if the session has ended."""
+        session = Session.objects.select_related("user").filter(key=self.key).first()
+        if session is None:
+            raise TokenError("The session has ended")
+        return AccessToken.for_session(session)
+
+
+def session_key(jti: str) -> UUID | None:
+    """Return the session key in the `jti` of an access token; None if it was issued outside a session."""
+    try:
+        return UUID(jti.partition(".")[0]) if "." in jti else None
+    except ValueError:
+        return None
