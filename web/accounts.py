@@ -1,8 +1,11 @@
-"""Who is logged in: the cookies `session` (an Authorization header's value) and `refresh` (a refresh token)."""
+"""The logged-in user, read from two cookies: an Authorization header's value and a refresh token.
+
+The names of the cookies begin with the setting COOKIE_PREFIX.
+"""
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from django.conf import settings
@@ -14,26 +17,44 @@ from web.backends import users
 from web.backends.exceptions import BackendError, InvalidInput, NotAuthenticated, Unavailable
 
 Found = TypeVar("Found")
-SESSION = "session"
-REFRESH = "refresh"
-COOKIE_AGE = 14 * 24 * 3600  # seconds; a refresh token ends after as long
+COOKIE_AGE = 14 * 24 * 3600  # seconds after the last renewal; users_api may end the session earlier
 RENEW_BEFORE = 30  # seconds; a token that ends this soon could end on its way to an API
+
+
+def session_cookie() -> str:
+    """Return the name of the cookie with the Authorization header's value."""
+    return f"{settings.COOKIE_PREFIX}session"
+
+
+def refresh_cookie() -> str:
+    """Return the name of the cookie with the refresh token."""
+    return f"{settings.COOKIE_PREFIX}refresh"
 
 
 @dataclass
 class Account:
-    """The person whose request this is: `user` if logged in, or `error` if an API that is away cannot say."""
+    """The account of a request.
+
+    `user` is set if the user is logged in, `error` if an unavailable API leaves that open, and `ended` if users_api
+    refused the refresh token.
+    """
 
     user: tokens.TokenUser | None = None
     authorization: str = ""
     refresh: str = ""
     error: BackendError | None = None
+    ended: bool = False
     changed: bool = False
+    client: dict[str, str] = field(default_factory=dict)
 
     @classmethod
     def from_request(cls, request: HttpRequest) -> "Account":
-        """Return who the cookies speak for, with the access token renewed if it has ended or is about to."""
-        account = cls(authorization=request.COOKIES.get(SESSION, ""), refresh=request.COOKIES.get(REFRESH, ""))
+        """Return the account of the cookies. An access token that has expired, or is about to, is renewed."""
+        account = cls(
+            authorization=request.COOKIES.get(session_cookie(), ""),
+            refresh=request.COOKIES.get(refresh_cookie(), ""),
+            client=users.client(request),
+        )
         try:
             if account.authorization:
                 account._verify()
@@ -44,11 +65,11 @@ class Account:
         return account
 
     def log_in(self, authorization: str, refresh: str) -> None:
-        """Take over what a login returned."""
+        """Keep the tokens of a login."""
         self.authorization, self.refresh, self.changed = authorization, refresh, True
 
     def log_out(self) -> None:
-        """Forget the person."""
+        """Forget the user."""
         self.user, self.authorization, self.refresh, self.changed = None, "", "", True
 
     def call(self, function: Callable[..., Found], *arguments: Any) -> Found:
@@ -74,7 +95,7 @@ class Account:
         if not self.changed:
             return
         secure = settings.BEHIND_TLS or request.is_secure()
-        for name, value in ((SESSION, self.authorization), (REFRESH, self.refresh)):
+        for name, value in ((session_cookie(), self.authorization), (refresh_cookie(), self.refresh)):
             if value:
                 response.set_cookie(name, value, max_age=COOKIE_AGE, httponly=True, samesite="Lax", secure=secure)
             else:
@@ -88,16 +109,17 @@ class Account:
 
     def _renew(self) -> None:
         try:
-            authorization = users.refresh(self.refresh)
+            authorization, refresh = users.refresh(self.refresh, self.client)
             self.user = tokens.from_header(authorization, key_set())
         except (NotAuthenticated, InvalidInput):
-            self.log_out()
+            # The cookies stay until a page needs a login: a public page deletes nothing.
+            self.user, self.ended = None, True
         except (BackendError, tokens.InvalidToken, KeysUnavailable) as error:
             # A token that still holds is good enough until the API is back.
             if self.user is None:
                 self.error = error if isinstance(error, BackendError) else Unavailable(users.SERVICE)
         else:
-            self.authorization, self.changed = authorization, True
+            self.authorization, self.refresh, self.changed = authorization, refresh, True
 
 
 class Request(HttpRequest):

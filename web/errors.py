@@ -11,6 +11,7 @@ from common.http.urls import local_path
 from web.backends import thoughts
 from web.backends.exceptions import (
     BackendError,
+    Forbidden,
     InvalidInput,
     NotAuthenticated,
     NotFound,
@@ -47,6 +48,8 @@ def _advice(error: BackendError) -> str:
             return f"It was tried too often. Please try again in {_duration(error.retry_after)}."
         case NotAuthenticated():
             return "You are not logged in any more."
+        case Forbidden():
+            return error.message
         case NotFound():
             return "It is not there. It may have been deleted already."
         case InvalidInput():

@@ -67,3 +67,36 @@ class LoginForm(BackendForm):
         super().__init__(*args, **kwargs)
         first = "password" if self.is_bound and self.data.get("username") else "username"
         self.fields[first].widget.attrs["autofocus"] = True
+
+
+class SignUpForm(BackendForm):
+    username = forms.CharField(
+        label="User name",
+        strip=False,
+        help_text="50 characters at most: letters, digits and @ . + - _",
+        widget=forms.TextInput(attrs={"autocomplete": "username", "autocapitalize": "none", "spellcheck": "false"}),
+    )
+    password = forms.CharField(
+        label="Password",
+        strip=False,
+        help_text="At least 8 characters.",
+        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["username"].widget.attrs["autofocus"] = True
+
+
+class PasswordForm(BackendForm):
+    old_password = forms.CharField(
+        label="Current password",
+        strip=False,
+        widget=forms.PasswordInput(attrs={"autocomplete": "current-password"}),
+    )
+    new_password = forms.CharField(
+        label="New password",
+        strip=False,
+        help_text="At least 8 characters.",
+        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
+    )

@@ -21,6 +21,9 @@ RELOAD = env.bool("RELOAD", False)
 STATIC_HASHED = env.bool("STATIC_HASHED", not (DEBUG or RELOAD))
 LOG_LEVEL = env.log_level("LOG_LEVEL", INFO)
 MANAGEMENT_PORT = env.int("MANAGEMENT_PORT", 0)
+SIGN_UP = env.str("SIGN_UP", "closed", validate=common.SIGN_UP)
+SIGN_UP_CONTACT = env.filled("SIGN_UP_CONTACT", "the administrator of this site")
+COOKIE_PREFIX = ("__Host-" if BEHIND_TLS else "") + common.cookie_prefix(env, "thoughts")
 VERSION = env.str("VERSION", "dev")
 COMMIT = env.str("COMMIT", "unknown")
 env.seal()
@@ -80,18 +83,17 @@ WHITENOISE_AUTOREFRESH = WHITENOISE_USE_FINDERS = RELOAD
 LOGGING = common.logging(LOG_LEVEL)
 # It would log the address of a call that is tried again, and with it what somebody searches for.
 LOGGING["loggers"]["urllib3"] = {"level": "ERROR"}
-MESSAGE_STORAGE = "django.contrib.messages.storage.cookie.CookieStorage"
+MESSAGE_STORAGE = "web.messages.PrefixedCookieStorage"
 
 LANGUAGE_CODE = "en-us"
 USE_I18N = False
 TIME_ZONE = "UTC"
 USE_TZ = True
 
-# The cookies `session` and `refresh` are set by web.accounts; these are for the messages and the CSRF token.
+# The cookies of a login are set by web.accounts; these are for the messages and the CSRF token.
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = BEHIND_TLS
 CSRF_COOKIE_HTTPONLY = True
-# Cookies are shared by all ports of a host: on localhost, the admin of users_api has one of Django's own name.
-CSRF_COOKIE_NAME = "web_csrftoken"
+CSRF_COOKIE_NAME = f"{COOKIE_PREFIX}csrftoken"
 CSRF_FAILURE_VIEW = "web.views.csrf_failure"
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if BEHIND_TLS else None
 SECURE_HSTS_SECONDS = 31_536_000 if BEHIND_TLS else 0

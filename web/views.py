@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlencode
 
+from django.conf import settings
 from django.contrib import messages
 from django.core.exceptions import RequestDataTooBig, TooManyFieldsSent
 from django.http import HttpResponse, HttpResponseRedirect
@@ -14,14 +15,13 @@ from django.urls import resolve, reverse
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from common.http.addresses import client_address
 from common.http.urls import local_path
 from web import errors
 from web.accounts import Request
 from web.backends import thoughts as thoughts_backend
 from web.backends import users as users_backend
-from web.backends.exceptions import BackendError, InvalidInput, NotAuthenticated, Unavailable
-from web.forms import LoginForm, ThoughtForm
+from web.backends.exceptions import BackendError, Forbidden, InvalidInput, NotAuthenticated, NotFound, Unavailable
+from web.forms import LoginForm, PasswordForm, SignUpForm, ThoughtForm
 
 View = Callable[..., HttpResponse]
 
@@ -37,6 +37,8 @@ def account_required(view: View) -> View:
         if request.account.user is None:
             if request.account.error:
                 raise request.account.error
+            if request.account.ended:
+                request.account.log_out()
             return to_login(request)
         try:
             return view(request, *args, **kwargs)
@@ -168,7 +170,7 @@ def login(request: Request) -> HttpResponse:
     status, error = 400, None
     if form.is_valid():
         try:
-            request.account.log_in(*users_backend.log_in(**form.cleaned_data, address=client_address(request)))
+            request.account.log_in(*users_backend.log_in(**form.cleaned_data, client=request.account.client))
         except InvalidInput as exception:
             form.add_backend_errors(exception)
         except NotAuthenticated:
@@ -183,8 +185,144 @@ def login(request: Request) -> HttpResponse:
 
 def login_page(request: Request, form: LoginForm, error: BackendError | None = None, status: int = 200) -> HttpResponse:
     """Render the form as it is, with an error if there is one; a password is never sent back."""
-    context = {"form": form, "next": next_path(request), "error": error and errors.notice(error)}
+    context = {
+        "form": form,
+        "next": next_path(request),
+        "error": error and errors.notice(error),
+        "sign_up_is_open": settings.SIGN_UP == "open",
+    }
     return errors.render_with(request, "login.html", context, error, status)
+
+
+@sensitive_post_parameters()
+@require_http_methods(["GET", "HEAD", "POST"])
+def sign_up(request: Request) -> HttpResponse:
+    """Create an account and log into it; where sign-up is closed, say whom to ask."""
+    if settings.SIGN_UP != "open":
+        return sign_up_closed(request, status=403 if request.method == "POST" else 200)
+    if request.method != "POST":
+        return to_next(request) if request.account.user else sign_up_page(request, SignUpForm())
+    form = SignUpForm(request.POST)
+    error: BackendError | None = None
+    if form.is_valid():
+        try:
+            users_backend.sign_up(**form.cleaned_data, client=request.account.client)
+        except InvalidInput as exception:
+            form.add_backend_errors(exception)
+        except Forbidden:
+            return sign_up_closed(request, status=403)
+        except BackendError as exception:
+            error = exception
+        else:
+            return log_in_after_sign_up(request, **form.cleaned_data)
+    return sign_up_page(request, form, error, 400)
+
+
+def log_in_after_sign_up(request: Request, username: str, password: str) -> HttpResponse:
+    """Log into an account that was just created."""
+    try:
+        request.account.log_in(*users_backend.log_in(username, password, client=request.account.client))
+    except BackendError:
+        messages.success(request, "Your account is ready. Log in with it.")
+        return redirect("login")
+    messages.success(request, f"Welcome, {username}. Your account is ready.")
+    return to_next(request)
+
+
+def sign_up_page(
+    request: Request, form: SignUpForm, error: BackendError | None = None, status: int = 200
+) -> HttpResponse:
+    """Render the form as it is, with an error if there is one; a password is never sent back."""
+    context = {"form": form, "next": next_path(request), "error": error and errors.notice(error)}
+    return errors.render_with(request, "signup.html", context, error, status)
+
+
+def sign_up_closed(request: Request, status: int) -> HttpResponse:
+    """Say whom to ask for an account."""
+    return render(request, "signup_closed.html", {"contact": settings.SIGN_UP_CONTACT}, status=status)
+
+
+@require_safe
+@account_required
+def account(request: Request) -> HttpResponse:
+    """One's own sessions, and the form to change one's password."""
+    return account_page(request, PasswordForm())
+
+
+def account_page(
+    request: Request, form: PasswordForm, error: BackendError | None = None, status: int = 200
+) -> HttpResponse:
+    """Render the form as it is, with an error if there is one, and the sessions, or the reason why they are missing."""
+    sessions = list_error = None
+    # With an API that is unavailable, a second call would only take longer.
+    if request.account.user and not isinstance(error, Unavailable):
+        try:
+            sessions = request.account.call(users_backend.sessions)
+        except NotAuthenticated:
+            raise
+        except BackendError as exception:
+            list_error = exception
+    context = {
+        "form": form,
+        "sessions": sessions,
+        "error": error and errors.notice(error),
+        "list_error": list_error and errors.notice(list_error),
+    }
+    shown = error or (list_error if status == 200 else None)
+    return errors.render_with(request, "account.html", context, shown, status)
+
+
+@sensitive_post_parameters()
+@require_http_methods(["GET", "HEAD", "POST"])
+@account_required
+def change_password(request: Request) -> HttpResponse:
+    """Change one's password; the other sessions end."""
+    if request.method != "POST":
+        return redirect("account")
+    form = PasswordForm(request.POST)
+    if not form.is_valid():
+        return account_page(request, form, status=400)
+    old, new = form.cleaned_data["old_password"], form.cleaned_data["new_password"]
+    try:
+        request.account.call(users_backend.change_password, old, new, request.account.client)
+    except InvalidInput as error:
+        form.add_backend_errors(error)
+        return account_page(request, form, status=error.status)
+    except NotAuthenticated:
+        raise
+    except BackendError as error:
+        return account_page(request, form, error)
+    messages.success(request, "Your password is changed. You are logged out everywhere else.")
+    return redirect("account")
+
+
+@require_POST
+@account_required
+def end_session(request: Request, id: int) -> HttpResponse:
+    """Log out one of one's own sessions."""
+    with contextlib.suppress(NotFound):  # it has ended already
+        request.account.call(users_backend.end_session, id)
+    messages.success(request, "That device is logged out.")
+    return redirect("account")
+
+
+@require_POST
+@account_required
+def end_other_sessions(request: Request) -> HttpResponse:
+    """Log out all of one's own sessions but this one."""
+    request.account.call(users_backend.end_other_sessions)
+    messages.success(request, "You are logged out everywhere else.")
+    return redirect("account")
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@account_required
+def log_out_everywhere(request: Request) -> HttpResponse:
+    """Log out all of one's own sessions, this one too."""
+    if request.method != "POST":
+        return redirect("account")
+    request.account.call(users_backend.end_other_sessions)
+    return logout(request)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -216,6 +354,10 @@ def csrf_failure(request: Request, reason: str = "") -> HttpResponse:
             form = ThoughtForm(request.POST)
             form.add_error(None, again)
             return thoughts_page(request, form, status=403)
+        case "sign-up":
+            sign_up_form = SignUpForm(request.POST)
+            sign_up_form.add_error(None, again)
+            return sign_up_page(request, sign_up_form, status=403)
         case "login":
             login_form = LoginForm(request.POST)
             login_form.add_error(None, again)

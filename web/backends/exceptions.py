@@ -3,6 +3,7 @@
 BackendError
 ├── InvalidInput        400: the person's input is at fault, with a message for each field
 ├── NotAuthenticated    401: not logged in, or not any more
+├── Forbidden           403: the API does not allow it, to anybody or to this user
 ├── NotFound            404
 ├── TooManyRequests     429: too fast, with the seconds to wait
 │   └── TooManyThoughts  the same, of an account that writes too many thoughts
@@ -36,6 +37,12 @@ class NotAuthenticated(BackendError):
     """Nobody is logged in, or not any more."""
 
     status = 401
+
+
+class Forbidden(BackendError):
+    """The API does not allow it."""
+
+    status = 403
 
 
 class NotFound(BackendError):

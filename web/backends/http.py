@@ -18,6 +18,7 @@ from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionErro
 from common.http import request_id
 from web.backends.exceptions import (
     BackendError,
+    Forbidden,
     InvalidInput,
     NotAuthenticated,
     NotFound,
@@ -158,6 +159,8 @@ def _error(service: str, answer: Answer) -> BackendError:
             return InvalidInput(service, message, _field_errors(errors))
         case 401, {"message": str(message)}:
             return NotAuthenticated(service, message)
+        case 403, {"message": str(message)}:
+            return Forbidden(service, message)
         case 404, {"message": str(message)}:
             return NotFound(service, message)
         case 413 | 414, _:  # from the API, or from the server or proxy before it

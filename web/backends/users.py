@@ -1,35 +1,111 @@
-"""Calls to users_api."""
+"""Calls to users_api. `authorization` is the value of the header, `client` comes from `client()`."""
 
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from django.conf import settings
+from django.http import HttpRequest
 
+from common.http.addresses import client_address
 from web.backends import http
 
 SERVICE = "log-in"
 
 
-def log_in(username: str, password: str, address: str) -> tuple[str, str]:
-    """Return the value of an Authorization header and a refresh token, for a client at this IP address."""
-    answer = _post("/api/login/", {"username": username, "password": password}, headers={"X-Forwarded-For": address})
+@dataclass(frozen=True)
+class Session:
+    """A login as users_api gives it."""
+
+    id: int
+    began: datetime
+    used: datetime
+    ends: datetime
+    network: str
+    device: str
+    current: bool
+
+
+def client(request: HttpRequest) -> dict[str, str]:
+    """Return the headers that tell users_api who the client of web is."""
+    agent = re.sub(r"[^\x20-\x7e]", "", request.META.get("HTTP_USER_AGENT", "")).strip()
+    return {"X-Forwarded-For": client_address(request), "User-Agent": agent[:500] or "unknown"}
+
+
+def log_in(username: str, password: str, client: dict[str, str]) -> tuple[str, str]:
+    """Return the value of an Authorization header and a refresh token."""
+    return _tokens(_post("/api/login/", {"username": username, "password": password}, headers=client))
+
+
+def refresh(refresh: str, client: dict[str, str]) -> tuple[str, str]:
+    """Return the value of a new Authorization header and the next refresh token."""
+    return _tokens(_post("/api/token/refresh/", {"refresh": refresh}, headers=client))
+
+
+def log_out(refresh: str) -> None:
+    """End the session of a refresh token."""
+    _post("/api/logout/", {"refresh": refresh}, expected=204)
+
+
+def sign_up(username: str, password: str, client: dict[str, str]) -> None:
+    """Create an account."""
+    _post("/api/users/", {"username": username, "password": password}, expected=201, headers=client)
+
+
+def change_password(authorization: str, old: str, new: str, client: dict[str, str]) -> None:
+    """Change one's own password."""
+    headers = client | {"Authorization": authorization}
+    _post("/api/password/", {"old_password": old, "new_password": new}, expected=204, headers=headers)
+
+
+def sessions(authorization: str) -> list[Session]:
+    """Return one's own sessions, the last used first."""
+    answer = _call("GET", "/api/sessions/", expected=200, headers={"Authorization": authorization})
+    if not isinstance(answer.body, list):
+        raise http.unexpected_body(SERVICE)
+    try:
+        return [_session(item) for item in answer.body]
+    except (ValueError, OverflowError):
+        raise http.unexpected_body(SERVICE) from None
+
+
+def end_session(authorization: str, session_id: int) -> None:
+    """End one of one's own sessions."""
+    _call("DELETE", f"/api/sessions/{session_id}/", expected=204, headers={"Authorization": authorization})
+
+
+def end_other_sessions(authorization: str) -> None:
+    """End all of one's own sessions but that of the authorization."""
+    _call("DELETE", "/api/sessions/", expected=204, headers={"Authorization": authorization})
+
+
+def _tokens(answer: http.Answer) -> tuple[str, str]:
     match answer.body:
         case {"Authorized": str(authorization), "refresh": str(refresh)}:
             return authorization, refresh
     raise http.unexpected_body(SERVICE)
 
 
-def refresh(refresh: str) -> str:
-    """Return the value of a new Authorization header."""
-    match _post("/api/token/refresh/", {"refresh": refresh}).body:
-        case {"Authorized": str(authorization)}:
-            return authorization
-    raise http.unexpected_body(SERVICE)
-
-
-def log_out(refresh: str) -> None:
-    """End a refresh token."""
-    _post("/api/logout/", {"refresh": refresh}, expected=204)
+def _session(item: Any) -> Session:
+    match item:
+        case {
+            "id": int(id),
+            "began": str(began),
+            "used": str(used),
+            "ends": str(ends),
+            "network": str(network),
+            "device": str(device),
+            "current": bool(current),
+        }:
+            times = [datetime.fromisoformat(time).astimezone(UTC) for time in (began, used, ends)]
+            return Session(id, times[0], times[1], times[2], network, device, current)
+    raise ValueError("not a session")
 
 
 def _post(path: str, body: dict[str, str], *, expected: int = 200, **kwargs: Any) -> http.Answer:
-    return http.call(SERVICE, "POST", settings.USER_BACKEND_URL + path, expected=expected, json=body, **kwargs)
+    return _call("POST", path, expected=expected, json=body, **kwargs)
+
+
+def _call(method: str, path: str, *, expected: int, **kwargs: Any) -> http.Answer:
+    return http.call(SERVICE, method, settings.USER_BACKEND_URL + path, expected=expected, **kwargs)

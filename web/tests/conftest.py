@@ -25,9 +25,15 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("tests")
 
 KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+SESSION_COOKIE, REFRESH_COOKIE = "thoughts_session", "thoughts_refresh"
 LOGIN = ("POST", "/api/login/")
 REFRESH = ("POST", "/api/token/refresh/")
 LOGOUT = ("POST", "/api/logout/")
+SESSIONS = ("GET", "/api/sessions/")
+END_OTHERS = ("DELETE", "/api/sessions/")
+END_ONE = ("DELETE", "/api/sessions/7/")
+PASSWORD = ("POST", "/api/password/")
+SIGN_UP = ("POST", "/api/users/")
 MINE = ("GET", "/api/me/thoughts/")
 CREATE = ("POST", "/api/me/thoughts/")
 SEARCH = ("GET", "/api/thoughts/")
@@ -38,10 +44,24 @@ def thought(id: int = 1, **changed: Any) -> dict[str, Any]:
     return {"id": id, "username": "bruce", "text": f"Thought {id}", "timestamp": "2026-01-02T03:04:05Z"} | changed
 
 
+def session(id: int = 1, **changed: Any) -> dict[str, Any]:
+    """Return a session as users_api gives it."""
+    return {
+        "id": id,
+        "began": "2026-01-01T01:02:03Z",
+        "used": "2026-01-02T03:04:05Z",
+        "ends": "2026-01-05T03:04:05Z",
+        "network": "192.0.2.0/24",
+        "device": "Firefox on Linux",
+        "current": True,
+    } | changed
+
+
 def authorization(username: str = "bruce", expires_in: int = 900, **claims: Any) -> str:
     """Return what users_api would sign."""
     now = int(time.time())
-    said = {"username": username, "user_id": 1, "is_staff": False, "iss": "users-api", "iat": now} | claims
+    said = {"username": username, "user_id": 1, "is_staff": False, "iss": "users-api", "iat": now}
+    said |= {"token_type": "access"} | claims
     return "Bearer " + jwt.encode(said | {"exp": now + expires_in}, KEY, algorithm="RS256", headers={"kid": "test"})
 
 
@@ -121,8 +141,13 @@ def backend(settings: Settings) -> Iterator[Backend]:
             pass
 
     backend.answer(LOGIN, 200, {"Authorized": authorization(), "refresh": "a-refresh-token"})
-    backend.answer(REFRESH, 200, {"Authorized": authorization()})
+    backend.answer(REFRESH, 200, {"Authorized": authorization(), "refresh": "the-next-refresh-token"})
     backend.answer(LOGOUT, 204)
+    backend.answer(SESSIONS, 200, [session(), session(7, current=False, device="Safari on iOS")])
+    backend.answer(END_OTHERS, 204)
+    backend.answer(END_ONE, 204)
+    backend.answer(PASSWORD, 204)
+    backend.answer(SIGN_UP, 201, {"id": 5, "username": "grace", "creation": "2026-01-02T03:04:05Z"})
     backend.answer(MINE, 200, [])
     backend.answer(CREATE, 201, thought())
     backend.answer(SEARCH, 200, [])
@@ -167,8 +192,8 @@ def visitor() -> Client:
 @pytest.fixture
 def bruce(visitor: Client) -> Client:
     """A browser in which bruce is logged in."""
-    visitor.cookies["session"] = authorization()
-    visitor.cookies["refresh"] = "a-refresh-token"
+    visitor.cookies[SESSION_COOKIE] = authorization()
+    visitor.cookies[REFRESH_COOKIE] = "a-refresh-token"
     return visitor
 
 
@@ -177,9 +202,9 @@ def log_in_as(visitor: Client) -> Callable[..., Client]:
     """Return a function that puts another access token into the browser, by default one that has ended."""
 
     def log_in_as(expires_in: int = -1, refresh: str = "a-refresh-token") -> Client:
-        visitor.cookies["session"] = authorization(expires_in=expires_in)
+        visitor.cookies[SESSION_COOKIE] = authorization(expires_in=expires_in)
         if refresh:
-            visitor.cookies["refresh"] = refresh
+            visitor.cookies[REFRESH_COOKIE] = refresh
         return visitor
 
     return log_in_as

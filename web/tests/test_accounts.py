@@ -1,5 +1,9 @@
 """Who is logged in: the two cookies, and renewing the first from the second."""
 
+import os
+import re
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from typing import Any
@@ -10,7 +14,18 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from django.test import Client
 from pytest_django import Settings
 
-from web.tests.conftest import CREATE, KEY, MINE, REFRESH, Backend, authorization, thought
+from common.settings import ROOT
+from web.tests.conftest import (
+    CREATE,
+    KEY,
+    MINE,
+    REFRESH,
+    REFRESH_COOKIE,
+    SESSION_COOKIE,
+    Backend,
+    authorization,
+    thought,
+)
 
 LogInAs = Callable[..., Client]
 
@@ -20,28 +35,28 @@ def test_a_token_that_holds_is_used_and_nothing_is_set(bruce: Client, backend: B
     assert response.status_code == 200
     assert "bruce" in response.text
     assert backend.calls() == [MINE]
-    assert backend.received[0].headers["authorization"] == bruce.cookies["session"].value
-    assert not {"session", "refresh"} & set(response.cookies)
+    assert backend.received[0].headers["authorization"] == bruce.cookies[SESSION_COOKIE].value
+    assert not {SESSION_COOKIE, REFRESH_COOKIE} & set(response.cookies)
 
 
 @pytest.mark.parametrize("expires_in", [-1, -1000, 5, 29])
 def test_a_token_that_ends_is_renewed_without_a_word(log_in_as: LogInAs, backend: Backend, expires_in: int) -> None:
     browser = log_in_as(expires_in)
     new = authorization(jti="new")
-    backend.answer(REFRESH, 200, {"Authorized": new})
+    backend.answer(REFRESH, 200, {"Authorized": new, "refresh": "the-next-refresh-token"})
     response = browser.get("/thoughts/")
     assert response.status_code == 200
     assert backend.calls() == [REFRESH, MINE]
     assert backend.received[0].body == {"refresh": "a-refresh-token"}
     assert backend.received[1].headers["authorization"] == new
-    assert response.cookies["session"].value == new
+    assert response.cookies[SESSION_COOKIE].value == new
     # The next page needs no renewal.
     browser.get("/thoughts/")
     assert backend.calls()[2:] == [MINE]
 
 
 def test_a_lost_session_cookie_is_renewed_too(visitor: Client, backend: Backend) -> None:
-    visitor.cookies["refresh"] = "a-refresh-token"
+    visitor.cookies[REFRESH_COOKIE] = "a-refresh-token"
     assert visitor.get("/thoughts/").status_code == 200
     assert backend.calls() == [REFRESH, MINE]
 
@@ -54,7 +69,7 @@ def test_a_refresh_token_that_is_dead_logs_out(log_in_as: LogInAs, backend: Back
     assert response.status_code == 302
     assert response["Location"] == "/login/?next=%2Fthoughts%2F"
     assert "You are not logged in any more. Log in to go on." in browser.get("/login/").text
-    assert response.cookies["session"].value == response.cookies["refresh"].value == ""
+    assert response.cookies[SESSION_COOKIE].value == response.cookies[REFRESH_COOKIE].value == ""
     assert MINE not in backend.calls()
 
 
@@ -63,7 +78,7 @@ def test_while_users_api_is_away_a_token_that_still_holds_is_good_enough(log_in_
     backend.answer(REFRESH, 503)
     response = browser.get("/thoughts/")
     assert response.status_code == 200
-    assert "session" not in response.cookies
+    assert SESSION_COOKIE not in response.cookies
 
 
 def test_while_users_api_is_away_nobody_is_logged_out(log_in_as: LogInAs, backend: Backend) -> None:
@@ -72,10 +87,10 @@ def test_while_users_api_is_away_nobody_is_logged_out(log_in_as: LogInAs, backen
     response = browser.get("/thoughts/")
     assert response.status_code == 503
     assert "The log-in service is away" in response.text
-    assert not {"session", "refresh"} & set(response.cookies)
+    assert not {SESSION_COOKIE, REFRESH_COOKIE} & set(response.cookies)
     # What is public goes on.
     assert browser.get("/search").status_code == 200
-    backend.answer(REFRESH, 200, {"Authorized": authorization()})
+    backend.answer(REFRESH, 200, {"Authorized": authorization(), "refresh": "the-next-refresh-token"})
     assert browser.get("/thoughts/").status_code == 200
 
 
@@ -101,7 +116,7 @@ def test_without_any_key_pages_say_so_and_nobody_is_logged_out(
     response = bruce.get("/thoughts/")
     assert response.status_code == 503
     assert "The log-in service is away" in response.text
-    assert not {"session", "refresh"} & set(response.cookies)
+    assert not {SESSION_COOKIE, REFRESH_COOKIE} & set(response.cookies)
     assert bruce.get("/search").status_code == 200
 
 
@@ -125,7 +140,7 @@ CLAIMS = {"username": "bruce", "iss": "users-api", "exp": int(time.time()) + 900
     ],
 )
 def test_a_cookie_that_was_tampered_with_is_nobody(visitor: Client, backend: Backend, value: str) -> None:
-    visitor.cookies["session"] = value
+    visitor.cookies[SESSION_COOKIE] = value
     response = visitor.get("/thoughts/")
     assert response.status_code == 302
     assert backend.calls() == []
@@ -146,25 +161,25 @@ def test_what_thoughts_api_refuses_is_renewed_and_tried_again(
     bruce: Client, backend: Backend, page: tuple[str, str]
 ) -> None:
     call, new = CALLS[page], authorization(jti="new")
-    backend.answer(REFRESH, 200, {"Authorized": new})
+    backend.answer(REFRESH, 200, {"Authorized": new, "refresh": "the-next-refresh-token"})
     answers: Any = iter([(401, {"message": "The token is signed with an unknown key."}), ANSWERS[call[0]]])
     backend.answers[call] = lambda handler: next(answers)
     response = bruce.generic(*page, "text=Tea", content_type="application/x-www-form-urlencoded")
     assert response.status_code == (200 if page == PAGE else 302)
     assert backend.calls() == [call, REFRESH, call]
-    assert backend.received[2].headers["authorization"] == response.cookies["session"].value == new
-    assert bruce.cookies["refresh"].value == "a-refresh-token"
+    assert backend.received[2].headers["authorization"] == response.cookies[SESSION_COOKIE].value == new
+    assert bruce.cookies[REFRESH_COOKIE].value == "the-next-refresh-token"
 
 
 @pytest.mark.parametrize("refresh", ["", "a-refresh-token"])
 def test_what_thoughts_api_refuses_again_logs_out(bruce: Client, backend: Backend, refresh: str) -> None:
-    bruce.cookies["refresh"] = refresh
+    bruce.cookies[REFRESH_COOKIE] = refresh
     backend.answer(MINE, 401, {"message": "The token is not valid."})
     response = bruce.get("/thoughts/")
     assert backend.calls() == ([MINE, REFRESH, MINE] if refresh else [MINE])
     assert response.status_code == 302
     assert response["Location"].startswith("/login/")
-    assert response.cookies["session"].value == ""
+    assert response.cookies[SESSION_COOKIE].value == ""
 
 
 def test_what_thoughts_api_refuses_while_users_api_is_away_logs_nobody_out(bruce: Client, backend: Backend) -> None:
@@ -173,7 +188,7 @@ def test_what_thoughts_api_refuses_while_users_api_is_away_logs_nobody_out(bruce
     response = bruce.get("/thoughts/")
     assert response.status_code == 503
     assert "The log-in service is away" in response.text
-    assert not {"session", "refresh"} & set(response.cookies)
+    assert not {SESSION_COOKIE, REFRESH_COOKIE} & set(response.cookies)
 
 
 @pytest.mark.parametrize("behind_tls", [True, False])
@@ -182,7 +197,7 @@ def test_the_cookies_are_out_of_reach_of_scripts_and_other_sites(
 ) -> None:
     settings.BEHIND_TLS = behind_tls
     response = visitor.post("/login/", {"username": "bruce", "password": "secret"})
-    for name in ("session", "refresh"):
+    for name in (SESSION_COOKIE, REFRESH_COOKIE):
         cookie = response.cookies[name]
         assert cookie["httponly"] is True
         assert cookie["samesite"] == "Lax"
@@ -209,3 +224,74 @@ def test_pages_of_a_person_are_kept_by_no_cache(bruce: Client, backend: Backend)
 def test_public_pages_are_kept_by_no_shared_cache(visitor: Client, backend: Backend) -> None:
     for path in ("/login/", "/search", "/nowhere"):
         assert visitor.get(path)["Cache-Control"] == "private, no-cache", path
+
+
+def test_a_public_page_deletes_no_cookie(log_in_as: LogInAs, backend: Backend) -> None:
+    browser = log_in_as()
+    backend.answer(REFRESH, 401, {"message": "The refresh token is not valid any more."})
+    for path in ("/search", "/login/", "/signup/", "/logout/", "/nowhere"):
+        response = browser.get(path)
+        assert not response.cookies.keys() - {"thoughts_csrftoken"}, path
+        assert "Log in" in response.text
+    # A page that needs a login does.
+    assert browser.get("/thoughts/").cookies[REFRESH_COOKIE].value == ""
+
+
+def test_cookies_of_another_installation_are_left_alone(visitor: Client, backend: Backend) -> None:
+    for name in ("session", "refresh", "csrftoken", "messages", "thoughts_9002_session", "thoughts_9002_refresh"):
+        visitor.cookies[name] = "theirs"
+    for path in ("/search", "/login/", "/thoughts/", "/logout/"):
+        for method in (visitor.get, visitor.post):
+            assert {name.split("_")[0] for name in method(path).cookies} <= {"thoughts"}
+    assert visitor.cookies["thoughts_9002_session"].value == "theirs"
+
+
+@pytest.mark.parametrize(
+    ("environment", "prefix"),
+    [
+        ({}, "thoughts_"),
+        ({"PORT": "8002"}, "thoughts_8002_"),
+        ({"BEHIND_TLS": "true"}, "__Host-thoughts_"),
+    ],
+)
+def test_the_names_of_cookies_differ_between_installations_on_a_host(environment: dict[str, str], prefix: str) -> None:
+    code = (
+        "import django; django.setup(); from django.conf import settings; from web import accounts, messages; "
+        "print(accounts.session_cookie(), accounts.refresh_cookie(), settings.CSRF_COOKIE_NAME, "
+        "messages.PrefixedCookieStorage.cookie_name)"
+    )
+    inherited = {name: value for name, value in os.environ.items() if name not in ("PORT", "BEHIND_TLS")}
+    environment = {**inherited, "DJANGO_SETTINGS_MODULE": "web.settings", "PYTHONPATH": str(ROOT), **environment}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)  # noqa: S603
+    assert done.stdout.split() == [f"{prefix}{name}" for name in ("session", "refresh", "csrftoken", "messages")]
+
+
+def test_a_host_cookie_is_what_browsers_accept(visitor: Client, backend: Backend, settings: Settings) -> None:
+    # Secure, Path=/ and no Domain, also when it is deleted.
+    settings.BEHIND_TLS, settings.COOKIE_PREFIX = True, "__Host-thoughts_"
+    for response in (visitor.post("/login/", {"username": "bruce", "password": "secret"}), visitor.post("/logout/")):
+        for name in ("__Host-thoughts_session", "__Host-thoughts_refresh"):
+            cookie = response.cookies[name]
+            assert (bool(cookie["secure"]), cookie["path"], cookie["domain"]) == (True, "/", "")
+
+
+def test_the_value_of_a_cookie_has_no_space_outside_quotes(visitor: Client, backend: Backend) -> None:
+    # RFC 6265 section 4.1.1.
+    response = visitor.post("/login/", {"username": "bruce", "password": "secret"})
+    for name in (SESSION_COOKIE, REFRESH_COOKIE):
+        value = response.cookies[name].OutputString().partition("=")[2].partition(";")[0]
+        assert re.fullmatch(r'"[^"\s]+( [^"\s]+)*"|[^"\s]+', value)
+
+
+def test_users_api_is_told_who_renews(log_in_as: LogInAs, backend: Backend) -> None:
+    log_in_as().get("/thoughts/", REMOTE_ADDR="192.0.2.9", headers={"User-Agent": "Firefox\x7f ä 1"})
+    headers = backend.received[0].headers
+    assert (headers["x-forwarded-for"], headers["user-agent"]) == ("192.0.2.9", "Firefox  1")
+    log_in_as().get("/thoughts/", headers={"User-Agent": " ä "})
+    assert backend.received[2].headers["user-agent"] == "unknown"
+
+
+def test_a_renewal_keeps_the_next_refresh_token(log_in_as: LogInAs, backend: Backend) -> None:
+    response = log_in_as().get("/search")
+    assert response.cookies[REFRESH_COOKIE].value == "the-next-refresh-token"
+    assert response.cookies[REFRESH_COOKIE]["max-age"] == 14 * 24 * 3600

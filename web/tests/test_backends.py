@@ -12,10 +12,19 @@ from pytest_django import Settings
 
 from common.http import request_id
 from web.backends import http, thoughts, users
-from web.backends.exceptions import InvalidInput, NotAuthenticated, NotFound, TooManyRequests, Unanswered, Unavailable
-from web.tests.conftest import CREATE, LOGIN, LOGOUT, MINE, REFRESH, SEARCH, Backend, thought
+from web.backends.exceptions import (
+    Forbidden,
+    InvalidInput,
+    NotAuthenticated,
+    NotFound,
+    TooManyRequests,
+    Unanswered,
+    Unavailable,
+)
+from web.tests.conftest import CREATE, LOGIN, LOGOUT, MINE, REFRESH, SEARCH, SESSION_COOKIE, Backend, thought
 
 DELETE = ("DELETE", "/api/me/thoughts/1/")
+CLIENT = {"X-Forwarded-For": "192.0.2.1", "User-Agent": "Firefox"}
 
 
 def test_a_hundred_calls_need_one_connection(backend: Backend) -> None:
@@ -58,7 +67,7 @@ def test_the_request_id_and_the_trace_context_are_passed_on(backend: Backend) ->
 def test_a_persons_token_is_sent_where_it_belongs_and_nowhere_else(backend: Backend) -> None:
     thoughts.mine("Bearer x", {})
     thoughts.search("", {})
-    users.refresh("r")
+    users.refresh("r", CLIENT)
     assert [each.headers.get("authorization") for each in backend.received] == ["Bearer x", None, None]
 
 
@@ -82,7 +91,7 @@ def test_no_cookie_of_an_api_is_kept(backend: Backend) -> None:
         (400, b"<html>Bad request of a proxy", Unavailable),
         (401, b"", Unavailable),
         (404, b"<html>No route", Unavailable),
-        (403, {"message": "No."}, Unavailable),
+        (403, {"message": "No."}, Forbidden),
         (500, {"message": "Something went wrong on our side."}, Unavailable),
         (502, b"<html>", Unavailable),
         (503, {"message": "Away."}, Unavailable),
@@ -110,7 +119,7 @@ def test_the_messages_of_wrong_fields_arrive(backend: Backend) -> None:
 def test_how_long_to_wait_is_believed_within_reason(backend: Backend, header: str, seconds: int) -> None:
     backend.answer(LOGIN, 429, {"message": "Too fast."}, Retry_After=header)
     with pytest.raises(TooManyRequests) as raised:
-        users.log_in("a", "b", "192.0.2.1")
+        users.log_in("a", "b", CLIENT)
     assert raised.value.retry_after == seconds
 
 
@@ -140,7 +149,7 @@ def test_a_login_that_makes_no_sense_is_an_api_that_is_broken(
 ) -> None:
     backend.answer(LOGIN, 200, body)
     with pytest.raises(Unavailable):
-        users.log_in("a", "b", "192.0.2.1")
+        users.log_in("a", "b", CLIENT)
     assert [record.getMessage() for record in caplog.records] == [
         "The log-in service answered with an unexpected body."
     ]
@@ -153,8 +162,8 @@ def test_a_login_that_makes_no_sense_is_an_api_that_is_broken(
         (MINE, lambda: thoughts.mine("Bearer x", {}), 3),
         (DELETE, lambda: thoughts.delete("Bearer x", 1), 3),
         (CREATE, lambda: thoughts.create("Bearer x", "text"), 1),
-        (LOGIN, lambda: users.log_in("a", "b", "192.0.2.1"), 1),
-        (REFRESH, lambda: users.refresh("r"), 1),
+        (LOGIN, lambda: users.log_in("a", "b", CLIENT), 1),
+        (REFRESH, lambda: users.refresh("r", CLIENT), 1),
         (LOGOUT, lambda: users.log_out("r"), 1),
     ],
 )
@@ -259,7 +268,7 @@ def test_the_time_outs_stay_below_the_servers_own(settings: Settings) -> None:
 def test_neither_a_search_nor_a_token_is_logged(
     bruce: Client, backend: Backend, caplog: pytest.LogCaptureFixture, settings: Settings
 ) -> None:
-    token = bruce.cookies["session"].value
+    token = bruce.cookies[SESSION_COOKIE].value
     with caplog.at_level(logging.DEBUG, logger="web"), caplog.at_level(logging.INFO):
         backend.answer(SEARCH, 503)
         backend.answer(MINE, 500)

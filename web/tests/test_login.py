@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from web.tests.conftest import LOGIN, LOGOUT, Backend, authorization
+from web.tests.conftest import LOGIN, LOGOUT, REFRESH_COOKIE, SESSION_COOKIE, Backend, authorization
 
 PAIR = {"username": "bruce", "password": "my password"}
 AWAY = [
@@ -43,8 +43,8 @@ def test_a_right_pair_sets_both_cookies_and_goes_to_ones_thoughts(visitor: Clien
     response = visitor.post("/login/", PAIR)
     assert (response.status_code, response["Location"]) == (302, "/thoughts/")
     assert backend.received[0].body == PAIR
-    assert response.cookies["session"].value.startswith("Bearer ")
-    assert response.cookies["refresh"].value == "a-refresh-token"
+    assert response.cookies[SESSION_COOKIE].value.startswith("Bearer ")
+    assert response.cookies[REFRESH_COOKIE].value == "a-refresh-token"
     assert visitor.get("/thoughts/").status_code == 200
 
 
@@ -63,7 +63,7 @@ def test_next_leads_back_after_the_login(visitor: Client, backend: Backend, path
 def test_next_leads_to_no_other_site(visitor: Client, backend: Backend, path: str) -> None:
     assert visitor.post("/login/", PAIR | {"next": path})["Location"] == "/thoughts/"
     assert "evil" not in visitor.get("/login/", {"next": path}, follow=False).text
-    visitor.cookies["session"] = authorization()
+    visitor.cookies[SESSION_COOKIE] = authorization()
     assert visitor.get("/login/", {"next": path})["Location"] == "/thoughts/"
 
 
@@ -92,7 +92,7 @@ def test_a_login_that_fails_says_why_and_keeps_the_name_alone(
     assert why in response.text
     assert 'value="bruce"' in response.text
     assert "my password" not in response.text
-    assert not {"session", "refresh"} & set(response.cookies)
+    assert not {SESSION_COOKIE, REFRESH_COOKIE} & set(response.cookies)
     assert response.get("Retry-After") == ("800" if shown == 429 else None)
 
 
@@ -138,8 +138,8 @@ def test_another_login_takes_the_place_of_the_first(bruce: Client, backend: Back
     other = authorization("stephen")
     backend.answer(LOGIN, 200, {"Authorized": other, "refresh": "another"})
     response = bruce.post("/login/", PAIR)
-    assert response.cookies["session"].value == other
-    assert response.cookies["refresh"].value == "another"
+    assert response.cookies[SESSION_COOKIE].value == other
+    assert response.cookies[REFRESH_COOKIE].value == "another"
 
 
 @pytest.mark.parametrize("path", ["/logout", "/logout/"])
@@ -153,8 +153,8 @@ def test_logging_out_asks_then_ends_the_refresh_token(bruce: Client, backend: Ba
     assert response["Location"] == "/login/"
     assert backend.calls() == [LOGOUT]
     assert backend.received[0].body == {"refresh": "a-refresh-token"}
-    assert response.cookies["session"].value == response.cookies["refresh"].value == ""
-    assert response.cookies["session"]["max-age"] == 0
+    assert response.cookies[SESSION_COOKIE].value == response.cookies[REFRESH_COOKIE].value == ""
+    assert response.cookies[SESSION_COOKIE]["max-age"] == 0
     assert "You are logged out." in bruce.get("/login/").text
     assert bruce.get("/thoughts/").status_code == 302
 
@@ -162,7 +162,7 @@ def test_logging_out_asks_then_ends_the_refresh_token(bruce: Client, backend: Ba
 def test_while_users_api_is_away_one_is_logged_out_here_and_told(bruce: Client, backend: Backend) -> None:
     backend.answer(LOGOUT, 503)
     response = bruce.post("/logout/")
-    assert response.cookies["session"].value == response.cookies["refresh"].value == ""
+    assert response.cookies[SESSION_COOKIE].value == response.cookies[REFRESH_COOKIE].value == ""
     assert "logged out in this browser" in bruce.get("/login/").text
 
 
@@ -170,7 +170,7 @@ def test_while_users_api_is_away_one_is_logged_out_here_and_told(bruce: Client, 
 def test_a_login_that_has_ended_already_is_logged_out_too(bruce: Client, backend: Backend, status: int) -> None:
     backend.answer(LOGOUT, status, {"message": "No.", "errors": {}})
     response = bruce.post("/logout/")
-    assert response.cookies["session"].value == response.cookies["refresh"].value == ""
+    assert response.cookies[SESSION_COOKIE].value == response.cookies[REFRESH_COOKIE].value == ""
     assert "You are logged out." in bruce.get("/login/").text
 
 

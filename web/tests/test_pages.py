@@ -9,7 +9,7 @@ import pytest
 from django.test import Client
 from pytest_django import Settings
 
-from web.tests.conftest import CREATE, MINE, SEARCH, Backend, thought
+from web.tests.conftest import CREATE, MINE, SEARCH, SESSION_COOKIE, Backend, thought
 
 DELETE = ("DELETE", "/api/me/thoughts/7/")
 
@@ -76,7 +76,7 @@ def test_a_thought_is_stored_and_one_is_back_at_the_list(bruce: Client, backend:
     assert (response.status_code, response["Location"]) == (302, "/thoughts/")
     (received,) = backend.received
     assert received.body == {"text": "Ümlaut 🎉 100% <b>\nsecond line"}
-    assert received.headers["authorization"] == bruce.cookies["session"].value
+    assert received.headers["authorization"] == bruce.cookies[SESSION_COOKIE].value
     assert "Your thought is out." in bruce.get("/thoughts/").text
     assert "Your thought is out." not in bruce.get("/thoughts/").text
 

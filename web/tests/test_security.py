@@ -9,9 +9,31 @@ from django.urls import get_resolver
 from pytest_django import Settings
 
 import web
-from web.tests.conftest import CREATE, LOGIN, LOGOUT, Backend, authorization
+from web.tests.conftest import (
+    CREATE,
+    END_ONE,
+    END_OTHERS,
+    LOGIN,
+    LOGOUT,
+    PASSWORD,
+    REFRESH_COOKIE,
+    SESSION_COOKIE,
+    SIGN_UP,
+    Backend,
+    authorization,
+)
 
-FORMS = ["/thoughts/new", "/thoughts/7/delete", "/login/", "/logout/"]
+FORMS = [
+    "/thoughts/new",
+    "/thoughts/7/delete",
+    "/login/",
+    "/logout/",
+    "/signup/",
+    "/account/password",
+    "/account/sessions/7/delete",
+    "/account/sessions/delete",
+    "/account/logout-everywhere",
+]
 TEMPLATES = sorted(Path(web.__path__[0], "templates").glob("*.html"))
 
 
@@ -19,19 +41,21 @@ TEMPLATES = sorted(Path(web.__path__[0], "templates").glob("*.html"))
 def strict() -> Client:
     """A browser of bruce's whose forms are checked as in use."""
     browser = Client(enforce_csrf_checks=True, raise_request_exception=False)
-    browser.cookies["session"] = authorization()
-    browser.cookies["refresh"] = "a-refresh-token"
+    browser.cookies[SESSION_COOKIE] = authorization()
+    browser.cookies[REFRESH_COOKIE] = "a-refresh-token"
     return browser
 
 
 @pytest.mark.parametrize("path", FORMS)
-def test_a_form_of_another_site_does_nothing(strict: Client, backend: Backend, path: str) -> None:
+def test_a_form_of_another_site_does_nothing(strict: Client, backend: Backend, settings: Settings, path: str) -> None:
+    settings.SIGN_UP = "open"
     response = strict.post(path, {"text": "Typed with care", "username": "bruce", "password": "my password"})
     assert response.status_code == 403
     assert "open for too long" in response.text
     assert "<nav" in response.text
-    assert not {CREATE, LOGIN, LOGOUT, ("DELETE", "/api/me/thoughts/7/")} & set(backend.calls())
-    assert not {"session", "refresh"} & set(response.cookies)
+    assert not {CREATE, LOGIN, LOGOUT, SIGN_UP, PASSWORD, END_ONE, END_OTHERS} & set(backend.calls())
+    assert ("DELETE", "/api/me/thoughts/7/") not in backend.calls()
+    assert not {SESSION_COOKIE, REFRESH_COOKIE} & set(response.cookies)
     if path == "/thoughts/new":
         assert "Typed with care</textarea>" in response.text
     assert "my password" not in response.text
@@ -46,7 +70,9 @@ def test_the_form_that_comes_back_can_be_sent(strict: Client, backend: Backend) 
     assert CREATE in backend.calls()
 
 
-@pytest.mark.parametrize("path", ["/login/", "/search", "/thoughts/", "/nowhere", "/logout/", "/thoughts/7/delete"])
+@pytest.mark.parametrize(
+    "path", ["/login/", "/search", "/thoughts/", "/nowhere", "/logout/", "/thoughts/7/delete", "/account/", "/signup/"]
+)
 def test_every_page_has_a_strict_policy(bruce: Client, backend: Backend, path: str) -> None:
     response = bruce.get(path)
     policy = dict(part.strip().split(" ", 1) for part in response["Content-Security-Policy"].split(";"))
@@ -98,6 +124,12 @@ def test_an_unknown_host_is_refused_with_a_page(visitor: Client) -> None:
         ("/search", "GET, HEAD"),
         ("/login/", "GET, HEAD, POST"),
         ("/logout/", "GET, HEAD, POST"),
+        ("/signup/", "GET, HEAD, POST"),
+        ("/account/", "GET, HEAD"),
+        ("/account/password", "GET, HEAD, POST"),
+        ("/account/sessions/7/delete", "POST"),
+        ("/account/sessions/delete", "POST"),
+        ("/account/logout-everywhere", "GET, HEAD, POST"),
     ],
 )
 def test_another_method_is_405_with_a_page_and_the_right_ones(
