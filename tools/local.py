@@ -44,6 +44,7 @@ class Local:
             "users_api": {
                 "SECRET_KEY": self._secret("users_api"),
                 "TOKENS_KEYS": str(self.var / "keys"),
+                "SIGN_UP": "open",
                 "DATABASE_URL": f"sqlite:///{self.var / 'users.sqlite3'}",
             },
             "thoughts_api": {
@@ -55,6 +56,7 @@ class Local:
                 "SECRET_KEY": self._secret("web"),
                 "THOUGHTS_BACKEND_URL": self.loopback("thoughts_api"),
                 "USER_BACKEND_URL": self.loopback("users_api"),
+                "SIGN_UP": "open",
             },
         }[project]
         shared = {

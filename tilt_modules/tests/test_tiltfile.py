@@ -45,7 +45,7 @@ def test_every_function_of_a_module_has_a_docstring_and_each_argument_is_in_it()
 
 
 def test_every_workload_has_a_resource_with_a_label(tilt: Tilt) -> None:
-    assert len(tilt.workloads) == 7
+    assert len(tilt.workloads) == 8
     for name in tilt.workloads:
         assert tilt.resources[name]["workload"] == name
         assert tilt.resources[name]["labels"]
@@ -57,7 +57,8 @@ def test_every_resource_has_its_workload_or_the_objects_that_are_left(tilt: Tilt
     left = {
         f"{each['metadata']['name']}:{each['kind']}"
         for each in tilt.objects
-        if "template" not in each.get("spec", {}) and each["kind"] != "Service"  # Tilt puts it to its workload
+        if not {"template", "jobTemplate"} & each.get("spec", {}).keys()
+        and each["kind"] != "Service"  # Tilt puts it to its workload
     }
     assert {*tilt.resources["settings"]["objects"]} == left
     assert "made:Secret" in left
@@ -69,6 +70,7 @@ def test_the_labels_are_services_data_and_tests(tilt: Tilt) -> None:
     assert labels == {
         **{name: ["services"] for name in SERVICES},
         **{name: ["data"] for name in ["settings", *DATABASES.values(), *(f"{name}-migrate" for name in APIS)]},
+        "users-api-flush-expired": ["data"],
         **{f"{name}-tests": ["tests"] for name in SERVICES},
     }
 
@@ -80,6 +82,7 @@ def test_a_database_comes_before_its_migration_and_that_before_its_service(tilt:
         **{database: ["settings"] for database in DATABASES.values()},
         **{f"{name}-migrate": [database] for name, database in DATABASES.items()},
         **{name: [f"{name}-migrate"] for name in APIS},
+        "users-api-flush-expired": ["users-api-migrate"],
         "web": ["settings"],
     }
 
@@ -104,7 +107,8 @@ def test_every_page_has_a_link_by_a_host_that_an_ingress_knows(tilt: Tilt) -> No
 
 def images(workload: Object) -> set[str]:
     """Return the images of a workload's containers, without their tags."""
-    spec = workload["spec"]["template"]["spec"]
+    spec = workload["spec"]
+    spec = (spec["jobTemplate"]["spec"] if workload["kind"] == "CronJob" else spec)["template"]["spec"]
     return {each["image"].partition(":")[0] for each in [*spec.get("initContainers", []), *spec["containers"]]}
 
 

@@ -164,7 +164,7 @@ class Tilt:
         self.workloads = dict(zip(names, self._with_pods(), strict=True))
 
     def _with_pods(self) -> list[Object]:
-        return [each for each in self.objects if "template" in each.get("spec", {})]
+        return [each for each in self.objects if {"template", "jobTemplate"} & each.get("spec", {}).keys()]
 
     def tilt_k8s_resource(
         self,
@@ -175,6 +175,7 @@ class Tilt:
         links: list[Object] | None = None,
         resource_deps: list[str] | None = None,
         trigger_mode: str = "auto",
+        pod_readiness: str = "",
     ) -> None:
         assert workload or (new_name and objects)
         assert (new_name or workload) not in self.resources

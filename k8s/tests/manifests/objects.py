@@ -29,7 +29,7 @@ class Overlay:
     @property
     def workloads(self) -> list[Object]:
         """All that have a template of pods."""
-        return [each for each in self.objects if "template" in each.get("spec", {})]
+        return [each for each in self.objects if {"template", "jobTemplate"} & each.get("spec", {}).keys()]
 
     @property
     def containers(self) -> list[tuple[str, Object]]:
@@ -68,15 +68,22 @@ def name_of(each: Object) -> str:
     return str(each["metadata"]["name"])
 
 
+def template(workload: Object) -> Object:
+    """Return the template of a workload's pods."""
+    spec = workload["spec"]
+    found: Object = (spec["jobTemplate"]["spec"] if workload["kind"] == "CronJob" else spec)["template"]
+    return found
+
+
 def pod(workload: Object) -> Object:
     """Return the spec of a workload's pods."""
-    spec: Object = workload["spec"]["template"]["spec"]
+    spec: Object = template(workload)["spec"]
     return spec
 
 
 def pod_labels(workload: Object) -> dict[str, str]:
     """Return the labels of a workload's pods."""
-    labels: dict[str, str] = workload["spec"]["template"]["metadata"]["labels"]
+    labels: dict[str, str] = template(workload)["metadata"]["labels"]
     return labels
 
 

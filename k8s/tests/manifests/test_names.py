@@ -58,7 +58,7 @@ def test_production_says_from_which_registry(production: Overlay) -> None:
 
 
 def test_a_container_runs_the_image_of_its_service(overlay: Overlay) -> None:
-    for workload in overlay.of_kind("Deployment", "Job"):
+    for workload in overlay.of_kind("Deployment", "Job", "CronJob"):
         service = pod_labels(workload)["app.kubernetes.io/name"]
         for container in pod(workload)["containers"]:
             assert container["image"].rpartition("/")[2].partition(":")[0] == service
@@ -178,7 +178,7 @@ def project_containers(overlay: Overlay) -> list[tuple[str, Object]]:
 
 def test_every_variable_is_one_that_the_project_reads(overlay: Overlay) -> None:
     found = project_containers(overlay)
-    assert len(found) == 5
+    assert len(found) == 6
     for project, container in found:
         assert overlay.environment(container).keys() <= variables(f"{project}/settings.py", *SERVER)
 

@@ -127,3 +127,12 @@ def test_no_deployment_says_how_many(overlay: Overlay) -> None:
     # Each `kubectl apply` would set back what the autoscaler, or a person, had chosen.
     for deployment in overlay.of_kind("Deployment"):
         assert "replicas" not in deployment["spec"]
+
+
+def test_what_has_expired_is_deleted_each_hour(overlay: Overlay) -> None:
+    [cron_job] = overlay.of_kind("CronJob")
+    [container] = pod(cron_job)["containers"]
+    assert container["command"] == ["python", "users_api/manage.py", "flush_expired"]
+    assert cron_job["spec"]["schedule"].split()[1:] == ["*", "*", "*", "*"]
+    assert cron_job["spec"]["concurrencyPolicy"] == "Forbid"
+    assert overlay.environment(container)["DATABASE_URL"] == {"name": "users-api", "key": "DATABASE_URL"}

@@ -113,7 +113,7 @@ def test_the_apis_and_their_migrations_reach_the_database_outside(production: Ov
     database, elsewhere = Peer("database", address=address), Peer("elsewhere", address="203.0.113.7")
     pods = [Peer(name_of(each), pod_labels(each), NAMESPACE) for each in production.workloads]
     found = {source.name for source in pods if sends(policies, source, database, 5432)}
-    jobs = {name_of(each) for each in production.of_kind("Job")}
+    jobs = {name_of(each) for each in production.of_kind("Job", "CronJob")}
     assert found == {"users-api", "thoughts-api", *jobs}
     for source, (target, port) in itertools.product(pods, [(elsewhere, 5432), (elsewhere, 443), (database, 443)]):
         assert not sends(policies, source, target, port)
@@ -174,5 +174,6 @@ def test_there_is_nothing_for_developers(production: Overlay) -> None:
     assert not production.of_kind("StatefulSet")
     for each in production.objects:
         for path, text in strings(each):
+            assert "SIGN_UP" not in path
             assert "load_sample_data" not in text, path
             assert ".localhost" not in text, path
