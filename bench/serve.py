@@ -84,6 +84,23 @@ class Server:
         return proportional_set_size("".join(Path(f"/proc/{pid}/smaps_rollup").read_text() for pid in self.processes()))
 
 
+def renewing(users: Server) -> str:
+    """Log in for each connection; return the script that lets wrk refresh, each time with the token of an answer."""
+    url = f"{users.url}/api/login/"
+    # One more than there are connections, because wrk tries a request without sending it.
+    tokens = [requests.post(url, LOGIN_BODY, timeout=9).json()["refresh"] for _ in range(CONNECTIONS + 1)]
+    return f"""
+local tokens = {{{", ".join(f'"{token}"' for token in tokens)}}}
+local headers = {{["Content-Type"] = "application/json"}}
+function request()
+  return wrk.format("POST", nil, headers, '{{"refresh": "' .. table.remove(tokens, 1) .. '"}}')
+end
+function response(status, headers, body)
+  table.insert(tokens, body:match('"refresh": ?"([^"]+)"'))
+end
+"""
+
+
 @dataclass
 class Case:
     """A kind of request, which one server answers with the help of others, and what each round of it gave."""
@@ -92,14 +109,15 @@ class Case:
     servers: list[Server]
     path: str
     headers: dict[str, str] = field(default_factory=dict)
-    script: str = ""
+    script: str | Callable[[], str] = ""
     rates: list[float] = field(default_factory=list)
     cpu: list[float] = field(default_factory=list)
 
     def round(self, seconds: float) -> None:
         """Ask for that long, and keep the rate and the milliseconds of CPU for each request."""
+        script = self.script if isinstance(self.script, str) else self.script()
         before = sum(server.cpu() for server in self.servers)
-        count, rate, _ = wrk(self.servers[0].url + self.path, seconds, self.headers, self.script)
+        count, rate, _ = wrk(self.servers[0].url + self.path, seconds, self.headers, script)
         self.cpu.append((sum(server.cpu() for server in self.servers) - before) / count * 1000)
         self.rates.append(rate)
 
@@ -252,7 +270,7 @@ def rates(servers: dict[str, Server], constant: Server, rounds: int, seconds: fl
     call = Case("the page's API call", thoughts, "/api/thoughts/?limit=20&ordering=-id&search=the")
     page = Case("web page: search", [*web, *thoughts], "/search?search=the")
     login = Case("login", users, "/api/login/", {}, LOGIN)
-    renew = Case("renewing a token", users, "/api/token/refresh/", {}, post({"refresh": answer.json()["refresh"]}))
+    renew = Case("renewing a token", users, "/api/token/refresh/", {}, lambda: renewing(servers["users_api"]))
     argon2 = Case("Argon2id alone", [constant], "/argon2")
     cases = [view, template, search, own, one, create, call, page, renew, argon2, login]
     for number in range(rounds):

@@ -13,6 +13,7 @@ from playwright.sync_api import BrowserContext, ConsoleMessage, Locator, Page, R
 from e2e.conftest import System, answers, kill, within
 
 TIMEOUT = 10
+SESSION_COOKIE = re.compile(r"(__Host-)?thoughts_(\d+_)?session")
 PHONE = {"width": 360, "height": 740}
 THOUGHT = "Grüße an Zoë 🎉 100% <b>"
 
@@ -67,10 +68,10 @@ def log_in(page: Page, system: System, person: Person, path: str = "/") -> None:
     fill_in(page, person)
 
 
-def fill_in(page: Page, person: Person) -> None:
+def fill_in(page: Page, person: Person, button: str = "Log in") -> None:
     page.get_by_label("User name").fill(person[0])
     page.get_by_label("Password").fill(person[1])
-    page.get_by_role("main").get_by_role("button", name="Log in").click()
+    page.get_by_role("main").get_by_role("button", name=button).click()
 
 
 def share(page: Page, text: str) -> None:
@@ -143,6 +144,9 @@ class TestWithoutJavaScript:
 
     def test_a_thought_is_written_found_and_deleted(self, page: Page, system: System) -> None:
         tell_the_story(page, system)
+
+    def test_an_account_is_made_and_managed(self, page: Page, system: System) -> None:
+        manage_the_account(page, system, f"eve-{uuid.uuid4().hex[:8]}")
 
     def test_what_is_too_long_comes_back_with_the_reason(
         self, page: Page, system: System, new_person: Callable[..., Person]
@@ -231,10 +235,10 @@ def test_a_session_that_has_ended_is_renewed_without_a_word(
 ) -> None:
     log_in(page, system, new_person())
     expect(page.get_by_role("heading", name="Your thoughts")).to_be_visible()
-    context.clear_cookies(name="session")
+    context.clear_cookies(name=SESSION_COOKIE)
     share(page, "Written with a renewed session")
     expect(page.get_by_role("article").first).to_contain_text("Written with a renewed session")
-    assert "session" in {cookie.get("name") for cookie in context.cookies()}
+    assert any(SESSION_COOKIE.fullmatch(cookie["name"]) for cookie in context.cookies())
 
 
 def test_who_is_not_logged_in_any_more_keeps_the_text(
@@ -293,7 +297,7 @@ def test_all_can_be_done_with_the_keyboard(page: Page, system: System, new_perso
         outline = page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
         assert outline not in ("none", ""), names[-1]
     assert names[0] == "Skip to the content"
-    assert len(names) == 10
+    assert len(names) == 11
     page.keyboard.press("Enter")
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
@@ -317,8 +321,48 @@ def test_everything_fits_a_phone(page: Page, system: System, new_person: Callabl
     share(page, "W" * 251)
     expect(page.get_by_role("alert")).to_be_visible()
     assert fits()
-    page.goto(f"{system.web}/logout/")
-    assert fits()
+    for path in ("/logout/", "/account/", "/signup/"):
+        page.goto(f"{system.web}{path}")
+        assert fits(), path
+
+
+def manage_the_account(page: Page, system: System, name: str) -> None:
+    """Sign up, change the password, log out another device, log out everywhere."""
+    first, second = "nanosecond-wire", "another-horse-1"
+    page.goto(f"{system.web}/login/")
+    page.get_by_role("link", name="Sign up").click()
+    page.get_by_label("User name").fill("bruce")
+    page.get_by_label("Password").fill(first)
+    page.get_by_role("button", name="Sign up").click()
+    expect(page.get_by_role("alert")).to_contain_text("exists already")
+    fill_in(page, (name, first), "Sign up")
+    expect(page.get_by_role("status")).to_contain_text(f"Welcome, {name}")
+
+    phone = requests.post(
+        f"{system.users}/api/login/", {"username": name, "password": first}, headers={"User-Agent": "phone"}, timeout=9
+    ).json()["refresh"]
+    page.get_by_role("link", name="Account").click()
+    expect(page.get_by_role("listitem").filter(has_text="This device")).to_have_count(1)
+    page.get_by_role("listitem").filter(has_text="phone").get_by_role("button").click()
+    expect(page.get_by_role("status")).to_contain_text("That device is logged out")
+    body = {"refresh": phone}
+    assert requests.post(f"{system.users}/api/token/refresh/", body, timeout=TIMEOUT).status_code == 401
+
+    for old, outcome in ((second, "alert"), (first, "status")):
+        page.get_by_label("Current password").fill(old)
+        page.get_by_label("New password").fill(second)
+        page.get_by_role("button", name="Change password").click()
+        expect(page.get_by_role(outcome)).to_contain_text(
+            "The password is wrong" if outcome == "alert" else "Your password is changed"
+        )
+    page.get_by_role("button", name="Log out everywhere").click()
+    expect(page.get_by_role("status")).to_contain_text("You are logged out")
+    fill_in(page, (name, second))
+    expect(page.get_by_role("heading", name="Your thoughts")).to_be_visible()
+
+
+def test_an_account_is_made_and_managed(page: Page, system: System) -> None:
+    manage_the_account(page, system, f"ada-{uuid.uuid4().hex[:8]}")
 
 
 def test_an_account_of_the_admin_logs_in_at_once_and_ends_when_it_is_switched_off(
@@ -347,7 +391,7 @@ def test_an_account_of_the_admin_logs_in_at_once_and_ends_when_it_is_switched_of
     expect(page.get_by_text("was changed successfully")).to_be_visible()
 
     # What is left is the access token, for a quarter of an hour; without it, nothing is.
-    context.clear_cookies(name="session")
+    context.clear_cookies(name=SESSION_COOKIE)
     visitor.goto(f"{system.web}/thoughts/")
     expect(visitor.get_by_role("heading", name="Log in")).to_be_visible()
     fill_in(visitor, person)

@@ -82,7 +82,8 @@ def test_staff_create_a_user_who_logs_in_refreshes_and_logs_out(system: System) 
     ).json()
     assert set(tokens) == {"Authorized", "refresh"}
     renewed = requests.post(f"{system.users}/api/token/refresh/", data={"refresh": tokens["refresh"]}, timeout=TIMEOUT)
-    assert list(renewed.json()) == ["Authorized"]
+    assert list(renewed.json()) == ["Authorized", "refresh"]
+    assert renewed.json()["refresh"] != tokens["refresh"]
     headers = {"Authorization": renewed.json()["Authorized"]}
     assert requests.get(f"{system.thoughts}/api/me/thoughts/", headers=headers, timeout=TIMEOUT).json() == []
 
