@@ -129,6 +129,11 @@ def usable(user: User) -> QuerySet[Session]:
     return user.sessions.exclude(_ended(timezone.now()))
 
 
+def end(user: User, session_id: int) -> bool:
+    """End a session of an account; return False if the account has none with this id."""
+    return usable(user).filter(pk=session_id).delete()[0] > 0
+
+
 def end_others(user: User, current: Session | None) -> None:
     """End all sessions of an account but the current one."""
     user.sessions.exclude(pk=current.pk if current else 0).delete()

@@ -5,6 +5,7 @@ from typing import Any
 from django.utils.decorators import method_decorator
 from django.views.decorators.debug import sensitive_post_parameters
 from rest_framework import generics, status
+from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer
@@ -79,17 +80,15 @@ class SessionsView(APIView):
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
-class SessionView(generics.DestroyAPIView):
+class SessionView(APIView):
     authentication_classes = [AccountAuthentication]
     permission_classes = [HasToken]
-    lookup_field = "id"
 
-    def get_queryset(self):
-        return sessions.usable(self.request.user)
-
-    def delete(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+    def delete(self, request: Request, id: int) -> Response:
         """End one of one's own sessions."""
-        return super().delete(request, *args, **kwargs)
+        if not sessions.end(request.user, id):
+            raise NotFound("You have no session with this id.")
+        return Response(status=status.HTTP_204_NO_CONTENT)
 
 
 @method_decorator(sensitive_post_parameters(), name="dispatch")

@@ -347,6 +347,11 @@ def test_a_session_of_somebody_else_is_not_found(bruce: User, log_in: LogIn, api
     assert Session.objects.filter(pk=other.pk).exists()
 
 
+@pytest.mark.parametrize("number", [0, 10**18, 10**40])
+def test_an_id_of_any_size_is_404(bruce: User, log_in: LogIn, api: Client, number: int) -> None:
+    assert api.delete(f"/api/sessions/{number}/", headers=bearer_of(log_in())).status_code == 404
+
+
 @pytest.mark.parametrize("path", ["/api/sessions", "/api/sessions/"])
 def test_all_sessions_but_this_one_are_ended(
     bruce: User, log_in: LogIn, api: Client, refresh: Callable[..., Any], path: str
