@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from urllib.request import urlopen
 
-from bench import images, inner_loop
+from bench import images, inner_loop, sessions
 from tools import cluster, postgres
 from tools.e2e import Failed
 from tools.kubectl import Kubectl, KubectlError
@@ -57,6 +57,13 @@ def builder() -> str:
     return ""
 
 
+def history() -> str:
+    """Return what is missing unless git has the commit that bench.sessions compares with."""
+    command = ["git", "cat-file", "-e", sessions.BEFORE]
+    known = subprocess.run(command, cwd=ROOT, capture_output=True, check=False)
+    return "" if known.returncode == 0 else f"git's commit {sessions.BEFORE}"
+
+
 def _answers(*arguments: str) -> bool:
     try:
         Kubectl()(*arguments, "--request-timeout=5s")
@@ -68,6 +75,7 @@ def _answers(*arguments: str) -> bool:
 BENCHMARKS: dict[str, tuple[str, Callable[[], str]]] = {
     "search": ("Search among a million thoughts", nothing),
     "serve": ("One worker of each service", nothing),
+    "sessions": ("Sessions", history),
     "workers": ("gunicorn's workers", nothing),
     "images": ("The images", builder),
     "scaling": ("One, two and three pods of each service", overlay),

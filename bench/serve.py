@@ -171,13 +171,18 @@ def _said(pattern: str, output: str) -> str:
 
 @contextmanager
 def gunicorn(
-    application: str, environment: dict[str, str], port: int, path: str = "/readyz", options: Sequence[str] = ()
+    application: str,
+    environment: dict[str, str],
+    port: int,
+    path: str = "/readyz",
+    options: Sequence[str] = (),
+    root: Path = ROOT,
 ) -> Iterator[Server]:
     """Start it, with one worker unless the options say otherwise, wait until a path is answered, and end it."""
     begin = time.perf_counter()
     process = subprocess.Popen(
         [sys.executable, "-m", "gunicorn", "-c", "python:common.server.gunicorn_conf", *options, application],
-        cwd=ROOT,
+        cwd=root,
         env={**os.environ, **IMAGE, **environment, "HOST": "127.0.0.1", "PORT": str(port), "WEB_CONCURRENCY": "1"},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

@@ -170,7 +170,7 @@ def login(request: Request) -> HttpResponse:
     status, error = 400, None
     if form.is_valid():
         try:
-            request.account.log_in(*users_backend.log_in(**form.cleaned_data, client=request.account.client))
+            tokens = users_backend.log_in(**form.cleaned_data, client=request.account.client)
         except InvalidInput as exception:
             form.add_backend_errors(exception)
         except NotAuthenticated:
@@ -179,8 +179,18 @@ def login(request: Request) -> HttpResponse:
         except BackendError as exception:
             error = exception
         else:
+            replace_session(request, *tokens)
             return to_next(request)
     return login_page(request, form, error, status)
+
+
+def replace_session(request: Request, authorization: str, refresh: str) -> None:
+    """Keep the tokens of a login, and end the session that was in the cookies."""
+    earlier = request.account.refresh
+    request.account.log_in(authorization, refresh)
+    if earlier:
+        with contextlib.suppress(BackendError):  # it ends by itself
+            users_backend.log_out(earlier)
 
 
 def login_page(request: Request, form: LoginForm, error: BackendError | None = None, status: int = 200) -> HttpResponse:

@@ -140,6 +140,14 @@ def test_another_login_takes_the_place_of_the_first(bruce: Client, backend: Back
     response = bruce.post("/login/", PAIR)
     assert response.cookies[SESSION_COOKIE].value == other
     assert response.cookies[REFRESH_COOKIE].value == "another"
+    # The session of the first ends.
+    assert backend.calls() == [LOGIN, LOGOUT]
+    assert backend.received[1].body == {"refresh": "a-refresh-token"}
+
+
+def test_login_succeeds_although_the_earlier_session_cannot_be_ended(bruce: Client, backend: Backend) -> None:
+    backend.answer(LOGOUT, 503)
+    assert bruce.post("/login/", PAIR)["Location"] == "/thoughts/"
 
 
 @pytest.mark.parametrize("path", ["/logout", "/logout/"])
