@@ -58,7 +58,7 @@ def builder() -> str:
 
 
 def history() -> str:
-    """Return what is missing unless git has the commit that bench.sessions compares with."""
+    """Return what is missing unless git has the commit of bench.sessions."""
     command = ["git", "cat-file", "-e", sessions.BEFORE]
     known = subprocess.run(command, cwd=ROOT, capture_output=True, check=False)
     return "" if known.returncode == 0 else f"git's commit {sessions.BEFORE}"

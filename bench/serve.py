@@ -85,7 +85,10 @@ class Server:
 
 
 def renewing(users: Server) -> str:
-    """Log in for each connection; return the script that lets wrk refresh, each time with the token of an answer."""
+    """Return the script that lets wrk refresh; it sends each token once.
+
+    It logs in once for each connection.
+    """
     url = f"{users.url}/api/login/"
     # One more than there are connections, because wrk tries a request without sending it.
     tokens = [requests.post(url, LOGIN_BODY, timeout=9).json()["refresh"] for _ in range(CONNECTIONS + 1)]

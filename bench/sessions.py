@@ -1,7 +1,7 @@
-"""A login and a refresh beside those of the release before, whose refresh tokens were random text, and Argon2id.
+"""Compare logins and refreshes with those of the release before.
 
-`python -m bench.sessions` starts users_api of this tree and of the commit BEFORE, each with a database of its own on one
-PostgreSQL server, and asks them in turn.
+It starts users_api of this tree and of the commit BEFORE, each with a database of its own on one PostgreSQL server, and
+asks them in turn: `python -m bench.sessions`. The refresh tokens of BEFORE were random text.
 """
 
 import argparse
@@ -69,7 +69,7 @@ def start(stack: ExitStack, root: Path, database_url: str, folder: Path, port: i
 
 
 def verifying(root: Path, server: Server, authorization: str) -> list[float]:
-    """Return the microseconds of CPU that verifying a token takes, for the first time and again."""
+    """Return the µs of CPU that verifying a token takes the first time, and again."""
     done = subprocess.run(
         [sys.executable, "-c", VERIFY, server.url, authorization],
         cwd=root,

@@ -17,7 +17,7 @@ REFRESH_COOKIE = re.compile(r"(__Host-)?thoughts_(\d+_)?refresh")
 
 
 def log_in(system: System) -> tuple[str, str]:
-    """Log in through the page and return name and value of the cookie with the refresh token."""
+    """Log in through the page; return name and value of the refresh cookie."""
     with requests.Session() as browser:
         form = browser.get(f"{system.web}/login/", timeout=TIMEOUT).text
         token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', form)

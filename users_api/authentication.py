@@ -10,13 +10,16 @@ from users_api.tokens import session_key
 
 
 class AccountAuthentication(authentication.TokenAuthentication):
-    """Set `request.user` to the account of the token, and `request.auth` to its session if the token has one.
+    """Set `request.user` to the account of a token, `request.auth` to its session.
 
     The row decides what the account may do: its token may say what was true 15 minutes ago.
     """
 
     def authenticate(self, request: Request) -> tuple[User, Session | None] | None:  # type: ignore[override]
-        """Return account and session, or None without a header; 401 for an account or a session that has ended."""
+        """Return the account and the session, or None without a header.
+
+        Raise `NotAuthenticated` (401) if either has ended. A token that was issued outside a session has none.
+        """
         found = super().authenticate(request)
         if found is None:
             return None

@@ -1,4 +1,4 @@
-"""User names that look alike: letters of other scripts that can be taken for Latin ones."""
+"""User names that look alike because of letters of other scripts."""
 
 import unicodedata
 
@@ -36,5 +36,5 @@ LATIN = str.maketrans({letter: latin for latin, letters in CONFUSABLE.items() fo
 
 
 def latin_lookalike(username: str) -> str:
-    """Return the name with each letter that looks like a Latin one replaced by that one, in lower case."""
+    """Return the name with each letter that looks Latin replaced by the Latin one."""
     return unicodedata.normalize("NFKC", username).translate(LATIN)

@@ -36,7 +36,7 @@ def username_key(username: str) -> str:
 
 
 def lookalike_key(username: str) -> str:
-    """Return what two user names have in common when they look alike (`users_api.lookalikes`)."""
+    """Return what user names that look alike have in common."""
     return username_key(latin_lookalike(username))
 
 
@@ -85,7 +85,7 @@ class User(AbstractBaseUser, PermissionsMixin):
         ordering = ["username"]
 
     def clean(self) -> None:
-        """Refuse a name that is taken in any letter case, and a new one that looks like another account's."""
+        """Refuse a name that is taken, or a new one that looks like a taken one."""
         super().clean()
         if not self.username or len(self.username) > USERNAME_MAX_LENGTH:  # the field has refused it already
             return
@@ -120,7 +120,10 @@ class User(AbstractBaseUser, PermissionsMixin):
         return username if too_long else super().normalize_username(username)
 
     def set_password(self, raw_password: str | None) -> None:
-        """Set the password in NFC; sessions from before end with it. `ValidationError` if it is too long."""
+        """Set the password in NFC; sessions from before end with it.
+
+        Raise `ValidationError` if it is too long.
+        """
         super().set_password(raw_password and passwords.normalize(raw_password))
         self.password_set = timezone.now()
 

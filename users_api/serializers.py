@@ -50,7 +50,7 @@ class RefreshSerializer(serializers.Serializer[Any]):
 
 
 class TokenRefreshSerializer(RefreshSerializer):
-    """Not a subclass of djangorestframework-simplejwt's, which copies the claims of the token."""
+    """A refresh. djangorestframework-simplejwt's own would copy old claims."""
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, str]:
         """Return an access token and the next refresh token; 401 if the session has ended."""

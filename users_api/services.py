@@ -1,4 +1,4 @@
-"""What is written about accounts: created by staff, signed up for, given a new password."""
+"""Create accounts, and change their passwords."""
 
 import math
 from datetime import datetime, timedelta

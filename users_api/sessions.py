@@ -1,4 +1,4 @@
-"""Sessions: each login is a row of `users_api.models.Session`, the only list of what may be renewed.
+"""Sessions: each login is a row, and only what has a row can be renewed.
 
 Every refresh rotates the refresh token. Tokens are numbered, and the row has the number of the current one.
 
@@ -83,7 +83,10 @@ def begin(request: HttpRequest, user: User) -> Session:
 
 
 def log_in(request: HttpRequest, user: User, password: str) -> tuple[AccessToken, RefreshToken] | None:
-    """Begin a session; None if the account was switched off, or its password changed, since `authenticate`."""
+    """Begin a session and return its tokens.
+
+    Return None if the account was switched off, or its password changed, since `authenticate`.
+    """
     delete_ended(timezone.now())  # also where nothing runs `manage.py flush_expired`
     with transaction.atomic():
         stored = User.objects.select_for_update().filter(pk=user.pk, is_active=True).first()
@@ -117,7 +120,10 @@ def refresh(request: HttpRequest, text: str) -> tuple[AccessToken, RefreshToken]
 
 
 def end_by_token(text: str) -> None:
-    """End the session of a refresh token. An invalid token is not an error (RFC 7009 section 2.2)."""
+    """End the session of a refresh token.
+
+    An invalid token is not an error (RFC 7009 section 2.2).
+    """
     try:
         Session.objects.filter(key=RefreshToken(text).key).delete()
     except TokenError:
@@ -151,14 +157,14 @@ def is_usable(session: Session) -> bool:
 
 
 def network(address: str) -> str:
-    """Return the network of an IP address: /24 of IPv4, /48 of IPv6; "" for no address."""
+    """Return the /24 (IPv4) or /48 (IPv6) of an address; "" for no address."""
     if not address:
         return ""
     return str(ipaddress.ip_network((address, 48 if ":" in address else 24), strict=False))
 
 
 def device(request: HttpRequest) -> str:
-    """Return the kind of device that a request comes from, such as "Firefox on Linux" or "curl"."""
+    """Return the kind of device of a request: "Firefox on Linux", "curl", or ""."""
     agent = request.META.get("HTTP_USER_AGENT", "")
     if not agent.startswith("Mozilla/"):
         product = re.match(r"[A-Za-z0-9._-]{1,50}", agent)
@@ -173,7 +179,7 @@ def _ended(now: datetime) -> Q:
 
 
 def _find(key: UUID) -> Session | None:
-    """Return a session that may be used, with what an access token says of its account."""
+    """Return a usable session, with what an access token says of its account."""
     session = next(iter(Session.objects.raw(FIND, [key.hex])), None)
     if session is None or session.expires <= timezone.now():
         return None
@@ -182,7 +188,7 @@ def _find(key: UUID) -> Session | None:
 
 
 def _rotate(request: HttpRequest, session: Session, rotation: int) -> bool:
-    """Make the token with this number current; return False if another request has changed the session."""
+    """Make a token current. Return False if another request changed the session."""
     now = timezone.now()
     second = int(now.timestamp())
     # The last number that was issued before the overlap began stays: it says which tokens are too old.
@@ -201,7 +207,7 @@ def _rotate(request: HttpRequest, session: Session, rotation: int) -> bool:
 
 
 def _check_used_token(request: HttpRequest, session: Session, rotation: int) -> None:
-    """Raise `NotAuthenticated` and end the session if a token that was used before may not be used again."""
+    """End the session and raise `NotAuthenticated` if a used token is a stolen one."""
     now = timezone.now()
     if rotation == session.rotation - 1:
         # Without an end, because a client may notice days later that an answer was lost. That client is the same kind

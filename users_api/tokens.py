@@ -22,7 +22,10 @@ from users_api.models import Session
 
 
 class AccessTokenBackend(TokenBackend):
-    """Sign with the key ring: RS256, with `kid` and `typ: at+jwt` in the header (RFC 9068 section 2.1)."""
+    """Sign with the key ring.
+
+    RS256, with `kid` and `typ: at+jwt` in the header (RFC 9068 section 2.1).
+    """
 
     def encode(self, payload: dict[str, Any]) -> str:
         """Return the signed token."""
@@ -35,7 +38,7 @@ class AccessTokenBackend(TokenBackend):
         )
 
     def get_verifying_key(self, token: Any) -> jwt.PyJWK:
-        """Return the published key that the header names; raise `TokenBackendError` if there is none."""
+        """Return the published key of a token; `TokenBackendError` if there is none."""
         try:
             return key_set().find(jwt.get_unverified_header(token).get("kid", ""))
         except (jwt.PyJWTError, UnknownKey, KeysUnavailable):
@@ -43,9 +46,10 @@ class AccessTokenBackend(TokenBackend):
 
 
 class RefreshTokenBackend(TokenBackend):
-    """Sign with HS256 and a key derived from SECRET_KEY; also verify with those of SECRET_KEY_FALLBACKS.
+    """Sign with HS256 and a key derived from SECRET_KEY.
 
-    So the signing key of access tokens cannot make a refresh token, and its replacement ends none.
+    Keys of SECRET_KEY_FALLBACKS also verify. The signing key of access tokens cannot make a refresh token, and its
+    replacement ends none.
     """
 
     def encode(self, payload: dict[str, Any]) -> str:
@@ -53,7 +57,7 @@ class RefreshTokenBackend(TokenBackend):
         return jwt.encode(payload, _derived_key(settings.SECRET_KEY), algorithm=self.algorithm)
 
     def decode(self, token: Any, verify: bool = True) -> dict[str, Any]:
-        """Return the claims; raise `TokenBackendError` if no secret verifies the token, or it has expired."""
+        """Return the claims; `TokenBackendError` if it has expired or no key verifies it."""
         for secret_key in (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS):
             backend = TokenBackend(self.algorithm, _derived_key(secret_key), leeway=self.leeway)
             with suppress(TokenBackendError):
@@ -67,7 +71,10 @@ def _derived_key(secret_key: str) -> bytes:
 
 
 class AccessToken(tokens.AccessToken):
-    """A JWT that says who a user is, for `ACCESS_TOKEN_LIFETIME`; its `jti` begins with the session's key."""
+    """A JWT that says who a user is, for `ACCESS_TOKEN_LIFETIME`.
+
+    Its `jti` begins with the key of the session.
+    """
 
     lifetime = settings.ACCESS_TOKEN_LIFETIME
     backend = AccessTokenBackend(ALGORITHM, leeway=CLOCK_SKEW)
@@ -123,7 +130,7 @@ class RefreshToken(tokens.RefreshToken):
         return token
 
     def verify(self) -> None:
-        """Raise `TokenError` unless the token is unexpired, of this type, and names a session and a number."""
+        """Raise `TokenError` unless the token is valid and names a session and a number."""
         super().verify()
         try:
             UUID(self.payload["sid"])
@@ -143,7 +150,7 @@ class RefreshToken(tokens.RefreshToken):
 
     @property
     def access_token(self) -> AccessToken:
-        """An access token with the claims that the account has now; `TokenError` if the session has ended."""
+        """An access token with the claims of now; `TokenError` if the session ended."""
         session = Session.objects.select_related("user").filter(key=self.key).first()
         if session is None:
             raise TokenError("The session has ended")
@@ -151,7 +158,7 @@ class RefreshToken(tokens.RefreshToken):
 
 
 def session_key(jti: str) -> UUID | None:
-    """Return the session key in the `jti` of an access token; None if it was issued outside a session."""
+    """Return the session key in the `jti` of an access token; None if it has none."""
     try:
         return UUID(jti.partition(".")[0]) if "." in jti else None
     except ValueError:

@@ -31,7 +31,7 @@ MAX_SESSIONS = 100  # in a list
 
 
 class TokenView(TokenViewBase):
-    """A view of djangorestframework-simplejwt whose answers are in no cache (RFC 6749 section 5.1)."""
+    """A view of djangorestframework-simplejwt, not cached (RFC 6749 section 5.1)."""
 
     def post(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         response = super().post(request, *args, **kwargs)

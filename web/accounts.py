@@ -1,6 +1,6 @@
-"""The logged-in user, read from two cookies: an Authorization header's value and a refresh token.
+"""The logged-in user, read from two cookies.
 
-The names of the cookies begin with the setting COOKIE_PREFIX.
+They hold an Authorization header's value and a refresh token. Their names begin with the setting COOKIE_PREFIX.
 """
 
 import time
@@ -49,7 +49,10 @@ class Account:
 
     @classmethod
     def from_request(cls, request: HttpRequest) -> "Account":
-        """Return the account of the cookies. An access token that has expired, or is about to, is renewed."""
+        """Return the account of the cookies.
+
+        An access token that has expired, or is about to, is renewed.
+        """
         account = cls(
             authorization=request.COOKIES.get(session_cookie(), ""),
             refresh=request.COOKIES.get(refresh_cookie(), ""),

@@ -242,7 +242,7 @@ def log_in_after_sign_up(request: Request, username: str, password: str) -> Http
 def sign_up_page(
     request: Request, form: SignUpForm, error: BackendError | None = None, status: int = 200
 ) -> HttpResponse:
-    """Render the form as it is, with an error if there is one; a password is never sent back."""
+    """Render the form, with an error if there is one; no password is sent back."""
     context = {"form": form, "next": next_path(request), "error": error and errors.notice(error)}
     return errors.render_with(request, "signup.html", context, error, status)
 
@@ -262,7 +262,7 @@ def account(request: Request) -> HttpResponse:
 def account_page(
     request: Request, form: PasswordForm, error: BackendError | None = None, status: int = 200
 ) -> HttpResponse:
-    """Render the form as it is, with an error if there is one, and the sessions, or the reason why they are missing."""
+    """Render the form and the sessions, each with an error if there is one."""
     sessions = list_error = None
     # With an API that is unavailable, a second call would only take longer.
     if request.account.user and not isinstance(error, Unavailable):

@@ -7,7 +7,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    """Sessions take the place of refresh tokens, which all end: everybody logs in once more.
+    """Replace refresh tokens by sessions: everybody logs in once more.
 
     The table of refresh tokens stays, empty, because pods of the previous release still write to it during a rollout.
     """

@@ -1,4 +1,4 @@
-"""Sessions: rotation of the refresh token, detection of a stolen one, and what owner and staff can do with them."""
+"""Sessions: how they rotate, find thieves, expire, and end."""
 
 import logging
 import time

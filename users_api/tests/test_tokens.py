@@ -1,4 +1,7 @@
-"""The classes of tokens, and the faults of djangorestframework-simplejwt 5.5.1 that must not reach us."""
+"""The classes of tokens.
+
+`test_no_fault_…` are about faults of djangorestframework-simplejwt 5.5.1.
+"""
 
 import json
 from collections.abc import Callable

@@ -1,4 +1,7 @@
-"""Calls to users_api. `authorization` is the value of the header, `client` comes from `client()`."""
+"""Calls to users_api.
+
+`authorization` is the value of the header, `client` comes from `client()`.
+"""
 
 import re
 from dataclasses import dataclass
