@@ -40,6 +40,7 @@ class Page(HTMLParser):
 def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     """A system where the limits on failed logins and on writes do not hide the rest."""
     limits = {"LOGIN_FAILURES_PER_NAME": "1000000", "LOGIN_FAILURES_PER_ADDRESS": "1000000"}
+    limits |= {"LOGIN_FAILURES_PER_ACCOUNT": "1000000", "SIGN_UPS_PER_ADDRESS": "1000000"}
     limits |= {"WRITES_PER_MINUTE": "1000000", "WRITES_PER_DAY": "1000000"}
     system = start(tmp_path_factory.mktemp("own"), **limits)
     yield system

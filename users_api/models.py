@@ -198,7 +198,7 @@ class KnownNetwork(models.Model):
 class SignUp(models.Model):
     """An attempt to create an account of one's own."""
 
-    address = models.GenericIPAddressField(null=True)
+    address = models.GenericIPAddressField(null=True)  # of IPv6, the network of 48 bits
     time = models.DateTimeField(default=timezone.now, db_index=True)
 
     class Meta:

@@ -39,7 +39,7 @@ def check_sign_up(request: HttpRequest) -> None:
     if settings.SIGN_UP != "open":
         raise PermissionDenied(CLOSED)
     now = timezone.now()
-    own = SignUp.objects.create(address=login_limit.origin(client_address(request)), time=now)
+    own = SignUp.objects.create(address=login_limit.origin(client_address(request), login_limit.SITE_BITS), time=now)
     # Counted after it is stored, so that concurrent attempts see each other.
     since = now - settings.LOGIN_FAILURES_WINDOW
     attempts = SignUp.objects.filter(address=own.address, time__gt=since).order_by("-time", "-pk")

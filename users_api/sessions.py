@@ -76,7 +76,7 @@ def begin(request: HttpRequest, user: User) -> Session:
         began=now,
         used=now,
         ends=now + settings.SESSION_LIFETIME,
-        password_checked=now,
+        password_checked=max(now, user.password_set),  # by a pod whose clock was ahead
         network=network(client_address(request)),
         device=device(request),
     )

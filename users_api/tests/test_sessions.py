@@ -452,7 +452,7 @@ def test_flush_expired_deletes_what_has_expired(bruce: User, log_in: LogIn, admi
     SignUp.objects.create(address="192.0.2.1")
     bruce.sessions.create(ends=now)
     bruce.sessions.create(ends=now + timedelta(days=9), used=now - timedelta(days=3))
-    LoginFailure.objects.create(name_digest="0", time=now - timedelta(minutes=16))
+    LoginFailure.objects.create(name_digest="0", time=now - timedelta(minutes=61))
     SignUp.objects.create(address="192.0.2.1", time=now - timedelta(minutes=16))
     for key, expires in (("old", now - timedelta(days=1)), ("new", now + timedelta(days=1))):
         AdminSession.objects.create(session_key=key, session_data="", expire_date=expires)
