@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from e2e.conftest import System, start, stop
+from e2e.conftest import NO_LIMITS, System, start, stop
 from tools.local import ROOT
 
 EXAMPLES = os.environ.get("EXAMPLES") or ("500" if os.environ.get("CI") else "50")  # for each operation
@@ -19,10 +19,8 @@ SEED = ["--seed=1"] if os.environ.get("CI") else []
 
 @pytest.fixture(scope="module")
 def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
-    """A system where the limits on failed logins and on writes do not hide the rest."""
-    limits = {"LOGIN_FAILURES_PER_NAME": "1000000", "LOGIN_FAILURES_PER_ADDRESS": "1000000"}
-    limits |= {"WRITES_PER_MINUTE": "1000000", "WRITES_PER_DAY": "1000000"}
-    system = start(tmp_path_factory.mktemp("own"), **limits)
+    """A system whose limits do not hide the rest."""
+    system = start(tmp_path_factory.mktemp("own"), **NO_LIMITS)
     yield system
     stop(system)
 

@@ -12,7 +12,7 @@ import yaml
 from hypothesis import HealthCheck, settings
 from schemathesis.specs.openapi.checks import content_type_conformance, status_code_conformance
 
-from e2e.conftest import System, start, stop
+from e2e.conftest import NO_LIMITS, System, start, stop
 from tools.local import ROOT
 
 DESCRIPTION = ROOT / "e2e" / "web.openapi.yaml"
@@ -38,11 +38,8 @@ class Page(HTMLParser):
 
 @pytest.fixture(scope="module")
 def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
-    """A system where the limits on failed logins and on writes do not hide the rest."""
-    limits = {"LOGIN_FAILURES_PER_NAME": "1000000", "LOGIN_FAILURES_PER_ADDRESS": "1000000"}
-    limits |= {"LOGIN_FAILURES_PER_ACCOUNT": "1000000", "SIGN_UPS_PER_ADDRESS": "1000000"}
-    limits |= {"WRITES_PER_MINUTE": "1000000", "WRITES_PER_DAY": "1000000"}
-    system = start(tmp_path_factory.mktemp("own"), **limits)
+    """A system whose limits do not hide the rest."""
+    system = start(tmp_path_factory.mktemp("own"), **NO_LIMITS)
     yield system
     stop(system)
 
