@@ -248,7 +248,7 @@ def authorizations(folder: Path, *names: str) -> list[str]:
     jwk = RSAAlgorithm.to_jwk(key.public_key(), as_dict=True) | {"kid": "bench", "use": "sig"}
     (folder / "jwks.json").write_text(json.dumps({"keys": [jwk]}))
     now = int(time.time())
-    claims = {"user_id": 1, "iss": "users-api", "iat": now, "exp": now + 3600}
+    claims = {"user_id": 1, "iss": "users-api", "token_type": "access", "iat": now, "exp": now + 3600}
     return [
         "Bearer " + jwt.encode(claims | {"username": name}, key, algorithm="RS256", headers={"kid": "bench"})
         for name in names

@@ -111,7 +111,9 @@ def serve(replicated: Replicated, folder: Path, **environment: str) -> Iterator[
     gunicorn = [sys.executable, "-m", "gunicorn", "-c", "python:common.server.gunicorn_conf", "thoughts_api.wsgi"]
     now = int(time.time())
     claims = {"username": "bruce", "user_id": 1, "is_staff": False, "iat": now, "exp": now + 900, "jti": "0"}
-    token = jwt.encode(claims | {"iss": "users-api"}, key, algorithm="RS256", headers={"kid": "ours"})
+    token = jwt.encode(
+        claims | {"iss": "users-api", "token_type": "access"}, key, algorithm="RS256", headers={"kid": "ours"}
+    )
     log = folder / "log"
     with log.open("wb") as output:
         server = subprocess.Popen(gunicorn, cwd=ROOT, env=env, stdout=output, stderr=subprocess.STDOUT)

@@ -17,6 +17,7 @@ import json
 import logging
 import re
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from django.conf import settings
@@ -180,7 +181,7 @@ def _ended(now: datetime) -> Q:
 
 def _find(key: UUID) -> Session | None:
     """Return a usable session, with what an access token says of its account."""
-    session = next(iter(Session.objects.raw(FIND, [key.hex])), None)
+    session: Any = next(iter(Session.objects.raw(FIND, [key.hex])), None)
     if session is None or session.expires <= timezone.now():
         return None
     session.user = User(pk=session.user_id, username=session.username, is_staff=bool(session.is_staff))
@@ -194,7 +195,7 @@ def _rotate(request: HttpRequest, session: Session, rotation: int) -> bool:
     # The last number that was issued before the overlap began stays: it says which tokens are too old.
     old = [each for each in session.issued if each[0] < second - OVERLAP][-1:]
     recent = [each for each in session.issued if second - OVERLAP <= each[0] < second]
-    changes = [
+    changes: list[Any] = [
         rotation,
         json.dumps([*old, *recent, [second, rotation]]),
         connection.ops.adapt_datetimefield_value(now),

@@ -52,7 +52,10 @@ def sign() -> Sign:
         now = int(time.time())
         right = {"username": "bruce", "user_id": 1, "is_staff": False, "iat": now, "exp": now + 900, "jti": "0"}
         return jwt.encode(
-            right | {"iss": "users-api"} | claims, signing_key(), algorithm="RS256", headers={"kid": "ours"}
+            right | {"iss": "users-api", "token_type": "access"} | claims,
+            signing_key(),
+            algorithm="RS256",
+            headers={"kid": "ours"},
         )
 
     return sign

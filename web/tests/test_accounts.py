@@ -121,7 +121,7 @@ def test_without_any_key_pages_say_so_and_nobody_is_logged_out(
 
 
 FORGED = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-CLAIMS = {"username": "bruce", "iss": "users-api", "exp": int(time.time()) + 900}
+CLAIMS = {"username": "bruce", "iss": "users-api", "token_type": "access", "exp": int(time.time()) + 900}
 
 
 @pytest.mark.parametrize(
