@@ -1,6 +1,7 @@
 """The Django admin, with the limit on failed logins."""
 
 import math
+from functools import partial
 from typing import Any
 
 from django.contrib import admin
@@ -9,6 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import reverse
 
+from common.http.addresses import client_address
 from common.http.urls import local_path
 from users_api.forms import OwnPasswordForm
 from users_api.login_limit import TooManyFailures
@@ -59,7 +61,7 @@ class AdminSite(admin.AdminSite):
         """Serve the form for one's own password; Django's has no maximum length, and no attribute to replace it."""
         request.current_app = self.name
         view = PasswordChangeView.as_view(
-            form_class=OwnPasswordForm,
+            form_class=partial(OwnPasswordForm, address=client_address(request)),
             success_url=reverse("admin:password_change_done"),
             extra_context=self.each_context(request) | (extra_context or {}),
         )

@@ -5,8 +5,10 @@ from typing import Any
 from django import forms
 from django.contrib.admin.forms import AdminPasswordChangeForm as OwnPasswordChangeForm
 from django.contrib.auth.forms import AdminPasswordChangeForm, AdminUserCreationForm, UserChangeForm, UsernameField
+from django.core.exceptions import ValidationError
 from django.core.validators import MaxLengthValidator
 
+from users_api import login_limit
 from users_api.models import USERNAME_TAKEN, User
 from users_api.passwords import PASSWORD_MAX_LENGTH, TOO_LONG
 
@@ -52,4 +54,22 @@ class SetPasswordForm(BoundedPasswords, AdminPasswordChangeForm):
 
 
 class OwnPasswordForm(BoundedPasswords, OwnPasswordChangeForm):
-    """Changes one's own password, given the old one."""
+    """Changes one's own password, given the old one. A wrong one counts as a failed login from the client's address."""
+
+    def __init__(self, *args: Any, address: str, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.address = address
+
+    def clean_old_password(self) -> str:
+        """Return the old password; `ValidationError` if it is wrong, or after too many failures."""
+        username = self.user.get_username()
+        try:
+            login_limit.check(username, self.address)
+            try:
+                old: str = super().clean_old_password()
+            except ValidationError:
+                login_limit.record(username, self.address)
+                raise
+        except login_limit.TooManyFailures as error:
+            raise ValidationError(str(error.detail)) from None
+        return old

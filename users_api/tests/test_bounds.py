@@ -149,7 +149,7 @@ def test_every_text_field_of_a_form_has_a_maximum_length(admin: User) -> None:
         users_forms.UserCreationForm(),
         users_forms.UserForm(instance=admin),
         users_forms.SetPasswordForm(admin),
-        users_forms.OwnPasswordForm(admin),
+        users_forms.OwnPasswordForm(admin, address="192.0.2.1"),
     ]
     named = {name for name in vars(users_forms) if getattr(users_forms, name) in map(type, all_forms)}
     assert named == {name for name, each in vars(users_forms).items() if issubclass_here(each)} - {"BoundedPasswords"}

@@ -409,6 +409,23 @@ def test_the_admin_has_the_same_limit(admin: User, api: Client, log_in: LogIn) -
     assert response.status_code == 302
 
 
+def test_the_old_password_in_the_admin_has_the_same_limit(admin: User, api: Client, log_in: LogIn) -> None:
+    api.force_login(admin)
+    new = {"new_password1": "another horse battery", "new_password2": "another horse battery"}
+
+    def change(old: str) -> Any:
+        return api.post("/admin/password_change/", new | {"old_password": old}, REMOTE_ADDR="192.0.2.1")
+
+    for _ in range(10):
+        assert "Your old password was entered incorrectly" in change("wrong").text
+    response = change(PASSWORD)
+    assert response.status_code == 200
+    assert "Too many failed logins. Expected available in" in response.text
+    assert_limited(log_in("admin"))
+    age(minutes=15)
+    assert change(PASSWORD).status_code == 302
+
+
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("username", ["bruce", "nobody"])
 def test_of_thirty_wrong_passwords_at_once_at_most_ten_are_judged(username: str) -> None:
