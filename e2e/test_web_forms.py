@@ -16,7 +16,7 @@ from e2e.conftest import NO_LIMITS, System, start, stop
 from tools.local import ROOT
 
 DESCRIPTION = ROOT / "e2e" / "web.openapi.yaml"
-EXAMPLES = int(os.environ.get("EXAMPLES") or (50 if os.environ.get("CI") else 25))  # for each operation and visitor
+EXAMPLES = int(os.environ.get("EXAMPLES") or 25)  # for each operation and visitor
 # The same requests in each run of CI, so that a failure is about the change.
 SEED = 1 if os.environ.get("CI") else None
 
