@@ -27,6 +27,7 @@ from rest_framework.exceptions import Throttled
 from common.tokens import CLOCK_SKEW
 from users_api.models import USERNAME_MAX_LENGTH, KnownNetwork, LoginFailure, User
 
+SKEW = timedelta(seconds=CLOCK_SKEW)  # a time that is further in the future is from a wrong clock
 SITE_BITS = 48  # of IPv6: what a provider gives to one site at most (RFC 6177 section 2)
 NOTE_AFTER = timedelta(days=1)  # a network that was noted more recently is not noted again
 
@@ -128,7 +129,7 @@ def _limits(username: str, address: str, now: datetime) -> list[Limit]:
     here = Q(address=network) | Q(site=site)
     failures = LoginFailure.objects.filter(
         Q(name_digest=name, time__gt=now - account_window) | here & Q(time__gt=now - window),
-        time__lte=now + timedelta(seconds=CLOCK_SKEW),
+        time__lte=now + SKEW,
     )
     rows = list(failures.values_list("id", "time", "name_digest", "address", "site", named=True))
     recent = [row for row in rows if row.time > now - window]

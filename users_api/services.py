@@ -8,6 +8,7 @@ from django.contrib.admin.models import ADDITION, LogEntry
 from django.contrib.auth import authenticate
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
+from django.db.models import Q
 from django.http import HttpRequest
 from django.utils import timezone
 from rest_framework.exceptions import Throttled, ValidationError
@@ -42,7 +43,8 @@ def check_sign_up(request: HttpRequest) -> None:
     own = SignUp.objects.create(address=login_limit.origin(client_address(request), login_limit.SITE_BITS), time=now)
     # Counted after it is stored, so that concurrent attempts see each other.
     since = now - settings.LOGIN_FAILURES_WINDOW
-    attempts = SignUp.objects.filter(address=own.address, time__gt=since).order_by("-time", "-pk")
+    attempts = SignUp.objects.filter(address=own.address, time__gt=since, time__lte=now + login_limit.SKEW)
+    attempts = attempts.order_by("-time", "-pk")
     times = list(attempts.values_list("time", flat=True)[: settings.SIGN_UPS_PER_ADDRESS + 1])
     if len(times) > settings.SIGN_UPS_PER_ADDRESS:
         own.delete()
@@ -51,7 +53,8 @@ def check_sign_up(request: HttpRequest) -> None:
 
 def delete_old_sign_ups(now: datetime) -> int:
     """Delete the attempts to sign up that no longer count; return how many."""
-    return SignUp.objects.filter(time__lte=now - settings.LOGIN_FAILURES_WINDOW).delete()[0]
+    window = settings.LOGIN_FAILURES_WINDOW
+    return SignUp.objects.filter(Q(time__lte=now - window) | Q(time__gt=now + window)).delete()[0]
 
 
 def change_password(request: HttpRequest, user: User, session: Session | None, old: str, new: str) -> None:

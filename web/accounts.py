@@ -3,6 +3,7 @@
 They hold an Authorization header's value and a refresh token. Their names begin with the setting COOKIE_PREFIX.
 """
 
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -15,6 +16,8 @@ from common import tokens
 from common.tokens.keys import KeysUnavailable, key_set
 from web.backends import users
 from web.backends.exceptions import BackendError, InvalidInput, NotAuthenticated, Unavailable
+
+logger = logging.getLogger(__name__)
 
 Found = TypeVar("Found")
 COOKIE_AGE = 14 * 24 * 3600  # seconds after the last renewal; users_api may end the session earlier
@@ -118,6 +121,8 @@ class Account:
             # The cookies stay until a page needs a login: a public page deletes nothing.
             self.user, self.ended = None, True
         except (BackendError, tokens.InvalidToken, KeysUnavailable) as error:
+            if isinstance(error, tokens.InvalidToken):
+                logger.error("web refuses the token that the %s service has just issued: %s", users.SERVICE, error)
             # A token that still holds is good enough until the API is back.
             if self.user is None:
                 self.error = error if isinstance(error, BackendError) else Unavailable(users.SERVICE)

@@ -1,6 +1,7 @@
 """Signing up, and names that look like another account's."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -8,8 +9,10 @@ from django.contrib.admin.models import LogEntry
 from django.db import IntegrityError, connection
 from django.db.migrations.executor import MigrationExecutor
 from django.test import Client
+from django.utils import timezone
 from pytest_django import Settings
 
+from users_api import services
 from users_api.models import SignUp, User, lookalike_key
 from users_api.tests.conftest import PASSWORD
 
@@ -76,6 +79,21 @@ def test_attempts_are_limited_for_each_address(sign_up: Callable[..., Any], sett
     assert SignUp.objects.count() == 3
     assert 0 < int(sign_up()["Retry-After"]) <= 15 * 60
     assert sign_up(address="192.0.2.2").status_code == 201
+
+
+@pytest.mark.parametrize(("ahead", "status"), [(timedelta(seconds=5), 429), (timedelta(days=1), 201)])
+def test_attempts_of_a_clock_that_is_far_ahead_do_not_count(
+    sign_up: Callable[..., Any], settings: Settings, ahead: timedelta, status: int
+) -> None:
+    settings.SIGN_UPS_PER_ADDRESS = 2
+    for number in range(2):
+        assert sign_up(username=f"name{number}").status_code == 201
+    SignUp.objects.update(time=timezone.now() + ahead)
+    response = sign_up()
+    assert response.status_code == status
+    assert status == 201 or int(response["Retry-After"]) <= 15 * 60 + 10
+    services.delete_old_sign_ups(timezone.now())
+    assert SignUp.objects.count() == (1 if status == 201 else 2)
 
 
 def test_attempts_that_fail_count_too(sign_up: Callable[..., Any], bruce: User, settings: Settings) -> None:

@@ -94,6 +94,21 @@ def test_while_users_api_is_away_nobody_is_logged_out(log_in_as: LogInAs, backen
     assert browser.get("/thoughts/").status_code == 200
 
 
+def test_issued_token_that_web_refuses_is_logged_with_the_reason(
+    log_in_as: LogInAs, backend: Backend, caplog: pytest.LogCaptureFixture
+) -> None:
+    # TOKENS_ISSUER differs between the services.
+    browser = log_in_as()
+    issued = authorization(iss="somebody")
+    backend.answer(REFRESH, 200, {"Authorized": issued, "refresh": "r"})
+    assert browser.get("/thoughts/").status_code == 503
+    assert (
+        "web refuses the token that the log-in service has just issued: The token is from another issuer."
+        in caplog.text
+    )
+    assert issued.removeprefix("Bearer ") not in caplog.text
+
+
 @pytest.mark.parametrize(("path", "link"), [("/", 'href="/">Try again'), ("//", None)])
 def test_link_to_try_again_leads_to_a_path_on_this_site(
     log_in_as: LogInAs, backend: Backend, path: str, link: str | None
