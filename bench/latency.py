@@ -21,8 +21,8 @@ from bench.serve import authorizations, gunicorn
 from bench.texts import texts
 from e2e.conftest import free_ports
 from tools import postgres
-from tools.check_machine import PORTS
 from tools.local import ROOT, Local
+from tools.projects import PORTS
 
 SMALL = 1000
 CLIENTS = 16  # that ask at once, at most

@@ -57,7 +57,7 @@ def free_ports(count: int) -> list[int]:
 
 
 def start(var: Path, **environment: str) -> System:
-    """Start the three with `tools.run` and return them when all are ready."""
+    """Start all projects with `tools.run` and return when all are ready."""
     ports = dict(zip(PROJECTS, free_ports(len(PROJECTS)), strict=True))
     var.mkdir(parents=True, exist_ok=True)
     log = var / "log"

@@ -17,7 +17,7 @@ import pytest
 import requests
 
 from e2e.conftest import System, answers, children, free_ports, kill, start, stop, within
-from tools.local import ROOT
+from tools.local import PROJECTS, ROOT
 
 TIMEOUT = 10
 
@@ -103,8 +103,9 @@ def test_a_taken_port_is_one_line_and_nothing_is_made(tmp_path: Path) -> None:
 def test_ports_that_cannot_be_are_one_line_and_nothing_is_made(tmp_path: Path, ports: str) -> None:
     copy = bare_copy(tmp_path)
     done = make_run(copy, ports=ports)
-    assert done.stderr.startswith(
-        'ports must be 3 different numbers from 1 to 65535: make run ports="9000 9001 9002"\n'
+    assert re.match(
+        rf'ports must be {len(PROJECTS)} different numbers from 1 to 65535: make run ports="9000 9001 9002( \d+)*"\n',
+        done.stderr,
     )
     assert_nothing_made(copy, done)
 
@@ -113,7 +114,14 @@ def test_while_it_runs_its_data_stay_and_nobody_else_uses_them(own: System, tmp_
     assert own.log
     copy = bare_copy(tmp_path)
     (copy / "var").symlink_to(own.log.parent)
-    command = [sys.executable, "-m", "tools.run", f"--var={own.log.parent}", "--ports", *map(str, free_ports(3))]
+    command = [
+        sys.executable,
+        "-m",
+        "tools.run",
+        f"--var={own.log.parent}",
+        "--ports",
+        *map(str, free_ports(len(PROJECTS))),
+    ]
     for done in (
         subprocess.run(["make", "reset"], cwd=copy, capture_output=True, text=True, check=False),
         subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False),
@@ -129,7 +137,7 @@ def test_a_venv_that_was_left_half_made_is_made_anew(tmp_path: Path) -> None:
     python = Path(sys.executable).resolve()
     (copy / ".venv" / "bin").mkdir(parents=True)
     (copy / ".venv" / "bin" / "python").symlink_to(python)
-    for project in ("users_api", "thoughts_api", "web"):
+    for project in PROJECTS:
         (copy / project).mkdir()
         (copy / project / "requirements.txt").touch()
     (copy / ".venv" / "pyvenv.cfg").write_text(f"home = {python.parent}\ninclude-system-site-packages = false\n")
@@ -157,7 +165,7 @@ def test_ctrl_c_ends_everything(tmp_path: Path) -> None:
     system = start(tmp_path)
     assert system.process
     started = children(system.process.pid)
-    assert len(started) == 3
+    assert len(started) == len(PROJECTS)
     workers = [pid for parent in started for pid in children(parent)]
     system.process.send_signal(signal.SIGINT)
     assert system.process.wait(timeout=30) == 0
@@ -182,7 +190,7 @@ def test_the_three_ask_each_other_without_a_proxy(tmp_path: Path) -> None:
 
 
 def test_ctrl_c_while_all_is_being_prepared_ends_it_quietly(tmp_path: Path) -> None:
-    ports = ["--ports", *map(str, free_ports(3))]
+    ports = ["--ports", *map(str, free_ports(len(PROJECTS)))]
     process = subprocess.Popen(
         [sys.executable, "-m", "tools.run", f"--var={tmp_path}", *ports],
         cwd=ROOT,
@@ -191,7 +199,7 @@ def test_ctrl_c_while_all_is_being_prepared_ends_it_quietly(tmp_path: Path) -> N
         text=True,
         start_new_session=True,
     )
-    assert within(30, lambda: len(children(process.pid)) == 3)
+    assert within(30, lambda: len(children(process.pid)) == len(PROJECTS))
     # A terminal sends it to all of them.
     os.killpg(process.pid, signal.SIGINT)
     output, _ = process.communicate(timeout=30)
@@ -245,7 +253,8 @@ def bare_copy(folder: Path) -> Path:
     """Return a copy of what `make run` looks at before it installs anything."""
     copy = folder / "copy"
     (copy / "tools").mkdir(parents=True)
-    shutil.copy(ROOT / "Makefile", copy)
+    for name in ("Makefile", "projects.toml"):
+        shutil.copy(ROOT / name, copy)
     shutil.copy(ROOT / "tools" / "check_machine.py", copy / "tools")
     return copy
 
@@ -269,5 +278,5 @@ def make_run(copy: Path, **variables: str) -> "subprocess.CompletedProcess[str]"
 def assert_nothing_made(copy: Path, done: "subprocess.CompletedProcess[str]") -> None:
     """Assert that only the one line was said (make adds its own), and that no file is there that was not."""
     assert len([line for line in done.stderr.splitlines() if not line.startswith("make: ***")]) == 1
-    assert {path.name for path in copy.iterdir()} <= {"Makefile", "tools", "pretend.py"}
+    assert {path.name for path in copy.iterdir()} <= {"Makefile", "projects.toml", "tools", "pretend.py"}
     assert not (copy / ".venv").exists()

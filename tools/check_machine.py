@@ -4,13 +4,11 @@ import os
 import socket
 import sys
 
-PORTS = {"thoughts_api": 8000, "users_api": 8001, "web": 8002}
-OTHERS = 'make run ports="9000 9001 9002"'
 RUNNING = "Thoughts is running from this folder: end it first, with Ctrl-C where `make run` was typed."
 
 
 def lack(ports=None):
-    """Return what to do first, or None; ports are numbers as text, for each project in turn, none for PORTS."""
+    """Return what to do first, or None; ports are numbers as text, one for each project, or none for their own."""
     if sys.version_info < (3, 11):
         return (
             "Python 3.11 or newer is needed, this is %d.%d: make PYTHON=python3.13 (or another that you have) ..."
@@ -24,14 +22,24 @@ def lack(ports=None):
             return "Python's venv module is missing: install it first (on Debian and Ubuntu: apt install python3-venv)."
     if ports is None:
         return None
-    if ports and (len(set(ports)) != len(PORTS) or not all(each.isdigit() and 0 < int(each) < 65536 for each in ports)):
-        return "ports must be %d different numbers from 1 to 65535: %s" % (len(PORTS), OTHERS)
-    taken = taken_port(dict(zip(PORTS, map(int, ports))) if ports else PORTS)  # noqa: B905
-    return taken and "%s, or take others: %s" % (taken, OTHERS)
+    own = own_ports()
+    others = 'make run ports="%s"' % " ".join(str(9000 + number) for number in range(len(own)))
+    if ports and (len(set(ports)) != len(own) or not all(each.isdigit() and 0 < int(each) < 65536 for each in ports)):
+        return "ports must be %d different numbers from 1 to 65535: %s" % (len(own), others)
+    taken = taken_port(dict(zip(own, map(int, ports))) if ports else own)  # noqa: B905
+    return taken and "%s, or take others: %s" % (taken, others)
 
 
-def taken_port(ports=PORTS):
-    """Return what to do about a port that is taken, or None."""
+def own_ports():
+    """Return the port of each project in projects.toml."""
+    import tomllib  # which older Pythons do not have
+
+    with open("projects.toml", "rb") as file:
+        return {package: project["port"] for package, project in tomllib.load(file).items()}
+
+
+def taken_port(ports):
+    """Return what to do about the first of these projects' ports that is taken, or None."""
     for project in sorted(ports):
         probe = socket.socket()
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

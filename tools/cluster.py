@@ -12,10 +12,9 @@ from tools import cluster_secrets
 from tools.e2e import Failed
 from tools.kubectl import Kubectl, KubectlError
 from tools.local import ROOT
+from tools.projects import SERVICES
 
-IMAGES = {  # one for each Deployment, with the folder of its project
-    file.parent.name: file.parent.name.replace("-", "_") for file in sorted(ROOT.glob("k8s/base/*/deployment.yaml"))
-}
+IMAGES = {service: project.package for service, project in SERVICES.items()}
 HOSTING = ("--namespace=kube-public", "get", "configmap", "local-registry-hosting")
 
 
@@ -38,7 +37,7 @@ def docker() -> str:
 
 
 def push(registry: str, tag: str, target: str = "production") -> None:
-    """Build the three images and push them."""
+    """Build the image of each project and push it."""
     program = docker()
     commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False)
     options = (

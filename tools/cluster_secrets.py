@@ -8,6 +8,7 @@ import secrets
 
 from tools.kubectl import NAMESPACE
 from tools.local import ROOT, Local, write_secret
+from tools.projects import WITH_DATABASE
 
 FOLDER = ROOT / "var" / "cluster"
 
@@ -16,24 +17,20 @@ def manifests() -> list[dict[str, object]]:
     """Make what is missing and return all Secrets."""
     Local(FOLDER, {}).make_secrets()
     keys = FOLDER / "keys"
-    passwords = {}
-    for database in ("users", "thoughts"):
-        file = keys / f"{database}.password"
+    made = {
+        "users-api": {"SECRET_KEY": (keys / "users_api.secret").read_text()},
+        "users-api-keys": {"signing.pem": (keys / "signing.pem").read_text()},
+        "web": {"SECRET_KEY": (keys / "web.secret").read_text()},
+    }
+    for project in WITH_DATABASE:
+        file = keys / f"{project.database}.password"
         if not file.exists():
             write_secret(file, secrets.token_urlsafe(24).encode())
-        passwords[database] = file.read_text()
-    urls = {
-        database: f"postgresql://{database}:{password}@{database}-postgres/{database}"
-        for database, password in passwords.items()
-    }
-    return [
-        _secret("users-api", SECRET_KEY=(keys / "users_api.secret").read_text(), DATABASE_URL=urls["users"]),
-        _secret("users-api-keys", **{"signing.pem": (keys / "signing.pem").read_text()}),
-        _secret("thoughts-api", DATABASE_URL=urls["thoughts"]),
-        _secret("web", SECRET_KEY=(keys / "web.secret").read_text()),
-        _secret("users-postgres", password=passwords["users"]),
-        _secret("thoughts-postgres", password=passwords["thoughts"]),
-    ]
+        password = file.read_text()
+        url = f"postgresql://{project.database}:{password}@{project.postgres}/{project.database}"
+        made[project.postgres] = {"password": password}
+        made[project.service] = {**made.get(project.service, {}), "DATABASE_URL": url}
+    return [_secret(name, **values) for name, values in made.items()]
 
 
 def _secret(name: str, **values: str) -> dict[str, object]:

@@ -6,13 +6,14 @@ import sys
 
 from tools import check_machine, chromium, e2e
 from tools.cluster import docker
+from tools.projects import PORTS
 
 PROJECT = "thoughts-e2e"
 
 
 def main() -> None:
     """Bring it up, test it, and take it down with all that it made."""
-    if problem := check_machine.taken_port():
+    if problem := check_machine.taken_port(PORTS):
         raise e2e.Failed(f"{problem}.")
     chromium.find_or_install()
     program = docker()
@@ -27,10 +28,8 @@ def main() -> None:
     try:
         with e2e.step("docker compose up"):
             e2e.run(*compose, "up", "--build", "--detach", "--wait", "--quiet-pull", DOCKER_BUILDKIT="1")
-        ports = {
-            project.removesuffix("_api"): f"http://localhost:{port}" for project, port in check_machine.PORTS.items()
-        }
-        e2e.test(**ports)
+        thoughts, users, web = (f"http://localhost:{PORTS[name]}" for name in ("thoughts_api", "users_api", "web"))
+        e2e.test(thoughts=thoughts, users=users, web=web)
     except e2e.Failed:
         e2e.run(*compose, "logs", "--tail=40")
         raise

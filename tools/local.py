@@ -12,10 +12,10 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from tools.check_machine import PORTS
+from tools.projects import TABLE
 
 ROOT = Path(__file__).resolve().parent.parent
-PROJECTS = tuple(PORTS)
+PROJECTS = tuple(TABLE)
 WRONG = "The environment is not right."
 _RUN_COMMANDS = """
 import sys
@@ -29,7 +29,7 @@ for command in sys.argv[1:]:
 
 @dataclass(frozen=True)
 class Local:
-    """One set of the three: where its files are, and on which port each listens."""
+    """One set of the projects: the folder of its files, and the port of each project."""
 
     var: Path
     ports: dict[str, int]
@@ -45,20 +45,19 @@ class Local:
                 "SECRET_KEY": self._secret("users_api"),
                 "TOKENS_KEYS": str(self.var / "keys"),
                 "SIGN_UP": "open",
-                "DATABASE_URL": f"sqlite:///{self.var / 'users.sqlite3'}",
             },
-            "thoughts_api": {
-                "TOKENS_JWKS": f"{self.loopback('users_api')}/.well-known/jwks.json",
-                "DATABASE_URL": f"sqlite:///{self.var / 'thoughts.sqlite3'}",
-                "THREADS": "5",
-            },
+            "thoughts_api": {"THREADS": "5"},
             "web": {
                 "SECRET_KEY": self._secret("web"),
                 "THOUGHTS_BACKEND_URL": self.loopback("thoughts_api"),
                 "USER_BACKEND_URL": self.loopback("users_api"),
                 "SIGN_UP": "open",
             },
-        }[project]
+        }.get(project, {})
+        if project.endswith("_api") and project != "users_api":
+            own["TOKENS_JWKS"] = f"{self.loopback('users_api')}/.well-known/jwks.json"
+        if database := TABLE[project].database:
+            own["DATABASE_URL"] = f"sqlite:///{self.var / database}.sqlite3"
         shared = {
             "HOST": "127.0.0.1",
             "PORT": str(self.ports[project]),

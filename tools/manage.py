@@ -3,8 +3,8 @@
 import os
 import sys
 
-from tools.check_machine import PORTS
 from tools.local import PROJECTS, ROOT, Local
+from tools.projects import PORTS
 
 if __name__ == "__main__":
     if len(sys.argv) < 3 or sys.argv[1] not in PROJECTS:

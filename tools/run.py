@@ -1,4 +1,4 @@
-"""`make run`: starts the three projects of the Procfile, keeps them running, and ends them together."""
+"""`make run`: start the projects of the Procfile, keep them running, and stop them together."""
 
 import argparse
 import contextlib
@@ -12,10 +12,10 @@ import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
-from tools.check_machine import PORTS, RUNNING, locked
+from tools.check_machine import RUNNING, locked
 from tools.local import ROOT, Local
+from tools.projects import PORTS, TABLE
 
-TITLES = {"web": "Write and search", "thoughts_api": "Thoughts API", "users_api": "Users API"}
 RESTART_AFTER = 3.0  # seconds
 READY_WITHIN = 60.0  # seconds
 STOP_WITHIN = 25.0  # seconds; gunicorn drains for 20
@@ -99,8 +99,7 @@ def ready(url: str) -> bool:
 def banner(local: Local) -> str:
     """Return what a person wants to know now, in less than 80 columns."""
     lines = (
-        f"    {TITLES.get(name, name):<21} {local.url(name)}"
-        for name in sorted(local.ports, key=lambda name: name != "web")
+        f"    {TABLE[name].title:<21} {local.url(name)}" for name in sorted(local.ports, key=lambda name: name != "web")
     )
     services = "\n".join(lines)
     return f"""

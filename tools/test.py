@@ -22,8 +22,8 @@ from itertools import product
 from pathlib import Path
 
 from tools import kustomize, postgres
-from tools.check_machine import PORTS
 from tools.local import ROOT, Local
+from tools.projects import PORTS, WITH_DATABASE
 
 BIN = Path(sys.executable).parent
 E2E = "e2e"  # the step of what is left
@@ -38,7 +38,7 @@ ALONE = {
 STATIC = {"manifests": "k8s/tests/manifests", "Tiltfile": "tilt_modules/tests", "tools": "tools/tests"}
 # Beside which project the types of what is no project's are checked.
 TYPED_WITH = {"users_api": ["common"], "web": ["tools", "e2e", "bench", "k8s", "tilt_modules"]}
-APIS = [project for project in PORTS if project != "web"]
+APIS = [project.package for project in WITH_DATABASE]
 PYTEST = [sys.executable, "-m", "pytest", "--quiet", "--rootdir=.", "-p", "no:cacheprovider"]
 
 

@@ -9,12 +9,11 @@ import requests
 
 from k8s.tests.cluster import conftest
 from tools.kubectl import Kubectl
+from tools.projects import SERVICES
 
 INGRESS = "http://127.0.0.1"
 HOSTS = {
-    "users-api": ["users.example.local", "users.localhost"],
-    "thoughts-api": ["thoughts.example.local", "thoughts.localhost"],
-    "web": ["frontend.example.local", "frontend.localhost"],
+    service: [f"{project.host}.example.local", f"{project.host}.localhost"] for service, project in SERVICES.items()
 }
 PUBLIC = [
     ("users.example.local", "/"),

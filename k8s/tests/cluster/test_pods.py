@@ -6,8 +6,7 @@ import pytest
 import requests
 
 from tools.kubectl import Kubectl, KubectlError
-
-SERVICES = ["users-api", "thoughts-api", "web"]
+from tools.projects import SERVICES
 
 
 @pytest.mark.parametrize("service", SERVICES)

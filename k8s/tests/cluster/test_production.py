@@ -23,6 +23,7 @@ from tools import cluster
 from tools.kubectl import NAMESPACE as DEVELOPMENT
 from tools.kubectl import Kubectl
 from tools.local import ROOT
+from tools.projects import SERVICES, WITH_DATABASE
 
 NAMESPACE, OUTSIDE = "thoughts-e2e-production", "thoughts-e2e-outside"
 DOMAIN = "thoughts-e2e.localhost"
@@ -34,7 +35,9 @@ NEXT_KEY, TAKE_KEYS = (
 )
 SET_DOMAIN = re.search(r"git grep .*?your\.domain/g'", (ROOT / "docs" / "operations.md").read_text())
 ADDRESSES = {name: (name, 80) for name in cluster.IMAGES} | {"postgres": (f"postgres.{OUTSIDE}.svc", 5432)}
-NEEDED = {"web": {"users-api", "thoughts-api"}, "thoughts-api": {"users-api", "postgres"}, "users-api": {"postgres"}}
+# Every other API asks users-api for the key set.
+NEEDED = {project.service: {"users-api", "postgres"} - {project.service} for project in WITH_DATABASE}
+NEEDED |= {"web": {"users-api", "thoughts-api"}}
 CONNECT = """
 import socket, sys
 try:
@@ -81,13 +84,13 @@ def certificate(name: str, host: str, folder: Path) -> None:
 
 @pytest.fixture(scope="module")
 def postgres(kubectl: Kubectl) -> Iterator[str]:
-    """A PostgreSQL in another namespace, with two databases; its URL without the database."""
+    """A PostgreSQL in another namespace, with a database for each API; its URL without the database."""
     with own_namespace(OUTSIDE) as outside:
         outside("create", "namespace", OUTSIDE)
         outside("apply", "--filename=-", given=POSTGRES)
         outside("wait", "pod/postgres", "--for=condition=Ready", "--timeout=120s")
-        for name in ("users", "thoughts"):
-            outside("exec", "postgres", "--", "createdb", "--username=postgres", name)
+        for project in WITH_DATABASE:
+            outside("exec", "postgres", "--", "createdb", "--username=postgres", str(project.database))
         yield f"postgresql://postgres:outside@postgres.{OUTSIDE}.svc"
 
 
@@ -114,9 +117,10 @@ def production(
         file.write_text(re.sub(rf"(name(space)?): {DEVELOPMENT}\b", rf"\1: {NAMESPACE}", file.read_text()))
     policy = copy / "components" / "network-policies" / "ingress-controller.yaml"
     policy.write_text(policy.read_text().replace("[ingress-nginx, traefik]", f"[{controller(Kubectl())}]"))
-    for name in ("users", "thoughts", "frontend"):
-        certificate(name, f"{name}.{DOMAIN}", folder)
-    environment = {f"{name.upper()}_DATABASE_URL": f"{postgres}/{name}" for name in ("users", "thoughts")}
+    for project in SERVICES.values():
+        certificate(project.host, f"{project.host}.{DOMAIN}", folder)
+    databases = [str(project.database) for project in WITH_DATABASE]
+    environment = {f"{name.upper()}_DATABASE_URL": f"{postgres}/{name}" for name in databases}
     commands = f"git init --quiet && git add k8s\n{SET_DOMAIN[0]}\n{COMMANDS[1]}"
     commands = commands.replace("\\|", "|").replace("your.domain", DOMAIN)
     commands = commands.replace(f"--namespace={DEVELOPMENT}", f"--namespace={NAMESPACE}")

@@ -12,15 +12,12 @@ import yaml
 
 from k8s.tests.manifests.objects import Object, Overlay, containers, name_of, pod, pod_labels, selects
 from tools import cluster, kustomize
-from tools.check_machine import PORTS
 from tools.kubectl import Kubectl
 from tools.local import PROJECTS, ROOT, Local
+from tools.projects import PORTS, SERVICES, WITH_DATABASE
 
-HOSTS = {
-    "users-api": "users.example.local",
-    "thoughts-api": "thoughts.example.local",
-    "web": "frontend.example.local",
-}
+HOSTS = {service: f"{project.host}.example.local" for service, project in SERVICES.items()}
+APIS = [project.service for project in WITH_DATABASE]
 # Read by the server, not by the settings.
 SERVER = ["common/server/gunicorn_conf.py", "common/settings.py"]
 DUMMIES = {"DATABASE_URL": "postgresql://name@host/name", "SECRET_KEY": "x"}
@@ -35,7 +32,7 @@ def images(overlay: Overlay) -> dict[str, str]:
     return found
 
 
-def test_the_images_are_the_three_that_are_built_and_the_database(local: Overlay, production: Overlay) -> None:
+def test_images_are_those_of_the_projects_and_of_the_database(local: Overlay, production: Overlay) -> None:
     assert images(local).keys() == {*cluster.IMAGES, "postgres"}
     assert images(production).keys() == {*cluster.IMAGES}
 
@@ -43,7 +40,7 @@ def test_the_images_are_the_three_that_are_built_and_the_database(local: Overlay
 def test_every_project_may_be_in_an_image() -> None:
     allowed = (ROOT / ".dockerignore").read_text().splitlines()
     assert {f"!{project}" for project in PROJECTS} <= set(allowed)
-    assert {image.replace("-", "_") for image in cluster.IMAGES} == set(PROJECTS)
+    assert {file.parent.name for file in ROOT.glob("k8s/base/*/deployment.yaml")} == {*cluster.IMAGES}
 
 
 def test_every_image_has_a_tag_that_says_which(overlay: Overlay) -> None:
@@ -65,9 +62,8 @@ def test_a_container_runs_the_image_of_its_service(overlay: Overlay) -> None:
 
 
 def test_each_release_migrates_with_a_job_of_its_own(overlay: Overlay) -> None:
-    for service in ("users-api", "thoughts-api"):
-        assert overlay.get("Job", f"{service}-migrate-{images(overlay)[service]}")
-    assert len(overlay.of_kind("Job")) == 2
+    jobs = {f"{service}-migrate-{images(overlay)[service]}" for service in APIS}
+    assert {name_of(job) for job in overlay.of_kind("Job")} == jobs
 
 
 class Applied(Kubectl):
@@ -80,13 +76,13 @@ class Applied(Kubectl):
 
 
 def test_a_release_has_its_registry_and_its_tags(overlay: Overlay) -> None:
-    tags = {"users-api": "r7", "thoughts-api": "r8", "web": "r9"}
+    tags = {service: f"r{number}" for number, service in enumerate(SERVICES)}
     kubectl = Applied()
     cluster.apply(kubectl, "localhost:5000", tags, overlay.name)
     release = Overlay(overlay.name, kubectl.objects)
     found = {container["image"] for _, container in release.containers} - {"postgres:17"}
     assert found == {f"localhost:5000/{name}:{tag}" for name, tag in tags.items()}
-    assert {name_of(job) for job in release.of_kind("Job")} == {"users-api-migrate-r7", "thoughts-api-migrate-r8"}
+    assert {name_of(job) for job in release.of_kind("Job")} == {f"{name}-migrate-{tags[name]}" for name in APIS}
 
 
 @pytest.mark.parametrize("service", HOSTS)
@@ -124,7 +120,7 @@ def test_the_hosts_are_these_and_for_a_developer_those_of_localhost(local: Overl
         return {rule["host"] for ingress in overlay.of_kind("Ingress") for rule in ingress["spec"]["rules"]}
 
     assert hosts(production) == {*HOSTS.values()}
-    localhost = {"users.localhost", "thoughts.localhost", "frontend.localhost"}
+    localhost = {f"{project.host}.localhost" for project in SERVICES.values()}
     assert hosts(local) == {*HOSTS.values()} | localhost
 
 
@@ -178,7 +174,8 @@ def project_containers(overlay: Overlay) -> list[tuple[str, Object]]:
 
 def test_every_variable_is_one_that_the_project_reads(overlay: Overlay) -> None:
     found = project_containers(overlay)
-    assert len(found) == 6
+    cron_jobs = len(overlay.of_kind("CronJob"))
+    assert len(found) == len(SERVICES) + len(APIS) + cron_jobs
     for project, container in found:
         assert overlay.environment(container).keys() <= variables(f"{project}/settings.py", *SERVER)
 

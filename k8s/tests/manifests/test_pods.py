@@ -7,8 +7,8 @@ import pytest
 
 from k8s.tests.manifests.objects import Object, Overlay, containers, name_of, pod
 from tools.kubectl import NAMESPACE
+from tools.projects import SERVICES
 
-SERVICES = ["users-api", "thoughts-api", "web"]
 UNITS = {"m": 0.001, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30}
 
 

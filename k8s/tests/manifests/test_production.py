@@ -10,8 +10,9 @@ from k8s.tests.manifests.network import Peer, accepts, sends
 from k8s.tests.manifests.objects import Object, Overlay, name_of, pod, pod_labels, selects, strings
 from tools.kubectl import NAMESPACE
 from tools.local import ROOT
+from tools.projects import SERVICES, WITH_DATABASE
 
-SERVICES = ["users-api", "thoughts-api", "web"]
+APIS = [project.service for project in WITH_DATABASE]
 POSTGRES_CONNECTIONS = 97  # 100 by default, 3 of which are the superuser's
 NOT_PUBLIC = ["/admin", "/admin/", "/admin/login/", "/admin/users_api/user/", "/metrics", "/healthz", "/readyz"]
 
@@ -30,7 +31,7 @@ def test_each_service_has_three_pods_and_more_when_they_are_busy(production: Ove
     assert spec["maxReplicas"] > 3
 
 
-@pytest.mark.parametrize("service", ["users-api", "thoughts-api"])
+@pytest.mark.parametrize("service", APIS)
 def test_the_most_pods_there_can_be_leave_the_database_a_connection(
     production: Overlay, service: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -90,7 +91,8 @@ def test_the_network_is_closed_but_for_what_is_needed(production: Overlay) -> No
     [expression] = policy["spec"]["ingress"][0]["from"][0]["namespaceSelector"]["matchExpressions"]
     controllers = [Peer(f"in {namespace}", {}, namespace) for namespace in expression["values"]]
     everyone = [*pods, stranger, impostor, *controllers]
-    within = {("web", "users-api"), ("web", "thoughts-api"), ("thoughts-api", "users-api")}
+    # web calls both sample APIs; every other API asks users-api for the key set.
+    within = {("web", "thoughts-api"), *((name, "users-api") for name in SERVICES if name != "users-api")}
     from_outside = {(controller.name, service) for controller in controllers for service in SERVICES}
 
     def pairs(port: int) -> tuple[set[tuple[str, str]], set[tuple[str, str]]]:
@@ -114,7 +116,7 @@ def test_the_apis_and_their_migrations_reach_the_database_outside(production: Ov
     pods = [Peer(name_of(each), pod_labels(each), NAMESPACE) for each in production.workloads]
     found = {source.name for source in pods if sends(policies, source, database, 5432)}
     jobs = {name_of(each) for each in production.of_kind("Job", "CronJob")}
-    assert found == {"users-api", "thoughts-api", *jobs}
+    assert found == {*APIS, *jobs}
     for source, (target, port) in itertools.product(pods, [(elsewhere, 5432), (elsewhere, 443), (database, 443)]):
         assert not sends(policies, source, target, port)
 

@@ -9,6 +9,7 @@ import yaml
 
 from k8s.tests.manifests.objects import K8S, Overlay, name_of, strings
 from tools.kubectl import NAMESPACE
+from tools.projects import SERVICES
 
 VERSION = "1.34"
 
@@ -37,9 +38,9 @@ def test_both_overlays_have_all_of_the_base(local: Overlay, production: Overlay)
         return {(each["kind"], re.sub("-[a-z0-9]{10}$", "", name_of(each))) for each in overlay.objects}
 
     common = names(local) & names(production)
-    for name in ("users-api", "thoughts-api", "web"):
+    for name, project in SERVICES.items():
         assert {(kind, name) for kind in ("ConfigMap", "Deployment", "Ingress", "Service", "ServiceAccount")} <= common
-        assert name == "web" or any(kind == "Job" and job.startswith(f"{name}-migrate-") for kind, job in common)
+        assert not project.database or any(kind == "Job" and job.startswith(f"{name}-migrate-") for kind, job in common)
     assert ("Namespace", NAMESPACE) in common
 
 

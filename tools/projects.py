@@ -1,0 +1,36 @@
+"""The projects of this repository, as projects.toml lists them."""
+
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+
+FILE = Path(__file__).resolve().parent.parent / "projects.toml"
+
+
+@dataclass(frozen=True)
+class Project:
+    """A row of projects.toml; the comments there explain each field."""
+
+    package: str
+    service: str
+    title: str
+    host: str
+    port: int
+    database: str | None = None
+
+    @property
+    def postgres(self) -> str:
+        """The name of its PostgreSQL in Kubernetes and compose."""
+        return f"{self.service.removesuffix('-api')}-postgres"
+
+
+def read(file: Path) -> dict[str, Project]:
+    """Return the projects of a table by package, in its order; `TypeError` for a missing or unknown field."""
+    rows = tomllib.loads(file.read_text())
+    return {package: Project(package, **row) for package, row in rows.items()}
+
+
+TABLE = read(FILE)
+PORTS = {package: project.port for package, project in TABLE.items()}
+SERVICES = {project.service: project for project in TABLE.values()}
+WITH_DATABASE = [project for project in TABLE.values() if project.database]

@@ -1,0 +1,81 @@
+"""Each project of projects.toml is in every file that cannot read that table."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tools.local import ROOT
+from tools.projects import TABLE, Project
+
+
+def expected(project: Project) -> list[tuple[str, str]]:
+    """Return pairs of a file, or a folder, and the line that it must have; no line where the file is enough."""
+    package, service = project.package, project.service
+    lines = [
+        ("Procfile", f"{package}: gunicorn -c python:common.server.gunicorn_conf {package}.wsgi"),
+        (".dockerignore", f"!{package}"),
+        ("Tiltfile", f'    project = "{package}",'),
+        ("compose.yaml", f"  {service}:"),
+        ("compose.yaml", f"    image: {service}"),
+        ("compose.yaml", f'    ports: ["127.0.0.1:{project.port}:8000"]'),
+        ("pyproject.toml", f'    "{package}",'),
+        ("pyproject.toml", f'    "{package}.*",'),
+        ("k8s/base/kustomization.yaml", f"  - {service}"),
+        (f"k8s/base/{service}/deployment.yaml", f"  name: {service}"),
+        (f"k8s/base/{service}/ingress.yaml", f"    - host: {project.host}.example.local"),
+        ("k8s/components/autoscaling/kustomization.yaml", f"  - {service}.yaml"),
+        ("k8s/components/disruption-budgets/kustomization.yaml", f"  - {service}.yaml"),
+        ("k8s/components/localhost/kustomization.yaml", f"  - {service}.yaml"),
+        ("k8s/components/network-policies/kustomization.yaml", f"  - {service}.yaml"),
+        ("k8s/components/release/kustomization.yaml", f"  - name: {service}"),
+        ("k8s/components/tls/kustomization.yaml", f"  - path: {service}.yaml"),
+        ("k8s/overlays/production/kustomization.yaml", f"  - name: {service}"),
+    ]
+    if project.database:
+        server = project.postgres.removesuffix("-postgres")
+        lines += [
+            ("compose.yaml", f"  {service}-migrate:"),
+            ("compose.yaml", f"  {project.postgres}:"),
+            ("k8s/components/network-policies/database.yaml", f"          - {service}"),
+            ("k8s/components/postgres/kustomization.yaml", f"  - {server}"),
+            ("k8s/components/postgres/kustomization.yaml", f"  - path: {service}.yaml"),
+            (f"k8s/components/postgres/{server}/kustomization.yaml", f"namePrefix: {server}-"),
+            ("k8s/components/release/kustomization.yaml", f"  - path: {service}.yaml"),
+            ("k8s/components/sample-data/kustomization.yaml", f"  - path: {service}.yaml"),
+        ]
+    return lines
+
+
+def missing(tree: Path, project: Project) -> list[str]:
+    """Return a sentence for each line that a file of a tree lacks."""
+    found = []
+    for name, line in expected(project):
+        file = tree / name
+        if line not in (file.read_text().splitlines() if file.exists() else []):
+            found.append(f"{name} has no line {line!r}, which {project.package} of projects.toml needs.")
+    return found
+
+
+@pytest.mark.parametrize("project", TABLE.values(), ids=TABLE)
+def test_every_file_names_every_project(project: Project) -> None:
+    assert missing(ROOT, project) == []
+
+
+@pytest.mark.parametrize("project", TABLE.values(), ids=TABLE)
+def test_missing_line_is_named_with_its_file(project: Project, tmp_path: Path) -> None:
+    for name, _ in expected(project):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, tmp_path / name)
+    assert missing(tmp_path, project) == []
+    for name, line in expected(project):
+        lines = (tmp_path / name).read_text().splitlines()
+        (tmp_path / name).write_text("\n".join(each for each in lines if each != line))
+        message = f"{name} has no line {line!r}, which {project.package} of projects.toml needs."
+        assert missing(tmp_path, project) == [message]
+        (tmp_path / name).write_text("\n".join(lines))
+
+
+def test_ports_and_names_are_different() -> None:
+    for values in zip(*((each.service, each.title, each.host, each.port) for each in TABLE.values()), strict=True):
+        assert len({*values}) == len(TABLE)
