@@ -50,6 +50,15 @@ manage: .venv/run ## A Django command: in=users_api do="changepassword bruce"
 cluster-secrets: .venv/run ## Print the local cluster's Secrets, made once
 	@.venv/bin/python -m tools.cluster_secrets
 
+.PHONY: service
+service: .venv/dev ## Make a new API with a database, and lock it: name=notes
+	@.venv/bin/python -m tools.service make "$(name)" "$(model)"
+	@$(MAKE) --silent lock
+
+.PHONY: remove-service
+remove-service: .venv/dev ## Remove an API that `make service` made: name=notes
+	@.venv/bin/python -m tools.service remove "$(name)"
+
 .PHONY: add
 add: .venv/dev ## Add a dependency and lock it: to=web package=httpx
 	@test -f "$(to)/pyproject.toml" -a -n "$(package)" || { echo "Say to which project and which package: make add to=web package=httpx"; exit 1; }

@@ -1,0 +1,82 @@
+"""Django settings of notes_api. All environment variables of the service are read here."""
+
+from logging import INFO
+
+from django.core.management.utils import get_random_secret_key
+
+from common import settings as common
+
+env = common.Env()
+DEBUG = env.bool("DEBUG", False)
+ALLOWED_HOSTS = env.hosts("ALLOWED_HOSTS", common.LOCAL_HOSTS)
+DATABASES = {"default": env.database("DATABASE_URL", f"sqlite:///{common.VAR}/notes.sqlite3")}
+TOKENS_JWKS = env.filled("TOKENS_JWKS")
+TOKENS_ISSUER = env.filled("TOKENS_ISSUER", "users-api")
+BEHIND_TLS = env.bool("BEHIND_TLS", False)
+STATIC_ROOT = env.path("STATIC_ROOT", common.VAR / "static" / "notes_api")
+RELOAD = env.bool("RELOAD", False)
+STATIC_HASHED = env.bool("STATIC_HASHED", not (DEBUG or RELOAD))
+LOG_LEVEL = env.log_level("LOG_LEVEL", INFO)
+MANAGEMENT_PORT = env.int("MANAGEMENT_PORT", 0)
+VERSION = env.str("VERSION", "dev")
+COMMIT = env.str("COMMIT", "unknown")
+env.seal()
+
+# The service has no sessions and no forms, so it signs nothing with this key.
+SECRET_KEY = get_random_secret_key()
+
+INSTALLED_APPS = [
+    "notes_api",
+    "common",
+    "django.contrib.staticfiles",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+]
+
+MIDDLEWARE = [
+    "common.http.middleware.RequestIDMiddleware",
+    "common.operations.health.HealthMiddleware",
+    "common.operations.metrics.MetricsMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "common.http.middleware.ContentSecurityPolicyMiddleware",
+    "common.http.middleware.WhiteNoiseMiddleware",
+    "common.http.middleware.ConditionalGetMiddleware",
+    "common.http.middleware.RequestLimitsMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+
+TEMPLATES = [{"BACKEND": "django.template.backends.django.DjangoTemplates", "APP_DIRS": True}]
+
+ROOT_URLCONF = "notes_api.urls"
+WSGI_APPLICATION = "notes_api.wsgi.application"
+
+DATA_UPLOAD_MAX_MEMORY_SIZE = common.DATA_UPLOAD_MAX_MEMORY_SIZE
+DATA_UPLOAD_MAX_NUMBER_FIELDS = common.DATA_UPLOAD_MAX_NUMBER_FIELDS
+DATA_UPLOAD_MAX_NUMBER_FILES = common.DATA_UPLOAD_MAX_NUMBER_FILES
+
+REST_FRAMEWORK = common.REST_FRAMEWORK
+SPECTACULAR_SETTINGS = common.SPECTACULAR_SETTINGS | {
+    "TITLE": "Notes API",
+    "DESCRIPTION": "Stores the notes of each user.",
+}
+
+STATIC_URL = "static/"
+STORAGES = common.storages(STATIC_HASHED)
+# In development, serve the files of the working tree: https://whitenoise.readthedocs.io/en/stable/django.html
+WHITENOISE_AUTOREFRESH = WHITENOISE_USE_FINDERS = RELOAD
+LOGGING = common.logging(LOG_LEVEL)
+
+LANGUAGE_CODE = "en-us"
+# Otherwise /schema/ loads and keeps a translation for each `?lang=` of a client.
+USE_I18N = False
+TIME_ZONE = "UTC"
+USE_TZ = True
+
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if BEHIND_TLS else None
+SECURE_HSTS_SECONDS = 31_536_000 if BEHIND_TLS else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = BEHIND_TLS
+X_FRAME_OPTIONS = "DENY"
+CONTENT_SECURITY_POLICY = common.API_CONTENT_SECURITY_POLICY
+# No cookies, so no CSRF (W003). The ingress redirects to https; in the cluster, services use plain HTTP (W008).
+SILENCED_SYSTEM_CHECKS = ["security.W003", "security.W008"]

@@ -1,0 +1,33 @@
+import pytest
+from pytest_django import Settings
+from rest_framework.test import APIClient
+
+from common.tests import signing
+
+
+@pytest.fixture(autouse=True)
+def key_set(settings: Settings) -> None:
+    """Verify tokens with the key that `signing` signs with."""
+    settings.TOKENS_JWKS = lambda: signing.jwks("ours")
+
+
+def client(username: str) -> APIClient:
+    """Return a client that sends a token of this user."""
+    found = APIClient()
+    found.credentials(HTTP_AUTHORIZATION=f"Bearer {signing.token(username=username)}")
+    return found
+
+
+@pytest.fixture
+def anonymous() -> APIClient:
+    return APIClient()
+
+
+@pytest.fixture
+def bruce() -> APIClient:
+    return client("bruce")
+
+
+@pytest.fixture
+def stephen() -> APIClient:
+    return client("stephen")

@@ -1,0 +1,33 @@
+from typing import Any
+
+from django.db.models import QuerySet
+from rest_framework import generics
+
+from common.api.permissions import HasToken
+from notes_api.models import Note
+from notes_api.pagination import NotePagination
+from notes_api.serializers import NoteSerializer
+
+
+class OwnNotesMixin(generics.GenericAPIView[Note]):
+    """The notes of the user who sends the token."""
+
+    permission_classes = [HasToken]
+    queryset = Note.objects.all()
+    serializer_class = NoteSerializer
+
+    def get_queryset(self) -> QuerySet[Note]:
+        return super().get_queryset().filter(username=self.request.user.username)
+
+
+class NoteListView(OwnNotesMixin, generics.ListCreateAPIView[Note]):
+    """List your own notes, or write one."""
+
+    pagination_class = NotePagination
+
+    def perform_create(self, serializer: Any) -> None:
+        serializer.save(username=self.request.user.username)
+
+
+class NoteDetailView(OwnNotesMixin, generics.RetrieveUpdateDestroyAPIView[Note]):
+    """Read, change or delete one of your own notes."""
