@@ -82,12 +82,9 @@ class Insert:
 
     def make(self) -> None:
         """Insert the lines."""
-        content = self.file.read_text()
-        if self.before:
-            content = content.replace(self.before, f"{self.text}{self.before}")
-        else:
-            content = f"{content}{self.text}"
-        self.file.write_text(content)
+        before = self.file.read_text()
+        after = before.replace(self.before, f"{self.text}{self.before}") if self.before else f"{before}{self.text}"
+        self.file.write_text(after)
 
     def remove(self) -> None:
         """Remove the lines."""

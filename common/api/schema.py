@@ -8,6 +8,7 @@ from drf_spectacular.generators import SchemaGenerator as SpectacularSchemaGener
 from drf_spectacular.openapi import AutoSchema as SpectacularAutoSchema
 from drf_spectacular.utils import OpenApiExample, extend_schema_serializer, inline_serializer
 from rest_framework import serializers
+from rest_framework.pagination import CursorPagination
 
 from common.api.permissions import HasStaffToken, HasToken
 from common.api.serializers import TextField
@@ -150,23 +151,30 @@ class AutoSchema(SpectacularAutoSchema):
             answer["description"] = DESCRIPTIONS[status]
             if status in HEADERS:
                 answer["headers"] = HEADERS[status]
-        if self.method == "GET" and self._get_paginator():
+        if self._is_page() and not self._has_cursor():
             answers["200"]["headers"] = answers["200"].get("headers", {}) | {"Link": LINK}
         return dict(sorted(answers.items()))
 
     def _error_statuses(self) -> set[str]:
         statuses = {"503"}
-        if self.method == "POST":
+        if self.method in ("POST", "PUT", "PATCH"):
             statuses |= {"400", "413", "415"}
         if self.get_override_parameters():
             statuses |= {"400", "414"}
-        if "{" in self.path:
+        if "{" in self.path or self._has_cursor():
             statuses.add("404")
         if self._has_permission(HasToken):
             statuses.add("401")
         if self._has_permission(HasStaffToken):
             statuses.add("403")
         return statuses
+
+    def _is_page(self) -> bool:
+        return self.method == "GET" and bool(self._get_paginator())
+
+    def _has_cursor(self) -> bool:
+        # The body has the addresses of the other pages, and an invalid cursor is a 404.
+        return self._is_page() and isinstance(self._get_paginator(), CursorPagination)
 
     def _has_permission(self, permission_class: type[HasToken]) -> bool:
         return any(isinstance(permission, permission_class) for permission in self.view.get_permissions())

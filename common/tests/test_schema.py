@@ -33,6 +33,8 @@ def operations() -> dict[str, Any]:
         ("/me/", ["200", "401", "503"]),
         ("/staff/", ["200", "401", "403", "503"]),
         ("/items/{id}/", ["200", "304", "404", "503"]),
+        ("/replace/", ["200", "400", "413", "415", "503"]),
+        ("/pages/", ["200", "401", "404", "503"]),
     ],
 )
 def test_an_operation_has_the_errors_that_follow_from_it(
@@ -44,6 +46,12 @@ def test_an_operation_has_the_errors_that_follow_from_it(
     for status in (status for status in statuses if status >= "400"):
         name = "InputError" if status == "400" else "Error"
         assert responses[status]["content"]["application/json"]["schema"] == {"$ref": f"#/components/schemas/{name}"}
+
+
+def test_page_with_cursors_has_the_next_page_in_its_body_and_no_link_header(operations: dict[str, Any]) -> None:
+    answer = operations["/pages/"]["responses"]["200"]
+    assert answer["content"]["application/json"]["schema"] == {"$ref": "#/components/schemas/AnswerList"}
+    assert "Link" not in answer.get("headers", {})
 
 
 @pytest.mark.parametrize(

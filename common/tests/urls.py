@@ -30,6 +30,8 @@ urlpatterns: list[URLPattern] = [
     path("echo/", views.Echo.as_view()),
     path("me/", views.Me.as_view()),
     path("staff/", views.Staff.as_view()),
+    path("replace/", views.Replace.as_view()),
+    path("pages/", views.Pages.as_view()),
     path("items/<int:id>/", views.Item.as_view()),
     path("file.json", views.Open.as_view()),
     path("refuse/<str:name>/", refuse),

@@ -4,8 +4,9 @@ from typing import Any
 
 from django.db import InterfaceError, OperationalError
 from drf_spectacular.utils import extend_schema
-from rest_framework import serializers
+from rest_framework import generics, serializers
 from rest_framework.exceptions import PermissionDenied, Throttled, ValidationError
+from rest_framework.pagination import CursorPagination
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -76,6 +77,22 @@ class Item(APIView):
     @extend_schema(responses={200: AnswerSerializer})
     def get(self, request: Request, id: int) -> Response:
         return Response({"id": id})
+
+
+class Replace(APIView):
+    """Accept an object in place of an earlier one."""
+
+    @extend_schema(request=EchoSerializer, responses={200: EchoSerializer})
+    def put(self, request: Request) -> Response:
+        return Response(validated(EchoSerializer, request))
+
+
+class Pages(generics.ListAPIView[Any]):
+    """List with Django REST framework's own cursors."""
+
+    permission_classes = [HasToken]
+    serializer_class = AnswerSerializer
+    pagination_class = CursorPagination
 
 
 class Raise(APIView):
