@@ -20,6 +20,7 @@ WITHOUT = (
     "rotation",
     "run",
     "schemathesis",
+    "service",
     "start",
     "stop",
     "web_forms",

@@ -33,6 +33,7 @@ ALONE = {
     "web forms": "e2e/test_web_forms.py",
     "each project alone": "e2e/test_alone.py",
     "read replica": "e2e/test_replica.py",
+    "new service": "e2e/test_service.py",
 }
 # Tests that start no system.
 STATIC = {"manifests": "k8s/tests/manifests", "Tiltfile": "tilt_modules/tests", "tools": "tools/tests"}

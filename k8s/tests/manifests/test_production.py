@@ -47,7 +47,7 @@ def test_the_most_pods_there_can_be_leave_the_database_a_connection(
     monkeypatch.delenv("THREADS", raising=False)
     if "THREADS" in environment:
         monkeypatch.setenv("THREADS", environment["THREADS"])
-    threads: int = 1 + runpy.run_path(str(ROOT / "common" / "gunicorn_conf.py"))["threads"]
+    threads: int = 1 + runpy.run_path(str(ROOT / "common" / "server" / "gunicorn_conf.py"))["threads"]
     # Without WEB_CONCURRENCY, common/server/gunicorn_conf.py starts a process for each CPU.
     processes = int(environment.get("WEB_CONCURRENCY", container["resources"]["limits"]["cpu"]))
     migration = 1  # and above, one connection of each process for readiness

@@ -1,0 +1,198 @@
+"""`make service` and `make remove-service`, in a clone of the repository."""
+
+import re
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import requests
+
+from e2e.conftest import answers, free_ports, within
+from tools import scratch
+from tools.local import PROJECTS
+
+MAKE_WITHIN = 10.0  # seconds, on two cores
+STEPS = "invoices_api lint format imports templates manifests Tiltfile"
+# It copies the tree and repeats two steps there.
+TWICE = "k8s/tests/manifests/test_set_once.py"
+TIMEOUT = 10
+
+
+def run(tree: Path, *command: str) -> "subprocess.CompletedProcess[str]":
+    """Run a command in a tree and return its result."""
+    return subprocess.run(command, cwd=tree, capture_output=True, text=True, check=False)
+
+
+def passes(tree: Path, *command: str) -> str:
+    """Run a command in a tree and return its output; fail with that output if it does not exit with 0."""
+    done = run(tree, *command)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def status(tree: Path) -> str:
+    """Return what `git status` says about changed and new files."""
+    return passes(tree, "git", "status", "--porcelain", "--untracked-files=all")
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A clone of the repository."""
+    return scratch.clone(tmp_path_factory.mktemp("service") / "clone")
+
+
+@pytest.fixture(scope="module")
+def made(tree: Path) -> Path:
+    """The clone, with invoices_api."""
+    begin = time.monotonic()
+    said = passes(tree, ".venv/bin/python", "-m", "tools.service", "make", "invoices")
+    assert time.monotonic() - begin < MAKE_WITHIN
+    assert "Made invoices_api. It listens on port 8003" in said
+    passes(tree, "make", "lock")
+    scratch.stamp(tree)
+    return tree
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "The service has no name."),
+        (["name=Invoices"], "'Invoices' cannot be the name of a package and of a host."),
+        (["name=my invoices"], "'my invoices' cannot be the name"),
+        (["name=2invoices"], "'2invoices' cannot be the name"),
+        (["name=my-invoices"], "'my-invoices' cannot be the name"),
+        (["name=my_invoices"], "'my_invoices' cannot be the name"),
+        (["name=../invoices"], "'../invoices' cannot be the name"),
+        (["name=größen"], "'größen' cannot be the name"),
+        (["name=class"], "'class' is a reserved word."),
+        (["name=services"], "'services' is a reserved word."),
+        (["name=null"], "'null' is a reserved word."),
+        (["name=" + "x" * 31], f"'{'x' * 31}' is too long for names in Kubernetes."),
+        (["name=users"], "users_api uses the name 'users' already."),
+        (["name=web"], "web uses the name 'web' already."),
+        (["name=frontend"], "web uses the name 'frontend' already."),
+        (["name=invoices", "model=invoice"], "'invoice' cannot be the name of a model."),
+        (["name=nones"], "'None' cannot be the name of a model."),
+    ],
+    ids=str,
+)
+def test_bad_name_is_refused_in_one_line(tree: Path, arguments: list[str], message: str) -> None:
+    done = run(tree, "make", "service", *arguments)
+    assert done.returncode != 0
+    [line] = [line for line in done.stderr.splitlines() if not line.startswith("make: ***")]
+    assert line.startswith(message)
+    assert status(tree) == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "The service has no name."),
+        (["name=invoices"], "There is no invoices_api. projects.toml lists "),
+        (["name=web"], "There is no web_api. projects.toml lists "),
+        (["name=thoughts"], "These files do not have the lines that `make service` wrote for thoughts: "),
+        (["name=users"], "These files do not have the lines that `make service` wrote for users: "),
+    ],
+    ids=str,
+)
+def test_removal_of_another_project_is_refused_in_one_line(tree: Path, arguments: list[str], message: str) -> None:
+    done = run(tree, "make", "remove-service", *arguments)
+    assert done.returncode != 0
+    [line] = [line for line in done.stderr.splitlines() if not line.startswith("make: ***")]
+    assert line.startswith(message)
+    assert status(tree) == ""
+
+
+@pytest.mark.parametrize("name", ["invoices_api/notes.txt", "k8s/components/tls/invoices-api.yaml"])
+def test_existing_file_is_not_overwritten(tree: Path, name: str) -> None:
+    (tree / name).parent.mkdir(exist_ok=True)
+    (tree / name).write_text("mine")
+    before = status(tree)
+    done = run(tree, "make", "service", "name=invoices")
+    assert done.returncode != 0
+    assert name.partition("/notes")[0] in done.stderr
+    assert status(tree) == before
+    (tree / name).unlink()
+    if name.startswith("invoices_api"):
+        (tree / "invoices_api").rmdir()
+
+
+def test_lock_of_the_new_service_adds_nothing_to_the_others(made: Path) -> None:
+    assert not re.search(r"^ M .*requirements", status(made), re.MULTILINE)
+    locked, installed = (
+        set(re.findall(r"^\S+==\S+", (made / file).read_text(), re.MULTILINE))
+        for file in ("invoices_api/requirements.txt", "requirements-dev.txt")
+    )
+    assert locked
+    assert locked <= installed
+
+
+def test_new_service_passes_all_steps_of_make_test(made: Path) -> None:
+    output = passes(made, "env", f"PYTEST_ADDOPTS=--ignore={TWICE}", "make", "test", f"only={STEPS}")
+    assert re.search(r"^ok   invoices_api on SQLite .* \d+ passed$", output, re.MULTILINE)
+    assert re.search(r"^ok   invoices_api on PostgreSQL .* \d+ passed$", output, re.MULTILINE)
+    assert re.search(r"^ok   invoices_api types ", output, re.MULTILINE)
+    assert re.search(r"^ok   manifests .* \d+ passed$", output, re.MULTILINE)
+
+
+@pytest.mark.parametrize("file", ["e2e/test_alone.py", "tools/tests/test_projects.py"])
+def test_new_service_passes_the_tests_of_each_project(made: Path, file: str) -> None:
+    options = ["-q", "-p", "no:cacheprovider", "-c", "e2e/pytest.ini", "-k", "invoices_api"]
+    assert " passed" in passes(made, ".venv/bin/python", "-m", "pytest", *options, file)
+
+
+def test_openapi_document_of_the_new_service_is_valid(made: Path) -> None:
+    manage = ["env", "TOKENS_JWKS=/dev/null", ".venv/bin/python", "invoices_api/manage.py"]
+    passes(made, *manage, "spectacular", "--validate", "--fail-on-warn")
+
+
+@pytest.fixture
+def urls(made: Path) -> Iterator[dict[str, str]]:
+    """The addresses of all projects, which `make run` has started."""
+    ports = dict(zip([*PROJECTS, "invoices_api"], free_ports(len(PROJECTS) + 1), strict=True))
+    found = {project: f"http://localhost:{port}" for project, port in ports.items()}
+    log = made / "var" / "log"
+    log.parent.mkdir()
+    with log.open("w") as output:
+        command = ["make", "run", f"ports={' '.join(map(str, ports.values()))}"]
+        process = subprocess.Popen(command, cwd=made, stdout=output, stderr=subprocess.STDOUT)
+        try:
+            started = within(60, lambda: all(answers(f"{url}/readyz") for url in found.values()))
+            assert started, log.read_text()
+            yield found
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.wait(timeout=60)
+
+
+def test_new_service_answers_a_user_with_a_token(urls: dict[str, str]) -> None:
+    api = f"{urls['invoices_api']}/api/invoices/"
+    assert requests.get(api, timeout=TIMEOUT).status_code == 401
+    account = {"username": "bruce", "password": "bruce"}
+    login = requests.post(f"{urls['users_api']}/api/login/", json=account, timeout=TIMEOUT).json()
+    token = {"Authorization": login["Authorized"]}
+    written = requests.post(api, json={"text": "Two cups of tea."}, headers=token, timeout=TIMEOUT)
+    assert written.status_code == 201, written.text
+    found = requests.get(api, headers=token, timeout=TIMEOUT).json()["results"]
+    assert found[0] == written.json()
+    assert {each["username"] for each in found} == {"bruce"}  # and the sample
+
+
+def test_second_service_gets_the_next_port_and_both_are_removed_in_any_order(made: Path) -> None:
+    with_one = status(made)
+    assert "port 8004" in passes(made, ".venv/bin/python", "-m", "tools.service", "make", "bills", "Bill")
+    passes(made, ".venv/bin/python", "-m", "tools.service", "remove", "bills")
+    assert status(made) == with_one
+
+
+def test_removal_leaves_a_clean_tree_even_after_a_release(made: Path) -> None:
+    release = made / "k8s" / "components" / "release" / "kustomization.yaml"
+    before = release.read_text()
+    release.write_text(before.replace("name: invoices-api\n    newTag: v1", "name: invoices-api\n    newTag: v2"))
+    assert release.read_text() != before
+    passes(made, "make", "remove-service", "name=invoices")
+    assert status(made) == ""
+    assert not (made / "invoices_api").exists()

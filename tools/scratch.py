@@ -1,0 +1,47 @@
+"""A copy of the repository, for tests that change its files."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+from tools.local import ROOT
+
+INSTALLED = ("bin", "include", "kubectl", "lib", "lib64", "postgres", "pyvenv.cfg")  # in .venv
+
+
+def tracked(*folders: str) -> list[str]:
+    """Return the files of these folders, or of all, that git knows or would add."""
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", *folders]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    return [name for name in done.stdout.splitlines() if (ROOT / name).exists()]
+
+
+def copy(folder: Path, *folders: str) -> Path:
+    """Copy these folders of the repository, or all of it, into a new folder, and return it."""
+    for name in tracked(*folders):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(ROOT / name, folder / name)
+    return folder
+
+
+def clone(folder: Path) -> Path:
+    """Copy all of the repository into a new git repository with one commit, and return its folder.
+
+    It uses what is installed in .venv here. It has stamps of its own, so `make` there installs nothing.
+    """
+    copy(folder)
+    (folder / ".venv").mkdir()
+    for name in INSTALLED:
+        if (ROOT / ".venv" / name).exists():
+            (folder / ".venv" / name).symlink_to((ROOT / ".venv" / name).resolve())
+    commit = "-c user.name=x -c user.email=x commit --quiet --message=x"
+    for command in ("init --quiet", "add .", commit):
+        subprocess.run(["git", *command.split()], cwd=folder, check=True)
+    stamp(folder)
+    return folder
+
+
+def stamp(folder: Path) -> None:
+    """Mark the lock files of a clone as installed."""
+    for name in ("dev", "run"):
+        (folder / ".venv" / name).touch()
