@@ -93,8 +93,8 @@ def test_bad_name_is_refused_in_one_line(tree: Path, arguments: list[str], messa
         ([], "The service has no name."),
         (["name=invoices"], "There is no invoices_api. projects.toml lists "),
         (["name=web"], "There is no web_api. projects.toml lists "),
-        (["name=thoughts"], "These files do not have the lines that `make service` wrote for thoughts: "),
-        (["name=users"], "These files do not have the lines that `make service` wrote for users: "),
+        (["name=thoughts"], "compose.yaml does not have these lines as `make service` wrote them: "),
+        (["name=users"], "Tiltfile does not have these lines as `make service` wrote them: "),
     ],
     ids=str,
 )
@@ -181,11 +181,25 @@ def test_new_service_answers_a_user_with_a_token(urls: dict[str, str]) -> None:
     assert {each["username"] for each in found} == {"bruce"}  # and the sample
 
 
-def test_second_service_gets_the_next_port_and_both_are_removed_in_any_order(made: Path) -> None:
-    with_one = status(made)
-    assert "port 8004" in passes(made, ".venv/bin/python", "-m", "tools.service", "make", "bills", "Bill")
-    passes(made, ".venv/bin/python", "-m", "tools.service", "remove", "bills")
-    assert status(made) == with_one
+def test_second_service_gets_the_next_port_and_goes_without_a_trace(made: Path) -> None:
+    passes(made, "git", "add", ".")
+    service = [".venv/bin/python", "-m", "tools.service"]
+    assert "port 8004" in passes(made, *service, "make", "stories", "Story")
+    assert "class StoryListView(" in (made / "stories_api" / "views.py").read_text()
+    passes(made, *service, "remove", "stories")
+    assert passes(made, "git", "diff") == ""
+    assert "?? " not in status(made)
+    passes(made, "git", "reset", "--quiet")
+
+
+def test_changed_line_is_not_removed_but_named(made: Path) -> None:
+    procfile = made / "Procfile"
+    before = procfile.read_text()
+    procfile.write_text(before.replace("invoices_api.wsgi", "invoices_api.wsgi --threads=2"))
+    done = run(made, "make", "remove-service", "name=invoices")
+    assert done.stderr.startswith("Procfile does not have these lines as `make service` wrote them: 'invoices_api: ")
+    procfile.write_text(before)
+    assert (made / "invoices_api" / "views.py").exists()
 
 
 def test_removal_leaves_a_clean_tree_even_after_a_release(made: Path) -> None:

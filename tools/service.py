@@ -12,7 +12,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -80,20 +80,27 @@ class Insert:
         rows = tomllib.loads(INSERTS.read_text())["insert"]
         return [cls(**{**row, "file": ROOT / row["file"], "text": names.render(row["text"])}) for row in rows]
 
-    def make(self) -> None:
-        """Insert the lines."""
-        before = self.file.read_text()
-        after = before.replace(self.before, f"{self.text}{self.before}") if self.before else f"{before}{self.text}"
-        self.file.write_text(after)
+    def insert(self, content: str) -> str:
+        """Return the content of the file with the lines; `Refused` where their place is not found."""
+        if not self.before:
+            return f"{content}{self.text}"
+        if content.count(self.before) != self.times:
+            raise Refused(f"{self.name} does not have {self.before!r} {self.times} times. Change {INSERTS.name} too.")
+        return content.replace(self.before, f"{self.text}{self.before}")
 
-    def remove(self) -> None:
-        """Remove the lines."""
-        self.file.write_text(self.pattern.sub("", self.file.read_text()))
+    def remove(self, content: str) -> str:
+        """Return the content of the file without the lines; `Refused` where they are not found."""
+        # A release changes the tag of the image.
+        pattern = re.escape(self.text).replace("newTag:\\ v1", r"newTag: \S+")
+        found, count = re.subn(pattern, "", content)
+        if count != self.times:
+            raise Refused(f"{self.name} does not have these lines as `make service` wrote them: {self.text!r}")
+        return found
 
     @property
-    def pattern(self) -> re.Pattern[str]:
-        """Match the lines; a release has changed the tag of the image since."""
-        return re.compile(re.escape(self.text).replace("newTag:\\ v1", r"newTag: \S+"))
+    def name(self) -> str:
+        """The path of the file in the repository."""
+        return str(self.file.relative_to(ROOT))
 
 
 def make(name: str, model: str) -> Names:
@@ -105,20 +112,16 @@ def make(name: str, model: str) -> Names:
     names = Names(name, 1 + max(project.port for project in TABLE.values()), model)
     if importlib.util.find_spec(names.package) or (ROOT / names.package).exists():
         raise Refused(f"There is a package {names.package} already. Choose another name.")
-    files, inserts = list(names.files()), Insert.of(names)
-    for _, file in files:
+    for _, file in names.files():
         if file.exists():
             raise Refused(f"{file.relative_to(ROOT)} exists already. Remove it, or choose another name.")
-    for insert in inserts:
-        if insert.before and insert.file.read_text().count(insert.before) != insert.times:
-            file = insert.file.relative_to(ROOT)
-            raise Refused(f"{file} does not have {insert.before!r} {insert.times} times. Change {INSERTS.name} too.")
-    for source, file in files:
+    changed = edited(Insert.insert, names)
+    for source, file in names.files():
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(names.render(source.read_text()))
         shutil.copymode(source, file)
-    for insert in inserts:
-        insert.make()
+    for file, content in changed.items():
+        file.write_text(content)
     # The order of imports and the length of lines depend on the name.
     ruff = str(Path(sys.executable).parent / "ruff")
     subprocess.run([ruff, "check", "--quiet", "--select=I", "--fix", names.package], cwd=ROOT, check=True)
@@ -142,23 +145,22 @@ def check_name(name: str) -> None:
             raise Refused(f"{project.package} uses the name {name!r} already. Choose another name.")
 
 
+def edited(edit: Callable[[Insert, str], str], names: Names) -> dict[Path, str]:
+    """Return the new content of each file that has lines of a service; `Refused` before anything is written."""
+    contents: dict[Path, str] = {}
+    for insert in Insert.of(names):
+        contents[insert.file] = edit(insert, contents.get(insert.file) or insert.file.read_text())
+    return contents
+
+
 def remove(name: str) -> Names:
     """Remove a project that `make` made and return its names; `Refused` before anything is changed."""
     if f"{name}_api" not in TABLE:
         usage = f"projects.toml lists {', '.join(TABLE)}: make remove-service name=notes removes notes_api"
         raise Refused(f"There is no {name}_api. {usage}" if name else f"The service has no name. {usage}")
     names = Names(name, TABLE[f"{name}_api"].port)
-    inserts = Insert.of(names)
-    changed = [
-        str(insert.file.relative_to(ROOT))
-        for insert in inserts
-        if len(insert.pattern.findall(insert.file.read_text())) != insert.times
-    ]
-    if changed:
-        files = ", ".join(dict.fromkeys(changed))
-        raise Refused(f"These files do not have the lines that `make service` wrote for {name}: {files}.")
-    for insert in inserts:
-        insert.remove()
+    for file, content in edited(Insert.remove, names).items():
+        file.write_text(content)
     for _, file in names.files():
         file.unlink(missing_ok=True)
     for folder in (names.package, f"k8s/base/{name}-api", f"k8s/components/postgres/{name}"):
