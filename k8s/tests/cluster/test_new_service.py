@@ -1,0 +1,71 @@
+"""A service that `make service` makes, deployed next to the others."""
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import requests
+import yaml
+
+from k8s.tests.cluster.conftest import own_namespace
+from k8s.tests.manifests.objects import Object
+from tools import cluster, scratch
+from tools.kubectl import NAMESPACE as DEVELOPMENT
+
+NAMESPACE = "thoughts-e2e-service"
+# The new service asks users-api in its own namespace for the key set.
+USERS_API = {
+    "apiVersion": "v1",
+    "kind": "Service",
+    "metadata": {"name": "users-api"},
+    "spec": {"type": "ExternalName", "externalName": f"users-api.{DEVELOPMENT}.svc.cluster.local"},
+}
+RESTRICTED = "pod-security.kubernetes.io/enforce=restricted"
+
+
+def printed(tree: Path, *command: str) -> str:
+    """Run a Python module in a tree and return its output."""
+    return subprocess.run(
+        [sys.executable, "-m", *command], cwd=tree, stdout=subprocess.PIPE, text=True, check=True
+    ).stdout
+
+
+def of_the_service(objects: list[Object]) -> list[Object]:
+    """Return the objects of the new service and of its database, for any namespace."""
+    found = [each for each in objects if each["metadata"]["name"].startswith("invoices-")]
+    for each in found:
+        del each["metadata"]["namespace"]
+    return found
+
+
+def test_new_service_answers_a_user_through_the_ingress(registry: str, tag: str, tmp_path: Path) -> None:
+    tree = scratch.clone(tmp_path / "clone")
+    subprocess.run(["make", "service", "name=invoices"], cwd=tree, capture_output=True, check=True)  # noqa: S607
+    image = f"{registry}/invoices-api:{tag}"
+    cluster.build(cluster.docker(), image, "invoices_api", tree=tree)
+    cluster.push_image(cluster.docker(), image)
+    manifests = printed(tree, "tools.kustomize", "k8s/overlays/local")
+    manifests = manifests.replace("image: invoices-api:v1", f"image: {image}")
+    secrets = json.loads(printed(tree, "tools.cluster_secrets"))["items"]
+    objects = [USERS_API, *of_the_service(secrets), *of_the_service(list(yaml.safe_load_all(manifests)))]
+
+    with own_namespace(NAMESPACE) as kubectl:
+        kubectl("create", "namespace", NAMESPACE)
+        kubectl("label", "namespace", NAMESPACE, RESTRICTED)
+        kubectl("apply", "--filename=-", given=json.dumps({"apiVersion": "v1", "kind": "List", "items": objects}))
+        kubectl("rollout", "status", "deployment/invoices-api", "--timeout=120s")
+
+        login = {"username": "bruce", "password": "bruce"}
+        users = requests.post("http://users.localhost/api/login/", json=login, timeout=10).json()
+        token = {"Authorization": users["Authorized"]}
+        url = "http://invoices.localhost/api/invoices/"
+        deadline = time.monotonic() + 30
+        # The ingress needs a moment for a new route.
+        while requests.get(url, timeout=10).status_code == 404 and time.monotonic() < deadline:
+            time.sleep(0.5)
+        written = requests.post(url, json={"text": "Two cups of tea."}, headers=token, timeout=10)
+        assert written.status_code == 201, written.text
+        assert requests.get(url, headers=token, timeout=10).json()["results"][0] == written.json()
+        assert requests.get(url, timeout=10).status_code == 401
