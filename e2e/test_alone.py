@@ -4,7 +4,6 @@ The only thing that shows a dependency that is used and not declared: in the dev
 """
 
 import os
-import shutil
 import subprocess
 import sys
 import time
@@ -13,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from e2e.conftest import answers, free_ports
+from tools import scratch
 from tools.local import PROJECTS, ROOT, Local
 
 
@@ -33,23 +33,7 @@ def run(*command: object, cwd: Path, env: dict[str, str]) -> str:
 
 @pytest.mark.parametrize("project", PROJECTS)
 def test_a_project_installs_tests_migrates_and_serves_alone(project: str, tmp_path: Path) -> None:
-    # Only what git knows of the project and of the shared app.
-    app = tmp_path / "app"
-    names = run(
-        "git",
-        "ls-files",
-        "--cached",
-        "--others",
-        "--exclude-standard",
-        "common",
-        project,
-        cwd=ROOT,
-        env=dict(os.environ),
-    )
-    for name in names.splitlines():
-        if (ROOT / name).exists():
-            (app / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(ROOT / name, app / name)
+    app = scratch.copy(tmp_path / "app", "common", project)
 
     # Only the project's own lock; what its tests need beside it is in another place, and not there when it serves.
     uv = [sys.executable, "-m", "uv"]

@@ -92,7 +92,7 @@ class Insert:
         """Return the content of the file without the lines; `Refused` where they are not found."""
         # A release changes the tag of the image.
         pattern = re.escape(self.text).replace("newTag:\\ v1", r"newTag: \S+")
-        found, count = re.subn(pattern, "", content)
+        found, count = re.subn(f"(?m)^{pattern}", "", content)
         if count != self.times:
             raise Refused(f"{self.name} does not have these lines as `make service` wrote them: {self.text!r}")
         return found

@@ -5,7 +5,7 @@ from rest_framework.pagination import CursorPagination
 
 
 class NotePagination(CursorPagination):
-    """Pages of notes, newest first. `next` and `previous` are the addresses of the other pages."""
+    """Pages with the newest first. `next` and `previous` are the addresses of the other pages."""
 
     ordering = "-id"
     page_size = 100
