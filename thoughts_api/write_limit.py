@@ -11,11 +11,12 @@ from django.conf import settings
 from django.db import connection
 from rest_framework.exceptions import Throttled
 
+from common.tokens import CLOCK_SKEW
 from thoughts_api.models import WriteCount
 
 MINUTE, DAY = 60, 24 * 3600  # seconds
-CLOCK_SKEW = 10  # seconds by which the clock of another pod may be ahead; a start beyond that is not believed
 
+# A start that is further ahead than CLOCK_SKEW is from a wrong clock of another pod.
 IN_MINUTE = f"counted.minute_start > %(now)s - {MINUTE} AND counted.minute_start <= %(now)s + {CLOCK_SKEW}"
 IN_DAY = f"counted.day_start > %(now)s - {DAY} AND counted.day_start <= %(now)s + {CLOCK_SKEW}"
 # One statement, so that the row is locked from when it is looked at until the transaction ends.
