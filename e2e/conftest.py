@@ -28,6 +28,7 @@ NO_LIMITS = dict.fromkeys(
     [
         "LOGIN_FAILURES_PER_NAME",
         "LOGIN_FAILURES_PER_ADDRESS",
+        "LOGIN_FAILURES_PER_ACCOUNT",
         "SIGN_UPS_PER_ADDRESS",
         "WRITES_PER_MINUTE",
         "WRITES_PER_DAY",
