@@ -8,7 +8,6 @@ from html.parser import HTMLParser
 import pytest
 import requests
 import schemathesis
-import yaml
 from hypothesis import HealthCheck, settings
 from schemathesis.specs.openapi.checks import content_type_conformance, status_code_conformance
 
@@ -87,9 +86,10 @@ def test_every_request_is_answered_with_a_page(
 
 def test_every_address_of_web_is_described() -> None:
     addresses = re.findall(r'\bpath\("([^"]*)"', (ROOT / "web" / "urls.py").read_text())
-    described = yaml.safe_load(DESCRIPTION.read_text())["paths"]
+    described = re.findall(r"^  (/.*):$", DESCRIPTION.read_text(), re.MULTILINE)
 
-    assert {re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", f"/{address}") for address in addresses} == set(described)
+    # YAML would take the last of two that are equal.
+    assert sorted(re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", f"/{address}") for address in addresses) == sorted(described)
 
 
 def test_no_request_caused_an_exception(own: System) -> None:
