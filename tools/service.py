@@ -24,8 +24,8 @@ INSERTS = TEMPLATE / "inserts.toml"
 PORT = "8003"  # in the template
 # The Job is called <name>-api-migrate-<tag>; a name in Kubernetes is a DNS label of up to 63 characters (RFC 1123).
 MAX_LENGTH = 30
-# Words that PostgreSQL, YAML or compose.yaml use themselves, and one that pytest takes for a class of tests.
-RESERVED = {"template0", "template1", "null", "true", "yes", "no", "on", "off", "services", "tests"}
+# PostgreSQL, YAML and compose.yaml have a use of their own for these.
+RESERVED = {*"template0 template1 public none null true false yes no on off y n services".split()}
 
 
 class Refused(Exception):

@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tools.local import ROOT
 from tools.projects import TABLE, Project
@@ -79,3 +80,12 @@ def test_missing_line_is_named_with_its_file(project: Project, tmp_path: Path) -
 def test_ports_and_names_are_different() -> None:
     for values in zip(*((each.service, each.title, each.host, each.port) for each in TABLE.values()), strict=True):
         assert len({*values}) == len(TABLE)
+
+
+def test_compose_refers_only_to_what_it_defines() -> None:
+    compose = yaml.safe_load((ROOT / "compose.yaml").read_text())
+    for name, service in compose["services"].items():
+        volumes = {volume.partition(":")[0] for volume in service.get("volumes", [])}
+        assert {*service.get("depends_on", [])} <= compose["services"].keys(), name
+        assert {*service.get("networks", [])} <= compose["networks"].keys(), name
+        assert {volume for volume in volumes if not volume.startswith(".")} <= compose["volumes"].keys(), name
