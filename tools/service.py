@@ -25,7 +25,8 @@ PORT = "8003"  # in the template
 # The Job is called <name>-api-migrate-<tag>; a name in Kubernetes is a DNS label of up to 63 characters (RFC 1123).
 MAX_LENGTH = 30
 # PostgreSQL, YAML and compose.yaml have a use of their own for these.
-RESERVED = {*"template0 template1 public none null true false yes no on off y n services".split()}
+RESERVED = {"template0", "template1", "public", "none", "null", "true", "false", "yes", "no", "on", "off", "y", "n"}
+RESERVED |= {"services"}
 
 
 class Refused(Exception):
