@@ -76,10 +76,12 @@ BENCHMARKS: dict[str, tuple[str, Callable[[], str]]] = {
     "search": ("Search among a million thoughts", nothing),
     "serve": ("One worker of each service", nothing),
     "sessions": ("Sessions", history),
+    "hostile": ("Hostile clients", nothing),
     "workers": ("gunicorn's workers", nothing),
     "images": ("The images", builder),
     "scaling": ("One, two and three pods of each service", overlay),
     "rollout": ("Requests while pods come and go", overlay),
+    "chaos": ("Killed databases", overlay),
     "inner_loop": ("From a change to the new answer, with Tilt", tilt),
 }
 
