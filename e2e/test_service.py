@@ -1,9 +1,9 @@
 """`make service` and `make remove-service`, in a clone of the repository."""
 
+import os
 import re
 import signal
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +14,6 @@ from e2e.conftest import answers, free_ports, within
 from tools import scratch
 from tools.local import PROJECTS
 
-MAKE_WITHIN = 10.0  # seconds, on two cores
 STEPS = "invoices_api lint format imports templates manifests Tiltfile"
 # It copies the tree and repeats two steps there.
 TWICE = "k8s/tests/manifests/test_set_once.py"
@@ -23,7 +22,9 @@ TIMEOUT = 10
 
 def run(tree: Path, *command: str) -> "subprocess.CompletedProcess[str]":
     """Run a command in a tree and return its result."""
-    return subprocess.run(command, cwd=tree, capture_output=True, text=True, check=False)
+    # In `make test`, the variables of that make would change what the make of the tree prints.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
+    return subprocess.run(command, cwd=tree, env=environment, capture_output=True, text=True, check=False)
 
 
 def passes(tree: Path, *command: str) -> str:
@@ -47,9 +48,7 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def made(tree: Path) -> Path:
     """The clone, with invoices_api."""
-    begin = time.monotonic()
     said = passes(tree, ".venv/bin/python", "-m", "tools.service", "make", "invoices")
-    assert time.monotonic() - begin < MAKE_WITHIN
     assert "Made invoices_api. It listens on port 8003" in said
     passes(tree, "make", "lock")
     scratch.stamp(tree)
