@@ -159,7 +159,7 @@ def urls(made: Path) -> Iterator[dict[str, str]]:
         command = ["make", "run", f"ports={' '.join(map(str, ports.values()))}"]
         process = subprocess.Popen(command, cwd=made, stdout=output, stderr=subprocess.STDOUT)
         try:
-            started = within(60, lambda: all(answers(f"{url}/readyz") for url in found.values()))
+            started = within(180, lambda: all(answers(f"{url}/readyz") for url in found.values()))
             assert started, log.read_text()
             yield found
         finally:
