@@ -1,10 +1,15 @@
 """Check that PostgreSQL allows as many connections as the service may open."""
 
 import logging
+from typing import Any
 
+from django.core import checks
 from django.db import DatabaseError, InterfaceError, connections
+from django.db.backends.base.validation import BaseDatabaseValidation
 
-# What is left for others than superusers; PostgreSQL has `reserved_connections` from 16 on.
+from common import environment
+
+# Connections for users who are not superusers. `reserved_connections` exists from PostgreSQL 16 on.
 # https://www.postgresql.org/docs/current/runtime-config-connection.html#GUC-MAX-CONNECTIONS
 AVAILABLE = """
     SELECT sum(CASE name WHEN 'max_connections' THEN setting::int ELSE -setting::int END) FROM pg_settings
@@ -14,29 +19,42 @@ AVAILABLE = """
 logger = logging.getLogger(__name__)
 
 
-def check(pods: int, workers: int, threads: int, management: bool = False) -> None:
-    """Log a warning for each PostgreSQL that allows too few connections for this many pods, workers and threads.
+class DatabaseValidation(BaseDatabaseValidation):
+    """Database check of Django's system check framework: `manage.py check --database default` runs it.
 
-    A thread has one connection to each database. A process has one more for readiness, where there is a management
-    port, and one more to watch a read replica. One should be left for a migration. An unreachable server is skipped.
+    https://docs.djangoproject.com/en/5.2/topics/checks/#builtin-tags
     """
-    more = management + (len(list(connections)) > 1)
-    for alias in connections:
-        connection = connections[alias]
-        if connection.vendor != "postgresql":
-            continue
+
+    def check(self, **kwargs: Any) -> list[checks.CheckMessage]:
+        """Return a warning if all pods, workers and threads may open more connections than PostgreSQL allows.
+
+        A thread has one connection to each database. A process has one more for readiness if there is a management
+        port, and one more to watch a read replica. A migration needs one. An unreachable server is skipped.
+        """
         try:
-            with connection.cursor() as cursor:
+            with self.connection.cursor() as cursor:
                 cursor.execute(AVAILABLE)
                 [allowed] = cursor.fetchone()
         except (DatabaseError, InterfaceError):
-            continue
-        finally:
-            connection.close()
+            return []
+        pods, workers, threads = environment.pods(), environment.workers(), environment.threads()
+        more = bool(environment.management_port()) + (len(list(connections)) > 1)
         most = pods * workers * (threads + more)
-        if most >= allowed:
-            each = f"({threads} threads + {more})" if more else f"{threads} threads"
-            logger.warning(
-                f"{pods} pods x {workers} workers x {each} may open {most} connections to the database {alias!r}, "
-                f"which allows {allowed}: raise its max_connections, or lower MAX_PODS, WEB_CONCURRENCY or THREADS"
-            )
+        if most < allowed:
+            return []
+        each = f"({threads} threads + {more})" if more else f"{threads} threads"
+        message = (
+            f"{pods} pods x {workers} workers x {each} may open {most} connections to the database "
+            f"{self.connection.alias!r}, which allows {allowed}: raise its max_connections, or lower MAX_PODS, "
+            "WEB_CONCURRENCY or THREADS"
+        )
+        return [checks.Warning(message, id="common.W001")]
+
+
+def log_warnings() -> None:
+    """Run Django's system checks of all databases, log their messages, and close the connections."""
+    try:
+        for message in checks.run_checks(tags=[checks.Tags.database], databases=list(connections)):
+            logger.log(message.level, message.msg)
+    finally:
+        connections.close_all()

@@ -4,78 +4,39 @@ https://gunicorn.org/reference/settings/
 """
 
 import gc
-import math
 import os
 import resource
 import threading
-from collections.abc import Callable
 from contextvars import copy_context
 from pathlib import Path
 from typing import Any
 from wsgiref.util import setup_testing_defaults
 
-import environs
 from gunicorn.workers.base import Worker
 from prometheus_client import multiprocess
 
+from common import environment
 from common.server.logger import QuietLogger
 from common.server.reload import load_libraries, serve
 from common.server.worker import BufferingWorker
 
-
-def available_cpus() -> int:
-    """Return how many CPUs this container or machine may use, rounded up (cgroup v2, cgroup v1, else all)."""
-    try:
-        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
-    except (OSError, ValueError):
-        try:
-            quota = Path("/sys/fs/cgroup/cpu/cpu.cfs_quota_us").read_text().strip()
-            period = Path("/sys/fs/cgroup/cpu/cpu.cfs_period_us").read_text().strip()
-        except OSError:
-            quota = period = "max"
-    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    if quota in ("max", "-1"):
-        return count
-    return min(count, math.ceil(int(quota) / int(period)))
-
-
-# Not `common.settings.Env`: in development, what the master has imported its workers do not load anew.
-_env = environs.FileAwareEnv(strip_whitespace=True)
-
-
-def _read(parse: Callable[..., Any], name: str, default: object) -> Any:
-    try:
-        return parse(name, default)
-    except ValueError as error:
-        raise SystemExit(f"The environment is not right. {error}") from None
-
-
-def number(name: str, default: int, least: int = 1, most: float = math.inf) -> int:
-    """Return a number from the environment; ends the process with one line that names a wrong variable."""
-    value = _read(_env.str, name, "")
-    if value and not (value.isdecimal() and least <= int(value) <= most):
-        limits = f"from {least}" if most == math.inf else f"from {least} to {most}"
-        raise SystemExit(f"The environment is not right. {name}: not a number {limits}: {value!r}")
-    return int(value or default)
-
-
 # A wrong environment then ends the start once, with its own message. In development, where code changes under the
 # master, its workers load the code themselves, anew after each HUP.
-preload_app = not _read(_env.bool, "RELOAD", False)
-host = _read(_env.str, "HOST", "0.0.0.0")  # noqa: S104
-port = number("PORT", 8000, least=0, most=65535)
+preload_app = not environment.flag("RELOAD", False)
+host = environment.text("HOST", "0.0.0.0")  # noqa: S104
+port = environment.number("PORT", 8000, least=0, most=65535)
 bind = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-management_port = number("MANAGEMENT_PORT", 0, least=0, most=65535)  # 0: none
+management_port = environment.management_port()  # 0: none
 worker_class = BufferingWorker
-workers = number("WEB_CONCURRENCY", available_cpus())
-threads = number("THREADS", 8)
+workers = environment.workers()
+threads = environment.threads()
 # Room for files and database connections is left. Beyond this, the connection that has waited longest is closed.
 worker_connections = max(threads + 1, min(1000, resource.getrlimit(resource.RLIMIT_NOFILE)[0] - 4 * threads - 64))
 limit_request_line = 8190  # bytes, the most that gunicorn allows
 sendfile = False  # it would wait for the client
-pods = number("MAX_PODS", 1)
+pods = environment.pods()
 timeout = 30
-graceful_timeout = number("GRACEFUL_TIMEOUT", 20, least=0)
+graceful_timeout = environment.number("GRACEFUL_TIMEOUT", 20, least=0)
 # Longer than an ingress keeps an idle connection (nginx 60 s, Traefik 90 s): it must be the one that closes it.
 keepalive = 120
 control_socket_disable = True
@@ -150,8 +111,7 @@ def post_worker_init(worker: Worker) -> None:
     if worker.age == 1:
         from common.database import connections
 
-        arguments = [pods, workers, threads, bool(management_port)]
-        threading.Thread(target=connections.check, args=arguments, daemon=True).start()
+        threading.Thread(target=connections.log_warnings, daemon=True).start()
 
 
 def child_exit(server: object, worker: Worker) -> None:

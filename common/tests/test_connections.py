@@ -6,16 +6,37 @@ from typing import Any
 from unittest.mock import MagicMock
 
 import pytest
+from django.core.checks import database as database_checks
+from django.core.management import call_command
 from django.db import InterfaceError, OperationalError
+from django.db.utils import ConnectionHandler
 
 from common.database import connections
 from common.server import gunicorn_conf
 
 
+class Connections(dict[str, Any]):
+    """Connections by alias, as in `django.db.connections`."""
+
+    def close_all(self) -> None:
+        for connection in self.values():
+            connection.close()
+
+
+def use(monkeypatch: pytest.MonkeyPatch, databases: Any) -> None:
+    """Make these the connections of the process, which is one of 11 pods with 2 workers and 8 threads."""
+    for module in (connections, database_checks):
+        monkeypatch.setattr(module, "connections", databases)
+    for name, value in {"MAX_PODS": "11", "WEB_CONCURRENCY": "2", "THREADS": "8"}.items():
+        monkeypatch.setenv(name, value)
+
+
 def said(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, **databases: Any) -> list[str]:
     """Return what is logged for 11 pods of 2 workers with 8 threads, and these databases."""
-    monkeypatch.setattr(connections, "connections", databases)
-    connections.check(pods=11, workers=2, threads=8)
+    for alias, database in databases.items():
+        database.alias = alias
+    use(monkeypatch, Connections(databases))
+    connections.log_warnings()
     assert all(database.close.called for database in databases.values() if database.vendor == "postgresql")
     assert {record.levelname for record in caplog.records} <= {"WARNING"}
     return [record.getMessage() for record in caplog.records]
@@ -24,6 +45,7 @@ def said(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, **da
 def postgresql(takes: int, error: Exception | None = None) -> Any:
     """Return a connection to a PostgreSQL that takes this many."""
     database = MagicMock(vendor="postgresql")
+    database.validation = connections.DatabaseValidation(database)
     database.cursor.side_effect = error
     database.cursor.return_value.__enter__.return_value.fetchone.return_value = (takes,)
     return database
@@ -57,8 +79,10 @@ def test_with_a_replica_each_process_needs_one_more_to_both(
 def test_with_a_management_port_each_process_needs_one_more(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(connections, "connections", {"default": postgresql(99)})
-    connections.check(pods=11, workers=1, threads=8, management=True)
+    use(monkeypatch, Connections(default=postgresql(99)))
+    monkeypatch.setenv("WEB_CONCURRENCY", "1")
+    monkeypatch.setenv("MANAGEMENT_PORT", "9000")
+    connections.log_warnings()
     assert "11 pods x 1 workers x (8 threads + 1) may open 99 connections" in caplog.text
 
 
@@ -70,13 +94,26 @@ def test_a_database_that_is_away_is_no_fault_of_the_start(
     assert "'replica'" in line
 
 
-@pytest.mark.parametrize("vendor", ["sqlite", "unknown"])
+@pytest.mark.parametrize("engine", ["sqlite3", "dummy"])
 def test_another_database_is_not_asked(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, vendor: str
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, engine: str
 ) -> None:
-    database = MagicMock(vendor=vendor)
-    assert said(monkeypatch, caplog, default=database) == []
-    assert not database.cursor.called
+    databases = ConnectionHandler({"default": {"ENGINE": f"django.db.backends.{engine}", "NAME": "/nowhere"}})
+    use(monkeypatch, databases)
+    connections.log_warnings()
+    assert caplog.records == []
+    assert databases["default"].connection is None
+
+
+def test_backend_for_postgresql_has_the_check(monkeypatch: pytest.MonkeyPatch) -> None:
+    databases = ConnectionHandler({"default": {"ENGINE": "common.database.postgresql", "NAME": "thoughts"}})
+    assert isinstance(databases["default"].validation, connections.DatabaseValidation)
+
+
+def test_the_check_command_warns_too(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    use(monkeypatch, Connections(default=postgresql(176)))
+    call_command("check", databases=["default"])
+    assert "(common.W001) 11 pods x 2 workers x 8 threads may open 176 connections" in capsys.readouterr().err
 
 
 def test_the_first_worker_of_a_server_asks_and_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -85,6 +122,5 @@ def test_the_first_worker_of_a_server_asks_and_no_other(monkeypatch: pytest.Monk
     worker: Any = SimpleNamespace
     for age in (1, 2, 3):
         gunicorn_conf.post_worker_init(worker(age=age))
-    numbers = [gunicorn_conf.pods, gunicorn_conf.workers, gunicorn_conf.threads, False]
-    thread.assert_called_once_with(target=connections.check, args=numbers, daemon=True)
+    thread.assert_called_once_with(target=connections.log_warnings, daemon=True)
     thread().start.assert_called_once_with()

@@ -17,6 +17,7 @@ from django.http import HttpResponse
 from gunicorn.config import Config
 from gunicorn.http.errors import InvalidChunkSize, InvalidHeader, InvalidRequestLine, LimitRequestLine
 
+from common import environment
 from common.http import request_id
 from common.server import gunicorn_conf
 from common.server.logger import QuietLogger
@@ -111,7 +112,7 @@ def cpus(monkeypatch: pytest.MonkeyPatch, files: dict[str, str], cores: int = 8)
 
     monkeypatch.setattr(Path, "read_text", read_text)
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(cores)), raising=False)
-    return gunicorn_conf.available_cpus()
+    return environment.available_cpus()
 
 
 @pytest.mark.parametrize(

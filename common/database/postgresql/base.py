@@ -11,6 +11,8 @@ from typing import Any
 from django.db.backends.postgresql import base
 from psycopg.pq import TransactionStatus
 
+from common.database.connections import DatabaseValidation
+
 HANGING = 0.5  # seconds after which a server that should have ended a statement itself is taken for one that hangs
 
 
@@ -20,6 +22,8 @@ class DatabaseWrapper(base.DatabaseWrapper):
     With STATEMENT_TIMEOUT, in seconds, among its settings, a statement that takes longer raises OperationalError: the
     server ends it, or if that hangs, it is given up half a second later.
     """
+
+    validation_class = DatabaseValidation
 
     def get_connection_params(self) -> dict[str, Any]:
         """Return what psycopg is given to connect."""

@@ -19,7 +19,7 @@ from tools.projects import PORTS, SERVICES, WITH_DATABASE
 HOSTS = {service: f"{project.host}.example.local" for service, project in SERVICES.items()}
 APIS = [project.service for project in WITH_DATABASE]
 # Read by the server, not by the settings.
-SERVER = ["common/server/gunicorn_conf.py", "common/settings.py"]
+SERVER = ["common/environment.py", "common/server/gunicorn_conf.py", "common/settings.py"]
 DUMMIES = {"DATABASE_URL": "postgresql://name@host/name", "SECRET_KEY": "x"}
 
 
@@ -156,7 +156,7 @@ def variables(*files: str | Path) -> set[str]:
         str(call.args[0].value)
         for call in calls
         if isinstance(call, ast.Call)
-        and re.fullmatch(r"env\.\w+|os\.environ\.get|number", ast.unparse(call.func))
+        and re.fullmatch(r"env\.\w+|os\.environ\.get|(environment\.)?(number|text|flag)", ast.unparse(call.func))
         and call.args
         and isinstance(call.args[0], ast.Constant)
     }
