@@ -1,5 +1,6 @@
 """Middleware that all three projects use, beside `common.operations.health` and `common.operations.metrics`."""
 
+import re
 from collections.abc import Callable
 from contextlib import closing
 from hashlib import sha256
@@ -23,6 +24,9 @@ COSTLY = {
     "application/x-www-form-urlencoded": (b"%", 10_000),
     "multipart/form-data": (b";", 1_000),
 }
+# A parameter that names its charset, such as name*=utf-8''x (RFC 2231). Browsers and HTTP libraries do not send it in forms
+# (RFC 7578 section 4.2). An unknown charset is an error for Django, and Python remembers each one that was looked up.
+ENCODED_PARAMETER = re.compile(r"\*\s*=")
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
 
@@ -60,6 +64,12 @@ class RequestLimitsMiddleware(Middleware):
             costly, limit = COSTLY[request.content_type]
             if sum(map(request.body.count, costly)) > limit:
                 raise TooManyFieldsSent("The body is too expensive to parse.")
+        if request.content_type == "multipart/form-data":
+            delimiter = b"--" + request.content_params.get("boundary", "").encode()
+            for part in request.body.split(delimiter):
+                headers = part.partition(b"\r\n\r\n")[0].decode(errors="replace")
+                if ENCODED_PARAMETER.search(headers):
+                    raise BadRequest("A part of the form has a parameter with a charset.")
         return self.get_response(request)
 
 

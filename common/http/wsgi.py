@@ -1,8 +1,5 @@
 """The WSGI application of all three projects."""
 
-import codecs
-import encodings
-import pkgutil
 from io import BytesIO
 from typing import Any
 
@@ -14,8 +11,10 @@ from django.http import HttpResponse, UnreadablePostError
 from django.http.response import HttpResponseBase
 from django.utils.http import parse_header_parameters
 
+from common.http.middleware import ENCODED_PARAMETER
+
 MAX_CONTENT_TYPE_LENGTH = 1000  # characters; a boundary has at most 70 (RFC 2046 section 5.1.1)
-ENCODINGS = {module.name for module in pkgutil.iter_modules(encodings.__path__)} | set(encodings.aliases.aliases)
+PARSED_HEADERS = ("HTTP_ACCEPT", "HTTP_ACCEPT_ENCODING")  # by Django's parse_header_parameters
 STATEMENT_TIMEOUT = 2  # seconds, for requests; a statement of a migration may take as long as it needs
 
 
@@ -25,12 +24,14 @@ class UTF8Request(WSGIRequest):
     In UTF-7, lone surrogates can hide, which no answer could repeat; and rot13 is a charset to Python.
     """
 
-    def _set_content_type_params(self, meta: dict[str, Any]) -> None:
-        # Encoded parameters (RFC 2231) fail for an unknown charset, and long ones take long to parse.
-        if "*" in meta.get("CONTENT_TYPE", "") or len(meta.get("CONTENT_TYPE", "")) > MAX_CONTENT_TYPE_LENGTH:
-            meta["CONTENT_TYPE"] = ""
-        # Django's own also takes over the charset.
-        self.content_type, self.content_params = parse_header_parameters(meta.get("CONTENT_TYPE", ""))
+    def __init__(self, environ: dict[str, Any]) -> None:
+        content_type = environ.pop("CONTENT_TYPE", "")
+        super().__init__(environ)  # would decode the body by the charset of the Content-Type
+        if content_type:
+            if "*" in content_type or len(content_type) > MAX_CONTENT_TYPE_LENGTH:
+                content_type = ""
+            environ["CONTENT_TYPE"] = content_type
+            self.content_type, self.content_params = parse_header_parameters(content_type)
 
     def read(self, *args: Any, **kwargs: Any) -> bytes:
         """Read from the body; raise `BadRequest` (400) if it does not arrive."""
@@ -47,6 +48,9 @@ class Handler(WSGIHandler):
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> HttpResponseBase:
         """Answer a request as WSGI has it."""
+        for name in PARSED_HEADERS:
+            if ENCODED_PARAMETER.search(environ.get(name, "")):
+                del environ[name]
         if "HTTP_TRANSFER_ENCODING" in environ and environ.get("wsgi.input_terminated"):
             # One byte more than the limit, so that `RequestLimitsMiddleware` refuses what is larger.
             body = environ["wsgi.input"].read(settings.DATA_UPLOAD_MAX_MEMORY_SIZE + 1)
@@ -57,21 +61,12 @@ class Handler(WSGIHandler):
         return response
 
 
-def find_encoding(name: str) -> codecs.CodecInfo | None:
-    """Return an encoding that Python has. Its own function remembers every unknown name it was ever asked for."""
-    known = not ENCODINGS.isdisjoint((name, name.replace(".", "_")))
-    return encodings.search_function(name) if known else None
-
-
 def get_wsgi_application() -> Handler:
     """Return what `django.core.wsgi.get_wsgi_application` does, with that request.
 
     From then on this process serves: the statements of its databases have a limit (`common.database.postgresql`).
     """
     django.setup(set_prefix=False)
-    # A form of several parts may name any charset for each (RFC 2231 section 4).
-    codecs.unregister(encodings.search_function)
-    codecs.register(find_encoding)
     for database in settings.DATABASES.values():
         database.setdefault("STATEMENT_TIMEOUT", STATEMENT_TIMEOUT)
     return Handler()

@@ -168,6 +168,27 @@ def test_an_unknown_encoding_is_not_remembered() -> None:
     ]
 
 
+@pytest.mark.parametrize("line", ["name*=", "name* =", "name*0*=", "NAME*\xa0=", 'name="text"; a*='])
+def test_parameter_with_a_charset_in_a_part_header_is_refused(handler: BaseHandler, line: str) -> None:
+    body = f"--x\r\nContent-Disposition: form-data; {line}utf-8''text\r\n\r\na\r\n--x--\r\n".encode()
+    assert post(handler, BytesIO(body), "multipart/form-data; boundary=x", len(body)) == MALFORMED
+
+
+def test_field_may_hold_what_a_part_header_may_not(handler: BaseHandler) -> None:
+    body = b'--x\r\nContent-Disposition: form-data; name="text"\r\n\r\n' + b"a*=b" + b"\r\n--x--\r\n"
+    assert post(handler, BytesIO(body), "multipart/form-data; boundary=x", len(body)) == (200, {"text": "a*=b"})
+
+
+@pytest.mark.parametrize("name", ["Accept", "Accept-Encoding"])
+def test_header_with_an_unknown_charset_is_ignored(handler: Any, name: str) -> None:
+    before = dict(encodings._cache)
+    environ = RequestFactory().get("/schema/", headers={name: "text/html; a*=never-heard-of'en'x"}).environ
+    statuses: list[str] = []
+    handler(environ, lambda status, headers: statuses.append(status))
+    assert statuses == ["200 OK"]
+    assert encodings._cache == before
+
+
 @pytest.mark.parametrize("content_type", CONTENT_TYPES)
 def test_a_body_that_does_not_arrive_is_no_fault_of_ours(handler: BaseHandler, content_type: str) -> None:
     class Late(BytesIO):
