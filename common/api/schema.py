@@ -6,12 +6,12 @@ from typing import Any
 from drf_spectacular.extensions import OpenApiAuthenticationExtension, OpenApiSerializerFieldExtension
 from drf_spectacular.generators import SchemaGenerator as SpectacularSchemaGenerator
 from drf_spectacular.openapi import AutoSchema as SpectacularAutoSchema
-from drf_spectacular.utils import OpenApiExample, extend_schema_serializer, inline_serializer
+from drf_spectacular.utils import inline_serializer
 from rest_framework import serializers
 from rest_framework.pagination import CursorPagination
 
+from common.api._compat import TextFieldAutoSchema, field_schema
 from common.api.permissions import HasStaffToken, HasToken
-from common.api.serializers import TextField
 
 Error = inline_serializer("Error", {"message": serializers.CharField(help_text="What went wrong.")})
 InputError = inline_serializer(
@@ -43,14 +43,10 @@ DESCRIPTIONS = {
     "429": "Too many requests.",
     "503": "Something that this service needs is away.",
 }
-for body, example in (
-    (Error, {"message": "What went wrong."}),
-    (InputError, {"message": "text: Too long.", "errors": {"text": ["Too long."]}}),
-):
-    statuses = [status for status in DESCRIPTIONS if status >= "400" and (status == "400") == (body is InputError)]
-    extend_schema_serializer(examples=[OpenApiExample("An error", example, status_codes=statuses)])(type(body))
-
-
+EXAMPLES = {
+    "Error": {"message": "What went wrong."},
+    "InputError": {"message": "text: Too long.", "errors": {"text": ["Too long."]}},
+}
 _RETRY_AFTER = {"description": "In how many seconds to try again.", "schema": {"type": "integer", "minimum": 1}}
 HEADERS = {
     "401": {"WWW-Authenticate": {"description": "How to authenticate (RFC 9110).", "schema": {"type": "string"}}},
@@ -83,7 +79,7 @@ class TextFieldPattern(OpenApiSerializerFieldExtension):
 
     def map_serializer_field(self, auto_schema: SpectacularAutoSchema, direction: Any) -> dict[str, Any]:
         """Return the OpenAPI schema of the field."""
-        schema: dict[str, Any] = auto_schema._map_serializer_field(self.target, direction, bypass_extensions=True)
+        schema: dict[str, Any] = field_schema(auto_schema, self.target, direction)
         if direction == "request" and self.target.trim_whitespace:
             schema["pattern"] = self._trimmed_pattern()
         elif direction == "request":
@@ -109,8 +105,15 @@ class SchemaGenerator(SpectacularSchemaGenerator):
             return _documents[self.urlconf]
 
 
-class AutoSchema(SpectacularAutoSchema):
+class AutoSchema(TextFieldAutoSchema):
     """Adds to each operation the errors that follow from its method and permissions."""
+
+    def get_operation(self, *args: Any, **kwargs: Any) -> dict[str, Any] | None:
+        """Return the operation with all its answers, or None if it is not in the document."""
+        operation: dict[str, Any] | None = super().get_operation(*args, **kwargs)
+        if operation:
+            operation["responses"] = self._complete(operation["responses"])
+        return operation
 
     def get_auth(self) -> list[dict[str, list[str]]]:
         """Return the security requirement: a token where a permission asks for one."""
@@ -126,24 +129,14 @@ class AutoSchema(SpectacularAutoSchema):
         """Return what is said of the operation where it is folded: the first sentence about it."""
         return self.get_description().partition(".")[0]
 
-    def _insert_field_validators(self, field: Any, schema: dict[str, Any]) -> None:
-        super()._insert_field_validators(field, schema)  # type: ignore[no-untyped-call]
-        if isinstance(field, TextField) and field.trim_whitespace and "pattern" in schema:
-            schema.pop("maxLength", None)  # it would count what is trimmed too; the pattern does not
-        if isinstance(field, TextField) and "oneOf" in schema:
-            # An empty text is added as a second way to be right; the pattern has it already, and both is wrong.
-            schema |= schema.pop("oneOf")[0]
-
     def get_paginated_name(self, serializer_name: str) -> str:
         """Return the name of a page: it is an array, as a list without pages would be."""
         return f"{serializer_name}List"
 
-    def _get_response_bodies(self, direction: Any = "response") -> dict[str, Any]:
-        # No public method has the views' own answers as drf-spectacular finds them.
-        answers = super()._get_response_bodies(direction)
-        for status in self._error_statuses() - answers.keys():
-            body = InputError if status == "400" else Error
-            answers[status] = self._get_response_for_code(body, status, None, direction)
+    def _complete(self, answers: dict[str, Any]) -> dict[str, Any]:
+        for status in self._error_statuses() | answers.keys():
+            if status >= "400":
+                answers[status] = {"content": {"application/json": self._error_body(status)}}
         if self.method == "GET" and not self._has_permission(HasToken):
             answers["200"]["headers"] = {"ETag": ETAG}
             answers["304"] = {}
@@ -151,9 +144,14 @@ class AutoSchema(SpectacularAutoSchema):
             answer["description"] = DESCRIPTIONS[status]
             if status in HEADERS:
                 answer["headers"] = HEADERS[status]
-        if self._is_page() and not self._has_cursor():
+        if self._pagination_class() and not self._has_cursor():
             answers["200"]["headers"] = answers["200"].get("headers", {}) | {"Link": LINK}
         return dict(sorted(answers.items()))
+
+    def _error_body(self, status: str) -> dict[str, Any]:
+        component = self.resolve_serializer(InputError if status == "400" else Error, "response")
+        example = {"value": EXAMPLES[component.name], "summary": "An error"}
+        return {"schema": component.ref, "examples": {"AnError": example}}
 
     def _error_statuses(self) -> set[str]:
         statuses = {"503"}
@@ -169,12 +167,12 @@ class AutoSchema(SpectacularAutoSchema):
             statuses.add("403")
         return statuses
 
-    def _is_page(self) -> bool:
-        return self.method == "GET" and bool(self._get_paginator())
+    def _pagination_class(self) -> type | None:
+        return getattr(self.view, "pagination_class", None) if self.method == "GET" else None
 
     def _has_cursor(self) -> bool:
         # The body has the addresses of the other pages, and an invalid cursor is a 404.
-        return self._is_page() and isinstance(self._get_paginator(), CursorPagination)
+        return issubclass(self._pagination_class() or object, CursorPagination)
 
     def _has_permission(self, permission_class: type[HasToken]) -> bool:
         return any(isinstance(permission, permission_class) for permission in self.view.get_permissions())
