@@ -9,9 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import environs
+from common._compat import FileEnv
 
-_env = environs.FileAwareEnv(strip_whitespace=True)
+_env = FileEnv(strip_whitespace=True)
 
 
 def available_cpus() -> int:

@@ -11,6 +11,8 @@ from urllib.parse import urlsplit
 import dj_database_url
 import environs
 
+from common._compat import FileEnv
+
 ROOT = Path(__file__).resolve().parent.parent
 VAR = ROOT / "var"
 # A database server whose machine has gone is known as gone after 5 s with a question, and after a minute without.
@@ -18,7 +20,7 @@ VAR = ROOT / "var"
 GONE = {"tcp_user_timeout": 5000, "keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
 
 
-class Env(environs.FileAwareEnv):
+class Env(FileEnv):
     """The process's environment, read by type: `env.str`, `env.bool`, `env.int`, `env.path`, …
 
     `env.database` gives one of DATABASES; `env.replica` too, for a read replica, and {} for an empty variable;
@@ -46,12 +48,6 @@ class Env(environs.FileAwareEnv):
             errors = cast(dict[str, list[str]], error.error_messages)
             wrong = "; ".join(f"{name}: {', '.join(messages)}" for name, messages in errors.items())
             raise SystemExit(f"The environment is not right. {wrong}") from None
-
-    def _get_value(self, env_key: str, default: Any) -> Any:
-        try:
-            return super()._get_value(env_key, default)
-        except ValueError as error:  # a file that cannot be read, which `seal` does not hear of
-            raise SystemExit(f"The environment is not right. {error}") from None
 
 
 def _database(value: str) -> dict[str, Any]:

@@ -24,8 +24,8 @@ COSTLY = {
     "application/x-www-form-urlencoded": (b"%", 10_000),
     "multipart/form-data": (b";", 1_000),
 }
-# A parameter that names its charset, such as name*=utf-8''x (RFC 2231). Browsers and HTTP libraries do not send it in forms
-# (RFC 7578 section 4.2). An unknown charset is an error for Django, and Python remembers each one that was looked up.
+# A parameter that names its charset, such as name*=utf-8''x (RFC 2231). Clients must not send it in forms (RFC 7578
+# section 4.2). Django refuses an unknown charset with an exception, and Python keeps each name that it looked up.
 ENCODED_PARAMETER = re.compile(r"\*\s*=")
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
@@ -65,7 +65,7 @@ class RequestLimitsMiddleware(Middleware):
             if sum(map(request.body.count, costly)) > limit:
                 raise TooManyFieldsSent("The body is too expensive to parse.")
         if request.content_type == "multipart/form-data":
-            delimiter = b"--" + request.content_params.get("boundary", "").encode()
+            delimiter = b"--" + (request.content_params or {}).get("boundary", "").encode()
             for part in request.body.split(delimiter):
                 headers = part.partition(b"\r\n\r\n")[0].decode(errors="replace")
                 if ENCODED_PARAMETER.search(headers):

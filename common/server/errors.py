@@ -7,7 +7,8 @@ from collections.abc import Callable
 from django.conf import settings
 from django.http import HttpResponse, JsonResponse
 from django.utils.module_loading import import_string
-from gunicorn import util
+
+from common.server._compat import set_error_writer
 
 Render = Callable[[int, str], HttpResponse]
 
@@ -28,8 +29,8 @@ def _error(status: int, reason: str, message: str) -> bytes:
 
 
 def write_error(sock: socket.socket, status_int: int, reason: str, mesg: str) -> None:
-    """Answer with an error and `Connection: close`. Replaces gunicorn's function, for which there is no setting."""
+    """Answer with an error and `Connection: close`. gunicorn calls it for its own errors too."""
     sock.sendall(_error(status_int, reason, mesg or reason))
 
 
-util.write_error = write_error
+set_error_writer(write_error)

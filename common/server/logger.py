@@ -1,13 +1,12 @@
 """gunicorn's logger in the format of the others."""
 
-import re
 from collections.abc import MutableMapping
 from datetime import timedelta
 from typing import Any
 
 from gunicorn.glogging import Logger
 
-_QUOTED = re.compile(r": b?['\"].*", re.DOTALL)
+from common.server._compat import without_quotation
 
 
 class QuietLogger(Logger):
@@ -33,6 +32,4 @@ class QuietLogger(Logger):
 
     def warning(self, msg: object, *args: object, **kwargs: Any) -> None:
         """Write a warning, without what it quotes of a malformed request: that may be a search or a token."""
-        if isinstance(msg, str) and msg.startswith("Invalid request"):
-            msg = _QUOTED.sub("", msg)
-        super().warning(msg, *args, **kwargs)
+        super().warning(without_quotation(str(msg)), *args, **kwargs)

@@ -5,12 +5,12 @@ https://docs.djangoproject.com/en/5.2/ref/databases/#subclassing-the-built-in-da
 
 import select
 import traceback
-from functools import partial
 from typing import Any
 
 from django.db.backends.postgresql import base
 from psycopg.pq import TransactionStatus
 
+from common.database._compat import limit_waits
 from common.database.connections import DatabaseValidation
 
 HANGING = 0.5  # seconds after which a server that should have ended a statement itself is taken for one that hangs
@@ -54,7 +54,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
             raise
         if seconds := self.settings_dict.get("STATEMENT_TIMEOUT"):
             # A process that hangs still has its packets acknowledged by its kernel: no time-out of TCP ends that wait.
-            connection.wait = partial(connection.wait, timeout=seconds + HANGING)
+            limit_waits(connection, seconds + HANGING)
         return connection
 
     def is_usable(self) -> bool:

@@ -1,0 +1,80 @@
+"""Private parts of other libraries still exist and behave as each `_compat.py` expects."""
+
+import inspect
+from types import SimpleNamespace
+from typing import Any
+from unittest.mock import MagicMock
+
+import environs
+import psycopg
+import pytest
+from drf_spectacular.openapi import AutoSchema
+from gunicorn import util
+from gunicorn.config import Config
+from gunicorn.http.errors import InvalidRequestLine
+from gunicorn.workers.base import Worker
+from psycopg import errors
+from rest_framework import serializers
+
+from common.api._compat import TextFieldAutoSchema, field_schema
+from common.api.serializers import TextField
+from common.database._compat import limit_waits
+from common.server import _compat
+from common.server.errors import write_error
+
+
+@pytest.fixture
+def worker() -> Any:
+    """A worker of gunicorn that has only its log."""
+    return SimpleNamespace(log=MagicMock(), cfg=Config())
+
+
+def test_gunicorn_answers_its_errors_with_our_function(worker: Any) -> None:
+    assert util.write_error is write_error
+    assert list(inspect.signature(write_error).parameters) == ["sock", "status_int", "reason", "mesg"]
+    client = MagicMock()
+    Worker.handle_error(worker, None, client, ("192.0.2.1", 1), InvalidRequestLine("GET /?search=secret"))
+    [sent] = client.sendall.call_args.args
+    assert sent.startswith(b"HTTP/1.1 400 Bad Request\r\nContent-Type: application/json\r\n")
+
+
+def test_gunicorn_quotes_a_malformed_request_after_a_prefix(worker: Any) -> None:
+    Worker.handle_error(worker, None, MagicMock(), ("192.0.2.1", 1), InvalidRequestLine("GET /?search=secret"))
+    [message] = worker.log.warning.call_args.args
+    assert "secret" in message
+    assert _compat.without_quotation(message) == "Invalid request from ip=192.0.2.1: Invalid HTTP request line"
+
+
+def test_psycopg_waits_for_the_server_in_one_method(monkeypatch: pytest.MonkeyPatch) -> None:
+    wait = MagicMock()
+    connection = MagicMock(wait=wait)
+    limit_waits(connection, 1.5)
+    psycopg.Cursor(connection).execute("SELECT 1")
+    assert wait.call_args.kwargs == {"timeout": 1.5}
+    assert "timeout" in inspect.signature(psycopg.Connection.wait).parameters
+    assert issubclass(errors._WaitTimeout, psycopg.OperationalError)
+
+
+def test_environs_raises_value_error_for_a_file_that_cannot_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SECRET_KEY_FILE", "missing")
+    env = environs.FileAwareEnv(eager=False)
+    with pytest.raises(ValueError, match="SECRET_KEY_FILE"):
+        env.str("SECRET_KEY")
+    with pytest.raises(ValueError, match="SECRET_KEY_FILE"):
+        env._get_value("SECRET_KEY", None)
+
+
+def test_drf_spectacular_adds_the_limits_of_a_field_in_one_method() -> None:
+    class Form(serializers.Serializer[Any]):
+        text = TextField(max_length=5, min_length=1, allow_blank=True)
+
+    field = Form().fields["text"]
+    assert field_schema(AutoSchema(), field, "response")["type"] == "string"
+    schema: dict[str, Any] = {"type": "string", "pattern": "^a?$"}
+    AutoSchema()._insert_field_validators(field, schema)
+    [limited, empty] = schema.pop("oneOf")
+    assert (limited["maxLength"], empty, schema) == (5, {"type": "string", "maxLength": 0}, {})
+    schema = {"type": "string", "pattern": "^a?$"}
+    TextFieldAutoSchema()._insert_field_validators(field, schema)
+    assert schema["pattern"] == "^a?$"
+    assert "oneOf" not in schema
