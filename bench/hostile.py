@@ -22,8 +22,8 @@ import psycopg
 import requests
 
 from bench.serve import LOGIN_BODY, Server, environments, gunicorn
-from e2e.conftest import free_ports
 from tools.local import PROJECTS
+from tools.system import free_ports
 
 CLIENTS = 200
 DRIP = 3.5  # seconds between two bytes

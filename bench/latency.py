@@ -19,10 +19,10 @@ import requests
 
 from bench.serve import authorizations, gunicorn
 from bench.texts import texts
-from e2e.conftest import free_ports
 from tools import postgres
 from tools.local import ROOT, Local
 from tools.projects import PORTS
+from tools.system import free_ports
 
 SMALL = 1000
 CLIENTS = 16  # that ask at once, at most

@@ -26,9 +26,9 @@ import requests
 from cryptography.hazmat.primitives.asymmetric import rsa
 from jwt.algorithms import RSAAlgorithm
 
-from e2e.conftest import answers, free_ports
 from tools import postgres
 from tools.local import PROJECTS, ROOT, Local
+from tools.system import answers, free_ports
 
 CONNECTIONS = 8
 # No search and no write is refused. One thread is always free for something other than a search, and the searches that

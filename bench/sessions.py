@@ -17,9 +17,9 @@ from pathlib import Path
 import requests
 
 from bench.serve import LOGIN, LOGIN_BODY, Case, Server, gunicorn, post, renewing
-from e2e.conftest import free_ports
 from tools import postgres
 from tools.local import ROOT, Local
+from tools.system import free_ports
 
 BEFORE = "faecefe"
 VERIFY = """

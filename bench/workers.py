@@ -12,8 +12,8 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 
 from bench.serve import Server, beside_logins, environments, gunicorn, wrk
-from e2e.conftest import free_ports
 from tools.local import PROJECTS
+from tools.system import free_ports
 
 CHOICES = {
     "1 process": ["--worker-class=sync", "--threads=1"],

@@ -6,8 +6,8 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
-from e2e.conftest import System, answers, kill, within
 from e2e.test_browser import fill_in, log_in, search, share
+from tools.system import System, answers, kill, within
 
 
 class Findings:

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from e2e.conftest import answers, free_ports
 from tools import scratch
 from tools.local import PROJECTS, ROOT, Local
+from tools.system import answers, free_ports
 
 
 def run(*command: object, cwd: Path, env: dict[str, str]) -> str:

@@ -13,8 +13,8 @@ import pytest
 import requests
 
 from common.tests.settings import LARGE
-from e2e.conftest import answers, free_ports
 from tools.local import ROOT
+from tools.system import answers, free_ports
 
 APPLICATION = "common.http.wsgi:get_wsgi_application()"
 POST = b"POST /echo/ HTTP/1.1\r\nHost: testserver\r\n"

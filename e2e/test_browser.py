@@ -10,7 +10,7 @@ import pytest
 import requests
 from playwright.sync_api import BrowserContext, ConsoleMessage, Locator, Page, Request, expect
 
-from e2e.conftest import System, answers, kill, within
+from tools.system import System, answers, kill, within
 
 TIMEOUT = 10
 SESSION_COOKIE = re.compile(r"(__Host-)?thoughts_(\d+_)?session")

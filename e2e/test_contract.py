@@ -10,7 +10,7 @@ from uuid import uuid4
 import pytest
 import requests
 
-from e2e.conftest import System
+from tools.system import System
 
 TIMEOUT = 30
 

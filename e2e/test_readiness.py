@@ -14,9 +14,9 @@ import psycopg
 import pytest
 import requests
 
-from e2e.conftest import free_ports, within
 from tools import postgres
 from tools.local import PROJECTS, ROOT, Local
+from tools.system import free_ports, within
 
 SOON = 60.0  # seconds; everything here takes a few, but the machine may be busy
 PROBE = 1.0  # seconds within which a probe must be answered

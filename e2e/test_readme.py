@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from e2e.conftest import System, start, stop
 from tools.local import ROOT
+from tools.system import System, start, stop
 
 MARK = "--- the next command ---"
 

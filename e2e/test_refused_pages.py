@@ -6,7 +6,7 @@ import pytest
 import requests
 from playwright.sync_api import Page, expect
 
-from e2e.conftest import System
+from tools.system import System
 
 TIMEOUT = 10
 

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 import requests
 
-from e2e.conftest import answers, free_ports, within
 from tools.local import PROJECTS, ROOT, Local
+from tools.system import answers, free_ports, within
 
 TIMEOUT = 10
 LOADED_AFTER = 1.0  # seconds; what a worker loads beside its first requests takes a twentieth of that

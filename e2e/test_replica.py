@@ -21,9 +21,9 @@ import requests
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from jwt.algorithms import RSAAlgorithm
 
-from e2e.conftest import answers, free_ports, within
 from tools import postgres
 from tools.local import PROJECTS, ROOT, Local
+from tools.system import answers, free_ports, within
 
 OPTIONS = f"{postgres.FAST} -c wal_retrieve_retry_interval=200ms"  # not 5 s until it looks for the primary again
 SOON = 60.0  # seconds; all of it happens in a few, but on a machine that is busy

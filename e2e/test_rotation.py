@@ -11,8 +11,8 @@ from pathlib import Path
 
 import requests
 
-from e2e.conftest import System, children, start, stop, within
 from tools.local import ROOT
+from tools.system import System, children, start, stop, within
 
 TIMEOUT = 10
 

@@ -16,8 +16,8 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 
-from e2e.conftest import System, answers, children, free_ports, kill, start, stop, within
 from tools.local import PROJECTS, ROOT
+from tools.system import System, answers, children, free_ports, kill, start, stop, within
 
 TIMEOUT = 10
 

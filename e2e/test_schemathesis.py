@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import requests
 
-from e2e.conftest import NO_LIMITS, System, start, stop
 from tools.local import ROOT
+from tools.system import NO_LIMITS, System, start, stop
 
 EXAMPLES = os.environ.get("EXAMPLES") or ("200" if os.environ.get("CI") else "50")  # for each operation
 # Where a failure must say something about the change, CI tries what it tried before; elsewhere each run tries new ones.

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 import requests
 
-from e2e.conftest import answers, free_ports, within
 from tools import scratch
 from tools.local import PROJECTS
+from tools.system import answers, free_ports, within
 
 STEPS = "invoices_api lint format imports templates manifests Tiltfile"
 # It copies the tree and repeats two steps there.

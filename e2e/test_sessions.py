@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import requests
 
-from e2e.conftest import System
+from tools.system import System
 
 TIMEOUT = 30
 THREADS = 8

@@ -2,7 +2,7 @@
 
 import requests
 
-from e2e.conftest import System
+from tools.system import System
 
 
 def test_all_three_are_ready(system: System) -> None:

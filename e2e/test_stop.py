@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from e2e.conftest import answers, children, free_ports, within
 from tools.local import ROOT
+from tools.system import answers, children, free_ports, within
 
 SLOW = """
 import time

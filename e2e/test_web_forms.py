@@ -11,8 +11,8 @@ import schemathesis
 from hypothesis import HealthCheck, settings
 from schemathesis.specs.openapi.checks import content_type_conformance, status_code_conformance
 
-from e2e.conftest import NO_LIMITS, System, start, stop
 from tools.local import ROOT
+from tools.system import NO_LIMITS, System, start, stop
 
 DESCRIPTION = ROOT / "e2e" / "web.openapi.yaml"
 EXAMPLES = int(os.environ.get("EXAMPLES") or 25)  # for each operation and visitor

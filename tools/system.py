@@ -1,0 +1,130 @@
+"""Start, stop and watch the whole system, for tests and benchmarks."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from tools.local import PROJECTS, ROOT
+
+START_WITHIN = 60.0  # seconds
+# For tests that send more than a person would.
+NO_LIMITS = dict.fromkeys(
+    [
+        "LOGIN_FAILURES_PER_NAME",
+        "LOGIN_FAILURES_PER_ADDRESS",
+        "SIGN_UPS_PER_ADDRESS",
+        "WRITES_PER_MINUTE",
+        "WRITES_PER_DAY",
+    ],
+    "1000000",
+)
+
+
+# For tests that send more than any person would.
+NO_LIMITS = dict.fromkeys(
+    [
+        "LOGIN_FAILURES_PER_NAME",
+        "LOGIN_FAILURES_PER_ADDRESS",
+        "LOGIN_FAILURES_PER_ACCOUNT",
+        "SIGN_UPS_PER_ADDRESS",
+        "WRITES_PER_MINUTE",
+        "WRITES_PER_DAY",
+    ],
+    "1000000",
+)
+
+
+@dataclass(frozen=True)
+class System:
+    """URLs of the services, without a trailing slash. `process` is None if another program started them."""
+
+    thoughts: str
+    users: str
+    web: str
+    process: "subprocess.Popen[bytes] | None" = None
+    log: Path | None = None
+
+
+def free_ports(count: int) -> list[int]:
+    """Return TCP ports that are free on the loopback address."""
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [each.getsockname()[1] for each in sockets]
+    for each in sockets:
+        each.close()
+    return ports
+
+
+def start(var: Path, **environment: str) -> System:
+    """Start all projects with `tools.run` and wait until they are ready. Raise RuntimeError after 60 seconds."""
+    ports = dict(zip(PROJECTS, free_ports(len(PROJECTS)), strict=True))
+    var.mkdir(parents=True, exist_ok=True)
+    log = var / "log"
+    options = ["--ports", *map(str, ports.values())]
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "tools.run", f"--var={var}", *options],
+            cwd=ROOT,
+            env={**os.environ, **environment},
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+    urls = {project: f"http://localhost:{port}" for project, port in ports.items()}
+    deadline = time.monotonic() + START_WITHIN
+    while not all(answers(f"{url}/readyz") for url in urls.values()):
+        if process.poll() is not None or time.monotonic() > deadline:
+            process.terminate()
+            process.wait()
+            raise RuntimeError(f"The system did not start:\n{log.read_text(errors='replace')}")
+        time.sleep(0.1)
+    return System(urls["thoughts_api"], urls["users_api"], urls["web"], process, log)
+
+
+def stop(system: System) -> None:
+    """Stop a system started by `start`, with all its processes."""
+    if system.process:
+        system.process.send_signal(signal.SIGTERM)
+        system.process.wait(timeout=60)
+
+
+def answers(url: str) -> bool:
+    """Return whether GET answers 200."""
+    try:
+        with urllib.request.urlopen(url, timeout=2) as response:
+            return bool(response.status == 200)
+    except OSError:
+        return False
+
+
+def within(seconds: float, condition: Callable[[], bool]) -> bool:
+    """Return whether the condition becomes true within this time."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if condition():
+            return True
+        time.sleep(0.1)
+    return False
+
+
+def children(pid: int) -> dict[int, str]:
+    """Return the command lines of child processes, by process id."""
+    output = subprocess.run(
+        ["ps", "-ww", "-o", "pid=,args=", "--ppid", str(pid)], capture_output=True, text=True, check=False
+    ).stdout
+    return {int(line.split(None, 1)[0]): line.split(None, 1)[1] for line in output.splitlines() if line.strip()}
+
+
+def kill(system: System, project: str) -> None:
+    """Kill a project's gunicorn with SIGKILL. Raise RuntimeError if it is not running."""
+    assert system.process
+    for pid, command in children(system.process.pid).items():
+        if f"{project}.wsgi" in command:
+            os.killpg(pid, signal.SIGKILL)
+            return
+    raise RuntimeError(f"{project} is not running")
