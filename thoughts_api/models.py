@@ -1,4 +1,4 @@
-"""Thoughts, and how many of them each account writes."""
+"""Thoughts, and the number that each user writes."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from django.utils import timezone
 from common.folding import fold
 
 TEXT_MAX_LENGTH = 250  # characters
-FOLDED_MAX_LENGTH = 4 * TEXT_MAX_LENGTH  # no character folds into more than four
+FOLDED_MAX_LENGTH = 4 * TEXT_MAX_LENGTH  # a character folds into at most four
 
 
 class Thought(models.Model):
@@ -23,16 +23,13 @@ class Thought(models.Model):
         indexes = [models.Index(fields=["username", "id"], name="thought_by_author")]
 
     def save(self, *args: Any, **kwargs: Any) -> None:
-        """Store the thought with its folded text."""
+        """Save the thought with its folded text."""
         self.folded = fold(self.text)
         super().save(*args, **kwargs)
 
 
 class WriteCount(models.Model):
-    """How many thoughts an account wrote in its last minute and day: one small row for each account that ever wrote.
-
-    Starts are in seconds since 1970.
-    """
+    """How many thoughts a user wrote in the current minute and day. Starts are in seconds since 1970."""
 
     username = models.CharField(max_length=50, primary_key=True)
     minute_start = models.FloatField()

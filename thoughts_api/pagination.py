@@ -1,4 +1,4 @@
-"""Lists in pages by keyset: a page starts after the last id of the page before, so each costs the same.
+"""Keyset pagination: a page starts after the last id of the previous page, so every page costs the same.
 
 https://use-the-index-luke.com/no-offset
 """
@@ -24,30 +24,30 @@ class PageSerializer(serializers.Serializer[Any]):
     ordering = serializers.ChoiceField(["id", "-id"], default="id", help_text="`-id` is newest first.")
     limit = IntegerField(min_value=1, max_value=MAX_LIMIT, default=LIMIT, help_text=f"1 to {MAX_LIMIT}.")
     after = IntegerField(
-        min_value=0, max_value=MAX_ID, required=False, help_text="Only what comes after this id in the order."
+        min_value=0, max_value=MAX_ID, required=False, help_text="Only thoughts after this id, in this ordering."
     )
     before = IntegerField(
         min_value=0,
         max_value=MAX_ID,
         required=False,
-        help_text="Only the nearest that come before this id; with `after` too, those between.",
+        help_text="Only the nearest thoughts before this id. With `after`, only the thoughts between both.",
     )
 
 
 class KeysetPagination(BasePagination):
-    """Pages of rows by `id`. The answer is an array; its Link header (RFC 8288) points to the next and previous page.
+    """Pages of rows, ordered by `id`. The body is an array; the Link header (RFC 8288) points to the other pages.
 
-    There is no queryset: `paginate` calls a function that reads rows.
+    `paginate` calls a function that reads rows, instead of slicing a queryset.
     """
 
     def paginate(self, read: Page, request: Request) -> list[Row]:
-        """Read the page that the query parameters ask for. Raise `ValidationError` (400) if they are wrong."""
+        """Read the page given by the query parameters. Raise `ValidationError` (400) if they are invalid."""
         data = validated_query(PageSerializer, request)
         after, before = data.get("after"), data.get("before")
         newest_first = data["ordering"] == "-id"
         lowest, highest = (before, after) if newest_first else (after, before)
         ids = range(0 if lowest is None else lowest + 1, MAX_ID if highest is None else highest)
-        # A page before an id is read backwards, from the row nearest to that id, and reversed afterwards.
+        # A page before an id is read backwards from that id, then reversed.
         backwards = before is not None and after is None
         descending = newest_first != backwards
         rows = read(ids, descending, data["limit"] + 1)
@@ -76,17 +76,17 @@ class KeysetPagination(BasePagination):
 
 
 def _ends(rows: Sequence[dict[str, Any]], anchor: int | None, descending: bool) -> tuple[int, int]:
-    """Return the ids from which the previous and the next page start."""
+    """Return the ids at which the previous and the next page start."""
     if rows:
         return rows[0]["id"], rows[-1]["id"]
-    # Nothing is beyond the anchor; the way back includes the anchor's own row.
+    # The page after the anchor is empty. The link back must include the anchor's own row.
     back = min(max(0, (anchor or 0) + (-1 if descending else 1)), MAX_ID)
     return back, back
 
 
 def _link(request: Request, name: str, value: int) -> str:
     query = request.query_params.copy()
-    if not ("after" in query and "before" in query):  # with both, it is a range, and the links stay in it
+    if not ("after" in query and "before" in query):  # both make a range, and its links keep both ends
         query.pop("after", None)
         query.pop("before", None)
     query[name] = str(value)

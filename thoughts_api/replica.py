@@ -1,7 +1,7 @@
-"""Searches on a read replica, for as long as it answers and is not far behind.
+"""Route searches to a read replica while it is reachable and in sync.
 
-Two threads of each process ask once a second, from its first search on: how far the primary has written, and how far
-the replica has replayed that. No request waits for them.
+After the first search, two threads of each process check both servers once a second. The lag is the difference between
+what the primary has written and what the replica has replayed. Requests do not wait for these checks.
 """
 
 import functools
@@ -22,12 +22,16 @@ from common.operations.metrics import REGISTRY
 ALIAS = "replica"
 PERIOD = 1.0  # seconds
 ERRORS = (DatabaseError, InterfaceError)
-# Positions in the write-ahead log, in bytes; anybody may ask for them.
+# Positions in the write-ahead log, in bytes. They need no privileges.
 # https://www.postgresql.org/docs/current/functions-admin.html#FUNCTIONS-RECOVERY-CONTROL
 WRITTEN = "SELECT pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')"
 REPLAYED = "SELECT CASE WHEN pg_is_in_recovery() THEN pg_wal_lsn_diff(pg_last_wal_replay_lsn(), '0/0') END"
-FIT = Gauge(
-    "database_fit", "1 while searches may go there.", ["database"], registry=REGISTRY, multiprocess_mode="livemin"
+USABLE = Gauge(
+    "database_usable",
+    "1 while the replica is in rotation for searches.",
+    ["database"],
+    registry=REGISTRY,
+    multiprocess_mode="livemin",
 )
 
 Found = TypeVar("Found")
@@ -35,96 +39,96 @@ logger = logging.getLogger(__name__)
 
 
 def read(query: Callable[[str], Found]) -> Found:
-    """Return what a query finds, given the alias of its database: the replica while it is fit, else the primary.
+    """Run a query on the replica if it is usable, else on the primary.
 
-    A query that fails on the replica is asked of the primary at once.
+    `query` receives the alias of the database. If it fails on the replica, it runs on the primary.
     """
-    if ALIAS in settings.DATABASES and (replica := watched()).fit:
+    if ALIAS in settings.DATABASES and (replica := watched()).usable:
         connection: Any = connections[ALIAS]
         if getattr(connection, "outages", 0) != replica.outages:
-            connection.close()  # it may lead to a server that has ended since
+            connection.close()  # it may lead to a server that was stopped since
             connection.outages = replica.outages
         try:
             return query(ALIAS)
         except ERRORS as error:
             connection.close()
-            replica.leave_out(reason(error))
+            replica.remove(reason(error))
     return query(DEFAULT_DB_ALIAS)
 
 
 class Replica:
-    """What is known of the replica: `fit` for searches or not, None before the first look."""
+    """State of the replica. `usable` is None until the first check."""
 
     def __init__(self, max_lag: float) -> None:
         self.max_lag = max_lag  # seconds
-        self.fit: bool | None = None
-        self.outages = 0  # how often it was left out
-        self._written: deque[tuple[float, int]] = deque()  # when the primary had written how much, oldest first
+        self.usable: bool | None = None
+        self.outages = 0  # how often it was removed from rotation
+        self._written: deque[tuple[float, int]] = deque()  # (time, position of the primary), oldest first
         self._lock = threading.Lock()
 
     def watch(self) -> None:
-        """Look at both servers from now on, in a thread each: one that hangs does not hold up the other."""
-        for look in (self.look_at_primary, self.look_at_replica):
-            threading.Thread(target=_for_ever, args=[look], name=look.__name__, daemon=True).start()
+        """Check both servers in a thread each, so that a stuck server does not delay the other check."""
+        for check in (self.check_primary, self.check_replica):
+            threading.Thread(target=_repeat, args=[check], name=check.__name__, daemon=True).start()
 
-    def look_at_primary(self) -> None:
-        """Note how much the primary has written, if it answers."""
+    def check_primary(self) -> None:
+        """Record the position of the primary, if it is reachable."""
         now = time.monotonic()
         try:
-            self.note(_ask(DEFAULT_DB_ALIAS, WRITTEN), now)
+            self.record(_query(DEFAULT_DB_ALIAS, WRITTEN), now)
         except ERRORS:
             connections[DEFAULT_DB_ALIAS].close()
 
-    def look_at_replica(self) -> None:
-        """Leave the replica out or take it back."""
+    def check_replica(self) -> None:
+        """Remove the replica from rotation, or restore it."""
         try:
-            replayed = _ask(ALIAS, REPLAYED)
+            replayed = _query(ALIAS, REPLAYED)
         except ERRORS as error:
             connections[ALIAS].close()
-            self.leave_out(reason(error))
+            self.remove(reason(error))
         else:
-            self.judge(replayed)
+            self.compare(replayed)
 
-    def note(self, written: int, now: float) -> None:
-        """Remember how much the primary had written at a time, in seconds."""
+    def record(self, written: int, now: float) -> None:
+        """Record the position of the primary at a time, in seconds."""
         self._written.append((now, written))
         while len(self._written) > 1 and self._written[1][0] <= now - self.max_lag:
             self._written.popleft()
 
-    def judge(self, replayed: int | None) -> None:
-        """Leave the replica out or take it back, by how much it has replayed; None says that it is no replica.
+    def compare(self, replayed: int | None) -> None:
+        """Remove or restore the replica by its position, which is None if it is in fact a primary.
 
-        It must have all that the primary had written `max_lag` seconds ago. When it last replayed something says
-        little: nothing comes from a primary that is idle, nor from one that it has lost. While the primary does not
-        answer, no more is asked of the replica than before: searches go on.
+        It must have replayed what the primary had written `max_lag` seconds ago. The time of the last replay would not
+        do: an idle primary sends nothing, and neither does one that the replica has lost. While the primary is
+        unreachable, its last known position counts, and searches go on.
         """
         if replayed is None:
-            self.leave_out("it is not in recovery")
+            self.remove("it is not in recovery")
         elif self._written and replayed >= self._written[0][1]:
             self._set(True)
         elif self._written:
-            self.leave_out(f"it is more than {self.max_lag} s behind")
+            self.remove(f"it lags by more than {self.max_lag} s")
 
-    def leave_out(self, reason: str) -> None:
-        """Let no more searches go there, until a look finds it fit."""
+    def remove(self, reason: str) -> None:
+        """Remove the replica from rotation until a check finds it usable."""
         self._set(False, reason)
 
-    def _set(self, fit: bool, reason: str = "") -> None:
+    def _set(self, usable: bool, reason: str = "") -> None:
         with self._lock:
-            before, self.fit = self.fit, fit
-            self.outages += before is not False and not fit
-            FIT.labels(ALIAS).set(fit)
-        if fit and not before:
-            logger.info("searches go to the replica")
-        elif before is not False and not fit:
-            logger.warning("the replica is left out: %s", reason)
+            before, self.usable = self.usable, usable
+            self.outages += before is not False and not usable
+            USABLE.labels(ALIAS).set(usable)
+        if usable and not before:
+            logger.info("the replica is in rotation for searches")
+        elif before is not False and not usable:
+            logger.warning("the replica is removed from rotation: %s", reason)
 
 
 _starting = threading.Lock()
 
 
 def watched() -> Replica:
-    """Return the replica of this process, watched from the first call on: after gunicorn has forked."""
+    """Return the replica of this process. The first call starts the checks, after gunicorn has forked."""
     with _starting:
         return _watched()
 
@@ -136,16 +140,16 @@ def _watched() -> Replica:
     return replica
 
 
-def _ask(alias: str, question: str) -> Any:
+def _query(alias: str, sql: str) -> Any:
     with connections[alias].cursor() as cursor:
-        cursor.execute(question)
+        cursor.execute(sql)
         return cursor.fetchone()[0]
 
 
-def _for_ever(look: Callable[[], None]) -> None:
+def _repeat(check: Callable[[], None]) -> None:
     while True:
         try:
-            look()
+            check()
         except Exception:
-            logger.exception("the replica cannot be watched")
+            logger.exception("a check of the replica failed")
         time.sleep(PERIOD)

@@ -1,7 +1,7 @@
-"""What the OpenAPI document says of the views beyond what they say themselves.
+"""OpenAPI annotations of the views.
 
-`SPECTACULAR_SETTINGS` takes the generator from here, so this is loaded, with drf-spectacular, when somebody asks for
-the document; what answers other requests does without both.
+`SPECTACULAR_SETTINGS` names the generator in this module. So this module and drf-spectacular load on the first request
+for the document.
 """
 
 from drf_spectacular.utils import OpenApiExample, extend_schema, extend_schema_serializer, extend_schema_view
@@ -17,7 +17,7 @@ STORED = {"id": 7, "username": "bruce", "text": "Tea first.", "timestamp": "2026
 extend_schema_serializer(
     examples=[
         OpenApiExample("A thought", {"text": "Tea first."}, request_only=True),
-        OpenApiExample("A thought that is stored", STORED, response_only=True),
+        OpenApiExample("A stored thought", STORED, response_only=True),
     ]
 )(ThoughtSerializer)
 
@@ -33,7 +33,7 @@ extend_schema_view(
     get=extend_schema(operation_id="list_my_thoughts", parameters=[PageSerializer]),
     post=extend_schema(
         operation_id="create_thought",
-        description="Write a thought; its author is the token's.",
+        description="Create a thought. Its author is the user of the token.",
         responses={201: ThoughtSerializer, 429: Error},
     ),
 )(views.MyThoughtsView)

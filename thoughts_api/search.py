@@ -1,10 +1,12 @@
-"""Find a page of the thoughts whose text contains a substring, whatever its letter case and accents.
+"""Search for a substring of the text, ignoring letter case and accents.
 
-SQLite compares row by row. PostgreSQL has the index of migration 0002, which knows the n-grams of one to four
-characters of each folded text, and the spans of ids that the thought is in. A page is found step by step, from where it
-starts: along the primary key first, then by the index within a range of ids. Each step looks through more ids than the
-one before, twice as many as should fill the page by what that one found. What is frequent ends in the first step, and
-of what is rare there is little to read in the last. The index only narrows down the rows; `folded LIKE` decides.
+SQLite compares row by row. PostgreSQL uses the index of migration 0002: the n-grams of each folded text, of one to four
+characters, and the id ranges ("spans") that contain the thought. The index narrows down the rows; `folded LIKE`
+decides.
+
+A page is found in steps. The first step walks along the primary key. Each further step uses the index within a range of
+ids. From the matches so far, it estimates how many ids would fill the page, and covers twice as many. A frequent
+substring needs only the first step. A rare one has few index entries to read in the last step.
 """
 
 import logging
@@ -22,33 +24,33 @@ from thoughts_api import replica
 from thoughts_api.models import FOLDED_MAX_LENGTH
 from thoughts_api.selection import EVERYONE, Page, Row, Selection, as_row, execute, order_by
 
-# Letters, the commonest first; the function of migration 0002 knows the same COMMON ones.
+# Letters, the commonest first. The SQL function of migration 0002 has the same COMMON letters.
 LATIN, CYRILLIC = " etaoinsrhldcumfpgwybvkxjqz", "оеаинтсрвлкмдпуяыьгзбчйхжшюцщэфъё"
 COMMON = frozenset(LATIN[:10] + CYRILLIC[:8])
 RANK = {letter: rank for letters in (LATIN, CYRILLIC) for rank, letter in enumerate(letters, start=3)}
-UNKNOWN_RANK = 33  # of a letter of other scripts, and of signs
-MAX_NGRAMS = 5  # of one search; more would hardly narrow it down, and each costs
-WALK = 10  # ids that the first step looks through for each row of the page
-NEAR = 2**15  # ids that the second step looks through at most
-FAR = 2**20  # ids that each of the others looks through; the last one looks through all that are left
+UNKNOWN_RANK = 33  # other scripts, punctuation, symbols
+MAX_NGRAMS = 5  # per search; more would cost time and exclude few rows
+WALK = 10  # ids that the first step covers, for each row of the page
+NEAR = 2**15  # ids that the second step covers at most
+FAR = 2**20  # ids that a later step covers at most; the last step covers the rest
 
-# A slow search takes seconds. One thread stays free for all other requests, unless it is the only one.
+# A slow search takes seconds. One thread stays free for other requests, unless there is only one.
 slots = threading.BoundedSemaphore(max(1, settings.THREADS - 1))
 logger = logging.getLogger(__name__)
 
 
 class TooManySearches(ServiceUnavailable):
-    """503: this process runs as many searches as it may at once."""
+    """503: this process already runs as many searches as allowed."""
 
     default_detail = "Too many searches are running. Try again in a second."
     wait = 1
 
 
 def search(text: str) -> Page:
-    """Return the function that reads a page of the thoughts whose text contains `text`.
+    """Return a function that reads a page of the thoughts whose text contains `text`.
 
-    The function asks the read replica, while that is usable. It raises `TooManySearches` at once, without waiting, if
-    no search may begin now. A text of accents alone matches all thoughts, which is no search.
+    The function queries the read replica if that is usable. It raises `TooManySearches` if too many searches are
+    running. A text of accents alone matches all thoughts, so nothing is searched.
     """
     folded = fold(text)
     if not folded:
@@ -81,11 +83,11 @@ def _page_by_steps(matches: Selection, folded: str, ids: range, descending: bool
     walked = WALK * count
     rows, ids = walk(matches, ids, descending, count, walked)
     if not rows and not descending and len(ids) > NEAR + FAR:
-        ids = from_the_lowest_id(matches.using, ids)  # the oldest thoughts may have been deleted
+        ids = skip_missing_ids(matches.using, ids)  # the oldest thoughts may have been deleted
     width = min(NEAR, _next_width(walked, len(rows), count - len(rows)))
     while ids and len(rows) < count:
         near, ids = _split(ids, width, descending)
-        # `id + 0`, because the primary key would tempt the planner to walk along it.
+        # `id + 0` keeps the planner from walking along the primary key.
         more = by_index(matches, folded, near).fetch(count - len(rows), descending, key="id + 0")
         rows += more
         width = _next_width(width, len(more), count - len(rows)) if width < FAR else len(ids)
@@ -93,9 +95,9 @@ def _page_by_steps(matches: Selection, folded: str, ids: range, descending: bool
 
 
 def walk(matches: Selection, ids: range, descending: bool, count: int, width: int) -> tuple[list[Row], range]:
-    """Look along the primary key through `width` ids: from the lowest, or from the highest that a thought has.
+    """Search `width` ids along the primary key, from the lowest id or from the highest existing one.
 
-    Return up to `count` rows, and the ids that are left, up to the highest that a thought has.
+    Return up to `count` rows, and the remaining ids, up to the highest existing one.
     """
     near = matches.with_ids(ids).filter("id > highest - %s", width) if descending else matches.with_ids(ids[:width])
     rows = execute(
@@ -111,14 +113,14 @@ def walk(matches: Selection, ids: range, descending: bool, count: int, width: in
     return [as_row(*row) for _, *row in rows if row[0] is not None], left
 
 
-def from_the_lowest_id(using: str, ids: range) -> range:
-    """Return these ids from the lowest that a thought has; an empty range if no thought has one of them."""
+def skip_missing_ids(using: str, ids: range) -> range:
+    """Return the range from its lowest existing id. It is empty if no thought is in it."""
     sql = "SELECT id FROM thoughts_api_thought WHERE id >= %s ORDER BY id LIMIT 1"
     return next((range(lowest, ids.stop) for (lowest,) in execute(using, sql, (ids.start,))), range(0))
 
 
 def by_index(matches: Selection, folded: str, ids: range) -> Selection:
-    """Return the matches with these ids, found by the index: by spans of ids, unless these are too many."""
+    """Select the matches within an id range through the index, by spans unless there are too many."""
     found = matches.filter(
         "thought_pieces(folded) @> %s::int4[] AND id + 0 BETWEEN %s AND %s", ngrams(folded), ids[0], ids[-1]
     )
@@ -129,7 +131,10 @@ def by_index(matches: Selection, folded: str, ids: range) -> Selection:
 
 
 def ngrams(folded: str) -> list[int]:
-    """Return the numbers of n-grams that cover a text, the rarest by their letters; `thought_pieces` counts alike."""
+    """Return the numbers of the rarest n-grams that cover a text.
+
+    Rarity is estimated from the letters. The SQL function `thought_pieces` computes the same numbers.
+    """
     covering = [folded] if len(folded) < 3 else []
     end = 0
     for start in range(len(folded) - 2):
@@ -149,12 +154,12 @@ def _number(ngram: str) -> int:
 
 
 def _split(ids: range, width: int, descending: bool) -> tuple[range, range]:
-    """Return the ids of the next step, as many as `width`, and the others."""
+    """Return the `width` ids of the next step, and the others."""
     return (ids[-width:], ids[:-width]) if descending else (ids[:width], ids[width:])
 
 
 def _next_width(width: int, found: int, missing: int) -> int:
-    """Return how many ids the next step looks through: twice as many as should have the rows that are missing."""
+    """Return how many ids the next step covers: twice the estimate for the missing rows."""
     return min(FAR, max(2 * width, 2 * width * missing // found)) if found else FAR
 
 

@@ -1,7 +1,6 @@
-"""Read thoughts with SQL, as the dicts that the API answers with.
+"""Read thoughts with SQL, as the dicts that the API returns.
 
-Reading goes around Django's ORM, which needs more CPU to build a query than PostgreSQL to answer it. What is written
-and deleted goes through the ORM.
+The ORM needs more CPU to build a query than PostgreSQL to answer it, so reads bypass it. Writes and deletes use it.
 """
 
 from collections.abc import Callable
@@ -21,32 +20,32 @@ Page = Callable[[range, bool, int], list[Row]]
 
 @dataclass(frozen=True)
 class Selection:
-    """The thoughts that match a condition of SQL, in one of DATABASES. Nothing is read before they are fetched."""
+    """The thoughts that match an SQL condition, in one of DATABASES. It is lazy: `fetch` and `page` run the query."""
 
     condition: str = "TRUE"
     params: tuple[Any, ...] = ()
     using: str = DEFAULT_DB_ALIAS
 
     def filter(self, condition: str, *params: Any) -> "Selection":
-        """Return those that match another condition too."""
+        """Add a condition."""
         return replace(self, condition=f"{self.condition} AND {condition}", params=(*self.params, *params))
 
     def with_ids(self, ids: range) -> "Selection":
-        """Return those whose ids are in a range."""
+        """Add the condition that the id is in a range."""
         return self.filter("id >= %s AND id < %s", ids.start, ids.stop)
 
     def statement(self, count: int, descending: bool = False, key: str = "id") -> str:
-        """Return the SELECT of the first `count` of them, ordered by `key`; its parameters are `params`."""
+        """Return the SELECT of the first `count` rows, ordered by `key`. Its parameters are `params`."""
         order = order_by(key, descending)
         return f"SELECT {COLUMNS} FROM thoughts_api_thought WHERE {self.condition} ORDER BY {order} LIMIT {count}"  # noqa: S608
 
     def fetch(self, count: int, descending: bool = False, key: str = "id") -> list[Row]:
-        """Read up to `count` of them, ordered by `key`."""
+        """Read up to `count` rows, ordered by `key`."""
         rows = execute(self.using, self.statement(count, descending, key), self.params)
         return [as_row(*row) for row in rows]
 
     def page(self, ids: range, descending: bool, count: int) -> list[Row]:
-        """Read up to `count` of those whose ids are in a range, ordered by id."""
+        """Read up to `count` rows within an id range, ordered by id."""
         return self.with_ids(ids).fetch(count, descending) if ids else []
 
 
@@ -54,12 +53,12 @@ EVERYONE = Selection()
 
 
 def by_author(username: str) -> Selection:
-    """Return the thoughts of one author."""
+    """Select the thoughts of one author."""
     return EVERYONE.filter("username = %s", username)
 
 
 def get(thought_id: int) -> Row | None:
-    """Read the thought with this id; None if there is none."""
+    """Read one thought. Return None if it does not exist."""
     if thought_id > MAX_ID:
         return None
     return next(iter(EVERYONE.filter("id = %s", thought_id).fetch(1)), None)
@@ -79,8 +78,7 @@ def order_by(key: str, descending: bool) -> str:
 
 
 def as_row(thought_id: int, username: str, text: str, timestamp: str) -> Row:
-    """Return the values of COLUMNS as the API answers with them."""
-    # Both databases answer in UTC. To parse a page of a hundred times and to format them again costs half as much CPU
-    # as the rest of the page.
+    """Return the values of COLUMNS as the API returns them."""
+    # Both databases return UTC. Datetime objects would cost half as much CPU as the rest of a page.
     time = datetime.fromisoformat(timestamp).replace(tzinfo=None).isoformat()
     return {"id": thought_id, "username": username, "text": text, "timestamp": f"{time}Z"}

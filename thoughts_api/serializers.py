@@ -1,4 +1,4 @@
-"""What goes in and comes out of thoughts_api."""
+"""Serializers of request and response data."""
 
 from typing import Any
 
@@ -22,9 +22,9 @@ class SearchSerializer(serializers.Serializer[Any]):
         required=False,
         default="",
         allow_blank=True,
-        # A whole text in a decomposed form, which has up to four characters for one (Unicode Annex 15, section 9.1).
+        # A full text in decomposed form, with up to four characters for one (Unicode Annex 15, section 9.1).
         max_length=FOLDED_MAX_LENGTH,
         trim_whitespace=False,
         error_messages={"max_length": "A search may have up to {max_length} characters."},
-        help_text="A piece of the text, taken whole; letter case and accents do not matter.",
+        help_text="A substring of the text. Letter case and accents do not matter.",
     )

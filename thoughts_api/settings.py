@@ -1,4 +1,4 @@
-"""Django settings of thoughts_api. What the environment may set is read here, and nowhere else."""
+"""Django settings of thoughts_api. All environment variables are read here."""
 
 from logging import INFO
 
@@ -18,7 +18,7 @@ BEHIND_TLS = env.bool("BEHIND_TLS", False)
 STATIC_ROOT = env.path("STATIC_ROOT", common.VAR / "static" / "thoughts_api")
 RELOAD = env.bool("RELOAD", False)
 STATIC_HASHED = env.bool("STATIC_HASHED", not (DEBUG or RELOAD))
-THREADS = env.count("THREADS", 8)  # of gunicorn, which has the same default
+THREADS = env.count("THREADS", 8)  # common/server/gunicorn_conf.py has the same default
 WRITES_PER_MINUTE = env.count("WRITES_PER_MINUTE", 60)
 WRITES_PER_DAY = env.count("WRITES_PER_DAY", 2000)
 LOG_LEVEL = env.log_level("LOG_LEVEL", INFO)
@@ -27,7 +27,7 @@ VERSION = env.str("VERSION", "dev")
 COMMIT = env.str("COMMIT", "unknown")
 env.seal()
 
-# Nothing here is signed with it: there are no sessions and no forms.
+# Django requires one. Without sessions and forms, nothing is signed with it.
 SECRET_KEY = get_random_secret_key()
 
 INSTALLED_APPS = [
@@ -69,12 +69,12 @@ SPECTACULAR_SETTINGS = common.SPECTACULAR_SETTINGS | {
 
 STATIC_URL = "static/"
 STORAGES = common.storages(STATIC_HASHED)
-# In development, as they are in the tree now: https://whitenoise.readthedocs.io/en/stable/django.html
+# In development, serve static files from the source tree: https://whitenoise.readthedocs.io/en/stable/django.html
 WHITENOISE_AUTOREFRESH = WHITENOISE_USE_FINDERS = RELOAD
 LOGGING = common.logging(LOG_LEVEL)
 
 LANGUAGE_CODE = "en-us"
-# /schema/ would load, and keep, a translation for each `?lang=` that somebody asks for.
+# Otherwise /schema/ loads and keeps a translation for each value of `?lang=`.
 USE_I18N = False
 TIME_ZONE = "UTC"
 USE_TZ = True
@@ -84,5 +84,5 @@ SECURE_HSTS_SECONDS = 31_536_000 if BEHIND_TLS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = BEHIND_TLS
 X_FRAME_OPTIONS = "DENY"
 CONTENT_SECURITY_POLICY = common.API_CONTENT_SECURITY_POLICY
-# No cookies, so no CSRF; the ingress sends people to https, and web calls over plain HTTP inside the cluster.
+# Without cookies, CSRF is impossible. The ingress redirects to https; web uses plain HTTP inside the cluster.
 SILENCED_SYSTEM_CHECKS = ["security.W003", "security.W008"]

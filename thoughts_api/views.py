@@ -1,4 +1,4 @@
-"""The API of thoughts_api."""
+"""Views of the thoughts API."""
 
 from typing import Any
 
@@ -20,13 +20,13 @@ from thoughts_api.search import search
 from thoughts_api.selection import Page
 from thoughts_api.serializers import SearchSerializer, ThoughtSerializer
 
-# RFC 9111: what is public may be stored by anybody, to be asked for again with its ETag; what is one's own is not.
+# RFC 9111: caches may store public responses, but must revalidate them. They must not store a user's own.
 public = method_decorator(cache_control(public=True, no_cache=True), name="dispatch")
 own = method_decorator(cache_control(private=True, no_store=True), name="dispatch")
 
 
 class ListView(generics.ListAPIView[Thought]):
-    """Answers with a page of rows, which need no serializer. A subclass says in `get_page` how to read them."""
+    """Base of the lists. A subclass implements `get_page`; its rows need no serializer."""
 
     queryset = Thought.objects.none()  # for the schema
     serializer_class = ThoughtSerializer
@@ -34,17 +34,17 @@ class ListView(generics.ListAPIView[Thought]):
     paginator: KeysetPagination
 
     def get_page(self) -> Page:
-        """Return the function that reads the rows of a page."""
+        """Return a function that reads the rows of a page."""
         raise NotImplementedError
 
     def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        """Answer with a page, and a Link header to its neighbours."""
+        """Return a page, with a Link header to the next and previous page."""
         return self.paginator.get_paginated_response(self.paginator.paginate(self.get_page(), request))
 
 
 @public
 class ThoughtsView(ListView):
-    """List everyone's thoughts, or search them."""
+    """List all thoughts, or search them."""
 
     authentication_classes = []
 
@@ -66,7 +66,7 @@ class ThoughtView(APIView):
 
 @own
 class MyThoughtsView(ListView, generics.ListCreateAPIView[Thought]):
-    """List one's own thoughts."""
+    """List your own thoughts."""
 
     permission_classes = [HasToken]
 
@@ -85,7 +85,7 @@ class MyThoughtView(APIView):
     permission_classes = [HasToken]
 
     def delete(self, request: Request, id: int) -> Response:
-        """Delete one of one's own thoughts."""
+        """Delete one of your own thoughts."""
         deleted, _ = Thought.objects.filter(id=id, username=request.user.username).delete()
         if not deleted:
             raise NotFound("You have no thought with this id.")
@@ -97,6 +97,6 @@ class AdminThoughtView(APIView):
     permission_classes = [HasStaffToken]
 
     def delete(self, request: Request, id: int) -> Response:
-        """Delete anyone's thought; one that is gone already is no error."""
+        """Delete any user's thought. Return 204 even if it does not exist."""
         Thought.objects.filter(id=id).delete()
         return Response(status=status.HTTP_204_NO_CONTENT)

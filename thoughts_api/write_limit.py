@@ -1,6 +1,6 @@
-"""Limit how many thoughts an account writes. The database counts, so the limit holds across processes and pods.
+"""Limit how many thoughts a user writes. The database counts, so the limit holds across processes and pods.
 
-A minute and a day begin with the first thought that is written in them. Deleting gives nothing back.
+A minute and a day start with the first thought written in them. Deleted thoughts still count.
 https://owasp.org/API-Security/editions/2023/en/0xa4-unrestricted-resource-consumption/
 """
 
@@ -19,7 +19,7 @@ MINUTE, DAY = 60, 24 * 3600  # seconds
 # A start that is further ahead than CLOCK_SKEW is from a wrong clock of another pod.
 IN_MINUTE = f"counted.minute_start > %(now)s - {MINUTE} AND counted.minute_start <= %(now)s + {CLOCK_SKEW}"
 IN_DAY = f"counted.day_start > %(now)s - {DAY} AND counted.day_start <= %(now)s + {CLOCK_SKEW}"
-# One statement, so that the row is locked from when it is looked at until the transaction ends.
+# One statement locks the row from the check until the transaction ends.
 COUNT = f"""
     INSERT INTO thoughts_api_writecount AS counted (username, minute_start, in_minute, day_start, in_day)
     VALUES (%(username)s, %(now)s, 1, %(now)s, 1)
@@ -34,15 +34,15 @@ COUNT = f"""
 
 
 class TooManyThoughts(Throttled):
-    """429; `wait` is in seconds."""
+    """429: the user has reached a limit. `wait` is in seconds."""
 
     default_detail = "Too many thoughts."
 
 
 def count(username: str) -> None:
-    """Count a thought of this account. Raise `TooManyThoughts` if it is beyond a limit; it is not counted then.
+    """Count a thought of this user. Raise `TooManyThoughts`, without counting, if a limit is reached.
 
-    Call it in the transaction that stores the thought, so that both are kept or neither is.
+    Call it in the transaction that saves the thought, so that both succeed or fail together.
     """
     now = time.time()
     limits = {"per_minute": settings.WRITES_PER_MINUTE, "per_day": settings.WRITES_PER_DAY}

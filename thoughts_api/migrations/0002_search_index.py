@@ -1,9 +1,9 @@
 from django.db import migrations
 
-# The numbers of a text's pieces: all of one, two and three characters, and those of four whose middle is two of the
-# commonest letters, because pieces of three are in too many texts there. A number is made of the code points as its
-# digits, modulo a prime that an int4 holds. `thoughts_api.search` counts in the same way. One statement appends one
-# number: PL/pgSQL changes the array in place then, and copies it otherwise.
+# Return the numbers of a text's n-grams ("pieces"): all of one, two and three characters. Those of four are included
+# if the middle two are common letters, because too many texts contain such trigrams. A number has the code points as
+# its digits, modulo a prime that fits an int4. `thoughts_api.search` computes the same numbers. Each statement appends
+# one number, because PL/pgSQL then changes the array in place instead of copying it.
 FUNCTION = """
 CREATE OR REPLACE FUNCTION thought_pieces(folded text) RETURNS int4[]
 LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
@@ -13,7 +13,7 @@ DECLARE
     one int4 := 0;
     two int4 := 0;
     three int4 := 0;
-    common int4 := 0; -- how many of the commonest letters came last, one after the other
+    common int4 := 0; -- length of the current run of common letters
 BEGIN
     FOREACH letter IN ARRAY string_to_array(folded, NULL) LOOP
         IF common > 1 THEN
@@ -36,15 +36,15 @@ $$
 
 DROP_INDEX = "DROP INDEX CONCURRENTLY IF EXISTS thought_by_piece"
 
-# The second column has the spans of 2**12 and of 2**17 ids that an id is in; the wider ones have negative numbers.
-# New entries wait in a list of at most 2 MB: whoever fills it up waits for half of what a list of 4 MB, the default, takes
-# to be sorted in, and each search reads half as much beside the index.
+# The second column holds the spans of 2**12 and of 2**17 ids that contain the id; the wide spans have negative numbers.
+# New entries wait in a pending list. With 2 MB instead of 4 MB, the write that flushes it is shorter, and each search
+# scans less of it.
 INDEX = """
 CREATE INDEX CONCURRENTLY thought_by_piece ON thoughts_api_thought
 USING gin (thought_pieces(folded), (ARRAY[id >> 12, ~(id >> 17)])) WITH (gin_pending_list_limit = 2048)
 """
 
-# Without statistics the planner has nothing to guess from: the plans are always the ones that were measured.
+# Without statistics, the planner always chooses the plans that were measured.
 NO_STATISTICS = [f"ALTER INDEX thought_by_piece ALTER COLUMN {column} SET STATISTICS 0" for column in (1, 2)]
 
 
@@ -57,13 +57,13 @@ def on_postgresql(*statements):
     return run
 
 
-# Dropped first, because a run that was interrupted leaves an index that is not valid.
+# Dropped first, because an interrupted run leaves an invalid index.
 build = on_postgresql(FUNCTION, DROP_INDEX, INDEX, *NO_STATISTICS)
 
 
 class Migration(migrations.Migration):
 
-    atomic = False  # CONCURRENTLY, for a table in use
+    atomic = False  # required by CONCURRENTLY, which keeps the table writable
 
     dependencies = [
         ("thoughts_api", "0001_initial"),

@@ -1,4 +1,4 @@
-"""People with tokens, as users_api would sign them."""
+"""Clients with access tokens like those of users_api."""
 
 import functools
 import time
@@ -14,13 +14,13 @@ from jwt.algorithms import RSAAlgorithm
 from pytest_django import Settings
 from rest_framework.test import APIClient
 
-# How long one example takes says nothing on a machine that is busy with other tests.
+# No deadline: the time of an example depends on what else the machine runs.
 hypothesis.settings.register_profile(
     "tests", deadline=None, database=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
 )
 hypothesis.settings.load_profile("tests")
 
-# Its tests are about what SQLite does not have.
+# These tests need features that SQLite lacks.
 collect_ignore = (
     [] if connection.vendor == "postgresql" else ["test_connections.py", "test_search_index.py", "test_threads.py"]
 )
@@ -40,19 +40,19 @@ def jwks() -> dict[str, Any]:
 
 @pytest.fixture(autouse=True)
 def key_set(settings: Settings) -> None:
-    """Make ours the key that verifies tokens."""
+    """Verify tokens with the key of these tests."""
     settings.TOKENS_JWKS = jwks
 
 
 @pytest.fixture
 def sign() -> Sign:
-    """A function that returns a token with any claims; those that it is not given are right."""
+    """Return a function that signs a token. Claims it does not receive are valid."""
 
     def sign(**claims: Any) -> str:
         now = int(time.time())
-        right = {"username": "bruce", "user_id": 1, "is_staff": False, "iat": now, "exp": now + 900, "jti": "0"}
+        valid = {"username": "bruce", "user_id": 1, "is_staff": False, "iat": now, "exp": now + 900, "jti": "0"}
         return jwt.encode(
-            right | {"iss": "users-api", "token_type": "access"} | claims,
+            valid | {"iss": "users-api", "token_type": "access"} | claims,
             signing_key(),
             algorithm="RS256",
             headers={"kid": "ours"},
@@ -62,7 +62,7 @@ def sign() -> Sign:
 
 
 def client(token: str | None = None) -> APIClient:
-    """Return a client that shows a fault of ours as the 500 that a person would get."""
+    """Return a client that returns a 500 response for an exception, as a server does."""
     client = APIClient(raise_request_exception=False)
     if token:
         client.credentials(HTTP_AUTHORIZATION=f"Bearer {token}")
@@ -70,24 +70,24 @@ def client(token: str | None = None) -> APIClient:
 
 
 @pytest.fixture
-def anyone() -> APIClient:
-    """A client without a token."""
+def anonymous() -> APIClient:
+    """Return a client without a token."""
     return client()
 
 
 @pytest.fixture
 def bruce(sign: Sign) -> APIClient:
-    """A client with bruce's token."""
+    """Return a client with bruce's token."""
     return client(sign(username="bruce"))
 
 
 @pytest.fixture
 def stephen(sign: Sign) -> APIClient:
-    """A client with stephen's token."""
+    """Return a client with stephen's token."""
     return client(sign(username="stephen", user_id=2))
 
 
 @pytest.fixture
 def staff(sign: Sign) -> APIClient:
-    """A client with the token of someone on the staff."""
+    """Return a client with the token of a staff user."""
     return client(sign(username="admin", user_id=3, is_staff=True))

@@ -1,4 +1,4 @@
-"""Writing a thought."""
+"""Creating a thought."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -24,7 +24,7 @@ def part(value: bytes, more: bytes = b"") -> bytes:
 
 
 def assert_refused(response: Any, *fields: str) -> None:
-    """Assert that the answer names these fields as wrong, and that nothing was stored."""
+    """Assert that the response is 400, names these fields, and that nothing is stored."""
     assert response.status_code == 400, response.content
     assert list(response.json()) == ["message", "errors"]
     assert isinstance(response.json()["message"], str)
@@ -35,7 +35,7 @@ def assert_refused(response: Any, *fields: str) -> None:
     assert not Thought.objects.exists()
 
 
-def test_a_thought_is_stored_and_comes_back(bruce: APIClient, anyone: APIClient) -> None:
+def test_thought_is_stored_and_listed(bruce: APIClient, anonymous: APIClient) -> None:
     before = datetime.now(UTC)
     response = bruce.post(MINE, {"text": "Tea first."}, format="json")
     assert response.status_code == 201
@@ -45,7 +45,7 @@ def test_a_thought_is_stored_and_comes_back(bruce: APIClient, anyone: APIClient)
     assert isinstance(thought["id"], int)
     assert thought["timestamp"].endswith("Z")
     assert before - timedelta(seconds=1) <= datetime.fromisoformat(thought["timestamp"]) <= datetime.now(UTC)
-    assert anyone.get("/api/thoughts/").json() == [thought]
+    assert anonymous.get("/api/thoughts/").json() == [thought]
 
 
 @pytest.mark.parametrize("path", [MINE, MINE.rstrip("/")])
@@ -59,13 +59,13 @@ def test_a_thought_is_stored_and_comes_back(bruce: APIClient, anyone: APIClient)
         (part("Ä & ☕ 100%".encode()), MULTIPART),
     ],
 )
-def test_json_form_and_multipart_are_the_same(bruce: APIClient, path: str, body: bytes, content_type: str) -> None:
+def test_json_form_and_multipart_are_accepted(bruce: APIClient, path: str, body: bytes, content_type: str) -> None:
     response = bruce.generic("POST", path, body, content_type=content_type)
     assert response.status_code == 201, response.content
     assert response.json()["text"] == "Ä & ☕ 100%"
 
 
-def test_the_author_is_the_tokens_whatever_the_body_says(sign: Sign) -> None:
+def test_author_is_the_user_of_the_token(sign: Sign) -> None:
     body = {"text": "Mine", "username": "stephen", "id": 5000, "timestamp": "1999-01-01T00:00:00Z", "folded": "x"}
     for name, kind in [("bruce", "json"), ("Zoë+@.-_", "multipart"), ("x" * 50, "json")]:
         thought = client(sign(username=name)).post(MINE, body, format=kind).json()
@@ -76,9 +76,9 @@ def test_the_author_is_the_tokens_whatever_the_body_says(sign: Sign) -> None:
     assert client(sign(username="stephen")).get(MINE).json() == []
 
 
-def test_a_thought_needs_a_token(anyone: APIClient) -> None:
+def test_create_needs_a_token(anonymous: APIClient) -> None:
     for path in (MINE, MINE.rstrip("/")):
-        response = anyone.post(path, {"text": "Whose?"}, format="json")
+        response = anonymous.post(path, {"text": "Whose?"}, format="json")
         assert response.status_code == 401
         assert response["WWW-Authenticate"] == "Bearer"
         assert list(response.json()) == ["message"]
@@ -86,14 +86,14 @@ def test_a_thought_needs_a_token(anyone: APIClient) -> None:
 
 
 @pytest.mark.parametrize("claims", [{"exp": 1}, {"iss": "someone"}, {"username": ""}, {"username": 5}])
-def test_a_token_that_is_not_valid_is_none(sign: Sign, claims: dict[str, Any]) -> None:
+def test_invalid_token_is_refused(sign: Sign, claims: dict[str, Any]) -> None:
     response = client(sign(**claims)).post(MINE, {"text": "Whose?"}, format="json")
     assert response.status_code == 401
     assert response["WWW-Authenticate"] == "Bearer"
     assert not Thought.objects.exists()
 
 
-# A character is a code point: the family below has 5, the é of two parts 2.
+# A character is a code point: the family below has 5, the decomposed é has 2.
 @pytest.mark.parametrize(
     "text",
     [
@@ -123,7 +123,7 @@ def test_251_characters_are_refused(bruce: APIClient, text: str, format: str) ->
     assert_refused(bruce.post(MINE, {"text": text}, format=format), "text")
 
 
-def test_a_text_is_trimmed_before_it_is_measured(bruce: APIClient) -> None:
+def test_text_is_trimmed_before_its_length_is_checked(bruce: APIClient) -> None:
     space = " \t\r\n\u00a0\u3000\u2003"
     assert bruce.post(MINE, {"text": f"{space}a b{space}"}, format="json").json()["text"] == "a b"
     assert bruce.post(MINE, {"text": space + "x" * 250 + space}, format="json").json()["text"] == "x" * 250
@@ -153,18 +153,18 @@ def test_a_text_is_stored_as_it_was_written(bruce: APIClient) -> None:
         b'{"text": true}',
         b'{"text": ["x"]}',
         b'{"text": {"text": "x"}}',
-        # NUL, at either end too, where spaces are trimmed.
+        # NUL, also at either end, where spaces are trimmed.
         b'{"text": "\\u0000"}',
         b'{"text": "a\\u0000b"}',
         b'{"text": "a\\u0000"}',
         b'{"text": " \\u0000 a"}',
-        # Surrogates that are no pair.
+        # Unpaired surrogates.
         b'{"text": "\\ud800"}',
         b'{"text": "a\\udfff"}',
         b'{"text": "\\ude00\\ud83d"}',
     ],
 )
-def test_a_wrong_text_is_named(bruce: APIClient, body: bytes) -> None:
+def test_error_names_an_invalid_text(bruce: APIClient, body: bytes) -> None:
     assert_refused(bruce.generic("POST", MINE, body, content_type="application/json"), "text")
 
 
@@ -178,17 +178,17 @@ def test_a_wrong_text_is_named(bruce: APIClient, body: bytes) -> None:
         (b"text=+%20", FORM),
         (part(b"a\x00b"), MULTIPART),
         (part(b"\x00"), MULTIPART),
-        # A file is no text.
+        # A file.
         (part(b"x", b'; filename="text.txt"'), MULTIPART),
         (b"--x--\r\n", MULTIPART),
     ],
 )
-def test_a_wrong_text_in_a_form_is_named(bruce: APIClient, body: bytes, content_type: str) -> None:
+def test_error_names_an_invalid_text_in_a_form(bruce: APIClient, body: bytes, content_type: str) -> None:
     assert_refused(bruce.generic("POST", MINE, body, content_type=content_type), "text")
 
 
 @pytest.mark.parametrize("body", [b"[]", b'[{"text": "x"}]', b'"text"', b"5", b"true", b"null"])
-def test_a_body_that_is_no_object_is_refused(bruce: APIClient, body: bytes) -> None:
+def test_body_other_than_an_object_is_refused(bruce: APIClient, body: bytes) -> None:
     assert_refused(bruce.generic("POST", MINE, body, content_type="application/json"), "non_field_errors")
 
 
@@ -214,25 +214,25 @@ def test_a_body_that_is_no_object_is_refused(bruce: APIClient, body: bytes) -> N
     ],
     ids=lambda body: body[:12],
 )
-def test_broken_json_is_refused(bruce: APIClient, body: bytes) -> None:
+def test_malformed_json_is_refused(bruce: APIClient, body: bytes) -> None:
     assert_refused(bruce.generic("POST", MINE, body, content_type="application/json"))
 
 
 @pytest.mark.parametrize(
     ("body", "content_type"),
     [
-        # Bytes that are not UTF-8, a lone surrogate's among them.
+        # Bytes that are not UTF-8, including an encoded surrogate.
         (b"text=%FF", FORM),
         (b"text=a\xff", FORM),
         (b"text=%ED%A0%80", FORM),
         (part(b"\xff"), MULTIPART),
         (part(b"\xed\xa0\x80"), MULTIPART),
-        # No boundary, or one that cannot be.
+        # No boundary, or an invalid one.
         (part(b"x"), "multipart/form-data"),
         (part(b"x"), "multipart/form-data; boundary=\u00e4"),
     ],
 )
-def test_a_broken_form_is_refused(bruce: APIClient, body: bytes, content_type: str) -> None:
+def test_malformed_form_is_refused(bruce: APIClient, body: bytes, content_type: str) -> None:
     assert_refused(bruce.generic("POST", MINE, body, content_type=content_type))
 
 
@@ -246,14 +246,14 @@ def test_a_broken_form_is_refused(bruce: APIClient, body: bytes, content_type: s
     ],
     ids=["JSON", "form", "multipart", "JSON just beyond the limit"],
 )
-def test_a_huge_body_is_refused(bruce: APIClient, body: bytes, content_type: str) -> None:
+def test_huge_body_is_refused(bruce: APIClient, body: bytes, content_type: str) -> None:
     response = bruce.generic("POST", MINE, body, content_type=content_type)
     assert response.status_code == 413
     assert response.json() == {"message": "The body is larger than 64 KiB."}
     assert not Thought.objects.exists()
 
 
-def test_a_form_with_too_many_fields_is_refused(bruce: APIClient) -> None:
+def test_form_with_too_many_fields_is_refused(bruce: APIClient) -> None:
     body = b"&".join(b"field%d=x" % number for number in range(2000))
     assert_refused(bruce.generic("POST", MINE, body, content_type=FORM))
 
@@ -271,7 +271,7 @@ def test_a_form_with_too_many_fields_is_refused(bruce: APIClient) -> None:
         "application/x-www-form-urlencoded; charset=zlib",
     ],
 )
-def test_another_content_type_is_415(bruce: APIClient, content_type: str) -> None:
+def test_unsupported_content_type_is_415(bruce: APIClient, content_type: str) -> None:
     response = bruce.generic("POST", MINE, b'{"text": "x"}', content_type=content_type)
     assert response.status_code == 415
     assert list(response.json()) == ["message"]

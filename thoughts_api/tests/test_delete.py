@@ -1,4 +1,4 @@
-"""Deleting thoughts: one's own, and, as staff, anyone's."""
+"""Deleting thoughts, as their author and as staff."""
 
 import pytest
 from rest_framework.test import APIClient
@@ -11,7 +11,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def thought() -> Thought:
-    """One thought of bruce, between others."""
+    """Create a thought of bruce, between two others, and return it."""
     Thought.objects.create(username="bruce", text="Before")
     thought = Thought.objects.create(username="bruce", text="This one")
     Thought.objects.create(username="stephen", text="After")
@@ -23,18 +23,16 @@ def texts() -> set[str]:
 
 
 @pytest.mark.parametrize("slash", ["/", ""])
-def test_one_deletes_ones_own_thought_once(bruce: APIClient, thought: Thought, slash: str) -> None:
+def test_author_deletes_a_thought(bruce: APIClient, thought: Thought, slash: str) -> None:
     response = bruce.delete(f"/api/me/thoughts/{thought.id}{slash}")
     assert response.status_code == 204
     assert response.content == b""
     assert texts() == {"Before", "After"}
-    # The second time, it is not there any more.
+    # It is already deleted.
     assert bruce.delete(f"/api/me/thoughts/{thought.id}{slash}").status_code == 404
 
 
-def test_one_cannot_delete_the_thought_of_another(
-    stephen: APIClient, staff: APIClient, sign: Sign, thought: Thought
-) -> None:
+def test_thought_of_another_user_is_404(stephen: APIClient, staff: APIClient, sign: Sign, thought: Thought) -> None:
     for other in (stephen, staff, client(sign(username="BRUCE", user_id=1))):
         response = other.delete(f"/api/me/thoughts/{thought.id}/")
         assert response.status_code == 404
@@ -42,8 +40,8 @@ def test_one_cannot_delete_the_thought_of_another(
     assert "This one" in texts()
 
 
-def test_deleting_ones_own_thought_needs_a_token(anyone: APIClient, thought: Thought) -> None:
-    response = anyone.delete(f"/api/me/thoughts/{thought.id}/")
+def test_author_needs_a_token_to_delete(anonymous: APIClient, thought: Thought) -> None:
+    response = anonymous.delete(f"/api/me/thoughts/{thought.id}/")
     assert response.status_code == 401
     assert response["WWW-Authenticate"] == "Bearer"
     assert list(response.json()) == ["message"]
@@ -51,9 +49,7 @@ def test_deleting_ones_own_thought_needs_a_token(anyone: APIClient, thought: Tho
 
 
 @pytest.mark.parametrize("slash", ["/", ""])
-def test_staff_delete_anyones_thought_and_what_is_gone_is_no_error(
-    staff: APIClient, thought: Thought, slash: str
-) -> None:
+def test_staff_delete_any_thought_even_twice(staff: APIClient, thought: Thought, slash: str) -> None:
     for _ in range(2):
         response = staff.delete(f"/admin/thoughts/{thought.id}{slash}")
         assert response.status_code == 204
@@ -62,7 +58,7 @@ def test_staff_delete_anyones_thought_and_what_is_gone_is_no_error(
     assert staff.delete(f"/admin/thoughts/{10**30}{slash}").status_code == 204
 
 
-def test_without_staff_it_is_403_even_for_ones_own(bruce: APIClient, thought: Thought) -> None:
+def test_staff_path_is_403_for_the_author(bruce: APIClient, thought: Thought) -> None:
     response = bruce.delete(f"/admin/thoughts/{thought.id}/")
     assert response.status_code == 403
     assert list(response.json()) == ["message"]
@@ -70,14 +66,14 @@ def test_without_staff_it_is_403_even_for_ones_own(bruce: APIClient, thought: Th
 
 
 @pytest.mark.parametrize("is_staff", [None, 1, "true", [True], {"is": True}])
-def test_staff_is_what_is_said_to_be_true(sign: Sign, thought: Thought, is_staff: object) -> None:
+def test_staff_claim_must_be_true(sign: Sign, thought: Thought, is_staff: object) -> None:
     assert client(sign(is_staff=is_staff)).delete(f"/admin/thoughts/{thought.id}/").status_code == 403
     assert "This one" in texts()
 
 
-def test_without_a_token_it_is_401(anyone: APIClient, thought: Thought) -> None:
-    for unknown in (anyone, client("rubbish")):
-        response = unknown.delete(f"/admin/thoughts/{thought.id}/")
+def test_staff_path_without_a_token_is_401(anonymous: APIClient, thought: Thought) -> None:
+    for client_without_user in (anonymous, client("rubbish")):
+        response = client_without_user.delete(f"/admin/thoughts/{thought.id}/")
         assert response.status_code == 401
         assert response["WWW-Authenticate"] == "Bearer"
         assert list(response.json()) == ["message"]

@@ -1,4 +1,4 @@
-"""Paths with and without their last slash, and the one body of every error."""
+"""Paths with and without a trailing slash, and the error format."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -27,7 +27,7 @@ ALLOWED = {
 
 @pytest.mark.parametrize("path", ALLOWED)
 @pytest.mark.parametrize("method", METHODS)
-def test_each_path_is_the_same_with_and_without_its_last_slash(staff: APIClient, path: str, method: str) -> None:
+def test_trailing_slash_is_optional(staff: APIClient, path: str, method: str) -> None:
     answers = []
     for form in (path, path.rstrip("/")):
         Thought.objects.all().delete()
@@ -36,13 +36,13 @@ def test_each_path_is_the_same_with_and_without_its_last_slash(staff: APIClient,
         body = b"" if response.status_code == 201 else response.content
         answers.append((response.status_code, body, response.headers.get("Allow")))
     assert answers[0] == answers[1]
-    # Not a redirect, which a client may follow with another method.
+    # Not a redirect, because a client may follow it with another method.
     expected = {"POST": 201, "DELETE": 204}.get(method, 200) if method in ALLOWED[path] else 405
     assert answers[0][0] == expected
 
 
 @pytest.mark.parametrize("path", ALLOWED)
-def test_a_method_that_a_path_does_not_have_is_405(staff: APIClient, path: str) -> None:
+def test_unsupported_method_is_405(staff: APIClient, path: str) -> None:
     for method in {*METHODS, "TRACE", "NONSENSE"} - ALLOWED[path]:
         response = staff.generic(method, path)
         assert response.status_code == 405
@@ -55,30 +55,30 @@ def test_a_method_that_a_path_does_not_have_is_405(staff: APIClient, path: str) 
     "path", ["/nothing", "/api/", "/api/thoughts/x/", "/api/thoughts/1/2/", "/admin/", "/api/users"]
 )
 @pytest.mark.parametrize("method", METHODS)
-def test_a_path_that_is_nowhere_is_404(anyone: APIClient, path: str, method: str) -> None:
-    response = anyone.generic(method, path)
+def test_unknown_path_is_404(anonymous: APIClient, path: str, method: str) -> None:
+    response = anonymous.generic(method, path)
     assert response.status_code == 404
     if method != "HEAD":
         assert list(response.json()) == ["message"]
 
 
 @pytest.mark.parametrize("path", ["/api/thoughts/", "/nothing"])
-def test_a_host_that_is_not_ours_is_400(anyone: APIClient, path: str) -> None:
-    response = anyone.get(path, headers={"Host": "elsewhere.example"})
+def test_foreign_host_is_400(anonymous: APIClient, path: str) -> None:
+    response = anonymous.get(path, headers={"Host": "elsewhere.example"})
     assert response.status_code == 400
     assert response.json() == {"message": "The request is malformed.", "errors": {}}
 
 
-def test_too_many_parameters_are_400(anyone: APIClient) -> None:
+def test_too_many_parameters_are_400(anonymous: APIClient) -> None:
     query = "&".join(f"parameter{number}=x" for number in range(2000))
-    response = anyone.get(f"/api/thoughts/?{query}")
+    response = anonymous.get(f"/api/thoughts/?{query}")
     assert response.status_code == 400
     assert list(response.json()) == ["message", "errors"]
 
 
 @pytest.fixture(params=[OperationalError, InterfaceError])
 def no_database(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Let the database answer nothing."""
+    """Make every query fail."""
 
     def refuse(*args: Any) -> None:
         raise request.param("server closed the connection unexpectedly: password=secret")
@@ -99,7 +99,7 @@ def no_database(request: pytest.FixtureRequest) -> Iterator[None]:
     ],
 )
 @pytest.mark.usefixtures("no_database")
-def test_without_a_database_it_is_503_with_a_time_to_come_again(staff: APIClient, method: str, path: str) -> None:
+def test_database_outage_is_503_with_retry_after(staff: APIClient, method: str, path: str) -> None:
     response = staff.generic(method, path, b'{"text": "One"}', content_type="application/json")
     assert response.status_code == 503
     assert int(response["Retry-After"]) > 0
@@ -107,9 +107,9 @@ def test_without_a_database_it_is_503_with_a_time_to_come_again(staff: APIClient
     assert "secret" not in response.json()["message"]
 
 
-def test_without_any_key_a_token_is_503_and_not_401(bruce: APIClient, anyone: APIClient, settings: Settings) -> None:
+def test_token_is_503_while_no_key_is_known(bruce: APIClient, anonymous: APIClient, settings: Settings) -> None:
     def load() -> dict[str, Any]:
-        raise OSError("users_api is away")
+        raise OSError("users_api is unavailable")
 
     settings.TOKENS_JWKS = load
     key_set.cache_clear()
@@ -117,15 +117,15 @@ def test_without_any_key_a_token_is_503_and_not_401(bruce: APIClient, anyone: AP
     assert response.status_code == 503
     assert int(response["Retry-After"]) > 0
     assert list(response.json()) == ["message"]
-    # What is public is there all the same.
-    assert anyone.get("/api/thoughts/").status_code == 200
+    # Public paths still work.
+    assert anonymous.get("/api/thoughts/").status_code == 200
 
 
-def test_a_fault_of_ours_is_500_and_says_nothing_of_it(anyone: APIClient, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_internal_error_is_500_without_details(anonymous: APIClient, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(text: str) -> None:
         raise RuntimeError("a secret")
 
     monkeypatch.setattr("thoughts_api.views.search", fail)
-    response = anyone.get("/api/thoughts/")
+    response = anonymous.get("/api/thoughts/")
     assert response.status_code == 500
     assert response.json() == {"message": "Something went wrong on our side."}

@@ -1,4 +1,4 @@
-"""Lists in pages by keyset, linked by a Link header (RFC 8288)."""
+"""Keyset pagination and its Link header (RFC 8288)."""
 
 import re
 from typing import Any
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.django_db
 
 
 def write(count: int, text: str = "Thought") -> list[int]:
-    """Write thoughts of bruce, and return their ids."""
+    """Create thoughts of bruce, and return all ids."""
     texts = [f"{text} {number}" for number in range(count)]
     Thought.objects.bulk_create(Thought(username="bruce", text=text, folded=fold(text)) for text in texts)
     return list(Thought.objects.order_by("id").values_list("id", flat=True))
@@ -28,74 +28,74 @@ def ids(response: Any) -> list[int]:
 
 
 def links(response: Any) -> dict[str, str]:
-    """Return the addresses of a Link header by their relation."""
+    """Return the URLs of a Link header by relation."""
     return {rel: url for url, rel in re.findall(r'<([^>]*)>; rel="([^"]*)"', response.headers.get("Link", ""))}
 
 
 @pytest.mark.parametrize("path", ["/api/thoughts/", "/api/me/thoughts/"])
-def test_a_page_has_100_thoughts_unless_it_is_told_otherwise(bruce: APIClient, path: str) -> None:
+def test_page_has_100_thoughts_by_default(bruce: APIClient, path: str) -> None:
     all_ids = write(101)
     assert ids(bruce.get(path)) == all_ids[:100]
     assert ids(bruce.get(f"{path}?limit=1")) == all_ids[:1]
     assert ids(bruce.get(f"{path}?limit=101")) == all_ids
 
 
-def test_a_page_has_1000_thoughts_at_most(anyone: APIClient) -> None:
+def test_page_has_at_most_1000_thoughts(anonymous: APIClient) -> None:
     all_ids = write(1001)
-    assert ids(anyone.get("/api/thoughts/?limit=1000")) == all_ids[:1000]
-    assert anyone.get("/api/thoughts/?limit=1001").status_code == 400
+    assert ids(anonymous.get("/api/thoughts/?limit=1000")) == all_ids[:1000]
+    assert anonymous.get("/api/thoughts/?limit=1001").status_code == 400
 
 
-def test_a_list_of_one_page_has_no_link(anyone: APIClient) -> None:
-    assert "Link" not in anyone.get("/api/thoughts/")
+def test_single_page_has_no_link(anonymous: APIClient) -> None:
+    assert "Link" not in anonymous.get("/api/thoughts/")
     write(100)
-    assert "Link" not in anyone.get("/api/thoughts/")
-    assert "Link" not in anyone.get("/api/thoughts/?ordering=-id")
+    assert "Link" not in anonymous.get("/api/thoughts/")
+    assert "Link" not in anonymous.get("/api/thoughts/?ordering=-id")
 
 
-def test_the_first_page_links_to_the_next_alone_and_the_last_to_the_previous_alone(anyone: APIClient) -> None:
+def test_first_page_has_only_next_and_last_page_only_prev(anonymous: APIClient) -> None:
     all_ids = write(5)
-    first = anyone.get("/api/thoughts/?limit=2")
+    first = anonymous.get("/api/thoughts/?limit=2")
     assert set(links(first)) == {"next"}
-    second = anyone.get(links(first)["next"])
+    second = anonymous.get(links(first)["next"])
     assert ids(second) == all_ids[2:4]
     assert set(links(second)) == {"next", "prev"}
-    last = anyone.get(links(second)["next"])
+    last = anonymous.get(links(second)["next"])
     assert ids(last) == all_ids[4:]
     assert set(links(last)) == {"prev"}
 
 
 @pytest.mark.parametrize("ordering", ["id", "-id"])
-def test_the_way_back_has_the_same_pages(anyone: APIClient, ordering: str) -> None:
+def test_prev_links_return_the_same_pages(anonymous: APIClient, ordering: str) -> None:
     all_ids = write(7)
     expected = all_ids if ordering == "id" else all_ids[::-1]
-    response = anyone.get(f"/api/thoughts/?limit=3&ordering={ordering}")
+    response = anonymous.get(f"/api/thoughts/?limit=3&ordering={ordering}")
     assert ids(response) == expected[:3]
-    response = anyone.get(links(response)["next"])
+    response = anonymous.get(links(response)["next"])
     assert ids(response) == expected[3:6]
-    response = anyone.get(links(response)["next"])
+    response = anonymous.get(links(response)["next"])
     assert ids(response) == expected[6:]
-    response = anyone.get(links(response)["prev"])
+    response = anonymous.get(links(response)["prev"])
     assert ids(response) == expected[3:6]
-    response = anyone.get(links(response)["prev"])
+    response = anonymous.get(links(response)["prev"])
     assert ids(response) == expected[:3]
     assert set(links(response)) == {"next"}
 
 
-def test_a_page_that_is_exactly_full_links_to_no_empty_one(anyone: APIClient) -> None:
+def test_full_last_page_has_no_next_link(anonymous: APIClient) -> None:
     write(4)
-    response = anyone.get("/api/thoughts/?limit=2")
-    response = anyone.get(links(response)["next"])
+    response = anonymous.get("/api/thoughts/?limit=2")
+    response = anonymous.get(links(response)["next"])
     assert set(links(response)) == {"prev"}
-    response = anyone.get(links(response)["prev"])
+    response = anonymous.get(links(response)["prev"])
     assert set(links(response)) == {"next"}
 
 
-def test_a_link_is_whole_and_carries_the_other_parameters(anyone: APIClient) -> None:
+def test_link_is_absolute_and_keeps_other_parameters(anonymous: APIClient) -> None:
     write(3, "50 % & <tea> ä,;\"'")
     query = {"search": "% & <TEA> A,;\"'", "limit": "1", "ordering": "-id", "unknown": "kept"}
-    response = anyone.get("/api/thoughts", query)
-    response = anyone.get(links(response)["next"])
+    response = anonymous.get("/api/thoughts", query)
+    response = anonymous.get(links(response)["next"])
     assert set(links(response)) == {"next", "prev"}
     for rel, name in [("next", "after"), ("prev", "before")]:
         url = urlsplit(links(response)[rel])
@@ -104,7 +104,7 @@ def test_a_link_is_whole_and_carries_the_other_parameters(anyone: APIClient) -> 
         assert parameters == {**{key: [value] for key, value in query.items()}, name: [str(ids(response)[0])]}
 
 
-def test_ones_own_pages_have_ones_own_thoughts_alone(bruce: APIClient) -> None:
+def test_pages_of_the_own_list_have_only_own_thoughts(bruce: APIClient) -> None:
     own = write(3)
     Thought.objects.create(username="stephen", text="Not bruce's")
     response = bruce.get("/api/me/thoughts/?limit=2")
@@ -114,62 +114,62 @@ def test_ones_own_pages_have_ones_own_thoughts_alone(bruce: APIClient) -> None:
     assert set(links(response)) == {"prev"}
 
 
-def test_a_search_has_pages_of_what_it_found(anyone: APIClient) -> None:
+def test_search_results_have_pages(anonymous: APIClient) -> None:
     write(3, "Tea")
     write(3, "Coffee")
     coffee = list(Thought.objects.filter(text__startswith="Coffee").order_by("id").values_list("id", flat=True))
-    response = anyone.get("/api/thoughts/?search=coffee&limit=2")
+    response = anonymous.get("/api/thoughts/?search=coffee&limit=2")
     assert ids(response) == coffee[:2]
-    response = anyone.get(links(response)["next"])
+    response = anonymous.get(links(response)["next"])
     assert ids(response) == coffee[2:]
     assert set(links(response)) == {"prev"}
 
 
 @pytest.mark.parametrize("ordering", ["id", "-id"])
-def test_a_page_starts_beside_a_thought_that_is_gone(anyone: APIClient, ordering: str) -> None:
+def test_next_page_starts_after_a_deleted_thought(anonymous: APIClient, ordering: str) -> None:
     all_ids = write(6)
     expected = all_ids if ordering == "id" else all_ids[::-1]
-    response = anyone.get(f"/api/thoughts/?limit=2&ordering={ordering}")
+    response = anonymous.get(f"/api/thoughts/?limit=2&ordering={ordering}")
     Thought.objects.filter(id__in=expected[1:3]).delete()
-    assert ids(anyone.get(links(response)["next"])) == expected[3:5]
+    assert ids(anonymous.get(links(response)["next"])) == expected[3:5]
 
 
 @pytest.mark.parametrize("ordering", ["id", "-id"])
-def test_from_an_empty_page_there_is_a_way_back(anyone: APIClient, ordering: str) -> None:
+def test_empty_page_links_back(anonymous: APIClient, ordering: str) -> None:
     all_ids = write(4)
     expected = all_ids if ordering == "id" else all_ids[::-1]
     for name, edge, rel, page in [
         ("after", expected[-1], "prev", expected[2:]),
         ("before", expected[0], "next", expected[:2]),
     ]:
-        response = anyone.get(f"/api/thoughts/?limit=2&ordering={ordering}&{name}={edge}")
+        response = anonymous.get(f"/api/thoughts/?limit=2&ordering={ordering}&{name}={edge}")
         assert ids(response) == []
         assert set(links(response)) == {rel}
-        # The edge's own thought is on the way back.
-        assert ids(anyone.get(links(response)[rel])) == page
+        # The page back includes the thought at the edge.
+        assert ids(anonymous.get(links(response)[rel])) == page
 
 
 @pytest.mark.parametrize("ordering", ["id", "-id"])
 @pytest.mark.parametrize("name", ["after", "before"])
 @pytest.mark.parametrize("id", [0, MAX_ID])
-def test_links_at_the_ends_of_all_ids_are_accepted(anyone: APIClient, ordering: str, name: str, id: int) -> None:
+def test_links_at_the_lowest_and_highest_id_work(anonymous: APIClient, ordering: str, name: str, id: int) -> None:
     write(2)
-    response = anyone.get(f"/api/thoughts/?ordering={ordering}&{name}={id}")
+    response = anonymous.get(f"/api/thoughts/?ordering={ordering}&{name}={id}")
     assert response.status_code == 200
     for url in links(response).values():
-        assert anyone.get(url).status_code == 200
+        assert anonymous.get(url).status_code == 200
 
 
-def test_a_link_has_https_behind_tls(anyone: APIClient, settings: Settings) -> None:
+def test_link_is_https_behind_tls(anonymous: APIClient, settings: Settings) -> None:
     settings.SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
     write(2)
-    response = anyone.get("/api/thoughts/?limit=1", headers={"X-Forwarded-Proto": "https", "Host": "localhost"})
+    response = anonymous.get("/api/thoughts/?limit=1", headers={"X-Forwarded-Proto": "https", "Host": "localhost"})
     assert links(response)["next"].startswith("https://localhost/")
 
 
-def test_the_links_of_a_head_are_those_of_a_get(anyone: APIClient) -> None:
+def test_head_has_the_links_of_get(anonymous: APIClient) -> None:
     write(2)
-    assert anyone.head("/api/thoughts/?limit=1")["Link"] == anyone.get("/api/thoughts/?limit=1")["Link"]
+    assert anonymous.head("/api/thoughts/?limit=1")["Link"] == anonymous.get("/api/thoughts/?limit=1")["Link"]
 
 
 @pytest.mark.parametrize("path", ["/api/thoughts/", "/api/me/thoughts/"])
@@ -189,7 +189,7 @@ def test_the_links_of_a_head_are_those_of_a_get(anyone: APIClient) -> None:
         *(("ordering", value) for value in ("", "ID", "text", "-text", "--id", "id,-id", "%00", "%F0%9F%98%80")),
     ],
 )
-def test_a_wrong_parameter_is_named(bruce: APIClient, path: str, name: str, value: str) -> None:
+def test_error_names_an_invalid_parameter(bruce: APIClient, path: str, name: str, value: str) -> None:
     response = bruce.get(f"{path}?{name}={value}")
     assert response.status_code == 400
     assert list(response.json()) == ["message", "errors"]
@@ -198,43 +198,43 @@ def test_a_wrong_parameter_is_named(bruce: APIClient, path: str, name: str, valu
 
 @pytest.mark.parametrize("name", ["limit", "after", "before"])
 @pytest.mark.parametrize("sign", ["", "-"])
-def test_a_million_digits_are_a_wrong_parameter(anyone: APIClient, name: str, sign: str) -> None:
-    response = anyone.get("/api/thoughts/", {name: sign + "9" * 1_000_000})
+def test_number_of_a_million_digits_is_refused(anonymous: APIClient, name: str, sign: str) -> None:
+    response = anonymous.get("/api/thoughts/", {name: sign + "9" * 1_000_000})
     assert response.status_code == 400
     assert response.json()["errors"] == {name: ["String value too large."]}
 
 
-def test_every_wrong_parameter_is_named_at_once(anyone: APIClient) -> None:
-    response = anyone.get("/api/thoughts/?limit=0&after=x&before=y&ordering=z")
+def test_error_names_every_invalid_parameter(anonymous: APIClient) -> None:
+    response = anonymous.get("/api/thoughts/?limit=0&after=x&before=y&ordering=z")
     assert set(response.json()["errors"]) == {"limit", "after", "before", "ordering"}
 
 
 @pytest.mark.parametrize("query", ["limit=1&limit=2", "after=0&after=0", "before=9&before=", "ordering=id&ordering=id"])
 @pytest.mark.parametrize("path", ["/api/thoughts/", "/api/me/thoughts/"])
-def test_a_parameter_that_is_there_twice_is_named(bruce: APIClient, path: str, query: str) -> None:
+def test_error_names_a_repeated_parameter(bruce: APIClient, path: str, query: str) -> None:
     response = bruce.get(f"{path}?{query}")
     assert response.status_code == 400
     assert response.json()["errors"] == {query.partition("=")[0]: ["Give this parameter only once."]}
 
 
-def test_a_search_for_two_pieces_at_once_is_refused(anyone: APIClient) -> None:
-    response = anyone.get("/api/thoughts/?search=a&search=b")
+def test_repeated_search_parameter_is_refused(anonymous: APIClient) -> None:
+    response = anonymous.get("/api/thoughts/?search=a&search=b")
     assert response.status_code == 400
     assert list(response.json()["errors"]) == ["search"]
 
 
 @pytest.mark.parametrize("ordering", ["id", "-id"])
-def test_after_and_before_together_are_a_range_that_the_links_stay_in(anyone: APIClient, ordering: str) -> None:
+def test_links_stay_within_after_and_before(anonymous: APIClient, ordering: str) -> None:
     all_ids = write(10)
     if ordering == "-id":
         all_ids.reverse()
     between = f"/api/thoughts/?ordering={ordering}&after={all_ids[1]}&before={all_ids[8]}"
-    assert ids(anyone.get(between)) == all_ids[2:8]
-    assert links(anyone.get(between)) == {}
+    assert ids(anonymous.get(between)) == all_ids[2:8]
+    assert links(anonymous.get(between)) == {}
 
-    response = anyone.get(f"{between}&limit=4")
+    response = anonymous.get(f"{between}&limit=4")
     assert ids(response) == all_ids[2:6]
     assert list(links(response)) == ["next"]
-    response = anyone.get(links(response)["next"])
+    response = anonymous.get(links(response)["next"])
     assert ids(response) == all_ids[6:8]
     assert links(response) == {}

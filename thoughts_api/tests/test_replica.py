@@ -1,4 +1,4 @@
-"""When a search goes to the read replica. With two servers: e2e/test_replica.py."""
+"""Routing of searches to the read replica. e2e/test_replica.py tests it with two servers."""
 
 import logging
 from typing import Any
@@ -17,7 +17,7 @@ LAG = 5
 
 class FakeConnection:
     closed = outages = 0
-    error: Exception = OperationalError("nobody\nanswers")
+    error: Exception = OperationalError("connection\nrefused")
 
     def cursor(self) -> Any:
         raise self.error
@@ -28,7 +28,7 @@ class FakeConnection:
 
 @pytest.fixture
 def connection(monkeypatch: pytest.MonkeyPatch) -> FakeConnection:
-    """The connection to the replica, and to the primary."""
+    """Replace the connections to the replica and the primary."""
     connection = FakeConnection()
     monkeypatch.setattr(replica, "connections", {ALIAS: connection, DEFAULT_DB_ALIAS: connection})
     return connection
@@ -36,133 +36,133 @@ def connection(monkeypatch: pytest.MonkeyPatch) -> FakeConnection:
 
 @pytest.fixture
 def watched(settings: Settings, connection: FakeConnection, monkeypatch: pytest.MonkeyPatch) -> Replica:
-    """A replica that is set, and fit until it is said otherwise."""
+    """Return a configured replica in rotation."""
     watched = Replica(LAG)
-    watched.note(0, now=0)
-    watched.judge(0)
+    watched.record(0, now=0)
+    watched.compare(0)
     monkeypatch.setitem(settings.DATABASES, ALIAS, {})
     monkeypatch.setattr(replica, "watched", lambda: watched)
     return watched
 
 
-def fit(written: list[tuple[float, int]], replayed: int | None) -> bool | None:
-    """Return whether a replica is fit after this, when the primary had written so much at these seconds."""
+def usable(written: list[tuple[float, int]], replayed: int | None) -> bool | None:
+    """Return whether a replica is usable, given (seconds, position) of the primary and its own position."""
     watched = Replica(LAG)
     for when, amount in written:
-        watched.note(amount, when)
-    watched.judge(replayed)
-    return watched.fit
+        watched.record(amount, when)
+    watched.compare(replayed)
+    return watched.usable
 
 
-def test_it_is_fit_if_it_has_what_the_primary_had_written_so_long_ago() -> None:
+def test_replica_within_the_lag_is_usable() -> None:
     written = [(0.0, 100), (1.0, 200), (2.0, 300), (7.0, 400)]
-    assert fit(written, 400)
-    assert fit(written, 300)
-    assert not fit(written, 299)
-    # The next look, at which the newest is not yet old enough.
-    assert fit([*written, (11.9, 500)], 300)
-    assert not fit([*written, (12.0, 500)], 300)
+    assert usable(written, 400)
+    assert usable(written, 300)
+    assert not usable(written, 299)
+    # At the next check, the newest position is still too recent to count.
+    assert usable([*written, (11.9, 500)], 300)
+    assert not usable([*written, (12.0, 500)], 300)
 
 
-def test_an_idle_primary_leaves_it_fit() -> None:
-    assert fit([(float(second), 100) for second in range(1000)], 100)
+def test_idle_primary_does_not_remove_the_replica() -> None:
+    assert usable([(float(second), 100) for second in range(1000)], 100)
 
 
-def test_at_first_it_must_have_what_the_primary_had_written_by_then() -> None:
-    assert fit([], 100) is None
-    assert fit([(0, 100)], 99) is False
-    assert fit([(0, 100)], 100)
+def test_first_check_needs_the_current_position() -> None:
+    assert usable([], 100) is None
+    assert usable([(0, 100)], 99) is False
+    assert usable([(0, 100)], 100)
 
 
-def test_a_server_that_is_no_replica_is_unfit() -> None:
-    assert fit([(0, 100)], None) is False
+def test_promoted_replica_is_not_usable() -> None:
+    assert usable([(0, 100)], None) is False
 
 
-def test_a_primary_that_does_not_answer_changes_nothing() -> None:
+def test_unreachable_primary_changes_nothing() -> None:
     watched = Replica(LAG)
     for second in range(10):
-        watched.note(100 * second, now=second)
-    watched.judge(400)
-    assert watched.fit
-    # Nothing is noted for a minute; of what was written last, the replica will never hear.
-    watched.judge(400)
-    assert watched.fit
+        watched.record(100 * second, now=second)
+    watched.compare(400)
+    assert watched.usable
+    # Nothing is recorded for a minute, and the replica never receives the last writes.
+    watched.compare(400)
+    assert watched.usable
 
 
-@pytest.mark.parametrize("error", [OperationalError("away"), InterfaceError("connection is closed")])
-def test_nor_does_the_failure_of_a_look_at_it(
+@pytest.mark.parametrize("error", [OperationalError("connection refused"), InterfaceError("connection is closed")])
+def test_failed_check_of_the_primary_changes_nothing(
     watched: Replica, connection: FakeConnection, caplog: pytest.LogCaptureFixture, error: Exception
 ) -> None:
     connection.error = error
-    watched.look_at_primary()
-    assert watched.fit
-    # The next look has another connection.
+    watched.check_primary()
+    assert watched.usable
+    # The next check opens another connection.
     assert connection.closed == 1
     assert not caplog.records
 
 
-def test_a_replica_that_does_not_answer_a_look_is_left_out(watched: Replica, connection: FakeConnection) -> None:
-    watched.look_at_replica()
-    assert watched.fit is False
+def test_unreachable_replica_is_removed(watched: Replica, connection: FakeConnection) -> None:
+    watched.check_replica()
+    assert watched.usable is False
     assert connection.closed == 1
 
 
-def test_what_was_written_long_ago_is_forgotten() -> None:
+def test_old_positions_are_dropped() -> None:
     watched = Replica(LAG)
     for second in range(1000):
-        watched.note(second, now=second)
+        watched.record(second, now=second)
     assert len(watched._written) == LAG + 1
 
 
 def test_each_change_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     watched = Replica(LAG)
-    watched.note(100, now=0)
+    watched.record(100, now=0)
     with caplog.at_level(logging.INFO, "thoughts_api.replica"):
         for replayed in (99, 99, 100, 100, None, None):
-            watched.judge(replayed)
-        watched.leave_out("it is away")
+            watched.compare(replayed)
+        watched.remove("it is unreachable")
     assert [(record.levelname, record.getMessage()) for record in caplog.records] == [
-        ("WARNING", "the replica is left out: it is more than 5 s behind"),
-        ("INFO", "searches go to the replica"),
-        ("WARNING", "the replica is left out: it is not in recovery"),
+        ("WARNING", "the replica is removed from rotation: it lags by more than 5 s"),
+        ("INFO", "the replica is in rotation for searches"),
+        ("WARNING", "the replica is removed from rotation: it is not in recovery"),
     ]
 
 
-def test_the_metrics_say_whether_it_is_fit(watched: Replica, anyone: APIClient) -> None:
-    assert 'database_fit{database="replica"} 1.0' in anyone.get("/metrics").content.decode()
-    watched.leave_out("it is away")
-    assert 'database_fit{database="replica"} 0.0' in anyone.get("/metrics").content.decode()
+def test_metric_says_whether_the_replica_is_usable(watched: Replica, anonymous: APIClient) -> None:
+    assert 'database_usable{database="replica"} 1.0' in anonymous.get("/metrics").content.decode()
+    watched.remove("it is unreachable")
+    assert 'database_usable{database="replica"} 0.0' in anonymous.get("/metrics").content.decode()
 
 
-def test_without_a_replica_nobody_looks_for_one(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_checks_without_a_replica(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Replica, "watch", lambda self: pytest.fail("watched"))
     assert replica.read(lambda alias: alias) == DEFAULT_DB_ALIAS
 
 
-def test_a_fit_replica_is_asked_and_no_other(watched: Replica) -> None:
+def test_only_a_usable_replica_is_queried(watched: Replica) -> None:
     assert replica.read(lambda alias: alias) == ALIAS
-    watched.leave_out("it is away")
+    watched.remove("it is unreachable")
     assert replica.read(lambda alias: alias) == DEFAULT_DB_ALIAS
 
 
-def test_a_connection_from_before_an_outage_is_not_used(watched: Replica, connection: FakeConnection) -> None:
+def test_connection_from_before_an_outage_is_closed(watched: Replica, connection: FakeConnection) -> None:
     assert replica.read(lambda alias: connection.closed) == 0
-    watched.leave_out("it is away")
-    watched.judge(0)
+    watched.remove("it is unreachable")
+    watched.compare(0)
     assert replica.read(lambda alias: connection.closed) == 1
-    # Another one is, again and again.
+    # The new connection is kept.
     assert replica.read(lambda alias: connection.closed) == 1
 
 
 @pytest.mark.parametrize(
     "error",
     [
-        OperationalError("server is gone\nLINE 1: what was searched for"),
+        OperationalError("server closed the connection\nLINE 1: the searched text"),
         InterfaceError("connection is closed"),
-        ProgrammingError("a migration is not there yet"),
+        ProgrammingError("a migration is missing"),
     ],
 )
-def test_what_fails_on_the_replica_is_asked_of_the_primary(
+def test_query_that_fails_on_the_replica_runs_on_the_primary(
     watched: Replica, connection: FakeConnection, caplog: pytest.LogCaptureFixture, error: Exception
 ) -> None:
     def query(alias: str) -> str:
@@ -171,31 +171,29 @@ def test_what_fails_on_the_replica_is_asked_of_the_primary(
         return alias
 
     assert replica.read(query) == DEFAULT_DB_ALIAS
-    assert watched.fit is False
+    assert watched.usable is False
     assert connection.closed == 1
     assert [record.getMessage() for record in caplog.records] == [
-        f"the replica is left out: {str(error).partition(chr(10))[0]}"
+        f"the replica is removed from rotation: {str(error).partition(chr(10))[0]}"
     ]
 
 
 @pytest.mark.django_db
-def test_only_a_search_for_something_goes_there(
-    anyone: APIClient, bruce: APIClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    asked: list[Any] = []
+def test_only_searches_use_the_replica(anonymous: APIClient, bruce: APIClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    queries: list[Any] = []
 
     def read(query: Any) -> Any:
-        asked.append(query)
+        queries.append(query)
         return query(DEFAULT_DB_ALIAS)
 
     monkeypatch.setattr(replica, "read", read)
     thought = Thought.objects.create(username="bruce", text="Tea first")
     for path in ("/api/thoughts/", "/api/thoughts/?search=", f"/api/thoughts/{thought.id}/"):
-        assert anyone.get(path).status_code == 200
+        assert anonymous.get(path).status_code == 200
     assert bruce.get("/api/me/thoughts/").status_code == 200
     assert bruce.get("/api/me/thoughts/?search=tea").status_code == 200
     assert bruce.post("/api/me/thoughts/", {"text": "Tea last"}).status_code == 201
-    assert asked == []
+    assert queries == []
 
-    assert len(anyone.get("/api/thoughts/?search=tea").json()) == 2
-    assert len(asked) == 1
+    assert len(anonymous.get("/api/thoughts/?search=tea").json()) == 2
+    assert len(queries) == 1

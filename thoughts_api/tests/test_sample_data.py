@@ -1,4 +1,4 @@
-"""Sample thoughts, which exist only where they were asked for."""
+"""Sample data, which is created only by its command."""
 
 import pytest
 from django.core.management import call_command
@@ -8,18 +8,18 @@ from thoughts_api.models import Thought
 
 
 @pytest.mark.django_db
-def test_sample_thoughts_are_written_once_and_can_be_searched(anyone: APIClient) -> None:
-    assert anyone.get("/api/thoughts/").json() == []
+def test_sample_thoughts_are_created_once_and_found(anonymous: APIClient) -> None:
+    assert anonymous.get("/api/thoughts/").json() == []
     for _ in range(2):
         call_command("load_sample_data", verbosity=0)
-        thoughts = anyone.get("/api/thoughts/").json()
+        thoughts = anonymous.get("/api/thoughts/").json()
         assert len(thoughts) == 8
         assert {thought["username"] for thought in thoughts} == {"bruce", "stephen"}
-    assert len(anyone.get("/api/thoughts/", {"search": "LODZ"}).json()) == 1
+    assert len(anonymous.get("/api/thoughts/", {"search": "LODZ"}).json()) == 1
 
 
 @pytest.mark.django_db
-def test_sample_thoughts_do_not_come_to_real_ones(anyone: APIClient) -> None:
+def test_sample_thoughts_are_not_added_to_real_ones(anonymous: APIClient) -> None:
     Thought.objects.create(username="someone", text="Real")
     call_command("load_sample_data", verbosity=0)
-    assert len(anyone.get("/api/thoughts/").json()) == 1
+    assert len(anonymous.get("/api/thoughts/").json()) == 1

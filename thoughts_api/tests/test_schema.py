@@ -1,4 +1,4 @@
-"""The OpenAPI document and its page."""
+"""The OpenAPI document and Swagger UI."""
 
 import re
 import subprocess
@@ -15,20 +15,20 @@ from rest_framework.test import APIClient
 
 @pytest.fixture(scope="module")
 def schema() -> Any:
-    """The document; a warning of drf-spectacular's is an error."""
+    """Generate the document. A warning of drf-spectacular is an error."""
     output = StringIO()
     call_command("spectacular", "--validate", "--fail-on-warn", stdout=output)
     return yaml.safe_load(output.getvalue())
 
 
-def test_the_schema_is_served_with_and_without_a_slash(anyone: APIClient, schema: Any) -> None:
+def test_schema_is_served_with_and_without_a_slash(anonymous: APIClient, schema: Any) -> None:
     for path in ("/schema/", "/schema"):
-        response = anyone.get(path)
+        response = anonymous.get(path)
         assert response.status_code == 200
         assert yaml.safe_load(response.content)["paths"] == schema["paths"]
 
 
-def test_the_schema_has_every_call_with_every_answer(schema: Any) -> None:
+def test_schema_lists_every_operation_and_status(schema: Any) -> None:
     answers = {
         operation["operationId"]: (method, path, list(operation["responses"]))
         for path, operations in schema["paths"].items()
@@ -44,7 +44,7 @@ def test_the_schema_has_every_call_with_every_answer(schema: Any) -> None:
     }
 
 
-def test_a_call_asks_for_a_token_exactly_where_it_needs_one(schema: Any) -> None:
+def test_schema_requires_a_token_where_the_api_does(schema: Any) -> None:
     public = {"list_thoughts", "get_thought"}
     for operations in schema["paths"].values():
         for operation in operations.values():
@@ -52,7 +52,7 @@ def test_a_call_asks_for_a_token_exactly_where_it_needs_one(schema: Any) -> None
             assert operation.get("security", []) == needed
 
 
-def test_a_thought_in_the_schema_is_the_contracts(schema: Any) -> None:
+def test_thought_in_the_schema_matches_the_contract(schema: Any) -> None:
     components = schema["components"]["schemas"]
     thought = components["Thought"]
     assert {name: field["type"] for name, field in thought["properties"].items()} == {
@@ -63,17 +63,17 @@ def test_a_thought_in_the_schema_is_the_contracts(schema: Any) -> None:
     }
     assert set(thought["required"]) == set(thought["properties"])
     assert components["ThoughtList"] == {"type": "array", "items": {"$ref": "#/components/schemas/Thought"}}
-    # Only the text is read from a body.
+    # The body has only the text.
     text = components["ThoughtRequest"]["properties"]["text"]
     assert list(components["ThoughtRequest"]["properties"]) == ["text"]
     assert thought["properties"]["text"]["maxLength"] == 250
-    # What is trimmed does not count.
+    # The limit applies after trimming.
     assert "maxLength" not in text
     assert re.search(text["pattern"], f" {'a' * 250} ")
     assert not re.search(text["pattern"], "a" * 251)
 
 
-def test_an_error_in_the_schema_is_the_contracts(schema: Any) -> None:
+def test_errors_in_the_schema_match_the_contract(schema: Any) -> None:
     components = schema["components"]["schemas"]
     assert components["Error"]["required"] == ["message"]
     assert set(components["InputError"]["required"]) == {"message", "errors"}
@@ -91,7 +91,7 @@ def test_an_error_in_the_schema_is_the_contracts(schema: Any) -> None:
                 }.get(status, set())
 
 
-def test_a_list_in_the_schema_has_its_parameters_and_its_link(schema: Any) -> None:
+def test_list_in_the_schema_has_parameters_and_link(schema: Any) -> None:
     operation = schema["paths"]["/api/thoughts/"]["get"]
     parameters = {parameter["name"]: parameter["schema"] for parameter in operation["parameters"]}
     assert set(parameters) == {"search", "ordering", "limit", "after", "before"}
@@ -101,8 +101,8 @@ def test_a_list_in_the_schema_has_its_parameters_and_its_link(schema: Any) -> No
     assert set(operation["responses"]["200"]["headers"]) == {"ETag", "Link"}
 
 
-def test_swagger_ui_is_at_the_root_and_loads_nothing_from_elsewhere(anyone: APIClient) -> None:
-    response = anyone.get("/")
+def test_swagger_ui_loads_only_local_files(anonymous: APIClient) -> None:
+    response = anonymous.get("/")
     assert response.status_code == 200
     page = response.content.decode()
     assert "swagger-ui-bundle.js" in page
@@ -110,7 +110,7 @@ def test_swagger_ui_is_at_the_root_and_loads_nothing_from_elsewhere(anyone: APIC
     assert "https://" not in page
 
 
-def test_what_makes_the_schema_is_not_loaded_before_it_is_asked_for() -> None:
+def test_schema_generator_loads_on_first_use() -> None:
     code = "import thoughts_api.wsgi, sys; from common.http.urls import load_views; load_views(); print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)  # noqa: S603
     loaded = done.stdout.split()
@@ -119,8 +119,6 @@ def test_what_makes_the_schema_is_not_loaded_before_it_is_asked_for() -> None:
 
 
 @pytest.mark.parametrize("language", ["de", "xx", "x" * 1000])
-def test_no_translation_is_loaded_for_a_language_that_is_asked_for(
-    monkeypatch: pytest.MonkeyPatch, language: str
-) -> None:
+def test_lang_parameter_loads_no_translation(monkeypatch: pytest.MonkeyPatch, language: str) -> None:
     monkeypatch.setattr("django.utils.translation.trans_real.DjangoTranslation", None)
     assert Client().get(f"/schema/?lang={language}").status_code == 200

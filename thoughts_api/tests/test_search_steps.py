@@ -1,4 +1,4 @@
-"""A page of a search is found step by step along the ids, with an index on PostgreSQL: always what a scan finds."""
+"""The steps of a search find the same rows as a scan of the table."""
 
 from collections.abc import Callable, Iterator
 
@@ -17,27 +17,27 @@ ALL = range(2**63 - 1)
 
 
 def write(texts: dict[int, str]) -> None:
-    """Write thoughts with these ids."""
+    """Create thoughts with these ids."""
     Thought.objects.bulk_create(
         Thought(id=id, username="bruce", text=text, folded=fold(text)) for id, text in texts.items()
     )
 
 
-def page(piece: str, ids: range = ALL, descending: bool = False, count: int = 3) -> list[int]:
-    return [row["id"] for row in search.search(piece)(ids, descending, count)]
+def page(substring: str, ids: range = ALL, descending: bool = False, count: int = 3) -> list[int]:
+    return [row["id"] for row in search.search(substring)(ids, descending, count)]
 
 
-def steps(piece: str, descending: bool = False, count: int = 3) -> list[str]:
-    """Return how each statement of a page looks for thoughts; on SQLite there is only one."""
+def steps(substring: str, descending: bool = False, count: int = 3) -> list[str]:
+    """Return the kind of each statement of a search. SQLite has only one."""
     with CaptureQueriesContext(connection) as queries:
-        page(piece, descending=descending, count=count)
+        page(substring, descending=descending, count=count)
     marks = {"&& '{-": "wide spans", "&& ": "spans", "thought_pieces": "all", "LIKE": "walk", "": "lowest"}
     return [next(step for mark, step in marks.items() if mark in query["sql"]) for query in queries.captured_queries]
 
 
 @pytest.fixture
 def small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let each step end after a few ids, so that few thoughts need them all."""
+    """Make each step cover few ids, so that few thoughts need all steps."""
     monkeypatch.setattr(search, "WALK", 2)
     monkeypatch.setattr(search, "NEAR", 20)
     monkeypatch.setattr(search, "FAR", 200_000)
@@ -46,7 +46,7 @@ def small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.django_db
 @pytest.mark.usefixtures("small_steps")
 @pytest.mark.parametrize(
-    ("piece", "expected"),
+    ("substring", "expected"),
     [
         ("everywhere", ["walk"]),
         ("at once", ["walk", "spans", "wide spans"]),
@@ -57,18 +57,18 @@ def small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
         ("nowhere", ["walk", "lowest", "spans", "wide spans", "all"]),
     ],
 )
-def test_each_step_looks_through_as_many_ids_as_should_fill_the_page(piece: str, expected: list[str]) -> None:
+def test_each_step_covers_the_ids_that_should_fill_the_page(substring: str, expected: list[str]) -> None:
     words = {10: "early", 11: "later", 12: "early", 13: "soon", 14: "early", 50: "soon", 80: "soon"}
     words |= {3: "at once", 5: "at once", 19: "at once", 58: "later", 150_000: "later", 900_000: "at last"}
     texts = {id: f"everywhere {words.get(id, '')}" for id in [*range(1, 100), 150_000, 900_000]}
     write(texts)
-    assert page(piece) == [id for id, text in sorted(texts.items()) if piece in text][:3]
-    assert steps(piece) == (expected if connection.vendor == "postgresql" else ["walk"])
+    assert page(substring) == [id for id, text in sorted(texts.items()) if substring in text][:3]
+    assert steps(substring) == (expected if connection.vendor == "postgresql" else ["walk"])
 
 
 @pytest.mark.django_db
 @pytest.mark.usefixtures("small_steps")
-def test_the_newest_first_starts_at_the_last_thought_there_is() -> None:
+def test_descending_search_starts_at_the_highest_existing_id() -> None:
     write(dict.fromkeys(range(7000000, 7000010), "tea") | {5: "coffee"})
     assert page("tea", descending=True) == [7_000_009, 7_000_008, 7_000_007]
     assert steps("tea", descending=True) == ["walk"]
@@ -77,7 +77,7 @@ def test_the_newest_first_starts_at_the_last_thought_there_is() -> None:
 
 @pytest.mark.django_db
 @pytest.mark.usefixtures("small_steps")
-def test_the_oldest_first_starts_at_the_first_thought_there_is() -> None:
+def test_ascending_search_starts_at_the_lowest_existing_id() -> None:
     write(dict.fromkeys(range(7_000_000, 7_000_010), "tea"))
     assert page("tea") == [7_000_000, 7_000_001, 7_000_002]
     assert page("tea", range(7_000_004, 2**63 - 1)) == [7_000_004, 7_000_005, 7_000_006]
@@ -86,19 +86,19 @@ def test_the_oldest_first_starts_at_the_first_thought_there_is() -> None:
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("descending", [False, True])
-@pytest.mark.parametrize("piece", ["tea", "coffee"])
-def test_the_first_step_is_the_only_one_where_there_are_few_thoughts(piece: str, descending: bool) -> None:
+@pytest.mark.parametrize("substring", ["tea", "coffee"])
+def test_few_thoughts_need_only_the_first_step(substring: str, descending: bool) -> None:
     ids = range(1, 10 * search.WALK)
     write(dict.fromkeys(ids, "tea"))
-    assert page(piece, descending=descending, count=10) == (
-        sorted(ids, reverse=descending)[:10] if piece == "tea" else []
+    assert page(substring, descending=descending, count=10) == (
+        sorted(ids, reverse=descending)[:10] if substring == "tea" else []
     )
-    assert steps(piece, descending=descending, count=10) == ["walk"]
+    assert steps(substring, descending=descending, count=10) == ["walk"]
 
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("descending", [False, True])
-def test_with_no_thought_at_all_nothing_is_found(descending: bool) -> None:
+def test_empty_table_has_no_match(descending: bool) -> None:
     assert page("tea", descending=descending) == []
 
 
@@ -120,31 +120,31 @@ def test_ids_on_both_sides_of_a_step_are_found(width: int, descending: bool) -> 
     texts=st.dictionaries(
         st.integers(1, 900_000) | st.integers(1, 40), st.text("abé猫🎉 %", min_size=1, max_size=8), max_size=40
     ),
-    piece=st.text("abé猫🎉 %", min_size=1, max_size=4),
+    substring=st.text("abé猫🎉 %", min_size=1, max_size=4),
     start=st.integers(0, 60),
     stop=st.integers(0, 60) | st.just(2**63 - 1),
     descending=st.booleans(),
     count=st.integers(1, 6),
 )
-@example(texts={1: "ab", 2: "ba"}, piece="ab", start=0, stop=2**63 - 1, descending=True, count=1)
-def test_a_page_is_what_a_scan_finds(
-    small_steps: None, texts: dict[int, str], piece: str, start: int, stop: int, descending: bool, count: int
+@example(texts={1: "ab", 2: "ba"}, substring="ab", start=0, stop=2**63 - 1, descending=True, count=1)
+def test_page_equals_a_scan(
+    small_steps: None, texts: dict[int, str], substring: str, start: int, stop: int, descending: bool, count: int
 ) -> None:
     with transaction.atomic():
         write(texts)
-        found = [id for id, text in texts.items() if start <= id < stop and fold(piece) in fold(text)]
-        assert page(piece, range(start, stop), descending, count) == sorted(found, reverse=descending)[:count]
+        found = [id for id, text in texts.items() if start <= id < stop and fold(substring) in fold(text)]
+        assert page(substring, range(start, stop), descending, count) == sorted(found, reverse=descending)[:count]
         transaction.set_rollback(True)
 
 
 @pytest.fixture
 def drop_the_index(transactional_db: None) -> Iterator[Callable[[], object]]:
-    """Return what takes the database back to the state before the index; it goes forward again afterwards."""
+    """Return a function that reverts the index migration. It is applied again after the test."""
     yield lambda: call_command("migrate", "thoughts_api", "0001", verbosity=0)
     call_command("migrate", "thoughts_api", verbosity=0)
 
 
-def test_thoughts_from_before_the_index_are_found_with_it(
+def test_thoughts_older_than_the_index_are_found(
     drop_the_index: Callable[[], object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write({1: "cocoa", 2: "cocoa", 3: "cocoa", 4: "Tea", 5: "猫は窓辺で夢を見る。", 6: "🎉"})
@@ -152,10 +152,10 @@ def test_thoughts_from_before_the_index_are_found_with_it(
     call_command("migrate", "thoughts_api", verbosity=0)
     # Only the first three are found along the primary key.
     monkeypatch.setattr(search, "WALK", 1)
-    assert [page(piece) for piece in ("tea", "窓辺", "🎉", "é", "milk")] == [[4], [5], [6], [4], []]
+    assert [page(substring) for substring in ("tea", "窓辺", "🎉", "é", "milk")] == [[4], [5], [6], [4], []]
 
 
-def test_the_migration_can_be_run_again_after_it_was_interrupted(drop_the_index: Callable[[], object]) -> None:
+def test_interrupted_migration_can_be_run_again(drop_the_index: Callable[[], object]) -> None:
     write({1: "Tea"})
     drop_the_index()
     if connection.vendor == "postgresql":

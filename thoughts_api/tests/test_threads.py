@@ -1,4 +1,4 @@
-"""Limits that must hold while several threads answer requests; on SQLite these tests are not collected."""
+"""Limits under concurrent requests. These tests are not collected on SQLite."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -20,12 +20,12 @@ from thoughts_api.tests.conftest import Sign, client
 pytestmark = pytest.mark.django_db(transaction=True)
 
 THREADS = 8
-# Each text begins to match in many places: among 100,000 of them, this search takes seconds.
+# Each text almost matches in many places, so a search in 100,000 of them takes seconds.
 SLOW_TEXT, SLOW_SEARCH = "a" * 120 + "b" + "a" * 129, "a" * 125 + "b" + "a" * 10
 
 
-def at_once(calls: int, call: Callable[[int], int]) -> list[int]:
-    """Return what many calls return, made by some threads that all begin at the same time."""
+def concurrently(calls: int, call: Callable[[int], int]) -> list[int]:
+    """Make calls from several threads that start together, and return their results."""
     together = Barrier(THREADS)
 
     def run(number: int) -> int:
@@ -42,22 +42,20 @@ def at_once(calls: int, call: Callable[[int], int]) -> list[int]:
 
 @pytest.mark.parametrize("limit", ["WRITES_PER_MINUTE", "WRITES_PER_DAY"])
 @pytest.mark.parametrize("first", [True, False])
-def test_of_many_thoughts_at_once_exactly_as_many_as_allowed_are_stored(
-    sign: Sign, settings: Settings, limit: str, first: bool
-) -> None:
+def test_concurrent_writes_do_not_exceed_the_limit(sign: Sign, settings: Settings, limit: str, first: bool) -> None:
     if not first:
         client(sign()).post("/api/me/thoughts/", {"text": "Tea first."})
         WriteCount.objects.update(in_minute=0, in_day=0)
         Thought.objects.all().delete()
     setattr(settings, limit, 30)
     token = sign()
-    statuses = at_once(64, lambda _: client(token).post("/api/me/thoughts/", {"text": "Tea first."}).status_code)
+    statuses = concurrently(64, lambda _: client(token).post("/api/me/thoughts/", {"text": "Tea first."}).status_code)
     assert sorted(statuses) == [201] * 30 + [429] * 34
     assert Thought.objects.count() == 30
     assert (WriteCount.objects.get().in_minute, WriteCount.objects.get().in_day) == (30, 30)
 
 
-def test_accounts_do_not_share_a_limit_while_all_write_at_once(sign: Sign, settings: Settings) -> None:
+def test_concurrent_users_do_not_share_a_limit(sign: Sign, settings: Settings) -> None:
     settings.WRITES_PER_MINUTE = 10
     clients = [client(sign(username=f"writer{number}")) for number in range(4)]
 
@@ -65,13 +63,13 @@ def test_accounts_do_not_share_a_limit_while_all_write_at_once(sign: Sign, setti
         api: APIClient = clients[number % 4]
         return api.post("/api/me/thoughts/", {"text": "Tea first."}).status_code
 
-    assert sorted(at_once(80, write)) == [201] * 40 + [429] * 40
+    assert sorted(concurrently(80, write)) == [201] * 40 + [429] * 40
     assert set(WriteCount.objects.values_list("in_minute", flat=True)) == {10}
 
 
 @contextmanager
 def blocked_searches(count: int) -> Iterator[list["Future[Any]"]]:
-    """Begin searches that wait for a lock on the table, and yield them; afterwards they go on and are waited for."""
+    """Start searches that wait for a table lock. On exit, release the lock and wait for them."""
 
     def search(_: int) -> Any:
         try:
@@ -88,12 +86,12 @@ def blocked_searches(count: int) -> Iterator[list["Future[Any]"]]:
         while cursor.execute(waiting).fetchone() != (count,):
             assert time.monotonic() < deadline
             time.sleep(0.01)
-        cursor.execute("SET statement_timeout = 2000")  # in this thread, nothing is to wait for the lock
+        cursor.execute("SET statement_timeout = 2000")  # this thread must not wait for the lock
         yield searching
         cursor.execute("RESET statement_timeout")
 
 
-def test_one_thread_is_free_for_something_other_than_a_search(anyone: APIClient, bruce: APIClient) -> None:
+def test_searches_leave_one_thread_free(anonymous: APIClient, bruce: APIClient) -> None:
     Thought.objects.create(username="bruce", text=SLOW_TEXT)
     with blocked_searches(settings.THREADS - 1) as searching:
         for path in (
@@ -101,30 +99,30 @@ def test_one_thread_is_free_for_something_other_than_a_search(anyone: APIClient,
             "/api/thoughts/?search=%20&limit=1",
             "/api/thoughts?search=a&after=7",
         ):
-            response = anyone.get(path)
+            response = anonymous.get(path)
             assert response.status_code == 503
             assert response["Retry-After"] == "1"
             assert response.json() == {"message": "Too many searches are running. Try again in a second."}
-        # What is not a search is answered.
+        # Other requests succeed or fail as usual.
         assert bruce.post("/api/me/thoughts/", {"text": ""}).status_code == 400
-        assert anyone.get("/api/thoughts/?search=%00").status_code == 400
+        assert anonymous.get("/api/thoughts/?search=%00").status_code == 400
         assert not any(each.done() for each in searching)
     assert [each.result().json() for each in searching] == [[]] * (settings.THREADS - 1)
-    assert anyone.get("/api/thoughts/?search=tea").status_code == 200
+    assert anonymous.get("/api/thoughts/?search=tea").status_code == 200
 
 
-def test_the_number_of_threads_is_that_of_the_server() -> None:
+def test_threads_setting_matches_gunicorn() -> None:
     from common.server import gunicorn_conf
 
     assert gunicorn_conf.threads == settings.THREADS
 
 
-def test_a_search_that_fails_lets_others_search(anyone: APIClient) -> None:
+def test_failed_search_releases_its_slot(anonymous: APIClient) -> None:
     def fail(*args: Any) -> None:
         raise OperationalError("canceling statement due to statement timeout")
 
     for _ in range(settings.THREADS):
         with connection.execute_wrapper(fail):
-            assert anyone.get("/api/thoughts/?search=tea").status_code == 503
-        assert anyone.get("/api/thoughts/?search=tea&limit=0").status_code == 400
-    assert anyone.get("/api/thoughts/?search=tea").status_code == 200
+            assert anonymous.get("/api/thoughts/?search=tea").status_code == 503
+        assert anonymous.get("/api/thoughts/?search=tea&limit=0").status_code == 400
+    assert anonymous.get("/api/thoughts/?search=tea").status_code == 200

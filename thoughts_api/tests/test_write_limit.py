@@ -1,4 +1,4 @@
-"""How many thoughts an account may write: in a minute, in a day, and whatever it deletes."""
+"""Limits on the thoughts that a user writes in a minute and in a day."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ MINE = "/api/me/thoughts/"
 
 
 def write(api: APIClient, times: int = 1) -> Any:
-    """Write thoughts that are accepted, and return the last answer."""
+    """Create thoughts, and return the last response."""
     for _ in range(times):
         response = api.post(MINE, {"text": "Tea first."}, format="json")
         assert response.status_code == 201, response.content
@@ -25,7 +25,7 @@ def write(api: APIClient, times: int = 1) -> Any:
 
 
 def assert_refused(api: APIClient, shortest: int, longest: int) -> None:
-    """Assert that a thought is refused, with so many seconds to wait, and that nothing is stored."""
+    """Assert that a thought is refused with this `Retry-After`, and that nothing is stored."""
     before = list(Thought.objects.values()), list(WriteCount.objects.values())
     response = api.post(MINE, {"text": "Tea first."}, format="json")
     assert response.status_code == 429
@@ -36,17 +36,17 @@ def assert_refused(api: APIClient, shortest: int, longest: int) -> None:
 
 
 def age(seconds: float) -> None:
-    """Let time pass: what was counted began earlier."""
+    """Simulate time passing by moving the starts back."""
     WriteCount.objects.update(minute_start=F("minute_start") - seconds, day_start=F("day_start") - seconds)
 
 
-def test_60_thoughts_a_minute_are_stored_and_then_it_is_429(bruce: APIClient) -> None:
+def test_thought_61_of_a_minute_is_429(bruce: APIClient) -> None:
     write(bruce, 60)
     assert_refused(bruce, 1, 60)
     assert Thought.objects.count() == 60
 
 
-def test_after_a_minute_there_are_60_more(bruce: APIClient) -> None:
+def test_next_minute_allows_60_more(bruce: APIClient) -> None:
     write(bruce, 60)
     age(50)
     assert_refused(bruce, 1, 10)
@@ -55,7 +55,7 @@ def test_after_a_minute_there_are_60_more(bruce: APIClient) -> None:
     assert_refused(bruce, 1, 60)
 
 
-def test_2000_thoughts_a_day_are_stored_and_then_it_is_429(bruce: APIClient, settings: Settings) -> None:
+def test_thought_2001_of_a_day_is_429(bruce: APIClient, settings: Settings) -> None:
     assert settings.WRITES_PER_DAY == 2000
     write(bruce)
     WriteCount.objects.update(in_day=1999)
@@ -68,7 +68,7 @@ def test_2000_thoughts_a_day_are_stored_and_then_it_is_429(bruce: APIClient, set
     assert WriteCount.objects.get().in_day == 1
 
 
-def test_the_limits_are_settings(bruce: APIClient, settings: Settings) -> None:
+def test_limits_are_settings(bruce: APIClient, settings: Settings) -> None:
     settings.WRITES_PER_MINUTE = 2
     write(bruce, 2)
     assert_refused(bruce, 1, 60)
@@ -77,13 +77,13 @@ def test_the_limits_are_settings(bruce: APIClient, settings: Settings) -> None:
     assert_refused(bruce, 86_000, 86_400)
 
 
-def test_the_longer_wait_is_told_when_both_limits_are_reached(bruce: APIClient, settings: Settings) -> None:
+def test_retry_after_is_the_longer_wait_of_both_limits(bruce: APIClient, settings: Settings) -> None:
     settings.WRITES_PER_MINUTE = settings.WRITES_PER_DAY = 2
     write(bruce, 2)
     assert_refused(bruce, 86_000, 86_400)
 
 
-def test_deleting_thoughts_gives_nothing_back(bruce: APIClient, staff: APIClient, settings: Settings) -> None:
+def test_deleted_thoughts_still_count(bruce: APIClient, staff: APIClient, settings: Settings) -> None:
     settings.WRITES_PER_MINUTE = 3
     for path in (MINE, MINE, "/admin/thoughts/"):
         client = bruce if path == MINE else staff
@@ -92,14 +92,14 @@ def test_deleting_thoughts_gives_nothing_back(bruce: APIClient, staff: APIClient
     assert_refused(bruce, 1, 60)
 
 
-def test_another_account_is_not_limited(bruce: APIClient, stephen: APIClient, settings: Settings) -> None:
+def test_other_users_are_not_limited(bruce: APIClient, stephen: APIClient, settings: Settings) -> None:
     settings.WRITES_PER_MINUTE = 1
     write(bruce)
     assert_refused(bruce, 1, 60)
     write(stephen)
 
 
-def test_reading_and_deleting_are_not_limited(bruce: APIClient, settings: Settings) -> None:
+def test_reads_and_deletes_are_not_limited(bruce: APIClient, settings: Settings) -> None:
     settings.WRITES_PER_MINUTE = 1
     path = f"{MINE}{write(bruce).json()['id']}/"
     assert_refused(bruce, 1, 60)
@@ -108,12 +108,12 @@ def test_reading_and_deleting_are_not_limited(bruce: APIClient, settings: Settin
 
 
 @pytest.mark.parametrize("body", [{"text": ""}, {"text": "x" * 251}, {}])
-def test_a_thought_that_is_wrong_is_not_counted(bruce: APIClient, body: dict[str, str]) -> None:
+def test_invalid_thought_is_not_counted(bruce: APIClient, body: dict[str, str]) -> None:
     assert bruce.post(MINE, body, format="json").status_code == 400
     assert not WriteCount.objects.exists()
 
 
-def test_a_thought_that_could_not_be_stored_is_not_counted(
+def test_thought_that_fails_to_be_stored_is_not_counted(
     bruce: APIClient, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings.WRITES_PER_MINUTE = 2
@@ -130,7 +130,7 @@ def test_a_thought_that_could_not_be_stored_is_not_counted(
     assert_refused(bruce, 1, 60)
 
 
-def test_the_clock_of_another_pod_may_be_a_little_ahead(bruce: APIClient, settings: Settings) -> None:
+def test_slightly_fast_clock_of_another_pod_is_accepted(bruce: APIClient, settings: Settings) -> None:
     settings.WRITES_PER_MINUTE = 2
     write(bruce)
     age(-9)
@@ -138,7 +138,7 @@ def test_the_clock_of_another_pod_may_be_a_little_ahead(bruce: APIClient, settin
     assert_refused(bruce, 60, 70)
 
 
-def test_a_start_that_is_far_ahead_is_not_believed(bruce: APIClient, settings: Settings) -> None:
+def test_start_far_in_the_future_is_ignored(bruce: APIClient, settings: Settings) -> None:
     settings.WRITES_PER_MINUTE = settings.WRITES_PER_DAY = 2
     write(bruce, 2)
     age(-24 * 3600)
@@ -146,7 +146,7 @@ def test_a_start_that_is_far_ahead_is_not_believed(bruce: APIClient, settings: S
     assert_refused(bruce, 86_000, 86_400)
 
 
-def test_an_account_has_one_row_and_a_thought_one_statement_more(bruce: APIClient) -> None:
+def test_limit_costs_one_row_per_user_and_one_statement_per_thought(bruce: APIClient) -> None:
     write(bruce, 3)
     with CaptureQueriesContext(connection) as queries:
         write(bruce)

@@ -1,4 +1,4 @@
-"""Writes the sample thoughts."""
+"""Create the sample thoughts."""
 
 from typing import Any
 
@@ -19,10 +19,10 @@ SAMPLE = [
 
 
 class Command(BaseCommand):
-    help = "Writes the sample thoughts, if there is none at all."
+    help = "Create the sample thoughts, unless thoughts exist."
 
     def handle(self, *args: Any, **options: Any) -> None:
         if not Thought.objects.exists():
             for username, text in SAMPLE:
                 Thought.objects.create(username=username, text=text)
-            self.stdout.write(f"wrote {len(SAMPLE)} thoughts")
+            self.stdout.write(f"Created {len(SAMPLE)} thoughts.")
