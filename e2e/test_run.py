@@ -95,7 +95,7 @@ def test_a_taken_port_is_one_line_and_nothing_is_made(tmp_path: Path) -> None:
             pass  # somebody has it already, which is the case in question
         done = make_run(copy)
     assert done.returncode != 0
-    assert re.match(r"Port 800\d, which \w+ needs, is taken: .+", done.stderr)
+    assert re.match(r"Port 800\d \(\w+\) is in use\. .+", done.stderr)
     assert_nothing_made(copy, done)
 
 
@@ -127,7 +127,7 @@ def test_while_it_runs_its_data_stay_and_nobody_else_uses_them(own: System, tmp_
         subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False),
     ):
         assert done.returncode != 0
-        assert done.stderr.startswith("Thoughts is running from this folder: end it first, ")
+        assert done.stderr.startswith("Thoughts is running from this folder. Stop it first: ")
     assert answers(f"{own.web}/readyz")
     assert (own.log.parent / "thoughts.sqlite3").exists()
 
@@ -149,7 +149,7 @@ def test_a_python_that_is_too_old_is_one_line_and_nothing_is_made(tmp_path: Path
     copy = bare_copy(tmp_path)
     pretend(copy, "import sys; sys.version_info = (3, 9, 18)")
     done = make_run(copy, PYTHON=f"{sys.executable} -S pretend.py")
-    assert done.stderr.startswith("Python 3.11 or newer is needed, this is 3.9:")
+    assert done.stderr.startswith("Python 3.11 or newer is required; this is 3.9.")
     assert_nothing_made(copy, done)
 
 
@@ -157,7 +157,7 @@ def test_a_missing_venv_module_is_one_line_and_nothing_is_made(tmp_path: Path) -
     copy = bare_copy(tmp_path)
     pretend(copy, "import sys; sys.modules['ensurepip'] = None")
     done = make_run(copy, PYTHON=f"{sys.executable} -S pretend.py")
-    assert done.stderr.startswith("Python's venv module is missing:")
+    assert done.stderr.startswith("Python's venv module is missing.")
     assert_nothing_made(copy, done)
 
 

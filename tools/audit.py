@@ -1,7 +1,7 @@
 """Audit the lock files for known vulnerabilities, with pip-audit: `python -m tools.audit`.
 
-Where no advisory database is reachable, it says so and passes. A database is used only if it knows the
-vulnerabilities of an old release: a package mirror may serve packages without their advisories.
+Without a reachable advisory database, it prints "not audited" and passes. A database is used only if it knows the
+vulnerabilities of an old release, because a package mirror may have no advisories.
 """
 
 import json
@@ -17,7 +17,7 @@ from tools.local import ROOT
 PIP_AUDIT = [sys.executable, "-m", "pip_audit", "--format=json", "--progress-spinner=off", "--disable-pip"]
 DATABASES = (["--vulnerability-service=pypi"], ["--vulnerability-service=osv"])
 KNOWN_VULNERABLE = "jinja2==2.10"  # CVE-2019-10906
-TIMEOUT = 15  # seconds for each answer of a database
+TIMEOUT = 15  # seconds per request to a database
 NOT_AUDITED = "no advisory database reachable: not audited"
 
 Dependency = dict[str, Any]
@@ -33,7 +33,7 @@ def lock_files() -> list[Path]:
 
 
 def audit(locks: Sequence[Path], databases: Iterable[list[str]]) -> tuple[bool, str]:
-    """Return whether no known vulnerability was found, and a report whose last line says what was done.
+    """Return whether no known vulnerability was found, and a report that ends with a summary.
 
     Databases are tried in order; each is a list of pip-audit's options. Raise `NoReport` for an invalid lock file.
     """
@@ -61,7 +61,7 @@ def _knows_advisories(database: list[str]) -> bool:
 
 
 def _pip_audit(options: list[str]) -> list[Dependency]:
-    """Return what pip-audit says of each dependency. Raise `NoReport` if it prints none."""
+    """Return pip-audit's result for each dependency. Raise `NoReport` if it prints no report."""
     command = [*PIP_AUDIT, f"--timeout={TIMEOUT}", *options]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     try:

@@ -1,6 +1,6 @@
-"""A Chromium for the browser tests, with no set-up by hand.
+"""Find or install Chromium for the browser tests.
 
-It is the one that this machine has; else, as root on Debian, apt installs it; else Playwright downloads its own.
+An installed Chromium comes first. Otherwise apt installs it (as root on Debian), or Playwright downloads its own.
 """
 
 import os
@@ -15,13 +15,13 @@ NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"
 MAC = Path("/Applications/Google Chrome.app/Contents/MacOS/Google Chrome")
 PACKAGES = ("chromium", "fonts-liberation", "fonts-noto-color-emoji")
 NOTHING_WORKS = (
-    "Chromium is needed, and neither apt nor Playwright brought one here: install it so that `chromium` is on the PATH"
+    "Chromium is required, and neither apt nor Playwright could install it. Install it, with `chromium` on the PATH"
     " (on Debian and Ubuntu: apt install chromium)."
 )
 
 
 def find() -> Path | None:
-    """Return the program that is on the PATH or in its usual place, else the one that Playwright brought before."""
+    """Return the Chromium on the PATH or in its usual place, else the one Playwright downloaded, else None."""
     on_path = next((path for path in map(shutil.which, NAMES) if path), None)
     if on_path:
         return Path(on_path)
@@ -29,7 +29,7 @@ def find() -> Path | None:
 
 
 def find_or_install() -> Path:
-    """Return a Chromium, installed first if there is none; SystemExit with one line where that does not work."""
+    """Return a Chromium, and install it if necessary. Raise SystemExit if that fails."""
     program = find() or _from_apt() or _from_playwright()
     if program is None:
         raise SystemExit(NOTHING_WORKS)

@@ -1,4 +1,4 @@
-"""The local overlay on a cluster, without Tilt: builds and pushes the images and applies a release as a person does."""
+"""Build, push and apply a release on a local cluster, without Tilt."""
 
 import os
 import re
@@ -19,21 +19,21 @@ HOSTING = ("--namespace=kube-public", "get", "configmap", "local-registry-hostin
 
 
 def registry(kubectl: Kubectl) -> str:
-    """Return the registry that a local cluster pulls from; a cluster that names none is not touched."""
+    """Return the registry that a local cluster pulls from. Raise `Failed` if the cluster names none."""
     try:
         hosting: str = kubectl.json(*HOSTING)["data"]["localRegistryHosting.v1"]
     except (KubectlError, KeyError):
-        raise Failed("This cluster names no local registry (KEP-1755), so it is not a local one.") from None
+        raise Failed("This cluster names no local registry (KEP-1755), so it is not a local cluster.") from None
     return hosting.split('"')[1]
 
 
 def docker() -> str:
-    """Return the first docker on the PATH that can build: a client of 23 or newer needs its plug-in for that."""
+    """Return the first docker on the PATH that can build images. Since version 23, that needs the buildx plug-in."""
     for folder in os.get_exec_path():
         program = shutil.which("docker", path=folder)
         if program and _build(program, "-", given="FROM scratch\nLABEL empty=true\n").returncode == 0:
             return program
-    raise Failed("No docker on the PATH can build images: is the Docker Engine running?")
+    raise Failed("No docker on the PATH can build images. Check that the Docker Engine is running.")
 
 
 def push(registry: str, tag: str, target: str = "production") -> None:
@@ -56,14 +56,14 @@ def push(registry: str, tag: str, target: str = "production") -> None:
 
 
 def build(program: str, image: str, project: str, *options: str, tree: Path = ROOT) -> None:
-    """Build the image of a project of this tree, or of a copy of it, with further options for Docker."""
+    """Build the image of a project, from this tree or a copy of it."""
     done = _build(program, f"--build-arg=PROJECT={project}", f"--tag={image}", *options, str(tree))
     if done.returncode:
         raise Failed(f"{image} could not be built.\n{done.stdout}{done.stderr}")
 
 
 def derive(image: str, instructions: str) -> None:
-    """Build and push an image from another, given what is to be done in it."""
+    """Build an image from these Dockerfile instructions and push it."""
     program = docker()
     done = _build(program, f"--tag={image}", "-", given=instructions)
     if done.returncode:
@@ -90,14 +90,14 @@ def _build(program: str, *arguments: str, given: str | None = None) -> "subproce
 
 
 def apply(kubectl: Kubectl, registry: str, tags: dict[str, str], overlay: str = "local") -> str:
-    """Apply a release: the tags go into components/release, the registry into the overlay, of a copy."""
+    """Apply a release from a copy of k8s/ with these tags and this registry, and return kubectl's output."""
     with tempfile.TemporaryDirectory() as folder:
         manifests = configured(Path(folder), registry, tags, overlay)
         return kubectl("apply", "--kustomize", str(manifests / "overlays" / overlay))
 
 
 def configured(folder: Path, registry: str, tags: dict[str, str], overlay: str) -> Path:
-    """Copy k8s/ into a folder, with the tags of a release and the registry of an overlay, and return the copy."""
+    """Copy k8s/, set the tags of the release and the registry of the overlay, and return the copy."""
     copy = Path(shutil.copytree(ROOT / "k8s", folder / "k8s"))
     release = copy / "components" / "release" / "kustomization.yaml"
     lines = release.read_text().splitlines()
@@ -114,12 +114,12 @@ def configured(folder: Path, registry: str, tags: dict[str, str], overlay: str) 
 
 
 def secrets(kubectl: Kubectl) -> None:
-    """Make the namespace and the Secrets, which the manifests do not have."""
+    """Create the namespace and the Secrets, which are not in the manifests."""
     kubectl("apply", "--filename", str(ROOT / "k8s" / "base" / "namespace.yaml"))
     kubectl("apply", "--filename=-", given=cluster_secrets.as_json())
 
 
 def wait(kubectl: Kubectl, timeout: int = 240) -> None:
-    """Wait until all serve what was applied last."""
+    """Wait until every rollout is complete; `timeout` in seconds."""
     for name in IMAGES:
         kubectl("rollout", "status", f"deployment/{name}", f"--timeout={timeout}s")

@@ -1,6 +1,6 @@
-"""Prints the Secrets of the local overlay: `python -m tools.cluster_secrets | kubectl apply -f -`.
+"""Print the Secrets of the local overlay: `python -m tools.cluster_secrets | kubectl apply -f -`.
 
-Keys and passwords are made once, in var/cluster, and stay the same from then on: the databases' volumes know them.
+Keys and passwords are created once, in var/cluster, and reused, because the databases store the passwords.
 """
 
 import json
@@ -14,7 +14,7 @@ FOLDER = ROOT / "var" / "cluster"
 
 
 def manifests() -> list[dict[str, object]]:
-    """Make what is missing and return all Secrets."""
+    """Return all Secrets. Create missing keys and passwords."""
     Local(FOLDER, {}).make_secrets()
     keys = FOLDER / "keys"
     made = {
@@ -43,7 +43,7 @@ def _secret(name: str, **values: str) -> dict[str, object]:
 
 
 def as_json() -> str:
-    """Return them as one document for kubectl."""
+    """Return all Secrets as one document for kubectl."""
     return json.dumps({"apiVersion": "v1", "kind": "List", "items": manifests()})
 
 

@@ -1,6 +1,6 @@
-"""Makes the secrets of compose.yaml: `python -m tools.compose_secrets FOLDER`, in a container, as root.
+"""Create the secrets of compose.yaml: `python -m tools.compose_secrets FOLDER`, in a container, as root.
 
-Those that are there stay: tokens and forms that were signed with them hold on.
+Existing secrets are kept, so that signed tokens and forms stay valid.
 """
 
 import os
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tools.local import secret_key, signing_key, write_secret
 
-USER = 10001  # that of the images
+USER = 10001  # the user of the images
 SECRETS = {
     "users-api/signing.pem": signing_key,
     "users-api/SECRET_KEY": secret_key,
@@ -18,7 +18,7 @@ SECRETS = {
 
 
 def main(folder: Path) -> None:
-    """Make what is missing, readable by the services' user alone."""
+    """Create missing secrets, readable only by the user of the services."""
     for name, make in SECRETS.items():
         path = folder / name
         if not path.exists():

@@ -1,8 +1,8 @@
-"""`make e2e-cluster`: brings the local overlay up on a local cluster and tests the whole of it through the ingress.
+"""`make e2e-cluster`: deploy the local overlay to a local cluster, and test it through the ingress.
 
-It takes the cluster that kubectl's current context names. Where none answers and ../shared/cluster/up is there, it
-starts that one, and stops it at the end. With Tilt on the PATH the overlay comes up by `tilt ci`, else by building,
-pushing and applying. What it deployed into a cluster that had none of it is deleted at the end.
+It uses the cluster of kubectl's current context. If that is unreachable and ../shared/cluster/up exists, it starts that
+cluster, and stops it at the end. With Tilt on the PATH, it deploys with `tilt ci`. The namespace is deleted at the end,
+unless it existed before.
 """
 
 import os
@@ -23,7 +23,7 @@ URLS = {"thoughts": "http://thoughts.localhost", "users": "http://users.localhos
 
 
 def answers() -> bool:
-    """Return whether a cluster answers."""
+    """Return whether the cluster is reachable."""
     try:
         Kubectl()("get", "--raw=/readyz", "--request-timeout=5s")
     except (KubectlError, subprocess.TimeoutExpired):
@@ -33,7 +33,7 @@ def answers() -> bool:
 
 @contextmanager
 def running_cluster() -> Iterator[None]:
-    """Find a cluster, or start the test cluster and stop it at the end."""
+    """Use the current cluster, or start the test cluster and stop it at the end."""
     state = Path(os.environ.get("CLUSTER_STATE", "/var/lib/testcluster"))
     if not answers() and (TEST_CLUSTER / "up").exists():
         os.environ["KUBECONFIG"] = str(state / "kubeconfig")
@@ -42,7 +42,7 @@ def running_cluster() -> Iterator[None]:
         yield
         return
     if not (TEST_CLUSTER / "up").exists():
-        raise e2e.Failed("No cluster answers: start one (kind, k3d, minikube, Docker Desktop) and try again.")
+        raise e2e.Failed("No cluster is reachable. Start one (kind, k3d, minikube, Docker Desktop) and try again.")
     with e2e.step("start the test cluster"):
         e2e.run(str(TEST_CLUSTER / "up"))
     try:
@@ -53,7 +53,7 @@ def running_cluster() -> Iterator[None]:
 
 @contextmanager
 def namespace(kubectl: Kubectl) -> Iterator[None]:
-    """Delete the namespace at the end, unless it was there before; in CI it starts anew."""
+    """Delete the namespace at the end, unless it existed before. In CI, delete it first too."""
     there = bool(kubectl("get", "namespace", NAMESPACE, "--ignore-not-found"))
     if there and os.environ.get("CI"):
         kubectl("delete", "namespace", NAMESPACE)
@@ -69,7 +69,7 @@ def namespace(kubectl: Kubectl) -> Iterator[None]:
 
 
 def show_state(kubectl: Kubectl) -> None:
-    """Print what a person would look at after a failure."""
+    """Print the state of the namespace for debugging."""
     for arguments in (
         ("get", "pods,jobs,ingress", "--output=wide"),
         ("get", "events", "--sort-by=.lastTimestamp"),
@@ -82,7 +82,7 @@ def show_state(kubectl: Kubectl) -> None:
 
 
 def main() -> None:
-    """Bring it up, test it, and put things back."""
+    """Deploy, test and clean up."""
     with ExitStack() as stack:
         chromium.find_or_install()
         stack.enter_context(running_cluster())
@@ -93,11 +93,11 @@ def main() -> None:
         tag = f"e2e-{time.time():.0f}"
         if shutil.which("tilt"):
             with e2e.step("tilt ci"):
-                e2e.run("tilt", "ci", "--", "--image", "production")  # the images that are tested without it, too
+                e2e.run("tilt", "ci", "--", "--image", "production")  # test the same images as without Tilt
         with e2e.step("build and push"):
             cluster.push(registry, tag)
         if not shutil.which("tilt"):
-            with e2e.step("apply, until all serve"):
+            with e2e.step("apply and wait"):
                 cluster.apply(kubectl, registry, dict.fromkeys(cluster.IMAGES, tag))
                 cluster.wait(kubectl)
         e2e.run(sys.executable, "-m", "bench.rollout")

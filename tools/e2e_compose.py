@@ -1,4 +1,4 @@
-"""`make e2e-compose`: starts compose.yaml, with volumes of its own, and tests the whole of it."""
+"""`make e2e-compose`: start compose.yaml with separate volumes, and test it."""
 
 import os
 import subprocess
@@ -12,19 +12,19 @@ PROJECT = "thoughts-e2e"
 
 
 def main() -> None:
-    """Bring it up, test it, and take it down with all that it made."""
+    """Start, test and stop the containers. Delete their volumes."""
     if problem := check_machine.taken_port(PORTS):
         raise e2e.Failed(f"{problem}.")
     chromium.find_or_install()
     program = docker()
-    # Compose speaks the newest version of the API unless it is told which one the engine has.
+    # Otherwise Compose uses the newest API version, which the engine may not support.
     version = subprocess.run(
         [program, "version", "--format", "{{.Server.APIVersion}}"], capture_output=True, text=True, check=True
     )
     os.environ["DOCKER_API_VERSION"] = version.stdout.strip()
     compose = (program, "compose", f"--project-name={PROJECT}")
     if subprocess.run([program, "compose", "version"], capture_output=True, check=False).returncode:
-        raise e2e.Failed("Docker's plug-in Compose is needed (https://docs.docker.com/compose/install/).")
+        raise e2e.Failed("Install Docker's plug-in Compose (https://docs.docker.com/compose/install/).")
     try:
         with e2e.step("docker compose up"):
             e2e.run(*compose, "up", "--build", "--detach", "--wait", "--quiet-pull", DOCKER_BUILDKIT="1")

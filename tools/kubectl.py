@@ -1,4 +1,4 @@
-"""kubectl on one context and in the namespace of this project."""
+"""Call kubectl in one context and in the namespace of this project."""
 
 import json
 import shutil
@@ -10,17 +10,17 @@ TIMEOUT = 300  # seconds
 
 
 class KubectlError(Exception):
-    """kubectl did not exit with 0."""
+    """kubectl failed. The message contains its error output."""
 
 
 class Kubectl:
-    """Calls kubectl: `Kubectl("kind-kind")("get", "pods")`."""
+    """kubectl in one context and namespace: `Kubectl("kind-kind")("get", "pods")`."""
 
     def __init__(self, context: str | None = None, namespace: str = NAMESPACE) -> None:
         self.command = ["kubectl", *([f"--context={context}"] if context else []), f"--namespace={namespace}"]
 
     def __call__(self, *arguments: str, given: str | None = None) -> str:
-        """Run it, with `given` as its input, and return what it printed."""
+        """Run kubectl with `given` as its input, and return its output. Raise `KubectlError` if it fails."""
         if not shutil.which("kubectl"):
             raise KubectlError("kubectl is not on the PATH.")
         done = subprocess.run(
@@ -36,5 +36,5 @@ class Kubectl:
         return done.stdout
 
     def json(self, *arguments: str) -> Any:
-        """Run it and return the JSON that it printed."""
+        """Run kubectl and return its JSON output."""
         return json.loads(self(*arguments, "--output=json"))

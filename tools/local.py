@@ -1,4 +1,4 @@
-"""The system without a cluster: its environment, keys, databases and files, all in one folder."""
+"""The system without a cluster: environments, keys, databases and files, all in one folder."""
 
 import hashlib
 import os
@@ -29,13 +29,13 @@ for command in sys.argv[1:]:
 
 @dataclass(frozen=True)
 class Local:
-    """One set of the projects: the folder of its files, and the port of each project."""
+    """One instance of the system: a folder for its files, and a port for each project."""
 
     var: Path
     ports: dict[str, int]
 
     def url(self, project: str) -> str:
-        """Return the address of a project, without a slash at its end."""
+        """Return the URL of a project, without a trailing slash."""
         return f"http://localhost:{self.ports[project]}"
 
     def environment(self, project: str) -> dict[str, str]:
@@ -62,25 +62,25 @@ class Local:
             "HOST": "127.0.0.1",
             "PORT": str(self.ports[project]),
             "WEB_CONCURRENCY": "1",
-            "MANAGEMENT_PORT": "0",  # probes stay on the port for users
+            "MANAGEMENT_PORT": "0",  # serve probes on the public port
             "STATIC_ROOT": str(self.var / "static" / project),
             "DJANGO_SETTINGS_MODULE": f"{project}.settings",
             "PYTHONPATH": str(ROOT),
             "PYTHONUNBUFFERED": "1",
-            "no_proxy": "127.0.0.1,localhost",  # they ask each other alone
+            "no_proxy": "127.0.0.1,localhost",  # projects call only each other
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
         }
-        # What was exported for one of them, such as SECRET_KEY or DATABASE_URL, must not reach another.
+        # `own` comes last, so that an exported SECRET_KEY or DATABASE_URL does not reach every project.
         return {**os.environ, **shared, **own}
 
     def prepare(self) -> None:
-        """Make what is missing: keys, secrets, database tables, sample data, collected static files."""
+        """Create missing keys, secrets, database tables, sample data and static files."""
         self.make_secrets()
         with ThreadPoolExecutor() as pool:
             list(pool.map(self._prepare_project, PROJECTS))
 
     def manage(self, project: str, *commands: str) -> None:
-        """Run some of a project's Django commands, in one process: Django takes a second to start."""
+        """Run Django commands of a project in one process, because Django takes a second to start."""
         done = subprocess.run(
             [sys.executable, "-c", _RUN_COMMANDS, *commands],
             cwd=ROOT,
@@ -90,9 +90,11 @@ class Local:
             check=False,
         )
         if done.returncode:
-            said = f"{done.stdout}{done.stderr}".strip()
+            output = f"{done.stdout}{done.stderr}".strip()
             raise SystemExit(
-                f"{project}: {said}" if said.startswith(WRONG) else f"{project}: {', '.join(commands)} failed.\n{said}"
+                f"{project}: {output}"
+                if output.startswith(WRONG)
+                else f"{project}: {', '.join(commands)} failed.\n{output}"
             )
 
     def _prepare_project(self, project: str) -> None:
@@ -106,7 +108,7 @@ class Local:
             stamp.write_text(state)
 
     def make_secrets(self) -> None:
-        """Make the signing key and the secrets that are missing, each readable by its owner alone."""
+        """Create the signing key and the secrets, readable only by their owner. Keep existing ones."""
         keys = self.var / "keys"
         keys.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not (keys / "signing.pem").exists():
@@ -119,23 +121,23 @@ class Local:
         return (self.var / "keys" / f"{project}.secret").read_text()
 
     def loopback(self, project: str) -> str:
-        """Return the address at which the others ask a project, whatever `localhost` means here."""
+        """Return the URL for calls between projects. It does not depend on how `localhost` resolves."""
         return f"http://127.0.0.1:{self.ports[project]}"
 
 
 def signing_key() -> bytes:
-    """Make an RSA private key, as PEM."""
+    """Generate an RSA private key, as PEM."""
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 
 
 def secret_key() -> bytes:
-    """Make a SECRET_KEY for Django."""
+    """Generate a SECRET_KEY for Django."""
     return secrets.token_urlsafe(50).encode()
 
 
 def write_secret(path: Path, content: bytes) -> None:
-    """Write a file that its owner alone may read; under another name first, so that one that exists is whole."""
+    """Write a file that only its owner may read. It is renamed at the end, so it is never incomplete."""
     unfinished = path.with_suffix(".unfinished")
     with os.fdopen(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
         file.write(content)
@@ -143,7 +145,7 @@ def write_secret(path: Path, content: bytes) -> None:
 
 
 def _static_state() -> str:
-    """Return a digest that changes with the static files and with the packages that bring some."""
+    """Return a digest of the static files and of the locked packages, which may contain some."""
     static = [file for app in ("common", *PROJECTS) for file in (ROOT / app / "static").rglob("*")]
     files = [*static, *ROOT.glob("*/requirements.txt")]
     states = [f"{file} {file.stat().st_mtime_ns} {file.stat().st_size}" for file in sorted(files) if file.is_file()]

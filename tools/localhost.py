@@ -1,6 +1,6 @@
-"""Makes every name below .localhost this machine, as RFC 6761 section 6.3 has it, where the resolver does not.
+"""Resolve every name below .localhost to this machine (RFC 6761, section 6.3), because some resolvers do not.
 
-Imported by what calls the ingress by these names; pytest takes it with `-p tools.localhost`.
+Import it before calls to the ingress by these names; in pytest, use `-p tools.localhost`.
 """
 
 import socket
@@ -10,7 +10,7 @@ _getaddrinfo = socket.getaddrinfo
 
 
 def getaddrinfo(host: Any, *args: Any, **kwargs: Any) -> Any:
-    """Do what `socket.getaddrinfo` does."""
+    """Call `socket.getaddrinfo` with 127.0.0.1 for a name below .localhost."""
     name = host.decode() if isinstance(host, bytes) else host
     return _getaddrinfo("127.0.0.1" if name and name.endswith(".localhost") else host, *args, **kwargs)
 

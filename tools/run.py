@@ -19,11 +19,11 @@ from tools.projects import PORTS, TABLE
 RESTART_AFTER = 3.0  # seconds
 READY_WITHIN = 60.0  # seconds
 STOP_WITHIN = 25.0  # seconds; gunicorn drains for 20
-DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # a proxy knows nothing of this machine
+DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # a proxy cannot reach 127.0.0.1
 
 
 class Process:
-    """A line of the Procfile: started, and after a crash started again."""
+    """A process of the Procfile, restarted after a crash."""
 
     def __init__(self, name: str, command: str, env: dict[str, str], say: Callable[[str, str], None]) -> None:
         self.name, self.command, self.env, self.say = name, command, env, say
@@ -31,7 +31,7 @@ class Process:
         self.restart_at: float | None = None
 
     def start(self) -> None:
-        """Start it in a process group of its own, so that Ctrl-C reaches it through `stop` alone."""
+        """Start the process in a new process group, so that Ctrl-C reaches it only through `stop`."""
         self.restart_at = None
         self.child = subprocess.Popen(
             self.command.split(),
@@ -46,30 +46,30 @@ class Process:
         threading.Thread(target=self._relay, args=(self.child,), daemon=True).start()
 
     def watch(self) -> None:
-        """Say so when it has crashed, and start it again after a moment."""
+        """Print a message after a crash, and restart the process after `RESTART_AFTER`."""
         if self.restart_at and time.monotonic() >= self.restart_at:
             self.start()
         elif self.restart_at is None and self.crashed():
             self.kill()
-            self.say("run", f"{self.name} crashed ({self.ending()}); starting it again in {RESTART_AFTER:.0f} s")
+            self.say("run", f"{self.name} crashed ({self.ending()}); restarting in {RESTART_AFTER:.0f} s")
             self.restart_at = time.monotonic() + RESTART_AFTER
 
     def crashed(self) -> bool:
-        """Return whether it has ended."""
+        """Return whether the process was started and has exited."""
         return self.child is not None and self.child.poll() is not None
 
     def ending(self) -> str:
-        """Return how it ended, for a person."""
+        """Return the exit code or the name of the signal."""
         code = self.child.returncode if self.child else 0
         return signal.Signals(-code).name if code < 0 else f"exit code {code}"
 
     def stop(self) -> None:
-        """Ask it to end."""
+        """Send SIGTERM."""
         if self.child and self.child.poll() is None:
             self.child.terminate()
 
     def kill(self) -> None:
-        """End what is left of its process group."""
+        """Kill the rest of its process group."""
         if self.child:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self.child.pid, signal.SIGKILL)
@@ -88,7 +88,7 @@ def procfile() -> dict[str, str]:
 
 
 def ready(url: str) -> bool:
-    """Return whether a project says that it can serve."""
+    """Return whether a project is ready."""
     try:
         with DIRECT.open(f"{url}/readyz", timeout=2) as response:
             return bool(response.status == 200)
@@ -97,13 +97,13 @@ def ready(url: str) -> bool:
 
 
 def banner(local: Local) -> str:
-    """Return what a person wants to know now, in less than 80 columns."""
+    """Return the message that is printed when all projects are ready, in less than 80 columns."""
     lines = (
         f"    {TABLE[name].title:<21} {local.url(name)}" for name in sorted(local.ports, key=lambda name: name != "web")
     )
     services = "\n".join(lines)
     return f"""
-  Thoughts is running. Ctrl-C ends it; `make reset` forgets its data.
+  Thoughts is running. Ctrl-C stops it; `make reset` deletes its data.
 
 {services}
     Admin                 {local.url("users_api")}/admin/
@@ -113,7 +113,7 @@ def banner(local: Local) -> str:
 
 
 def run(local: Local) -> int:
-    """Prepare, start, keep running until a signal comes, stop; return the exit code."""
+    """Prepare and start the projects, run until a signal, stop them, and return the exit code."""
     lock = threading.Lock()
 
     def say(name: str, line: str) -> None:
@@ -128,7 +128,7 @@ def run(local: Local) -> int:
     try:
         local.prepare()
     except SystemExit:
-        if stopping.is_set():  # Ctrl-C ended the commands too
+        if stopping.is_set():  # Ctrl-C also stopped the commands
             return 0
         raise
     processes = [Process(name, command, local.environment(name), say) for name, command in procfile().items()]
@@ -163,7 +163,7 @@ def run(local: Local) -> int:
 
 
 def main() -> int:
-    """Read the command line, and run."""
+    """Run the projects with the options of the command line."""
     parser = argparse.ArgumentParser(prog="python -m tools.run", description=__doc__)
     parser.add_argument("--var", type=Path, default=ROOT / "var", help="the folder for keys, databases and files")
     parser.add_argument("--ports", type=int, nargs=len(PORTS), default=[*PORTS.values()], metavar=tuple(PORTS))

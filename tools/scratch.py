@@ -1,4 +1,4 @@
-"""A copy of the repository, for tests that change its files."""
+"""Copy the repository, for tests that change its files."""
 
 import shutil
 import subprocess
@@ -10,14 +10,14 @@ INSTALLED = ("bin", "include", "kubectl", "lib", "lib64", "postgres", "pyvenv.cf
 
 
 def tracked(*folders: str) -> list[str]:
-    """Return the files of these folders, or of all, that git knows or would add."""
+    """Return the files that git tracks or would add, in these folders or in all."""
     command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", *folders]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     return [name for name in done.stdout.splitlines() if (ROOT / name).exists()]
 
 
 def copy(folder: Path, *folders: str) -> Path:
-    """Copy these folders of the repository, or all of it, into a new folder, and return it."""
+    """Copy these folders of the repository, or all of it, and return the new folder."""
     for name in tracked(*folders):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(ROOT / name, folder / name)
@@ -25,9 +25,9 @@ def copy(folder: Path, *folders: str) -> Path:
 
 
 def clone(folder: Path) -> Path:
-    """Copy all of the repository into a new git repository with one commit, and return its folder.
+    """Copy the repository into a new git repository with one commit, and return its folder.
 
-    It uses what is installed in .venv here. It has stamps of its own, so `make` there installs nothing.
+    It links to the packages of this .venv. Its own stamp files keep `make` from installing again.
     """
     copy(folder)
     (folder / ".venv").mkdir()

@@ -1,7 +1,7 @@
-"""Make a Django project from tools/template, or remove it: `python -m tools.service make notes`.
+"""Create a Django project from tools/template, or remove it: `python -m tools.service make notes`.
 
-The template is the project `notes_api`, with its manifests. Its files are copied with the new name in place of `notes`.
-tools/template/inserts.toml has the lines for files that exist already.
+The template is the project `notes_api` with its manifests. Its files are copied, and the new name replaces `notes`.
+tools/template/inserts.toml lists the lines to add to existing files.
 """
 
 import argparse
@@ -22,20 +22,20 @@ from tools.projects import TABLE
 TEMPLATE = ROOT / "tools" / "template"
 INSERTS = TEMPLATE / "inserts.toml"
 PORT = "8003"  # in the template
-# The Job is called <name>-api-migrate-<tag>; a name in Kubernetes is a DNS label of up to 63 characters (RFC 1123).
+# The Job is named <name>-api-migrate-<tag>. Names in Kubernetes have at most 63 characters (RFC 1123).
 MAX_LENGTH = 30
-# PostgreSQL, YAML and compose.yaml have a use of their own for these.
+# Reserved in PostgreSQL, YAML or compose.yaml. pytest would collect a class named after `tests`.
 RESERVED = {"template0", "template1", "public", "none", "null", "true", "false", "yes", "no", "on", "off", "y", "n"}
-RESERVED |= {"services"}
+RESERVED |= {"services", "tests"}
 
 
 class Refused(Exception):
-    """The command cannot be done; the message says why, in one line."""
+    """The command is refused. The message is one line: the reason and the remedy."""
 
 
 @dataclass(frozen=True)
 class Names:
-    """What the words of the template become."""
+    """The names of a new service, which replace the words of the template."""
 
     plural: str
     port: int
@@ -43,11 +43,11 @@ class Names:
 
     @property
     def package(self) -> str:
-        """The folder of the project."""
+        """Return the folder of the project."""
         return f"{self.plural}_api"
 
     def render(self, text: str) -> str:
-        """Return a text of the template with these names."""
+        """Replace the words of the template in a text."""
         singular = re.sub(r"(?<!^)(?=[A-Z])", "_", self.model).lower()
         words = {
             "notes": self.plural,
@@ -60,7 +60,7 @@ class Names:
         return re.sub(rf"[Nn]otes?|NOTES|{PORT}", lambda found: words[found[0]], text)
 
     def files(self) -> Iterator[tuple[Path, Path]]:
-        """Yield each file of the template with the file that it becomes."""
+        """Yield pairs of a template file and its target."""
         for file in sorted(TEMPLATE.rglob("*")):
             if file.is_file() and file != INSERTS and file.suffix != ".pyc":
                 yield file, ROOT / self.render(str(file.relative_to(TEMPLATE)))
@@ -68,7 +68,7 @@ class Names:
 
 @dataclass(frozen=True)
 class Insert:
-    """Lines of a service in a file, as inserts.toml has them."""
+    """Lines of a service in an existing file: a row of inserts.toml."""
 
     file: Path
     text: str
@@ -77,12 +77,12 @@ class Insert:
 
     @classmethod
     def of(cls, names: Names) -> list["Insert"]:
-        """Return the lines of a service in all files."""
+        """Return the inserts of a service."""
         rows = tomllib.loads(INSERTS.read_text())["insert"]
         return [cls(**{**row, "file": ROOT / row["file"], "text": names.render(row["text"])}) for row in rows]
 
     def insert(self, content: str) -> str:
-        """Return the content of the file with the lines; `Refused` where their place is not found."""
+        """Add the lines to the content of the file. Raise `Refused` if their place is not found."""
         if not self.before:
             return f"{content}{self.text}"
         if content.count(self.before) != self.times:
@@ -90,7 +90,7 @@ class Insert:
         return content.replace(self.before, f"{self.text}{self.before}")
 
     def remove(self, content: str) -> str:
-        """Return the content of the file without the lines; `Refused` where they are not found."""
+        """Remove the lines from the content of the file. Raise `Refused` if they are not found."""
         # A release changes the tag of the image.
         pattern = re.escape(self.text).replace("newTag:\\ v1", r"newTag: \S+")
         found, count = re.subn(f"(?m)^{pattern}", "", content)
@@ -100,19 +100,19 @@ class Insert:
 
     @property
     def name(self) -> str:
-        """The path of the file in the repository."""
+        """Return the path of the file in the repository."""
         return str(self.file.relative_to(ROOT))
 
 
 def make(name: str, model: str) -> Names:
-    """Make a project and return its names; `Refused` before anything is written."""
+    """Create a project and return its names. Raise `Refused` before anything is written."""
     check_name(name)
     model = model or name.removesuffix("s").capitalize()
     if not re.fullmatch(r"[A-Z][A-Za-z0-9]*", model) or keyword.iskeyword(model):
         raise Refused(f"{model!r} cannot be the name of a model. Use a noun in CamelCase, such as model=Note.")
     names = Names(name, 1 + max(project.port for project in TABLE.values()), model)
     if importlib.util.find_spec(names.package) or (ROOT / names.package).exists():
-        raise Refused(f"There is a package {names.package} already. Choose another name.")
+        raise Refused(f"The package {names.package} exists already. Choose another name.")
     for _, file in names.files():
         if file.exists():
             raise Refused(f"{file.relative_to(ROOT)} exists already. Remove it, or choose another name.")
@@ -123,7 +123,7 @@ def make(name: str, model: str) -> Names:
         shutil.copymode(source, file)
     for file, content in changed.items():
         file.write_text(content)
-    # The order of imports and the length of lines depend on the name.
+    # The name changes the order of imports and the length of lines.
     ruff = str(Path(sys.executable).parent / "ruff")
     subprocess.run([ruff, "check", "--quiet", "--select=I", "--fix", names.package], cwd=ROOT, check=True)
     subprocess.run([ruff, "format", "--quiet", names.package], cwd=ROOT, check=True)
@@ -131,7 +131,7 @@ def make(name: str, model: str) -> Names:
 
 
 def check_name(name: str) -> None:
-    """Raise `Refused` for a name that no service can have."""
+    """Raise `Refused` if a service cannot have this name."""
     usage = "Choose lower-case letters and digits, a letter first: make service name=notes"
     if not name:
         raise Refused(f"The service has no name. {usage}")
@@ -147,7 +147,7 @@ def check_name(name: str) -> None:
 
 
 def edited(edit: Callable[[Insert, str], str], names: Names) -> dict[Path, str]:
-    """Return the new content of each file that has lines of a service; `Refused` before anything is written."""
+    """Return the new content of each file that has inserts. Raise `Refused` before anything is written."""
     contents: dict[Path, str] = {}
     for insert in Insert.of(names):
         contents[insert.file] = edit(insert, contents.get(insert.file) or insert.file.read_text())
@@ -155,7 +155,7 @@ def edited(edit: Callable[[Insert, str], str], names: Names) -> dict[Path, str]:
 
 
 def remove(name: str) -> Names:
-    """Remove a project that `make` made and return its names; `Refused` before anything is changed."""
+    """Remove a project created by `make` and return its names. Raise `Refused` before anything is changed."""
     if f"{name}_api" not in TABLE:
         usage = f"projects.toml lists {', '.join(TABLE)}: make remove-service name=notes removes notes_api"
         raise Refused(f"There is no {name}_api. {usage}" if name else f"The service has no name. {usage}")
@@ -170,7 +170,7 @@ def remove(name: str) -> Names:
 
 
 def main() -> None:
-    """Read the command line, and make or remove."""
+    """Create or remove the project of the command line."""
     parser = argparse.ArgumentParser(prog="python -m tools.service", description=__doc__)
     parser.add_argument("action", choices=["make", "remove"])
     parser.add_argument("name", nargs="?", default="")

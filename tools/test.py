@@ -1,9 +1,8 @@
-"""`make test`: everything that must hold, two steps at a time, then the whole system in the foreground.
+"""`make test`: run all checks and tests.
 
-Each step prints one line when it is done, and its output if it failed. The whole-system tests come last; their
-summary repeats the steps, so that the end of the output says it all. With words after it, as in
-`make test only="types lint"`, it runs just the steps that have one of them in their name; with the whole name of a
-step, as it is printed, that one. The whole-system tests are the step e2e.
+Two steps run at a time. Each prints one line, and its output if it fails. The end-to-end tests (the step e2e) run last;
+their summary repeats the lines of the other steps. `make test only="types lint"` runs the steps whose names contain one
+of these words. The full name of a step selects only that step.
 """
 
 import json
@@ -26,8 +25,8 @@ from tools.local import ROOT, Local
 from tools.projects import PORTS, WITH_DATABASE
 
 BIN = Path(sys.executable).parent
-E2E = "e2e"  # the step of what is left
-# Long, and with systems of their own: they run beside the other steps.
+E2E = "e2e"  # the remaining end-to-end tests
+# Slow, but with their own systems, so they run in parallel with the other steps.
 ALONE = {
     "schemathesis": "e2e/test_schemathesis.py",
     "web forms": "e2e/test_web_forms.py",
@@ -37,7 +36,7 @@ ALONE = {
 }
 # Tests that start no system.
 STATIC = {"manifests": "k8s/tests/manifests", "Tiltfile": "tilt_modules/tests", "tools": "tools/tests"}
-# Beside which project the types of what is no project's are checked.
+# Folders that belong to no project, by the project whose settings mypy uses for them.
 TYPED_WITH = {"users_api": ["common"], "web": ["tools", "e2e", "bench", "k8s", "tilt_modules"]}
 APIS = [project.package for project in WITH_DATABASE]
 PYTEST = [sys.executable, "-m", "pytest", "--quiet", "--rootdir=.", "-p", "no:cacheprovider"]
@@ -50,11 +49,11 @@ class Step:
     name: str
     command: list[str]
     env: dict[str, str] = field(default_factory=dict)
-    # The part of the output that its line in the summary shows.
+    # A pattern for the part of the output that the summary shows.
     result: str = r"^=* ?(\d+ (?:passed|failed|error).*?) in "
 
     def run(self) -> tuple[bool, str, float]:
-        """Run it; return whether it passed, what it printed, and its duration in seconds."""
+        """Run the command. Return whether it passed, its output, and its duration in seconds."""
         start = time.monotonic()
         done = subprocess.run(
             self.command,
@@ -71,7 +70,7 @@ class Step:
 
 
 def steps(local: Local, database_url: str) -> Iterator[Step]:
-    """Yield all steps but the last, the longest first."""
+    """Yield all steps except e2e, the slowest first."""
     for name, file in ALONE.items():
         yield Step(name, [*PYTEST, "-c", "e2e/pytest.ini", file])
     for project, database in [*product(APIS, ["SQLite", "PostgreSQL"]), ("common", ""), ("web", "")]:
@@ -80,7 +79,7 @@ def steps(local: Local, database_url: str) -> Iterator[Step]:
             [*PYTEST, "-c", f"{project}/pyproject.toml", f"{project}/tests"],
             {"DATABASE_URL": postgres.database(database_url, project)} if database == "PostgreSQL" else {},
         )
-    # Both render the overlays; what they render with comes first, once.
+    # Two of these steps render overlays, so install the renderer only once, before them.
     kustomize.find_or_install()
     for name, folder in STATIC.items():
         yield Step(name, [*PYTEST, "-c", "e2e/pytest.ini", folder])
@@ -90,7 +89,7 @@ def steps(local: Local, database_url: str) -> Iterator[Step]:
     yield Step("imports", [str(BIN / "lint-imports"), "--no-cache"])
     yield Step("templates", [str(BIN / "djlint"), "--quiet", "--lint", "--check", "web", "users_api"])
     for project in PORTS:
-        # mypy's Django plug-in reads the settings, of one project at a time.
+        # mypy's Django plug-in reads the settings of one project per run.
         yield Step(
             f"{project} types",
             [str(BIN / "mypy"), f"--cache-dir=.mypy_cache/{project}", project, *TYPED_WITH.get(project, [])],
@@ -110,7 +109,7 @@ def steps(local: Local, database_url: str) -> Iterator[Step]:
 
 
 def chosen(names: list[str], only: list[str]) -> list[str]:
-    """Return the names of steps that are meant: the one that these words are, or those that have one of the words."""
+    """Return the step whose name is these words, or the steps whose names contain one of them."""
     if not only:
         return names
     if (whole := " ".join(only)) in names:
@@ -119,7 +118,7 @@ def chosen(names: list[str], only: list[str]) -> list[str]:
 
 
 def main(only: list[str]) -> int:
-    """Run all steps, then the whole-system tests; or just the steps named; return the exit code."""
+    """Run the selected steps, or all, and return the exit code."""
     results: list[dict[str, str | bool]] = []
     lock = threading.Lock()
 
@@ -139,7 +138,7 @@ def main(only: list[str]) -> int:
         every = list(steps(local, database_url))
         wanted = chosen([*(step.name for step in every), E2E], only)
         if not wanted:
-            print(f"No step has any of these in its name: {' '.join(only)}. There are:", file=sys.stderr)
+            print(f"No step has a name with: {' '.join(only)}. The steps are:", file=sys.stderr)
             print(*(f"  {step.name}" for step in every), f"  {E2E}", sep="\n", file=sys.stderr)
             return 1
         with ThreadPoolExecutor(max_workers=2) as pool:

@@ -1,4 +1,4 @@
-"""The audit of the lock files, with the real pip-audit and a fake advisory database (the OSV API) on this machine."""
+"""The audit of the lock files, with the real pip-audit and a fake advisory database (the OSV API)."""
 
 import json
 import threading
@@ -18,7 +18,7 @@ LOCK = "requests==2.34.2 --hash=sha256:00\nidna==3.20 --hash=sha256:00\n"
 
 @contextmanager
 def database(*vulnerable: str, fail_on: str = "") -> Iterator[list[str]]:
-    """Serve a database that knows one vulnerability of each package; yield pip-audit's options that use it."""
+    """Serve a database with one vulnerability of each package, and yield pip-audit's options that use it."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
@@ -43,7 +43,7 @@ def database(*vulnerable: str, fail_on: str = "") -> Iterator[list[str]]:
 
 @pytest.fixture
 def lock(tmp_path: Path) -> Path:
-    """A lock file of two packages."""
+    """Write a lock file of two packages."""
     path = tmp_path / "requirements.txt"
     path.write_text(LOCK)
     return path
@@ -51,7 +51,7 @@ def lock(tmp_path: Path) -> Path:
 
 @pytest.fixture(autouse=True)
 def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Reach this machine directly."""
+    """Call the fake database directly."""
     monkeypatch.setenv("no_proxy", "127.0.0.1")
 
 
@@ -71,9 +71,9 @@ def test_known_vulnerability_fails_and_is_named(lock: Path) -> None:
     ]
 
 
-def test_unreachable_database_passes_and_says_that_nothing_was_audited(lock: Path) -> None:
+def test_unreachable_database_passes_as_not_audited(lock: Path) -> None:
     with database(CANARY, "idna") as options:
-        pass  # it does not listen any more
+        pass  # it is stopped
 
     assert audit.audit([lock], [options]) == (True, audit.NOT_AUDITED)
 
@@ -83,7 +83,7 @@ def test_database_without_advisories_does_not_count_as_an_audit(lock: Path) -> N
         assert audit.audit([lock], [options]) == (True, audit.NOT_AUDITED)
 
 
-def test_database_that_fails_half_way_does_not_count_as_an_audit(lock: Path) -> None:
+def test_database_that_fails_later_does_not_count_as_an_audit(lock: Path) -> None:
     with database(CANARY, fail_on="idna") as options:
         assert audit.audit([lock], [options]) == (True, audit.NOT_AUDITED)
 

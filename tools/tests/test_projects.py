@@ -1,4 +1,4 @@
-"""Each project of projects.toml is in every file that cannot read that table."""
+"""Every file that cannot read projects.toml lists each of its projects."""
 
 import shutil
 from pathlib import Path
@@ -11,7 +11,7 @@ from tools.projects import TABLE, Project
 
 
 def expected(project: Project) -> list[tuple[str, str]]:
-    """Return pairs of a file, or a folder, and the line that it must have; no line where the file is enough."""
+    """Return pairs of a file and a line that it must have."""
     package, service = project.package, project.service
     lines = [
         ("Procfile", f"{package}: gunicorn -c python:common.server.gunicorn_conf {package}.wsgi"),
@@ -49,7 +49,7 @@ def expected(project: Project) -> list[tuple[str, str]]:
 
 
 def missing(tree: Path, project: Project) -> list[str]:
-    """Return a sentence for each line that a file of a tree lacks."""
+    """Return a message for each missing line."""
     found = []
     for name, line in expected(project):
         file = tree / name
@@ -59,7 +59,7 @@ def missing(tree: Path, project: Project) -> list[str]:
 
 
 @pytest.mark.parametrize("project", TABLE.values(), ids=TABLE)
-def test_every_file_names_every_project(project: Project) -> None:
+def test_every_file_lists_every_project(project: Project) -> None:
     assert missing(ROOT, project) == []
 
 

@@ -1,4 +1,4 @@
-"""docs/security.md: every file, name and test of its table exists, and its counts are right."""
+"""docs/security.md: its table names existing files, names and tests, and its counts are correct."""
 
 import re
 import subprocess
@@ -18,7 +18,7 @@ REQUIREMENTS = 253  # of ASVS 5.0.0, levels 1 and 2
 
 @cache
 def files() -> frozenset[str]:
-    """Return the paths of all files that git knows or would add."""
+    """Return the paths of all files that git tracks or would add."""
     command = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
     names = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
     return frozenset(name for name in names if (ROOT / name).exists())
@@ -32,8 +32,8 @@ def functions() -> frozenset[str]:
 
 
 def stale(evidence: str) -> list[str]:
-    """Return the words in backticks that are not there any more: a test, a file, or a name in the file before it."""
-    gone, before = [], ""
+    """Return the words in backticks that do not exist: a test, a file, or a name in the file before it."""
+    missing, before = [], ""
     for word in re.findall(r"`([^`]+)`", evidence):
         if word.startswith("test_"):
             exists = word in functions()
@@ -42,17 +42,17 @@ def stale(evidence: str) -> list[str]:
         else:
             exists = not before or (before in files() and word in (ROOT / before).read_text())
         if not exists:
-            gone.append(word)
-    return gone
+            missing.append(word)
+    return missing
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row[0])
-def test_everything_that_a_row_names_exists(row: tuple[str, str, str, str]) -> None:
+def test_evidence_exists(row: tuple[str, str, str, str]) -> None:
     _, _, state, evidence = row
 
     assert not stale(evidence)
     if state == "met":
-        assert re.search(r"`(?:test_\w+|[^`]*[/.][^`]*)`", evidence), "A requirement that is met needs evidence."
+        assert re.search(r"`(?:test_\w+|[^`]*[/.][^`]*)`", evidence), "A met requirement needs evidence."
 
 
 def test_every_requirement_has_one_row_in_order() -> None:
@@ -63,7 +63,7 @@ def test_every_requirement_has_one_row_in_order() -> None:
     assert numbers == sorted(set(numbers))
 
 
-def test_the_counts_are_those_of_the_table() -> None:
+def test_counts_match_the_table() -> None:
     counts = Counter(row[2] for row in ROWS)
 
     sentence = f"{counts['met']} are met, {counts['not met']} are not met, {counts['not applicable']} do not apply"

@@ -7,7 +7,7 @@ from tools.service import TEMPLATE, Insert, Names, edited
 
 NOTES = Names("notes", 8003, "Note")
 THOUGHTS = Names("thoughts", 8000, "Thought")
-# thoughts_api has settings of its own, a read replica, and calls from web.
+# thoughts_api has more settings, a read replica, and calls from web.
 DIFFERENT = {
     "k8s/base/thoughts-api/deployment.yaml",
     "k8s/base/thoughts-api/settings.env",
@@ -21,11 +21,11 @@ MANIFESTS = {
 
 
 @pytest.mark.parametrize("name", MANIFESTS.keys() - DIFFERENT)
-def test_manifest_of_the_template_is_that_of_thoughts_api(name: str) -> None:
+def test_manifest_of_the_template_equals_that_of_thoughts_api(name: str) -> None:
     assert MANIFESTS[name] == (ROOT / name).read_text()
 
 
-def test_deployment_of_the_template_has_no_line_that_thoughts_api_has_not() -> None:
+def test_deployment_of_the_template_adds_no_line_to_that_of_thoughts_api() -> None:
     name = "k8s/base/thoughts-api/deployment.yaml"
     own, other = MANIFESTS[name].splitlines(), (ROOT / name).read_text().splitlines()
     assert [line for line in own if line not in other] == []
@@ -36,7 +36,7 @@ def test_deployment_of_the_template_has_no_line_that_thoughts_api_has_not() -> N
     ]
 
 
-def test_lines_are_inserted_in_every_file_and_removed_again() -> None:
+def test_removal_reverts_every_insert() -> None:
     contents = edited(Insert.insert, NOTES)
     assert all("notes" in content for content in contents.values())
     for insert in Insert.of(NOTES):

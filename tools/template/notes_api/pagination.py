@@ -5,14 +5,14 @@ from rest_framework.pagination import CursorPagination
 
 
 class NotePagination(CursorPagination):
-    """Pages with the newest first. `next` and `previous` are the addresses of the other pages."""
+    """Pages with the newest first. `next` and `previous` are the URLs of the other pages."""
 
     ordering = "-id"
     page_size = 100
 
     def paginate_queryset(self, *args: Any, **kwargs: Any) -> list[Any] | None:
-        """Return a page; 404 for an invalid cursor."""
+        """Return a page. Raise `NotFound` (404) if the cursor is invalid."""
         try:
             return super().paginate_queryset(*args, **kwargs)
-        except ValueError:  # a cursor that a client made up, with an id that is no number
+        except ValueError:  # a forged cursor, in which the id is not a number
             raise NotFound(self.invalid_cursor_message) from None

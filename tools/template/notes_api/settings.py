@@ -22,7 +22,7 @@ VERSION = env.str("VERSION", "dev")
 COMMIT = env.str("COMMIT", "unknown")
 env.seal()
 
-# The service has no sessions and no forms, so it signs nothing with this key.
+# Django requires one. Without sessions and forms, nothing is signed with it.
 SECRET_KEY = get_random_secret_key()
 
 INSTALLED_APPS = [
@@ -63,12 +63,12 @@ SPECTACULAR_SETTINGS = common.SPECTACULAR_SETTINGS | {
 
 STATIC_URL = "static/"
 STORAGES = common.storages(STATIC_HASHED)
-# In development, serve the files of the working tree: https://whitenoise.readthedocs.io/en/stable/django.html
+# In development, serve static files from the source tree: https://whitenoise.readthedocs.io/en/stable/django.html
 WHITENOISE_AUTOREFRESH = WHITENOISE_USE_FINDERS = RELOAD
 LOGGING = common.logging(LOG_LEVEL)
 
 LANGUAGE_CODE = "en-us"
-# Otherwise /schema/ loads and keeps a translation for each `?lang=` of a client.
+# Otherwise /schema/ loads and keeps a translation for each value of `?lang=`.
 USE_I18N = False
 TIME_ZONE = "UTC"
 USE_TZ = True
@@ -78,5 +78,5 @@ SECURE_HSTS_SECONDS = 31_536_000 if BEHIND_TLS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = BEHIND_TLS
 X_FRAME_OPTIONS = "DENY"
 CONTENT_SECURITY_POLICY = common.API_CONTENT_SECURITY_POLICY
-# No cookies, so no CSRF (W003). The ingress redirects to https; in the cluster, services use plain HTTP (W008).
+# Without cookies, CSRF is impossible (W003). The ingress redirects to https; web uses plain HTTP in the cluster (W008).
 SILENCED_SYSTEM_CHECKS = ["security.W003", "security.W008"]

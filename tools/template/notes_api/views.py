@@ -10,7 +10,7 @@ from notes_api.serializers import NoteSerializer
 
 
 class OwnNotesMixin(generics.GenericAPIView[Note]):
-    """The notes of the user who sends the token."""
+    """The notes of the user of the token."""
 
     permission_classes = [HasToken]
     queryset = Note.objects.all()
@@ -21,7 +21,7 @@ class OwnNotesMixin(generics.GenericAPIView[Note]):
 
 
 class NoteListView(OwnNotesMixin, generics.ListCreateAPIView[Note]):
-    """List your own notes, or write one."""
+    """List your own notes, or create one."""
 
     pagination_class = NotePagination
 

@@ -7,15 +7,15 @@ from common.tests import signing
 
 @pytest.fixture(autouse=True)
 def key_set(settings: Settings) -> None:
-    """Verify tokens with the key that `signing` signs with."""
+    """Verify tokens with the key of `signing`."""
     settings.TOKENS_JWKS = lambda: signing.jwks("ours")
 
 
 def client(username: str) -> APIClient:
-    """Return a client that sends a token of this user."""
-    found = APIClient()
-    found.credentials(HTTP_AUTHORIZATION=f"Bearer {signing.token(username=username)}")
-    return found
+    """Return a client with a token of this user."""
+    api = APIClient()
+    api.credentials(HTTP_AUTHORIZATION=f"Bearer {signing.token(username=username)}")
+    return api
 
 
 @pytest.fixture

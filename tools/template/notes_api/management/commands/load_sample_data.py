@@ -5,16 +5,16 @@ from django.core.management.base import BaseCommand
 from notes_api.models import Note
 
 SAMPLE = [
-    ("bruce", "The first of the samples."),
-    ("stephen", "The second of the samples."),
+    ("bruce", "The first sample."),
+    ("stephen", "The second sample."),
 ]
 
 
 class Command(BaseCommand):
-    help = "Write samples, unless the table has rows already."
+    help = "Create sample rows, unless rows exist."
 
     def handle(self, *args: Any, **options: Any) -> None:
         if not Note.objects.exists():
             for username, text in SAMPLE:
                 Note.objects.create(username=username, text=text)
-            self.stdout.write(f"wrote {len(SAMPLE)} rows")
+            self.stdout.write(f"Created {len(SAMPLE)} rows.")
