@@ -1,4 +1,4 @@
-"""The cluster on which `make e2e-cluster` has deployed the local overlay."""
+"""Fixtures for a cluster with the local overlay, which `make e2e-cluster` deploys."""
 
 import os
 from collections.abc import Iterator
@@ -14,25 +14,25 @@ __all__ = ["browser_type_launch_args"]
 
 @pytest.fixture(scope="session")
 def kubectl() -> Kubectl:
-    """kubectl in the namespace of the overlay."""
+    """Return kubectl in the namespace of the overlay."""
     return Kubectl()
 
 
 @pytest.fixture(scope="session")
 def registry() -> str:
-    """The registry from which the cluster pulls."""
+    """Return the registry from which the cluster pulls."""
     return os.environ["REGISTRY"]
 
 
 @pytest.fixture(scope="session")
 def tag() -> str:
-    """The tag of the three images that were pushed for this run."""
+    """Return the tag of the images of this run."""
     return os.environ["TAG"]
 
 
 @contextmanager
 def own_namespace(name: str) -> Iterator[Kubectl]:
-    """kubectl in a namespace of a test's own, which is deleted before, where an interrupted run left it, and after."""
+    """Yield kubectl in a separate namespace, and delete that before (after an interrupted run) and after."""
     kubectl, delete = Kubectl(namespace=name), ("delete", "namespace", name, "--ignore-not-found")
     kubectl(*delete)
     try:
@@ -42,6 +42,6 @@ def own_namespace(name: str) -> Iterator[Kubectl]:
 
 
 def manage(kubectl: Kubectl, service: str, path: str) -> str:
-    """Return what a pod of a service answers on its management port, to which no Service leads."""
+    """Return a response from the management port of a pod."""
     code = f"import urllib.request; print(urllib.request.urlopen('http://127.0.0.1:9000/{path}').read().decode())"
     return kubectl("exec", f"deployment/{service}", "--", "python", "-c", code)

@@ -1,4 +1,4 @@
-"""What the ingress makes public, and what it does not."""
+"""The paths that the ingress makes public, and those that it does not."""
 
 import json
 import time
@@ -29,7 +29,7 @@ CLASSES = ["default", "nginx"]
 
 @pytest.fixture(scope="module", autouse=True)
 def nginx(kubectl: Kubectl) -> Iterator[None]:
-    """The same Ingresses once more for the class nginx, each host with `nginx.` before it."""
+    """Copy the Ingresses for the class nginx, with `nginx.` before each host."""
     ingresses = kubectl.json("get", "ingresses")["items"]
     for ingress in ingresses:
         ingress["metadata"] = {"name": f"nginx-{ingress['metadata']['name']}", "labels": {"test": "nginx"}}
@@ -45,16 +45,16 @@ def nginx(kubectl: Kubectl) -> Iterator[None]:
 
 
 def get(ingress_class: str, host: str, path: str, **headers: str) -> requests.Response:
-    """Ask the ingress for a path of a host; Django is not told of the name's first part."""
+    """Send GET to a host through the ingress of a class."""
     name = host if ingress_class == "default" else f"nginx.{host}"
     return requests.get(f"{INGRESS}{path}", headers={"Host": name, **headers}, timeout=10, allow_redirects=False)
 
 
 @pytest.mark.parametrize("ingress_class", CLASSES)
 @pytest.mark.parametrize(("host", "path"), PUBLIC)
-def test_what_is_public_is_there(ingress_class: str, host: str, path: str) -> None:
+def test_public_paths_answer(ingress_class: str, host: str, path: str) -> None:
     status = get(ingress_class, host, path).status_code
-    # The other class was asked by a name that Django does not know: 400 is Django's answer.
+    # Django refuses the host names of the class nginx with 400.
     assert status == (200 if ingress_class == "default" or host.endswith(".localhost") else 400)
 
 
@@ -73,7 +73,7 @@ def test_probes_and_metrics_are_not_public(ingress_class: str, path: str) -> Non
 @pytest.mark.parametrize(
     "path", ["/admin", "/admin/", "/admin/login/", "/admin/users_api/user/", "/api/../admin/", "//admin/", "/%61dmin/"]
 )
-def test_the_admin_is_not_public(ingress_class: str, path: str) -> None:
+def test_admin_is_not_public(ingress_class: str, path: str) -> None:
     answer = get(ingress_class, "users.example.local", path)
     assert answer.status_code in (400, 404)
     assert "csrf" not in answer.text
@@ -81,5 +81,5 @@ def test_the_admin_is_not_public(ingress_class: str, path: str) -> None:
 
 def test_probes_and_metrics_are_on_the_management_port(kubectl: Kubectl) -> None:
     for service in HOSTS:
-        for path, piece in [("healthz", '"ok"'), ("readyz", '"ok"'), ("metrics", "http_request_duration")]:
-            assert piece in conftest.manage(kubectl, service, path)
+        for path, expected in [("healthz", '"ok"'), ("readyz", '"ok"'), ("metrics", "http_request_duration")]:
+            assert expected in conftest.manage(kubectl, service, path)

@@ -1,4 +1,4 @@
-"""A service that `make service` makes, deployed next to the others."""
+"""A service created by `make service`, deployed with the others."""
 
 import json
 import subprocess
@@ -15,7 +15,7 @@ from tools import cluster, scratch
 from tools.kubectl import NAMESPACE as DEVELOPMENT
 
 NAMESPACE = "thoughts-e2e-service"
-# The new service asks users-api in its own namespace for the key set.
+# The new service fetches the key set from users-api in its own namespace.
 USERS_API = {
     "apiVersion": "v1",
     "kind": "Service",
@@ -33,7 +33,7 @@ def printed(tree: Path, *command: str) -> str:
 
 
 def of_the_service(objects: list[Object]) -> list[Object]:
-    """Return the objects of the new service and of its database, for any namespace."""
+    """Return the objects of the new service and its database, without a namespace."""
     found = [each for each in objects if each["metadata"]["name"].startswith("invoices-")]
     for each in found:
         del each["metadata"]["namespace"]

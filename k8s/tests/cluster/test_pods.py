@@ -1,4 +1,4 @@
-"""The pods as they run."""
+"""The running pods."""
 
 import time
 
@@ -10,7 +10,7 @@ from tools.projects import SERVICES
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_a_container_is_no_root_writes_only_tmp_and_has_no_token(kubectl: Kubectl, service: str) -> None:
+def test_container_is_unprivileged_and_writes_only_tmp(kubectl: Kubectl, service: str) -> None:
     def execute(command: str) -> str:
         return kubectl("exec", f"deployment/{service}", "--", "sh", "-c", command)
 
@@ -25,7 +25,7 @@ def test_a_container_is_no_root_writes_only_tmp_and_has_no_token(kubectl: Kubect
         execute("command -v gcc || command -v uv")
 
 
-def test_what_was_written_is_there_after_the_database_pod_was_deleted(kubectl: Kubectl) -> None:
+def test_data_survive_the_deletion_of_the_database_pods(kubectl: Kubectl) -> None:
     login = requests.post(
         "http://users.localhost/api/login/", data={"username": "bruce", "password": "bruce"}, timeout=10
     )

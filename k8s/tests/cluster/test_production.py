@@ -1,4 +1,4 @@
-"""The production overlay, deployed by the commands of docs/operations.md, with a PostgreSQL from outside."""
+"""The production overlay, deployed with the commands of docs/operations.md and an external PostgreSQL."""
 
 import contextlib
 import os
@@ -29,13 +29,13 @@ NAMESPACE, OUTSIDE = "thoughts-e2e-production", "thoughts-e2e-outside"
 DOMAIN = "thoughts-e2e.localhost"
 WEB, THOUGHTS, USERS = (f"https://{name}.{DOMAIN}" for name in ("frontend", "thoughts", "users"))
 COMMANDS = re.search(r"No Secret is in git.*?```sh\n(.*?)```", (ROOT / "docs" / "operations.md").read_text(), re.DOTALL)
-NEXT_KEY, TAKE_KEYS = (
+CREATE_KEY, LOAD_KEYS = (
     re.search(pattern, (ROOT / "docs" / "operations.md").read_text(), re.DOTALL | re.MULTILINE)
     for pattern in (r"^ +(\(umask.*? next\.pem 2048\))$", r"In a cluster, restarting.*?```sh\n(.*?)```")
 )
 SET_DOMAIN = re.search(r"git grep .*?your\.domain/g'", (ROOT / "docs" / "operations.md").read_text())
 ADDRESSES = {name: (name, 80) for name in cluster.IMAGES} | {"postgres": (f"postgres.{OUTSIDE}.svc", 5432)}
-# Every other API asks users-api for the key set.
+# Every other API fetches the key set from users-api.
 NEEDED = {project.service: {"users-api", "postgres"} - {project.service} for project in WITH_DATABASE}
 NEEDED |= {"web": {"users-api", "thoughts-api"}}
 CONNECT = """
@@ -65,7 +65,7 @@ spec: {selector: {name: postgres}, ports: [{port: 5432}]}
 
 
 def certificate(name: str, host: str, folder: Path) -> None:
-    """Write a certificate that is its own authority, and its key."""
+    """Write a self-signed certificate and its key."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, host)])
     now = datetime.now(UTC)
@@ -84,7 +84,7 @@ def certificate(name: str, host: str, folder: Path) -> None:
 
 @pytest.fixture(scope="module")
 def postgres(kubectl: Kubectl) -> Iterator[str]:
-    """A PostgreSQL in another namespace, with a database for each API; its URL without the database."""
+    """Run PostgreSQL in another namespace, with a database for each API. Yield its URL without a database."""
     with own_namespace(OUTSIDE) as outside:
         outside("create", "namespace", OUTSIDE)
         outside("apply", "--filename=-", given=POSTGRES)
@@ -108,7 +108,7 @@ def controller(kubectl: Kubectl) -> str:
 def production(
     postgres: str, registry: str, tag: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[Kubectl, Path]]:
-    """kubectl in the namespace where all of it runs, and the folder from which it was deployed."""
+    """Deploy the overlay, and yield kubectl in its namespace and the folder with the manifests."""
     assert COMMANDS
     assert SET_DOMAIN
     folder = tmp_path_factory.mktemp("production")
@@ -141,30 +141,30 @@ def production(
 
 @pytest.fixture
 def session(production: tuple[Kubectl, Path], tmp_path: Path) -> Iterator[requests.Session]:
-    """A client that knows the three certificates."""
+    """Return a client that trusts the certificates."""
     bundle = tmp_path / "bundle.pem"
     bundle.write_text("".join(file.read_text() for file in sorted(production[1].glob("*.crt"))))
     with requests.Session() as session:
-        session.trust_env = False  # where REQUESTS_CA_BUNDLE would win
+        session.trust_env = False  # otherwise REQUESTS_CA_BUNDLE has priority
         session.verify = str(bundle)
         yield session
 
 
 def ready(kubectl: Kubectl, name: str) -> int:
-    """Return how many pods of a Deployment are ready."""
+    """Return the number of ready pods of a Deployment."""
     count: int = kubectl.json("get", "deployment", name)["status"].get("readyReplicas", 0)
     return count
 
 
 def wait(condition: Callable[[], bool], timeout: float = 180) -> None:
-    """Wait until it holds; fail after some seconds."""
+    """Wait until the condition is true. Fail after `timeout` seconds."""
     deadline = time.monotonic() + timeout
     while not condition():
-        assert time.monotonic() < deadline, "It did not come to hold in time."
+        assert time.monotonic() < deadline, "The condition is not true in time."
         time.sleep(0.5)
 
 
-def test_the_autoscaler_makes_three_pods_and_applying_again_leaves_them(production: tuple[Kubectl, Path]) -> None:
+def test_autoscaler_makes_three_pods_and_apply_keeps_them(production: tuple[Kubectl, Path]) -> None:
     kubectl, folder = production
     before = {pod["metadata"]["name"] for pod in kubectl.json("get", "pods")["items"]}
     kubectl("apply", f"--kustomize={folder / 'k8s' / 'overlays' / 'production'}")
@@ -174,7 +174,7 @@ def test_the_autoscaler_makes_three_pods_and_applying_again_leaves_them(producti
     assert {pod["metadata"]["name"] for pod in kubectl.json("get", "pods")["items"]} == before
 
 
-def test_people_are_sent_to_https_and_kept_there(session: requests.Session) -> None:
+def test_http_redirects_to_https_with_hsts(session: requests.Session) -> None:
     for url in (WEB, THOUGHTS, USERS):
         http = session.get(url.replace("https", "http"), timeout=10, allow_redirects=False)
         assert http.status_code in (301, 302, 307, 308)
@@ -184,7 +184,7 @@ def test_people_are_sent_to_https_and_kept_there(session: requests.Session) -> N
         assert https.headers["Strict-Transport-Security"] == "max-age=31536000; includeSubDomains; preload"
 
 
-def test_what_is_not_public_is_nowhere(session: requests.Session) -> None:
+def test_private_paths_are_404(session: requests.Session) -> None:
     for url in (WEB, THOUGHTS, USERS):
         for path in ("healthz", "readyz", "metrics"):
             assert session.get(f"{url}/{path}", timeout=10).status_code == 404
@@ -192,7 +192,7 @@ def test_what_is_not_public_is_nowhere(session: requests.Session) -> None:
         assert session.get(f"{USERS}{path}", timeout=10).status_code == 404
 
 
-def test_a_pod_reaches_what_it_needs_and_where_policies_are_enforced_nothing_else(
+def test_network_policies_allow_only_needed_connections(
     production: tuple[Kubectl, Path],
 ) -> None:
     kubectl, _ = production
@@ -204,11 +204,11 @@ def test_a_pod_reaches_what_it_needs_and_where_policies_are_enforced_nothing_els
         source: {target for target, address in ADDRESSES.items() if target != source and reached(source, *address)}
         for source in cluster.IMAGES
     }
-    # A cluster without policies, as the one of CI, lets all reach all.
+    # The cluster of CI does not enforce policies, so every connection works there.
     assert found in (NEEDED, {source: ADDRESSES.keys() - {source} for source in cluster.IMAGES})
 
 
-def test_an_admin_is_made_and_makes_a_user_who_writes(
+def test_new_admin_creates_a_user_who_writes(
     production: tuple[Kubectl, Path], session: requests.Session, page: Page
 ) -> None:
     kubectl, _ = production
@@ -236,53 +236,55 @@ def test_an_admin_is_made_and_makes_a_user_who_writes(
     assert [(each["username"], each["text"]) for each in found] == [("clarence", "Written over https.")]
 
 
-def test_a_signing_key_is_added_as_the_docs_say(production: tuple[Kubectl, Path], session: requests.Session) -> None:
+def test_signing_key_is_added_with_the_commands_of_the_docs(
+    production: tuple[Kubectl, Path], session: requests.Session
+) -> None:
     kubectl, folder = production
-    assert NEXT_KEY
-    assert TAKE_KEYS
-    commands = TAKE_KEYS[1].replace(f"--namespace={DEVELOPMENT}", " ".join(kubectl.command[1:]))
+    assert CREATE_KEY
+    assert LOAD_KEYS
+    commands = LOAD_KEYS[1].replace(f"--namespace={DEVELOPMENT}", " ".join(kubectl.command[1:]))
 
     def published() -> list[str]:
         keys = session.get(f"{USERS}/.well-known/jwks.json", timeout=10).json()["keys"]
         return [key["kid"] for key in keys]
 
     [before] = published()
-    subprocess.run(["sh", "-e", "-c", NEXT_KEY[1]], cwd=folder / "keys", check=True)  # noqa: S607
+    subprocess.run(["sh", "-e", "-c", CREATE_KEY[1]], cwd=folder / "keys", check=True)  # noqa: S607
     subprocess.run(["sh", "-e", "-c", commands], cwd=folder, check=True)  # noqa: S607
-    wait(lambda: len(published()) == 2, timeout=30)  # a pod that ends answers for some seconds
+    wait(lambda: len(published()) == 2, timeout=30)  # terminating pods still answer for some seconds
     assert before in published()
 
 
 def csrf(body: str) -> str:
-    """Return the token of a page's form."""
+    """Return the CSRF token of a form."""
     found = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', body)
     assert found
     return found[1]
 
 
 def create_admin(kubectl: Kubectl, name: str, password: str) -> None:
-    """Create a superuser with the command of the docs, on a terminal, as it asks."""
-    said = b""
-    asked = {b"Username": name, b"Email": "", b"Password:": password, b"Password (again):": password}
+    """Create a superuser with the command of the docs, and answer its prompts on a terminal."""
+    printed = b""
+    answers = {b"Username": name, b"Email": "", b"Password:": password, b"Password (again):": password}
     process_id, terminal = pty.fork()
     if process_id == 0:
         manage = ("--", "python", "users_api/manage.py", "createsuperuser")
         command = [*kubectl.command, "exec", "--stdin", "--tty", "deployment/users-api", *manage]
         os.execvp(command[0], command)  # noqa: S606
-    with contextlib.suppress(OSError), os.fdopen(terminal, "r+b", buffering=0) as stream:  # at the end, it is an error
+    with contextlib.suppress(OSError), os.fdopen(terminal, "r+b", buffering=0) as stream:  # read fails at the end
         while chunk := stream.read(1024):
-            said += chunk
-            for question in list(asked):
-                if question in said:
-                    said = said.partition(question)[2]
-                    stream.write(f"{asked.pop(question)}\n".encode())
+            printed += chunk
+            for question in list(answers):
+                if question in printed:
+                    printed = printed.partition(question)[2]
+                    stream.write(f"{answers.pop(question)}\n".encode())
     _, status = os.waitpid(process_id, 0)
-    assert status == 0, said.decode()
+    assert status == 0, printed.decode()
 
 
 @contextlib.contextmanager
 def admin(kubectl: Kubectl) -> Iterator[str]:
-    """Forward a port to users_api, and yield the address of the admin."""
+    """Forward a port to users_api, and yield the URL of the admin."""
     command = [*kubectl.command, "port-forward", "service/users-api", ":80"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout

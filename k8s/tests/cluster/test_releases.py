@@ -1,4 +1,4 @@
-"""Releases, applied one after the other with plain `kubectl apply`."""
+"""Releases, applied with `kubectl apply`."""
 
 import time
 
@@ -12,7 +12,7 @@ SEARCH = "http://thoughts.localhost/api/thoughts/?search=tea"
 
 
 def pods(kubectl: Kubectl, service: str) -> dict[str, bool]:
-    """Return a service's pods that are not leaving, and whether each is ready."""
+    """Return whether each pod of a service is ready, by name, without terminating pods."""
     selector = f"--selector=app.kubernetes.io/name={service},app.kubernetes.io/component=server"
     return {
         pod["metadata"]["name"]: pod["status"]["containerStatuses"][0]["ready"]
@@ -21,9 +21,7 @@ def pods(kubectl: Kubectl, service: str) -> dict[str, bool]:
     }
 
 
-def test_the_next_release_applies_and_one_whose_migration_fails_leaves_the_old_pods_serving(
-    kubectl: Kubectl, registry: str, tag: str
-) -> None:
+def test_failed_migration_keeps_the_previous_release_serving(kubectl: Kubectl, registry: str, tag: str) -> None:
     good = f"{tag}-next"
     for name in cluster.IMAGES:
         cluster.derive(f"{registry}/{name}:{good}", f"FROM {registry}/{name}:{tag}\nENV VERSION={good}\n")
@@ -34,7 +32,7 @@ def test_the_next_release_applies_and_one_whose_migration_fails_leaves_the_old_p
     for name in cluster.IMAGES:
         assert good in manage(kubectl, name, "healthz")
 
-    # A migration that fails, in the next release.
+    # The migration of the next release fails.
     serving = pods(kubectl, "thoughts-api")
     bad = f"{tag}-bad"
     migration = "from missing import nothing"
@@ -53,14 +51,14 @@ def test_the_next_release_applies_and_one_whose_migration_fails_leaves_the_old_p
     assert serving.items() <= now.items()
     assert not any(ready for name, ready in now.items() if name not in serving)
 
-    # The way back is to apply the release before.
+    # To roll back, apply the previous release.
     cluster.apply(kubectl, registry, dict.fromkeys(cluster.IMAGES, good))
     cluster.wait(kubectl)
     kubectl("delete", f"job/thoughts-api-migrate-{bad}")
 
 
 def failed_job_pod(kubectl: Kubectl, tag: str) -> str:
-    """Return the name of the first pod of the Job that migrates thoughts_api to a release."""
+    """Return the name of the first pod of a migration Job of thoughts_api."""
     selector = f"--selector=batch.kubernetes.io/job-name=thoughts-api-migrate-{tag}"
     deadline = time.monotonic() + 60
     while not (found := kubectl.json("get", "pods", selector)["items"]) and time.monotonic() < deadline:

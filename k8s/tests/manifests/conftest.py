@@ -1,4 +1,4 @@
-"""The overlays, rendered."""
+"""The rendered overlays."""
 
 import functools
 
@@ -15,7 +15,7 @@ def rendered(name: str) -> Overlay:
 
 @pytest.fixture(params=sorted(path.name for path in (K8S / "overlays").iterdir()))
 def overlay(request: pytest.FixtureRequest) -> Overlay:
-    """Each overlay there is."""
+    """Return each overlay in turn."""
     return rendered(request.param)
 
 

@@ -1,4 +1,4 @@
-"""Who may reach whom by NetworkPolicies: https://kubernetes.io/docs/concepts/services-networking/network-policies/"""
+"""Evaluation of NetworkPolicies: https://kubernetes.io/docs/concepts/services-networking/network-policies/"""
 
 import ipaddress
 from dataclasses import dataclass, field
@@ -8,7 +8,7 @@ from k8s.tests.manifests.objects import Object, selects
 
 @dataclass(frozen=True)
 class Peer:
-    """A pod, or, without a namespace, an address."""
+    """A pod, or an address if it has no namespace."""
 
     name: str
     labels: dict[str, str] = field(default_factory=dict)
@@ -17,12 +17,12 @@ class Peer:
 
 
 def sends(policies: list[Object], source: Peer, target: Peer, port: int, protocol: str = "TCP") -> bool:
-    """Return whether the policies of its own side let a pod connect to another, or to an address."""
+    """Return whether the egress policies of a pod allow a connection to a pod or address."""
     return _allows(policies, "Egress", source, target, port, protocol)
 
 
 def accepts(policies: list[Object], target: Peer, source: Peer, port: int, protocol: str = "TCP") -> bool:
-    """Return whether the policies of its own side let another connect to a pod."""
+    """Return whether the ingress policies of a pod allow a connection from another."""
     return _allows(policies, "Ingress", target, source, port, protocol)
 
 
@@ -34,7 +34,7 @@ def _allows(policies: list[Object], direction: str, pod: Peer, other: Peer, port
         and direction in each["spec"]["policyTypes"]
         and selects(each["spec"]["podSelector"], pod.labels)
     ]
-    # A pod that no policy of this direction selects is open.
+    # Without a policy for this direction, everything is allowed.
     return not specs or any(
         _matches(rule["from" if direction == "Ingress" else "to"], other, pod.namespace)
         and {"port": port, "protocol": protocol} in rule["ports"]

@@ -1,4 +1,4 @@
-"""The objects of an overlay, as the tests ask for them."""
+"""Access to the objects of an overlay."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,28 +12,28 @@ K8S = Path(__file__).parents[2]
 
 @dataclass(frozen=True)
 class Overlay:
-    """An overlay's name, and what it renders to."""
+    """An overlay: its name and its rendered objects."""
 
     name: str
     objects: list[Object]
 
     def of_kind(self, *kinds: str) -> list[Object]:
-        """Return all objects of some kinds."""
+        """Return all objects of these kinds."""
         return [each for each in self.objects if each["kind"] in kinds]
 
     def get(self, kind: str, name: str) -> Object:
-        """Return the one object of a kind that has a name."""
+        """Return the object of a kind with a name."""
         [found] = [each for each in self.of_kind(kind) if name_of(each) == name]
         return found
 
     @property
     def workloads(self) -> list[Object]:
-        """All that have a template of pods."""
+        """Return the objects with a pod template."""
         return [each for each in self.objects if {"template", "jobTemplate"} & each.get("spec", {}).keys()]
 
     @property
     def containers(self) -> list[tuple[str, Object]]:
-        """All containers, init containers too, each with a name to tell it by."""
+        """Return all containers and init containers, with workload/container as the name."""
         return [
             (f"{name_of(workload)}/{container['name']}", container)
             for workload in self.workloads
@@ -41,7 +41,7 @@ class Overlay:
         ]
 
     def environment(self, container: Object) -> Object:
-        """Return a container's environment; of what comes from a Secret, its reference."""
+        """Return the environment of a container. Variables from a Secret have the reference as their value."""
         env: Object = {}
         for source in container.get("envFrom", []):
             env |= self.get("ConfigMap", source["configMapRef"]["name"])["data"]
@@ -50,7 +50,7 @@ class Overlay:
         return env
 
     def secrets(self) -> set[tuple[str, str]]:
-        """Return name and key of each Secret that a container must have; `*` where it mounts them all."""
+        """Return the name and key of each required Secret; `*` if all keys are mounted."""
         found = set()
         for workload in self.workloads:
             for container in containers(workload):
@@ -64,36 +64,36 @@ class Overlay:
 
 
 def name_of(each: Object) -> str:
-    """Return an object's name."""
+    """Return the name of an object."""
     return str(each["metadata"]["name"])
 
 
 def template(workload: Object) -> Object:
-    """Return the template of a workload's pods."""
+    """Return the pod template of a workload."""
     spec = workload["spec"]
     found: Object = (spec["jobTemplate"]["spec"] if workload["kind"] == "CronJob" else spec)["template"]
     return found
 
 
 def pod(workload: Object) -> Object:
-    """Return the spec of a workload's pods."""
+    """Return the pod spec of a workload."""
     spec: Object = template(workload)["spec"]
     return spec
 
 
 def pod_labels(workload: Object) -> dict[str, str]:
-    """Return the labels of a workload's pods."""
+    """Return the pod labels of a workload."""
     labels: dict[str, str] = template(workload)["metadata"]["labels"]
     return labels
 
 
 def containers(workload: Object) -> list[Object]:
-    """Return all containers of a workload's pods."""
+    """Return the containers and init containers of a workload."""
     return [*pod(workload).get("initContainers", []), *pod(workload)["containers"]]
 
 
 def selects(selector: Object, labels: dict[str, str]) -> bool:
-    """Return whether a label selector takes these labels; of expressions, it knows `In`."""
+    """Return whether a label selector matches these labels. Only the operator `In` is supported."""
     expressions = selector.get("matchExpressions", [])
     assert all(each["operator"] == "In" for each in expressions)
     return selector.get("matchLabels", {}).items() <= labels.items() and all(
@@ -102,7 +102,7 @@ def selects(selector: Object, labels: dict[str, str]) -> bool:
 
 
 def strings(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
-    """Yield each text in an object with its path."""
+    """Yield the path and text of each string in an object."""
     if isinstance(value, dict):
         for key, each in value.items():
             yield from strings(each, f"{path}.{key}")

@@ -1,4 +1,4 @@
-"""Names, ports, hosts and settings: the same here, in the images and in the projects."""
+"""Names, ports, hosts and settings match those of the images and the projects."""
 
 import ast
 import os
@@ -18,13 +18,13 @@ from tools.projects import PORTS, SERVICES, WITH_DATABASE
 
 HOSTS = {service: f"{project.host}.example.local" for service, project in SERVICES.items()}
 APIS = [project.service for project in WITH_DATABASE]
-# Read by the server, not by the settings.
+# Files of the server that read the environment.
 SERVER = ["common/environment.py", "common/server/gunicorn_conf.py", "common/settings.py"]
 DUMMIES = {"DATABASE_URL": "postgresql://name@host/name", "SECRET_KEY": "x"}
 
 
 def images(overlay: Overlay) -> dict[str, str]:
-    """Return the tag of each image, by its last name."""
+    """Return the tag of each image, by its name without the registry."""
     found: dict[str, str] = {}
     for _, container in overlay.containers:
         name, _, tag = container["image"].rpartition("/")[2].partition(":")
@@ -32,42 +32,42 @@ def images(overlay: Overlay) -> dict[str, str]:
     return found
 
 
-def test_images_are_those_of_the_projects_and_of_the_database(local: Overlay, production: Overlay) -> None:
+def test_images_are_those_of_the_projects_and_the_database(local: Overlay, production: Overlay) -> None:
     assert images(local).keys() == {*cluster.IMAGES, "postgres"}
     assert images(production).keys() == {*cluster.IMAGES}
 
 
-def test_every_project_may_be_in_an_image() -> None:
+def test_dockerignore_allows_every_project() -> None:
     allowed = (ROOT / ".dockerignore").read_text().splitlines()
     assert {f"!{project}" for project in PROJECTS} <= set(allowed)
     assert {file.parent.name for file in ROOT.glob("k8s/base/*/deployment.yaml")} == {*cluster.IMAGES}
 
 
-def test_every_image_has_a_tag_that_says_which(overlay: Overlay) -> None:
+def test_every_image_has_a_specific_tag(overlay: Overlay) -> None:
     for tag in images(overlay).values():
         assert re.fullmatch(r"[a-z0-9-]+", tag)
         assert tag != "latest"
 
 
-def test_production_says_from_which_registry(production: Overlay) -> None:
+def test_production_images_have_a_registry(production: Overlay) -> None:
     for name, container in production.containers:
         assert re.match("[^/]+[.:][^/]*/", container["image"]), name
 
 
-def test_a_container_runs_the_image_of_its_service(overlay: Overlay) -> None:
+def test_container_runs_the_image_of_its_service(overlay: Overlay) -> None:
     for workload in overlay.of_kind("Deployment", "Job", "CronJob"):
         service = pod_labels(workload)["app.kubernetes.io/name"]
         for container in pod(workload)["containers"]:
             assert container["image"].rpartition("/")[2].partition(":")[0] == service
 
 
-def test_each_release_migrates_with_a_job_of_its_own(overlay: Overlay) -> None:
+def test_migration_job_is_named_after_the_release(overlay: Overlay) -> None:
     jobs = {f"{service}-migrate-{images(overlay)[service]}" for service in APIS}
     assert {name_of(job) for job in overlay.of_kind("Job")} == jobs
 
 
 class Applied(Kubectl):
-    """A kubectl that renders what it should apply."""
+    """A kubectl that renders the manifests instead of applying them."""
 
     def __call__(self, *arguments: str, given: str | None = None) -> str:
         assert arguments[:2] == ("apply", "--kustomize")
@@ -75,7 +75,7 @@ class Applied(Kubectl):
         return ""
 
 
-def test_a_release_has_its_registry_and_its_tags(overlay: Overlay) -> None:
+def test_release_has_its_registry_and_tags(overlay: Overlay) -> None:
     tags = {service: f"r{number}" for number, service in enumerate(SERVICES)}
     kubectl = Applied()
     cluster.apply(kubectl, "localhost:5000", tags, overlay.name)
@@ -86,14 +86,14 @@ def test_a_release_has_its_registry_and_its_tags(overlay: Overlay) -> None:
 
 
 @pytest.mark.parametrize("service", HOSTS)
-def test_a_service_has_port_80_and_leads_to_port_8000_of_its_pods_alone(overlay: Overlay, service: str) -> None:
+def test_service_forwards_port_80_to_port_8000_of_its_pods(overlay: Overlay, service: str) -> None:
     spec = overlay.get("Service", service)["spec"]
     [port] = spec["ports"]
     assert (port["name"], port["port"], spec.get("type", "ClusterIP")) == ("http", 80, "ClusterIP")
     selected = [each for each in overlay.workloads if selects({"matchLabels": spec["selector"]}, pod_labels(each))]
     assert [(each["kind"], name_of(each)) for each in selected] == [("Deployment", service)]
     [container] = containers(selected[0])
-    # Probes and metrics are on a port of their own, which no Service leads to.
+    # Probes and metrics are on a separate port that no Service forwards to.
     assert container["ports"] == [
         {"name": port["targetPort"], "containerPort": 8000},
         {"name": "management", "containerPort": 9000},
@@ -101,21 +101,21 @@ def test_a_service_has_port_80_and_leads_to_port_8000_of_its_pods_alone(overlay:
 
 
 @pytest.mark.parametrize("service", HOSTS)
-def test_a_deployment_selects_its_own_pods_alone(overlay: Overlay, service: str) -> None:
+def test_deployment_selects_only_its_own_pods(overlay: Overlay, service: str) -> None:
     selector = overlay.get("Deployment", service)["spec"]["selector"]
     selected = [each for each in overlay.workloads if selects(selector, pod_labels(each))]
     assert [(each["kind"], name_of(each)) for each in selected] == [("Deployment", service)]
 
 
 @pytest.mark.parametrize("service", HOSTS)
-def test_an_ingress_leads_its_host_to_its_service(overlay: Overlay, service: str) -> None:
+def test_ingress_routes_its_host_to_its_service(overlay: Overlay, service: str) -> None:
     [rule] = overlay.get("Ingress", service)["spec"]["rules"]
     assert rule["host"] == HOSTS[service]
     for path in rule["http"]["paths"]:
         assert path["backend"] == {"service": {"name": service, "port": {"name": "http"}}}
 
 
-def test_the_hosts_are_these_and_for_a_developer_those_of_localhost(local: Overlay, production: Overlay) -> None:
+def test_only_the_local_overlay_has_localhost_names(local: Overlay, production: Overlay) -> None:
     def hosts(overlay: Overlay) -> set[str]:
         return {rule["host"] for ingress in overlay.of_kind("Ingress") for rule in ingress["spec"]["rules"]}
 
@@ -125,13 +125,13 @@ def test_the_hosts_are_these_and_for_a_developer_those_of_localhost(local: Overl
 
 
 @pytest.mark.parametrize("service", HOSTS)
-def test_a_server_answers_to_the_names_by_which_it_is_called(overlay: Overlay, service: str) -> None:
+def test_allowed_hosts_include_service_and_public_host(overlay: Overlay, service: str) -> None:
     allowed = settings(overlay, service)["ALLOWED_HOSTS"].split(",")
     assert {service, HOSTS[service]} <= {*allowed}
     assert (".localhost" in allowed) == (overlay.name == "local")
 
 
-def test_every_address_in_a_setting_is_a_service(overlay: Overlay) -> None:
+def test_every_url_in_a_setting_is_a_service(overlay: Overlay) -> None:
     found = {
         match
         for service in HOSTS
@@ -163,7 +163,7 @@ def variables(*files: str | Path) -> set[str]:
 
 
 def project_containers(overlay: Overlay) -> list[tuple[str, Object]]:
-    """Return all containers that run a project's code, with the project's name."""
+    """Return the containers that run the code of a project, with its name."""
     return [
         (cluster.IMAGES[name], container)
         for _, container in overlay.containers
@@ -172,7 +172,7 @@ def project_containers(overlay: Overlay) -> list[tuple[str, Object]]:
     ]
 
 
-def test_every_variable_is_one_that_the_project_reads(overlay: Overlay) -> None:
+def test_project_reads_every_variable(overlay: Overlay) -> None:
     found = project_containers(overlay)
     cron_jobs = len(overlay.of_kind("CronJob"))
     assert len(found) == len(SERVICES) + len(APIS) + cron_jobs
@@ -200,7 +200,7 @@ def test_every_container_starts_with_its_variables(overlay: Overlay) -> None:
         assert done.stdout.strip() == str(is_server and overlay.name == "production")
 
 
-def test_thoughts_api_has_as_many_threads_wherever_it_runs(overlay: Overlay, tmp_path: Path) -> None:
+def test_thoughts_api_has_the_same_threads_in_every_environment(overlay: Overlay, tmp_path: Path) -> None:
     [container] = pod(overlay.get("Deployment", "thoughts-api"))["containers"]
     compose = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]["thoughts-api"]
     without = Local(tmp_path, PORTS)

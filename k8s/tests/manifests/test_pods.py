@@ -1,4 +1,4 @@
-"""The pods: what they may do, how they are watched, what they may use, how they end."""
+"""The pods: security, probes, resources and shutdown."""
 
 import runpy
 from typing import Any
@@ -13,14 +13,14 @@ UNITS = {"m": 0.001, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30}
 
 
 def quantity(text: str) -> float:
-    """Return a quantity of Kubernetes as a number."""
+    """Convert a Kubernetes quantity to a number."""
     unit = next((unit for unit in UNITS if text.endswith(unit)), "")
     return float(text.removesuffix(unit)) * UNITS.get(unit, 1)
 
 
-# https://kubernetes.io/docs/concepts/security/pod-security-standards/#restricted: what is not named here is not used,
-# which rules out privileged containers, sysctls, SELinux options, other volumes and the like.
-def test_every_pod_keeps_the_restricted_profile(overlay: Overlay) -> None:
+# https://kubernetes.io/docs/concepts/security/pod-security-standards/#restricted. Only the fields below are allowed, so
+# privileged containers, sysctls, SELinux options and other volumes are impossible.
+def test_every_pod_meets_the_restricted_profile(overlay: Overlay) -> None:
     for workload in overlay.workloads:
         spec = pod(workload)
         assert not spec.keys() & {"hostNetwork", "hostPID", "hostIPC", "hostUsers", "ephemeralContainers"}
@@ -43,23 +43,23 @@ def test_every_pod_keeps_the_restricted_profile(overlay: Overlay) -> None:
 
 
 def handlers(container: Object) -> list[Object]:
-    """Return a container's probes and hooks."""
+    """Return the probes and hooks of a container."""
     probes = [container[key] for key in ("startupProbe", "readinessProbe", "livenessProbe") if key in container]
     return [*probes, *container.get("lifecycle", {}).values()]
 
 
-def test_the_namespace_enforces_that_profile(overlay: Overlay) -> None:
+def test_namespace_enforces_the_restricted_profile(overlay: Overlay) -> None:
     labels = overlay.get("Namespace", NAMESPACE)["metadata"]["labels"]
     assert labels["pod-security.kubernetes.io/enforce"] == "restricted"
 
 
-def test_the_root_file_system_is_read_only_but_for_code_in_development(overlay: Overlay) -> None:
+def test_root_file_system_is_read_only_except_for_development_code(overlay: Overlay) -> None:
     for name, container in overlay.containers:
         code = overlay.name == "local" and name in [f"{service}/server" for service in SERVICES]
         assert container["securityContext"]["readOnlyRootFilesystem"] is not code, name
 
 
-def test_no_pod_has_a_token_of_the_api_server(overlay: Overlay) -> None:
+def test_no_pod_has_a_service_account_token(overlay: Overlay) -> None:
     for account in overlay.of_kind("ServiceAccount"):
         assert account["automountServiceAccountToken"] is False
     for workload in overlay.workloads:
@@ -71,7 +71,7 @@ def test_no_pod_has_a_token_of_the_api_server(overlay: Overlay) -> None:
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_only_readiness_asks_for_the_database(overlay: Overlay, service: str) -> None:
+def test_only_readiness_checks_the_database(overlay: Overlay, service: str) -> None:
     [container] = pod(overlay.get("Deployment", service))["containers"]
     paths = {
         "startupProbe": "/healthz",
@@ -84,13 +84,13 @@ def test_only_readiness_asks_for_the_database(overlay: Overlay, service: str) ->
     assert {container[key]["timeoutSeconds"] for key in paths} == {1}
 
 
-def test_all_that_runs_on_is_watched(overlay: Overlay) -> None:
+def test_every_server_has_probes(overlay: Overlay) -> None:
     for workload in overlay.of_kind("Deployment", "StatefulSet"):
         for container in pod(workload)["containers"]:
             assert {"startupProbe", "readinessProbe", "livenessProbe"} <= container.keys()
 
 
-def test_every_container_says_what_it_needs_and_may_use(overlay: Overlay) -> None:
+def test_every_container_has_requests_and_limits(overlay: Overlay) -> None:
     for name, container in overlay.containers:
         requests, limits = container["resources"]["requests"], container["resources"]["limits"]
         assert requests.keys() == limits.keys() == {"cpu", "memory"}, name
@@ -99,7 +99,7 @@ def test_every_container_says_what_it_needs_and_may_use(overlay: Overlay) -> Non
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_the_wait_and_the_drain_fit_into_the_grace_period(
+def test_wait_and_drain_fit_into_the_grace_period(
     overlay: Overlay, service: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def drain(**environment: str) -> Any:
@@ -118,18 +118,18 @@ def test_the_wait_and_the_drain_fit_into_the_grace_period(
         assert wait + seconds < spec["terminationGracePeriodSeconds"]
 
 
-def test_a_rollout_never_has_fewer_pods(overlay: Overlay) -> None:
+def test_rollout_keeps_all_pods_available(overlay: Overlay) -> None:
     for deployment in overlay.of_kind("Deployment"):
         assert deployment["spec"]["strategy"]["rollingUpdate"]["maxUnavailable"] == 0
 
 
-def test_no_deployment_says_how_many(overlay: Overlay) -> None:
-    # Each `kubectl apply` would set back what the autoscaler, or a person, had chosen.
+def test_no_deployment_sets_replicas(overlay: Overlay) -> None:
+    # Otherwise each `kubectl apply` would undo the autoscaler's choice.
     for deployment in overlay.of_kind("Deployment"):
         assert "replicas" not in deployment["spec"]
 
 
-def test_what_has_expired_is_deleted_each_hour(overlay: Overlay) -> None:
+def test_expired_data_are_deleted_hourly(overlay: Overlay) -> None:
     [cron_job] = overlay.of_kind("CronJob")
     [container] = pod(cron_job)["containers"]
     assert container["command"] == ["python", "users_api/manage.py", "flush_expired"]

@@ -1,4 +1,4 @@
-"""What production has beyond the base."""
+"""The production overlay."""
 
 import ipaddress
 import itertools
@@ -13,17 +13,17 @@ from tools.local import ROOT
 from tools.projects import SERVICES, WITH_DATABASE
 
 APIS = [project.service for project in WITH_DATABASE]
-POSTGRES_CONNECTIONS = 97  # 100 by default, 3 of which are the superuser's
+POSTGRES_CONNECTIONS = 97  # the default of 100, minus 3 reserved for superusers
 NOT_PUBLIC = ["/admin", "/admin/", "/admin/login/", "/admin/users_api/user/", "/metrics", "/healthz", "/readyz"]
 
 
 def selected(production: Overlay, selector: Object) -> list[str]:
-    """Return the names of the workloads whose pods a selector takes."""
+    """Return the names of the workloads that a selector matches."""
     return [name_of(each) for each in production.workloads if selects(selector, pod_labels(each))]
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_each_service_has_three_pods_and_more_when_they_are_busy(production: Overlay, service: str) -> None:
+def test_autoscaler_keeps_at_least_three_pods(production: Overlay, service: str) -> None:
     spec = production.get("HorizontalPodAutoscaler", service)["spec"]
     assert spec["scaleTargetRef"] == {"apiVersion": "apps/v1", "kind": "Deployment", "name": service}
     assert production.get("Deployment", service)["apiVersion"] == "apps/v1"
@@ -32,7 +32,7 @@ def test_each_service_has_three_pods_and_more_when_they_are_busy(production: Ove
 
 
 @pytest.mark.parametrize("service", APIS)
-def test_the_most_pods_there_can_be_leave_the_database_a_connection(
+def test_database_allows_the_connections_of_all_pods(
     production: Overlay, service: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     deployment = production.get("Deployment", service)
@@ -41,8 +41,8 @@ def test_the_most_pods_there_can_be_leave_the_database_a_connection(
     pods = production.get("HorizontalPodAutoscaler", service)["spec"]["maxReplicas"]
     pods += deployment["spec"]["strategy"]["rollingUpdate"]["maxSurge"]
     assert deployment["spec"]["minReadySeconds"] > container["lifecycle"]["preStop"]["sleep"]["seconds"]
-    pods += 1  # which ends meanwhile
-    # What the service itself looks at when it starts.
+    pods += 1  # terminating
+    # The service checks this when it starts.
     assert environment["MAX_PODS"] == str(pods)
     monkeypatch.delenv("THREADS", raising=False)
     if "THREADS" in environment:
@@ -50,39 +50,39 @@ def test_the_most_pods_there_can_be_leave_the_database_a_connection(
     threads: int = 1 + runpy.run_path(str(ROOT / "common" / "server" / "gunicorn_conf.py"))["threads"]
     # Without WEB_CONCURRENCY, common/server/gunicorn_conf.py starts a process for each CPU.
     processes = int(environment.get("WEB_CONCURRENCY", container["resources"]["limits"]["cpu"]))
-    migration = 1  # and above, one connection of each process for readiness
+    migration = 1  # `threads` includes one connection per process for readiness
     assert pods * processes * threads + migration <= POSTGRES_CONNECTIONS
 
 
-def test_a_read_replica_may_be_set_for_searches(production: Overlay) -> None:
+def test_read_replica_is_optional(production: Overlay) -> None:
     [container] = pod(production.get("Deployment", "thoughts-api"))["containers"]
     secret = {"name": "thoughts-api", "key": "DATABASE_REPLICA_URL", "optional": True}
     assert production.environment(container)["DATABASE_REPLICA_URL"] == secret
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_a_drain_takes_one_pod_of_a_service_at_a_time(production: Overlay, service: str) -> None:
+def test_drain_evicts_one_pod_of_a_service_at_a_time(production: Overlay, service: str) -> None:
     spec = production.get("PodDisruptionBudget", service)["spec"]
     assert selected(production, spec["selector"]) == [service]
     assert spec["maxUnavailable"] == 1
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_the_pods_of_a_service_are_spread_over_nodes_and_zones(production: Overlay, service: str) -> None:
+def test_pods_of_a_service_are_spread_over_nodes_and_zones(production: Overlay, service: str) -> None:
     deployment = production.get("Deployment", service)
     constraints = pod(deployment)["topologySpreadConstraints"]
     keys = {each["topologyKey"] for each in constraints}
     assert keys == {"kubernetes.io/hostname", "topology.kubernetes.io/zone"}
     labels = pod_labels(deployment)
     for each in constraints:
-        # What the API server makes of matchLabelKeys; the hash of a release is its own label.
+        # The API server adds matchLabelKeys to the selector. Only it knows the hash of a release.
         own = {key: labels[key] for key in each["matchLabelKeys"] if key != "pod-template-hash"}
         labels_of_all = each["labelSelector"]["matchLabels"] | own
         assert selected(production, {"matchLabels": labels_of_all}) == [service]
         assert each["whenUnsatisfiable"] == "ScheduleAnyway"
 
 
-def test_the_network_is_closed_but_for_what_is_needed(production: Overlay) -> None:
+def test_network_policies_allow_only_needed_connections_between_pods(production: Overlay) -> None:
     policies = production.of_kind("NetworkPolicy")
     pods = [Peer(name_of(each), pod_labels(each), NAMESPACE) for each in production.workloads]
     stranger = Peer("stranger", {"app.kubernetes.io/component": "server"}, NAMESPACE)
@@ -91,7 +91,7 @@ def test_the_network_is_closed_but_for_what_is_needed(production: Overlay) -> No
     [expression] = policy["spec"]["ingress"][0]["from"][0]["namespaceSelector"]["matchExpressions"]
     controllers = [Peer(f"in {namespace}", {}, namespace) for namespace in expression["values"]]
     everyone = [*pods, stranger, impostor, *controllers]
-    # web calls both sample APIs; every other API asks users-api for the key set.
+    # web calls both sample APIs; every other API fetches the key set from users-api.
     within = {("web", "thoughts-api"), *((name, "users-api") for name in SERVICES if name != "users-api")}
     from_outside = {(controller.name, service) for controller in controllers for service in SERVICES}
 
@@ -101,13 +101,13 @@ def test_the_network_is_closed_but_for_what_is_needed(production: Overlay) -> No
         accepted = {(a.name, b.name) for a, b in both if b in pods and accepts(policies, b, a, port)}
         return sent, accepted
 
-    # Each side by itself: neither leans on the other's policy.
+    # Check each side separately, so that neither depends on the policy of the other.
     assert pairs(8000) == (within, within | from_outside)
     for port in (80, 443, 5432, 9000, 9090):
         assert pairs(port) == (set(), set())
 
 
-def test_the_apis_and_their_migrations_reach_the_database_outside(production: Overlay) -> None:
+def test_apis_and_jobs_reach_the_external_database(production: Overlay) -> None:
     policies = production.of_kind("NetworkPolicy")
     [policy] = [each for each in policies if name_of(each) == "database"]
     [first, *_] = policy["spec"]["egress"][0]["to"]
@@ -121,24 +121,22 @@ def test_the_apis_and_their_migrations_reach_the_database_outside(production: Ov
         assert not sends(policies, source, target, port)
 
 
-def test_every_pod_may_ask_for_names(production: Overlay) -> None:
+def test_every_pod_reaches_dns(production: Overlay) -> None:
     policies = production.of_kind("NetworkPolicy")
     dns = [Peer("dns", {"k8s-app": "kube-dns"}, "kube-system"), Peer("cache", address="169.254.20.10")]
     for each, target, protocol in itertools.product(production.workloads, dns, ("UDP", "TCP")):
         assert sends(policies, Peer(name_of(each), pod_labels(each), NAMESPACE), target, 53, protocol)
 
 
-def test_every_policy_selects_some_pod(production: Overlay) -> None:
+def test_every_policy_selects_a_pod(production: Overlay) -> None:
     for policy in production.of_kind("NetworkPolicy"):
         assert selected(production, policy["spec"]["podSelector"]), name_of(policy)
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_the_ingress_has_a_certificate_for_its_host_and_sends_people_to_https(
-    production: Overlay, service: str
-) -> None:
+def test_ingress_has_a_certificate_and_redirects_to_https(production: Overlay, service: str) -> None:
     ingress = production.get("Ingress", service)
-    assert ingress["spec"]["ingressClassName"]  # a cluster need not have a default one
+    assert ingress["spec"]["ingressClassName"]  # a cluster may have no default class
     [tls] = ingress["spec"]["tls"]
     assert tls["hosts"] == [rule["host"] for rule in ingress["spec"]["rules"]]
     assert tls["secretName"] == f"{service}-tls"
@@ -146,20 +144,20 @@ def test_the_ingress_has_a_certificate_for_its_host_and_sends_people_to_https(
 
 
 @pytest.mark.parametrize("path", NOT_PUBLIC)
-def test_the_admin_and_the_probes_are_not_public(production: Overlay, path: str) -> None:
+def test_admin_and_probes_are_not_public(production: Overlay, path: str) -> None:
     assert not routed(production.get("Ingress", "users-api"), path)
-    # The other two have no admin, and no service has probes on the port that its Ingress leads to.
+    # The other services have no admin, and their probes are on another port.
     for ingress in production.of_kind("Ingress"):
         assert path not in [each["path"] for rule in ingress["spec"]["rules"] for each in rule["http"]["paths"]]
 
 
 @pytest.mark.parametrize("path", ["/", "/api/login/", "/api/login", "/admin/users/", "/admin/users", "/schema/"])
-def test_the_api_of_users_is_public(production: Overlay, path: str) -> None:
+def test_users_api_is_public(production: Overlay, path: str) -> None:
     assert routed(production.get("Ingress", "users-api"), path)
 
 
 def routed(ingress: Object, path: str) -> bool:
-    """Return whether an ingress leads a path anywhere."""
+    """Return whether an ingress routes a path."""
     return any(
         path == each["path"] or (each["pathType"] == "Prefix" and _is_below(path, each["path"]))
         for rule in ingress["spec"]["rules"]
@@ -172,7 +170,7 @@ def _is_below(path: str, prefix: str) -> bool:
     return prefix == "/" or parts[: len(of_prefix)] == of_prefix
 
 
-def test_there_is_nothing_for_developers(production: Overlay) -> None:
+def test_production_has_no_development_settings(production: Overlay) -> None:
     assert not production.of_kind("StatefulSet")
     for each in production.objects:
         for path, text in strings(each):

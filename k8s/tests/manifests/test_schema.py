@@ -1,4 +1,4 @@
-"""What the API server would take."""
+"""The manifests are valid for the API server."""
 
 import re
 from collections import Counter
@@ -14,26 +14,26 @@ from tools.projects import SERVICES
 VERSION = "1.34"
 
 
-def test_every_object_follows_the_schema_of_its_kind(overlay: Overlay) -> None:
+def test_every_object_matches_its_schema(overlay: Overlay) -> None:
     for each in overlay.objects:
         assert kubernetes_validate.validate(each, VERSION, strict=True) == VERSION
 
 
-def test_an_unknown_field_does_not_follow_it(local: Overlay) -> None:
+def test_unknown_field_does_not_match_the_schema(local: Overlay) -> None:
     deployment = local.get("Deployment", "web")
     spec = deployment["spec"]
     with pytest.raises(kubernetes_validate.ValidationError, match="replica"):
         kubernetes_validate.validate({**deployment, "spec": {**spec, "replica": 1}}, VERSION, strict=True)
 
 
-def test_every_object_is_there_once_and_in_the_namespace(overlay: Overlay) -> None:
+def test_objects_are_unique_and_in_the_namespace(overlay: Overlay) -> None:
     names = Counter((each["kind"], name_of(each)) for each in overlay.objects)
     assert set(names.values()) == {1}
     for each in overlay.objects:
         assert each["metadata"].get("namespace") == (None if each["kind"] == "Namespace" else NAMESPACE)
 
 
-def test_both_overlays_have_all_of_the_base(local: Overlay, production: Overlay) -> None:
+def test_both_overlays_include_the_base(local: Overlay, production: Overlay) -> None:
     def names(overlay: Overlay) -> set[tuple[str, str]]:
         return {(each["kind"], re.sub("-[a-z0-9]{10}$", "", name_of(each))) for each in overlay.objects}
 
@@ -44,7 +44,7 @@ def test_both_overlays_have_all_of_the_base(local: Overlay, production: Overlay)
     assert ("Namespace", NAMESPACE) in common
 
 
-def test_no_patch_names_a_place_in_a_list() -> None:
+def test_no_patch_uses_a_list_index() -> None:
     files = list(K8S.rglob("*.yaml"))
     assert files
     for file in files:

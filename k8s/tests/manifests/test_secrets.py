@@ -1,4 +1,4 @@
-"""Secrets: named here, made elsewhere."""
+"""The manifests refer to Secrets, but contain none."""
 
 import json
 import re
@@ -11,20 +11,20 @@ from tools import cluster_secrets
 from tools.local import ROOT
 
 SECRET = re.compile(r"PASSWORD|SECRET|DATABASE_(REPLICA_)?URL")
-# A PEM block, a password in an address, a long random text.
+# A PEM block, a password in a URL, a long random text.
 LOOKS_SECRET = re.compile(
     r"-----BEGIN|://[^/\s:@]+:[^/\s@]+@|(?<![A-Za-z0-9+/_.-])(?=[A-Za-z0-9+/_-]*\d)[A-Za-z0-9+/_-]{32,}"
 )
 
 
-def test_there_is_no_secret_and_nothing_that_looks_like_one(overlay: Overlay) -> None:
+def test_rendered_manifests_contain_no_secret(overlay: Overlay) -> None:
     assert not overlay.of_kind("Secret")
     for each in overlay.objects:
         for path, text in strings(each):
             assert not LOOKS_SECRET.search(text), path
 
 
-def test_nor_is_there_in_any_file() -> None:
+def test_files_contain_no_secret() -> None:
     files = [path for path in K8S.rglob("*") if path.suffix in (".yaml", ".env")]
     assert files
     for file in files:
@@ -34,22 +34,22 @@ def test_nor_is_there_in_any_file() -> None:
 @pytest.mark.parametrize(
     "text", ["-----BEGIN PRIVATE KEY-----", "postgresql://users:hunter2@db/users", "rWm3vTq9Zk1xYc7bNp5sLd2fGh8jQe4u"]
 )
-def test_this_looks_like_one(text: str) -> None:
+def test_pattern_finds_secrets(text: str) -> None:
     assert LOOKS_SECRET.search(f"value: {text}")
 
 
-def test_what_is_secret_comes_from_a_secret(overlay: Overlay) -> None:
+def test_secret_variables_come_from_a_secret(overlay: Overlay) -> None:
     for name, container in overlay.containers:
         for variable, value in overlay.environment(container).items():
             assert isinstance(value, dict) == bool(SECRET.search(variable)), f"{variable} of {name}"
 
 
-def test_the_development_set_up_makes_all_that_the_local_overlay_names(
+def test_cluster_secrets_creates_every_secret_of_the_local_overlay(
     local: Overlay, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(cluster_secrets, "FOLDER", tmp_path)
     printed = cluster_secrets.as_json()
-    assert cluster_secrets.as_json() == printed  # made once
+    assert cluster_secrets.as_json() == printed  # they are created once
     secrets: list[Object] = json.loads(printed)["items"]
     made = {name_of(secret): secret["stringData"] for secret in secrets}
     assert made.keys() == {name for name, _ in local.secrets()}
@@ -57,7 +57,7 @@ def test_the_development_set_up_makes_all_that_the_local_overlay_names(
         assert made[name] if key == "*" else made[name][key]
 
 
-def test_the_docs_say_how_to_make_all_that_production_names(production: Overlay) -> None:
+def test_docs_create_every_secret_of_production(production: Overlay) -> None:
     text = (ROOT / "docs" / "operations.md").read_text()
     section = re.search(r"^## Production\n(.*?)^## ", text, re.MULTILINE | re.DOTALL)
     assert section

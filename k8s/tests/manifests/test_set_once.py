@@ -1,4 +1,4 @@
-"""What docs/operations.md has people change leaves these tests, and the Tiltfile's, as good as they were."""
+"""The changes of docs/operations.md keep the tests of the manifests and the Tiltfile green."""
 
 import re
 import shutil
@@ -21,7 +21,7 @@ CHANGES = {
 NOT_COPIED = shutil.ignore_patterns(".*_cache", ".git", ".hypothesis", ".venv", "__pycache__", "node_modules", "var")
 
 
-def test_what_is_set_once_and_with_each_release_breaks_nothing(tmp_path: Path) -> None:
+def test_documented_changes_break_no_test(tmp_path: Path) -> None:
     tree = Path(shutil.copytree(ROOT, tmp_path / "tree", ignore=NOT_COPIED))
     (tree / ".venv").symlink_to(ROOT / ".venv")
     for name, changes in CHANGES.items():
