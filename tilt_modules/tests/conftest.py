@@ -1,4 +1,4 @@
-"""The root Tiltfile, read once for each way to call it."""
+"""The root Tiltfile, evaluated with a fake Tilt."""
 
 import json
 
@@ -13,11 +13,11 @@ PRINTS = {"cluster-secrets": json.dumps(SECRETS)}
 
 @pytest.fixture(scope="session")
 def tilt() -> Tilt:
-    """`tilt up`."""
+    """Return the result of `tilt up`."""
     return read()
 
 
 def read(text: str | None = None, context: str = "kind-kind", hosting: str = "", **arguments: object) -> Tilt:
-    """Read the root Tiltfile, or a text in its place; `hosting` is what the cluster says about a local registry."""
+    """Evaluate the root Tiltfile, or a text. `hosting` is the cluster's answer about a local registry."""
     prints = {**PRINTS, "local-registry-hosting": hosting}
     return Tilt(context=context, prints=prints, arguments=arguments).read(text)

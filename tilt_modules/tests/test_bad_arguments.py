@@ -1,4 +1,4 @@
-"""What a person is told who gives the Tiltfile, or one of its functions, a bad value."""
+"""Error messages for bad arguments of the Tiltfile and its functions."""
 
 import re
 
@@ -17,37 +17,37 @@ load("./tilt_modules/service/Tiltfile", "create_admin", "service")
 
 
 def message(text: str | None = None, **arguments: object) -> str:
-    """Return what fail() says."""
+    """Return the message of fail()."""
     with pytest.raises(starlark.StarlarkError) as error:
         read(None if text is None else LOAD + text, **arguments)
     [line] = [line for line in str(error.value).splitlines() if line.startswith("error: ")]
     return line.removeprefix("error: fail: ")
 
 
-def test_a_service_that_there_is_not() -> None:
-    services = re.search(r'There is no service "wbe"; there are (.*)\.', message(services=["web", "wbe"]))
+def test_unknown_service() -> None:
+    services = re.search(r'There is no service "wbe"\. The services are (.*)\.', message(services=["web", "wbe"]))
     assert services
     assert set(services[1].split(", ")) == {*SERVICES}
 
 
 @pytest.mark.parametrize("image", ["prod", "", "Production"])
-def test_an_image_that_there_is_not(image: str) -> None:
+def test_unknown_image(image: str) -> None:
     assert message(image=image) == f'image must be one of development, production, not "{image}".'
 
 
 @pytest.mark.parametrize("name", ["gke_shop_europe-west4_production", "admin@prod", "my-kind-kind"])
-def test_a_context_that_is_not_local(name: str) -> None:
-    wrong, todo = "is not a local cluster, or it does not answer", "switch with kubectl config use-context."
-    assert message(context=name) == f'The context "{name}" {wrong}; {todo}'
+def test_context_that_is_not_local(name: str) -> None:
+    problem, remedy = "is not a local cluster, or is unreachable.", "Switch with kubectl config use-context."
+    assert message(context=name) == f'The context "{name}" {problem} {remedy}'
 
 
-def test_a_folder_without_a_project() -> None:
+def test_folder_without_a_project() -> None:
     call = 'service("notes-api", project = "notes", image = "development", links = {})'
-    assert message(call) == 'service "notes-api": there is no requirements.txt in "notes".'
+    assert message(call) == 'service "notes-api": no requirements.txt in "notes".'
 
 
 @pytest.mark.parametrize(
-    ("call", "said"),
+    ("call", "shown"),
     [
         (
             'database("notes-postgres", service = "notes-api", project = "notes", image = "x")',
@@ -56,16 +56,16 @@ def test_a_folder_without_a_project() -> None:
         ('create_admin("notes-api", project = "notes")', 'create_admin "notes-api"'),
     ],
 )
-def test_a_folder_without_commands(call: str, said: str) -> None:
-    assert message(call) == f'{said}: there is no manage.py in "notes".'
+def test_folder_without_manage_py(call: str, shown: str) -> None:
+    assert message(call) == f'{shown}: no manage.py in "notes".'
 
 
-def test_a_folder_without_an_overlay() -> None:
+def test_folder_without_an_overlay() -> None:
     call = 'manifests("k8s/overlays/staging", secrets = "make --silent cluster-secrets")'
-    assert message(call) == 'manifests: there is no kustomization.yaml in "k8s/overlays/staging".'
+    assert message(call) == 'manifests: no kustomization.yaml in "k8s/overlays/staging".'
 
 
-@pytest.mark.parametrize(("argv", "said"), [("[]", "[]"), ('"make test"', '"make test"')])
-def test_a_command_that_is_no_list_of_words(argv: str, said: str) -> None:
+@pytest.mark.parametrize(("argv", "shown"), [("[]", "[]"), ('"make test"', '"make test"')])
+def test_command_that_is_not_a_list(argv: str, shown: str) -> None:
     call = f'button("b", resource = "web", text = "B", icon = "home", argv = {argv})'
-    assert message(call) == f'button "b": argv must be a list of words, not {said}.'
+    assert message(call) == f'button "b": argv must be a list of words, not {shown}.'

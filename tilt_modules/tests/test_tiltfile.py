@@ -1,4 +1,4 @@
-"""What `tilt up` makes of the Tiltfile, and of the manifests that it deploys."""
+"""The resources, images and buttons of the Tiltfile."""
 
 import re
 from pathlib import Path
@@ -14,23 +14,23 @@ from tools.projects import SERVICES, WITH_DATABASE
 
 DATABASES = {project.service: project.postgres for project in WITH_DATABASE}
 APIS = [*DATABASES]
-TAKE = 'said=$(timeout 30 cat /tmp/reload) && [ "$said" = ok ] && kill -HUP 1 || { echo "$said"; exit 1; }'
+RELOAD = 'result=$(timeout 30 cat /tmp/reload) && [ "$result" = ok ] && kill -HUP 1 || { echo "$result"; exit 1; }'
 RESET = 'psql -U $POSTGRES_USER -d $POSTGRES_DB -c "DROP SCHEMA public CASCADE; CREATE SCHEMA public"'
 
 
-def test_the_tiltfile_is_a_list_of_calls() -> None:
+def test_tiltfile_is_a_list_of_calls() -> None:
     text = (ROOT / "Tiltfile").read_text()
     assert len(text.splitlines()) <= 20 * len(SERVICES)
     assert not re.search(r"^(def|for|if) ", text, re.MULTILINE)
 
 
-def test_it_wants_the_version_that_the_docs_name(tilt: Tilt) -> None:
+def test_version_constraint_matches_the_docs(tilt: Tilt) -> None:
     named = re.search(r"Tilt\]\([^)]*\) ([\d.]+) or newer", (ROOT / "docs" / "development.md").read_text())
     assert named
     assert tilt.constraint == f">={named[1]}.0"
 
 
-def test_every_function_of_a_module_has_a_docstring_and_each_argument_is_in_it() -> None:
+def test_docstring_of_every_function_lists_its_arguments() -> None:
     files = list((ROOT / "tilt_modules").glob("*/Tiltfile"))
     assert len(files) == 4
     for file in files:
@@ -52,21 +52,21 @@ def test_every_workload_has_a_resource_with_a_label(tilt: Tilt) -> None:
         assert tilt.resources[name]["labels"]
 
 
-def test_every_resource_has_its_workload_or_the_objects_that_are_left(tilt: Tilt) -> None:
+def test_every_object_belongs_to_a_resource(tilt: Tilt) -> None:
     workloads = {name for name, each in tilt.resources.items() if each["workload"]}
     assert workloads == tilt.workloads.keys()
-    left = {
+    others = {
         f"{each['metadata']['name']}:{each['kind']}"
         for each in tilt.objects
         if not {"template", "jobTemplate"} & each.get("spec", {}).keys()
-        and each["kind"] != "Service"  # Tilt puts it to its workload
+        and each["kind"] != "Service"  # Tilt adds it to its workload
     }
-    assert {*tilt.resources["settings"]["objects"]} == left
-    assert "made:Secret" in left
+    assert {*tilt.resources["settings"]["objects"]} == others
+    assert "made:Secret" in others
     assert tilt.resources.keys() - workloads == {"settings"}
 
 
-def test_the_labels_are_services_data_and_tests(tilt: Tilt) -> None:
+def test_labels_are_services_data_and_tests(tilt: Tilt) -> None:
     labels = {name: each["labels"] for name, each in (tilt.resources | tilt.local_resources).items()}
     assert labels == {
         **{name: ["services"] for name in SERVICES},
@@ -76,7 +76,7 @@ def test_the_labels_are_services_data_and_tests(tilt: Tilt) -> None:
     }
 
 
-def test_a_database_comes_before_its_migration_and_that_before_its_service(tilt: Tilt) -> None:
+def test_services_depend_on_migrations_and_those_on_databases(tilt: Tilt) -> None:
     dependencies = {name: each["resource_deps"] for name, each in tilt.resources.items()}
     assert dependencies == {
         "settings": [],
@@ -88,7 +88,7 @@ def test_a_database_comes_before_its_migration_and_that_before_its_service(tilt:
     }
 
 
-def test_every_page_has_a_link_by_a_host_that_an_ingress_knows(tilt: Tilt) -> None:
+def test_every_link_has_a_host_of_an_ingress(tilt: Tilt) -> None:
     links = {name: each["links"] for name, each in tilt.resources.items() if each["links"]}
     assert links == {
         **{name: {project.title: f"http://{project.host}.localhost"} for name, project in SERVICES.items()},
@@ -107,19 +107,19 @@ def test_every_page_has_a_link_by_a_host_that_an_ingress_knows(tilt: Tilt) -> No
 
 
 def images(workload: Object) -> set[str]:
-    """Return the images of a workload's containers, without their tags."""
+    """Return the images of a workload, without tags."""
     spec = workload["spec"]
     spec = (spec["jobTemplate"]["spec"] if workload["kind"] == "CronJob" else spec)["template"]["spec"]
     return {each["image"].partition(":")[0] for each in [*spec.get("initContainers", []), *spec["containers"]]}
 
 
-def test_every_image_in_the_manifests_is_built_but_for_the_database(tilt: Tilt) -> None:
+def test_every_image_except_the_database_is_built(tilt: Tilt) -> None:
     found = set().union(*map(images, tilt.workloads.values()))
     assert found - {"postgres"} == tilt.images.keys() == {*cluster.IMAGES}
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_an_image_is_built_of_its_project_and_common(tilt: Tilt, service: str) -> None:
+def test_image_is_built_from_its_project_and_common(tilt: Tilt, service: str) -> None:
     project = cluster.IMAGES[service]
     image = tilt.images[service]
     assert image["context"] == "."
@@ -131,7 +131,7 @@ def test_an_image_is_built_of_its_project_and_common(tilt: Tilt, service: str) -
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_an_edit_is_synced_without_a_build(tilt: Tilt, service: str) -> None:
+def test_edit_is_synced_without_a_build(tilt: Tilt, service: str) -> None:
     project = cluster.IMAGES[service]
     migrate = {"run": f"python {project}/manage.py migrate --no-input", "trigger": [f"{project}/migrations"]}
     assert tilt.images[service]["live_update"] == [
@@ -139,20 +139,20 @@ def test_an_edit_is_synced_without_a_build(tilt: Tilt, service: str) -> None:
         {"sync": ["common", "/app/common"]},
         {"sync": [project, f"/app/{project}"]},
         *([migrate] if service in APIS else []),
-        {"run": TAKE, "trigger": None},
+        {"run": RELOAD, "trigger": None},
     ]
     assert "WORKDIR /app\n" in (ROOT / "Dockerfile").read_text()
     for path in (f"{project}/requirements.txt", "common", f"{project}/migrations" if service in APIS else project):
         assert (ROOT / path).exists()
 
 
-def test_only_in_development_may_code_be_written(tilt: Tilt) -> None:
+def test_production_image_has_no_live_update(tilt: Tilt) -> None:
     production = read(image="production")
     assert {image["target"] for image in production.images.values()} == {"production"}
     assert not any(image["live_update"] for image in production.images.values())
 
 
-def test_the_tests_of_a_project_run_when_they_are_asked_for(tilt: Tilt) -> None:
+def test_tests_of_a_project_run_only_on_demand(tilt: Tilt) -> None:
     for service in SERVICES:
         assert tilt.local_resources[f"{service}-tests"] == {
             "cmd": ["make", "--silent", "test", f"only={cluster.IMAGES[service]}"],
@@ -163,11 +163,11 @@ def test_the_tests_of_a_project_run_when_they_are_asked_for(tilt: Tilt) -> None:
 
 
 def manual(tilt: Tilt) -> set[str]:
-    """Return the resources that wait for a click when what they are made of has changed."""
+    """Return the resources that do not update without a click."""
     return {name for name, each in tilt.resources.items() if each["trigger_mode"] == "manual"}
 
 
-def test_migrations_run_once_and_then_with_the_live_update_or_a_new_pod(tilt: Tilt) -> None:
+def test_development_applies_migrations_in_live_updates_and_new_pods(tilt: Tilt) -> None:
     assert manual(tilt) == {f"{name}-migrate" for name in APIS}
     stage = (ROOT / "Dockerfile").read_text().partition(" AS development\n")[2].partition("\nFROM ")[0]
     migrate, _, serve = stage.partition("CMD ")[2].partition(";")
@@ -175,7 +175,7 @@ def test_migrations_run_once_and_then_with_the_live_update_or_a_new_pod(tilt: Ti
     assert serve.strip(" \\\n").startswith("exec gunicorn ")
 
 
-def test_migrations_run_again_where_no_live_update_does(tilt: Tilt) -> None:
+def test_migrations_run_automatically_for_the_production_image(tilt: Tilt) -> None:
     assert manual(read(image="production")) == set()
 
 
@@ -184,7 +184,7 @@ def kubectl(arguments: str) -> str:
 
 
 def expected_buttons() -> dict[str, tuple[str, str, list[str]]]:
-    """Return each button's resource, text and command."""
+    """Return the resource, text and command of each button."""
     buttons: dict[str, tuple[str, str, list[str]]] = {}
     for service in APIS:
         project = cluster.IMAGES[service]
@@ -218,18 +218,18 @@ def test_every_button_runs_its_command(tilt: Tilt) -> None:
     assert {name: command["buttons"] for name, command in tilt.commands.items()} == {name: [name] for name in found}
 
 
-def test_a_button_that_destroys_asks_first(tilt: Tilt) -> None:
-    asks = {name for name, button in tilt.buttons.items() if button["confirm"]}
-    destroys = {name for name, command in tilt.commands.items() if "DROP" in str(command["args"])}
-    assert asks == destroys == {f"reset-{service}" for service in APIS}
+def test_destructive_buttons_ask_for_confirmation(tilt: Tilt) -> None:
+    confirmed = {name for name, button in tilt.buttons.items() if button["confirm"]}
+    destructive = {name for name, command in tilt.commands.items() if "DROP" in str(command["args"])}
+    assert confirmed == destructive == {f"reset-{service}" for service in APIS}
 
 
-def test_only_creating_an_admin_asks_for_something(tilt: Tilt) -> None:
+def test_only_the_admin_button_has_inputs(tilt: Tilt) -> None:
     inputs = {name: button["inputs"] for name, button in tilt.buttons.items() if button["inputs"]}
     assert inputs == {"create-admin": {"NAME": "User name", "PASSWORD": "Password"}}
 
 
-def test_what_a_button_needs_is_there(tilt: Tilt) -> None:
+def test_buttons_use_existing_targets(tilt: Tilt) -> None:
     kinds = {(each["kind"].lower(), each["metadata"]["name"]) for each in tilt.objects}
     targets = re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
     for name, button in tilt.buttons.items():
@@ -248,12 +248,12 @@ def test_what_a_button_needs_is_there(tilt: Tilt) -> None:
         assert resource["cmd"][2] in targets
 
 
-def test_a_change_of_the_manifests_is_seen(tilt: Tilt) -> None:
+def test_manifests_are_watched(tilt: Tilt) -> None:
     assert tilt.watched == ["k8s"]
-    assert "make --silent cluster-secrets" in tilt.asked
+    assert "make --silent cluster-secrets" in tilt.executed
 
 
-def test_all_is_enabled_unless_something_is_named(tilt: Tilt) -> None:
+def test_all_resources_are_enabled_by_default(tilt: Tilt) -> None:
     assert tilt.enabled is None
     assert tilt.defined["services"]["args"]
 
@@ -267,7 +267,7 @@ def test_all_is_enabled_unless_something_is_named(tilt: Tilt) -> None:
         (["users-api", "web"], {"web", "thoughts-api", "users-api"}),
     ],
 )
-def test_a_service_brings_what_it_needs(tilt: Tilt, named: list[str], enabled: set[str]) -> None:
+def test_service_enables_its_dependencies(tilt: Tilt, named: list[str], enabled: set[str]) -> None:
     found = read(services=named).enabled
     assert found is not None
     assert len(found) == len({*found})
@@ -278,11 +278,11 @@ def test_a_service_brings_what_it_needs(tilt: Tilt, named: list[str], enabled: s
 
 
 @pytest.mark.parametrize("name", ["kind-kind", "k3d-dev", "minikube", "docker-desktop", "colima", "orbstack"])
-def test_a_context_that_is_local_by_its_name_is_taken(name: str) -> None:
+def test_context_with_a_local_name_is_accepted(name: str) -> None:
     tilt = read(context=name)
     assert tilt.allowed == []
-    assert not [command for command in tilt.asked if "local-registry-hosting" in command]
+    assert not [command for command in tilt.executed if "local-registry-hosting" in command]
 
 
-def test_one_that_names_a_local_registry_is_taken_too() -> None:
+def test_context_with_a_local_registry_is_accepted() -> None:
     assert read(context="testcluster", hosting="configmap/local-registry-hosting\n").allowed == ["testcluster"]

@@ -1,6 +1,6 @@
-"""Reads a Tiltfile without Tilt: a Starlark interpreter, with Tilt's functions recorded.
+"""Evaluate a Tiltfile without Tilt, in a Starlark interpreter that records the calls of Tilt's functions.
 
-https://docs.tilt.dev/api.html; a function or an argument that is not here has to be added, as Tilt has it.
+Add missing functions and arguments here, with the signatures of https://docs.tilt.dev/api.html.
 """
 
 import functools
@@ -16,7 +16,7 @@ from tools.local import ROOT
 
 Object = dict[str, Any]
 
-# Tilt's names with a dot, and what needs a Starlark function.
+# Tilt's names with a dot, and a function that receives a Starlark function.
 PRELUDE = """
 os = struct(path = struct(exists = _exists, join = _join, dirname = _dirname))
 config = struct(
@@ -41,18 +41,18 @@ def workload_to_resource_function(function):
 
 @dataclass(frozen=True)
 class Blob:
-    """What a command printed, or a stream of YAML, here as JSON: no text before `str()`."""
+    """The output of a command, or a YAML stream (here as JSON). As in Tilt, it is no string before `str()`."""
 
     text: str
 
 
 @dataclass
 class Tilt:
-    """What Tilt would know after it read a Tiltfile; `StarlarkError` where it would refuse it."""
+    """The state of Tilt after it evaluates a Tiltfile. An invalid Tiltfile raises `StarlarkError`."""
 
     context: str = "kind-kind"
     arguments: Object = field(default_factory=dict)
-    # What commands print, by a piece of them.
+    # The output of a command, by a substring of the command.
     prints: dict[str, str] = field(default_factory=dict)
 
     objects: list[Object] = field(default_factory=list)
@@ -64,13 +64,13 @@ class Tilt:
     commands: dict[str, Object] = field(default_factory=dict)
     defined: dict[str, Object] = field(default_factory=dict)
     allowed: list[str] = field(default_factory=list)
-    asked: list[str] = field(default_factory=list)
+    executed: list[str] = field(default_factory=list)
     watched: list[str] = field(default_factory=list)
     enabled: list[str] | None = None
     constraint: str = ""
 
     def read(self, text: str | None = None) -> "Tilt":
-        """Read a text as the root Tiltfile, or the one there is, and return self."""
+        """Evaluate a text as the root Tiltfile, or the existing one, and return self."""
         self._modules: dict[Path, starlark.FrozenModule] = {}
         file = ROOT / "Tiltfile"
         self._evaluate(file, file.read_text() if text is None else text)
@@ -102,8 +102,8 @@ class Tilt:
         return value.text if isinstance(value, Blob) else str(value)
 
     def tilt_local(self, command: str, quiet: bool = False, echo_off: bool = False) -> Any:
-        self.asked.append(command)
-        printed = next((text for piece, text in self.prints.items() if piece in command), "")
+        self.executed.append(command)
+        printed = next((text for substring, text in self.prints.items() if substring in command), "")
         return starlark.OpaquePythonObject(Blob(printed))
 
     def tilt_kustomize(self, path: str) -> Any:
