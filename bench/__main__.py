@@ -124,7 +124,8 @@ def main(only: list[str]) -> None:
         written = sections() | {
             title: f"`python -m bench.{name}`, {datetime.now(UTC):%Y-%m-%d}; {machine()}.\n\n{output}"
         }
-        titles = [title for title, _ in BENCHMARKS.values() if title in written]
+        # The sections that no benchmark writes come last.
+        titles = {title: "" for title, _ in BENCHMARKS.values() if title in written} | written
         FILE.write_text("\n".join([INTRODUCTION, *(f"## {title}\n\n{written[title]}\n" for title in titles)]))
 
 
