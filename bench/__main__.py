@@ -1,7 +1,7 @@
-"""`make bench`: runs the benchmarks and writes what they print into docs/performance.md.
+"""`make bench`: run the benchmarks and write their output to docs/performance.md.
 
-Each is a section there, with the machine and the date; with words after it, as in `make bench only="serve scaling"`, it
-runs just these, and the other sections stay as they are. What lacks something is left out.
+Each benchmark has a section there, with the machine and the date. `make bench only="serve scaling"` runs only these and
+keeps the other sections. A benchmark is skipped if it lacks a requirement.
 """
 
 import os
@@ -24,31 +24,31 @@ from tools.local import ROOT
 FILE = ROOT / "docs" / "performance.md"
 INTRODUCTION = """# Performance
 
-Written by `make bench`. Times on a machine that others share vary by a factor of two: what counts are ratios, and
-medians of rounds that took turns.
+Written by `make bench`. Times on a shared machine vary by a factor of two. Compare only ratios, and medians of
+interleaved rounds.
 """
 
 
 def nothing() -> str:
-    """Return what is missing for a benchmark that runs anywhere."""
+    """Return "": the benchmark has no requirements."""
     return ""
 
 
 def overlay() -> str:
-    """Return what is missing unless the local overlay runs in the cluster that kubectl's context names."""
+    """Return the missing requirement if the local overlay does not run in the current cluster, else ""."""
     there = _answers("get", "deployment", "web", "thoughts-api", "users-api")
     return "" if there else "the local overlay in a cluster (tilt up)"
 
 
 def tilt() -> str:
-    """Return what is missing unless there are a cluster and a Tilt that does not run."""
+    """Return the missing requirement if there is no cluster or Tilt, or if Tilt is running, else ""."""
     if not shutil.which(inner_loop.TILT) or not _answers("version"):
         return "Tilt and a cluster"
-    return "the Tilt that runs to be ended: it starts its own" if inner_loop.resources() else ""
+    return "that the running Tilt is stopped, because it starts Tilt" if inner_loop.resources() else ""
 
 
 def builder() -> str:
-    """Return what is missing unless there are a Docker that builds and the registry that bench.images pushes to."""
+    """Return the missing requirement if Docker cannot build or there is no registry, else ""."""
     try:
         cluster.docker()
         urlopen(f"http://{images.REGISTRY}/v2/", timeout=5).close()
@@ -58,7 +58,7 @@ def builder() -> str:
 
 
 def history() -> str:
-    """Return what is missing unless git has the commit of bench.sessions."""
+    """Return the missing requirement if git lacks the commit of bench.sessions, else ""."""
     command = ["git", "cat-file", "-e", sessions.BEFORE]
     known = subprocess.run(command, cwd=ROOT, capture_output=True, check=False)
     return "" if known.returncode == 0 else f"git's commit {sessions.BEFORE}"
@@ -87,33 +87,33 @@ BENCHMARKS: dict[str, tuple[str, Callable[[], str]]] = {
 
 
 def machine() -> str:
-    """Return what it ran on, in a line."""
+    """Describe the machine in one line."""
     cpu = re.search(r"^model name\s*: (.*)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
     programs = postgres.find()
-    said = subprocess.run([programs / "postgres", "--version"], capture_output=True, text=True) if programs else None
-    server = said.stdout.split()[2] if said else "?"
+    printed = subprocess.run([programs / "postgres", "--version"], capture_output=True, text=True) if programs else None
+    server = printed.stdout.split()[2] if printed else "?"
     name = cpu[1] if cpu else platform.machine()
     return f"{os.cpu_count()} x {name}, {memory:.0f} GB, Python {platform.python_version()}, PostgreSQL {server}"
 
 
 def sections() -> dict[str, str]:
-    """Return the sections that the file has, by their titles."""
+    """Return the sections of the file by title."""
     text = FILE.read_text() if FILE.exists() else ""
     parts = re.split(r"^## (.*)\n", text, flags=re.MULTILINE)
     return {title: body.strip() for title, body in zip(parts[1::2], parts[2::2], strict=True)}
 
 
 def main(only: list[str]) -> None:
-    """Run what is asked for, and write each section when it is done."""
+    """Run the selected benchmarks, or all, and write each section when it is done."""
     unknown = set(only) - BENCHMARKS.keys()
     if unknown:
-        raise SystemExit(f"There is no benchmark {', '.join(sorted(unknown))}; there are {', '.join(BENCHMARKS)}.")
+        raise SystemExit(f"Unknown benchmark {', '.join(sorted(unknown))}. The names are {', '.join(BENCHMARKS)}.")
     for name, (title, missing) in BENCHMARKS.items():
         if only and name not in only:
             continue
         if needed := missing():
-            print(f"{name}: left out, it needs {needed}.", flush=True)
+            print(f"{name}: skipped, because it requires {needed}.", flush=True)
             continue
         command = [sys.executable, "-m", f"bench.{name}"]
         done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=False)

@@ -1,9 +1,9 @@
-"""Kills PostgreSQL under load, and shows that no acknowledged write is lost: `python -m bench.chaos [--kills 7]`.
+"""Kill PostgreSQL under load, and check that no acknowledged write is lost: `python -m bench.chaos [--kills 7]`.
 
-Clients write unique texts and read lists through the ingress of the local overlay, without a pause. Meanwhile the pod
-of thoughts_api's PostgreSQL is deleted by force, again and again. It prints how many writes were acknowledged, lost and
-stored twice, and how requests failed. It ends with 1 if a write was lost or stored twice, or if a request failed in
-another way than with the API's own 503. Takes about 20 seconds for each kill.
+Clients constantly write unique texts and read lists through the ingress of the local overlay. Meanwhile, the PostgreSQL
+pod of thoughts_api is deleted by force several times. The output is the number of writes that were acknowledged, lost
+and stored twice, and the failures. The exit code is 1 if a write was lost or stored twice, or if a request failed with
+anything except the API's own 503. It takes about 20 seconds per kill.
 """
 
 import argparse
@@ -27,13 +27,13 @@ POSTGRES = "thoughts-postgres"
 WRITERS = 8
 READERS = 4
 TIMEOUT = 30  # seconds for one request
-BETWEEN = 5  # seconds of load between two kills, after the database is ready again
+BETWEEN = 5  # seconds of load before the first kill and after each recovery
 UNLIMITED = {"WRITES_PER_MINUTE": "1000000", "WRITES_PER_DAY": "1000000"}
 
 
 @dataclass
 class Outcome:
-    """What clients have seen: the texts whose storing was acknowledged, and how often each failure came."""
+    """Results of the clients: the acknowledged texts, and a count for each failure."""
 
     acknowledged: list[str] = field(default_factory=list)
     read: int = 0
@@ -50,7 +50,7 @@ def token() -> dict[str, str]:
 
 
 def is_own_503(answer: requests.Response) -> bool:
-    """Return whether the API itself says that it is unavailable, not an ingress."""
+    """Return whether the API itself sent this 503, and not an ingress."""
     try:
         return answer.status_code == 503 and bool(answer.json()["message"]) and "Retry-After" in answer.headers
     except (ValueError, KeyError, TypeError):
@@ -94,7 +94,7 @@ def _send(
 
 @contextmanager
 def load(outcome: Outcome, run: str) -> Iterator[None]:
-    """Write and read while something else goes on."""
+    """Write and read in the background."""
     headers, stop = token(), threading.Event()
     clients = [threading.Thread(target=write, args=(outcome, run, headers, stop)) for _ in range(WRITERS)]
     clients += [threading.Thread(target=read, args=(outcome, stop)) for _ in range(READERS)]
@@ -109,7 +109,7 @@ def load(outcome: Outcome, run: str) -> Iterator[None]:
 
 
 def stored(run: str, headers: dict[str, str]) -> Counter[str]:
-    """Return how often each text of this run is stored."""
+    """Return how often the API stores each text of this run."""
     found: Counter[str] = Counter()
     url: str | None = f"{URL}/api/me/thoughts/?limit=1000"
     while url:
@@ -121,7 +121,7 @@ def stored(run: str, headers: dict[str, str]) -> Counter[str]:
 
 
 def kill(kubectl: Kubectl) -> None:
-    """Delete the pod of PostgreSQL by force, and wait until the next one is ready."""
+    """Delete the PostgreSQL pod by force, and wait until the next one is ready."""
     uid = kubectl.json("get", "pod", f"{POSTGRES}-0")["metadata"]["uid"]
     kubectl("delete", "pod", f"{POSTGRES}-0", "--grace-period=0", "--force")
     deadline = time.monotonic() + 120
@@ -130,7 +130,7 @@ def kill(kubectl: Kubectl) -> None:
         if any(pod["metadata"]["uid"] != uid and _is_ready(pod) for pod in pods):
             return
         time.sleep(0.5)
-    raise SystemExit(f"{POSTGRES} is not ready two minutes after its pod was deleted.")
+    raise SystemExit(f"{POSTGRES} is not ready two minutes after the deletion of its pod.")
 
 
 def _is_ready(pod: dict[str, dict[str, list[dict[str, str]]]]) -> bool:
@@ -140,7 +140,7 @@ def _is_ready(pod: dict[str, dict[str, list[dict[str, str]]]]) -> bool:
 
 @contextmanager
 def unlimited(kubectl: Kubectl) -> Iterator[None]:
-    """Lift the limit on writes of an account."""
+    """Disable the limit on the writes of a user."""
     kubectl("set", "env", "deployment/thoughts-api", *(f"{name}={value}" for name, value in UNLIMITED.items()))
     kubectl("rollout", "status", "deployment/thoughts-api", "--timeout=120s")
     try:
@@ -151,7 +151,7 @@ def unlimited(kubectl: Kubectl) -> Iterator[None]:
 
 
 def run(kubectl: Kubectl, kills: int) -> tuple[Outcome, Counter[str]]:
-    """Kill PostgreSQL that often under load; return what clients saw, and how often each text is stored."""
+    """Kill PostgreSQL `kills` times under load. Return the outcome, and how often each text is stored."""
     outcome, name = Outcome(), f"chaos {uuid.uuid4().hex[:8]}"
     with load(outcome, name):
         for _ in range(kills):
@@ -162,14 +162,14 @@ def run(kubectl: Kubectl, kills: int) -> tuple[Outcome, Counter[str]]:
 
 
 def lost_and_twice(outcome: Outcome, found: Counter[str]) -> tuple[int, int]:
-    """Return how many acknowledged writes are not stored, and how many texts are stored more than once."""
+    """Return the number of lost writes, and of texts stored more than once."""
     return sum(not found[text] for text in outcome.acknowledged), sum(count > 1 for count in found.values())
 
 
 def main() -> int:
-    """Read the command line, kill, and print one line and the failures."""
+    """Run the test, print the results, and return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--context", help="kubectl's context; the current one if not given")
+    parser.add_argument("--context", help="kubectl's context (default: the current one)")
     parser.add_argument("--kills", type=int, default=7)
     arguments = parser.parse_args()
     kubectl = Kubectl(arguments.context)

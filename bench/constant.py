@@ -1,4 +1,4 @@
-"""The least that a Django service can do: views that answer with a constant, no middleware, no database."""
+"""A minimal Django service as the baseline: constant responses, no middleware, no database."""
 
 from argon2 import PasswordHasher
 from django.conf import settings
@@ -12,17 +12,17 @@ PAGE = "<!DOCTYPE html><title>Constant</title><ul>" + "<li>A thought that is alw
 
 
 def constant(request: HttpRequest) -> JsonResponse:
-    """Answer with an array of one thought."""
+    """Return an array of one thought."""
     return JsonResponse([THOUGHT], safe=False)
 
 
 def template(request: HttpRequest) -> HttpResponse:
-    """Answer with a page of 4 kB, from a template without variables."""
+    """Return a page of 4 kB, from a template without variables."""
     return render(request, "constant.html")
 
 
 def argon2(request: HttpRequest) -> JsonResponse:
-    """Answer after a password was verified, with the cost that users_api has."""
+    """Verify a password with the parameters of users_api."""
     return JsonResponse(HASHER.verify(HASH, "bruce"), safe=False)
 
 
@@ -41,7 +41,7 @@ settings.configure(
     ],
 )
 
-from users_api.hashers import Argon2idPasswordHasher as Cost  # noqa: E402 - Django's hashers want settings
+from users_api.hashers import Argon2idPasswordHasher as Cost  # noqa: E402 - Django's hashers need settings
 
 HASHER = PasswordHasher(Cost.time_cost, Cost.memory_cost, Cost.parallelism)
 HASH = HASHER.hash("bruce")

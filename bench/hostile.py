@@ -1,9 +1,9 @@
-"""Honest requests and probes while hostile clients do their worst: `python -m bench.hostile`.
+"""Measure honest requests and probes under attack by hostile clients: `python -m bench.hostile`.
 
-Serves thoughts_api and users_api on PostgreSQL, each with one worker and a management port. For each kind of hostile
-client, 200 of them connect at once and come back whenever they are closed. Meanwhile an honest client sends requests on
-new connections, and a probe asks the management port. Then eight clients at a time send the worst bodies to the login.
-Takes about three minutes.
+It serves thoughts_api and users_api on PostgreSQL, each with one worker and a management port. For each kind of attack,
+200 hostile clients connect, and reconnect when the server closes a connection. Meanwhile, an honest client sends
+requests on new connections, and a probe calls the management port. Finally, eight clients at a time send expensive
+bodies to the login. It takes about three minutes.
 """
 
 import argparse
@@ -46,7 +46,7 @@ BODIES: dict[str, tuple[str, bytes]] = {
     "64 KiB of parts": ("multipart/form-data; boundary=x", PART * (LARGEST // len(PART) - 1) + b"--x--\r\n"),
 }
 
-# What each kind sends at once, and what then byte by byte.
+# For each kind, the bytes to send immediately, and those to send one by one.
 KINDS: dict[str, tuple[bytes, bytes]] = {
     "none": (b"", b""),
     "answered, and do not close": (GET + b"Connection: close\r\n\r\n", b""),
@@ -61,7 +61,7 @@ KINDS: dict[str, tuple[bytes, bytes]] = {
 
 
 class Hostile:
-    """A client that connects again when it is closed, until `stop` is set."""
+    """A client that reconnects when its connection is closed, until `stop` is set."""
 
     def __init__(self, port: int, start: bytes, drip: bytes, stop: threading.Event) -> None:
         self.port, self.start, self.drip, self.stop = port, start, drip, stop
@@ -86,14 +86,14 @@ class Hostile:
                 self.stop.wait(0.5)
 
     def closed(self, client: socket.socket) -> bool:
-        """Return whether the server has closed the connection; what it has sent is not read."""
+        """Return whether the server has closed the connection, without reading from it."""
         poll = select.poll()
         poll.register(client, select.POLLRDHUP)
         return bool(poll.poll(0))
 
 
 def timed(action: Callable[[], object], seconds: float) -> list[float]:
-    """Repeat an action for that long; return how long each took, in milliseconds."""
+    """Repeat an action for some seconds, and return each duration in milliseconds."""
     durations, end = [], time.monotonic() + seconds
     while time.monotonic() < end:
         begin = time.perf_counter()
@@ -103,7 +103,7 @@ def timed(action: Callable[[], object], seconds: float) -> list[float]:
     return durations
 
 
-def look(url: str, expected: int = 200) -> Callable[[], None]:
+def get(url: str, expected: int = 200) -> Callable[[], None]:
     """Return an action that sends a request on a new connection."""
 
     def action() -> None:
@@ -113,7 +113,7 @@ def look(url: str, expected: int = 200) -> Callable[[], None]:
 
 
 def row(name: str, honest: Callable[[], object], probe: Callable[[], object], seconds: float) -> str:
-    """Return how long honest requests and probes took while something else goes on."""
+    """Measure honest requests and probes, and return a row of the table."""
     probes: list[float] = []
     watching = threading.Thread(target=lambda: probes.extend(timed(probe, seconds)))
     watching.start()
@@ -145,7 +145,7 @@ def hostile(port: int, kind: str) -> Iterator[None]:
 
 @contextmanager
 def repeated(action: Callable[[], object], threads: int) -> Iterator[None]:
-    """Repeat an action in some threads."""
+    """Repeat an action in background threads."""
     stop = threading.Event()
 
     def run() -> None:
@@ -164,7 +164,7 @@ def repeated(action: Callable[[], object], threads: int) -> Iterator[None]:
 
 
 def bodies(users: Server, rounds: int = 10) -> str:
-    """Return a table of the worst bodies: how they are refused, how long that takes, and what memory it adds."""
+    """Return a table of expensive bodies: status, duration and additional memory."""
     lines = [
         "| Body, eight at a time | Status | One alone: median, ms | Longest | Memory added, MB |",
         "| --- | --: | --: | --: | --: |",
@@ -213,24 +213,24 @@ def report(seconds: float, kinds: list[str]) -> str:
             path = "/.well-known/jwks.json" if name == "users_api" else "/api/thoughts/1/"
             servers[name] = stack.enter_context(gunicorn(f"{name}.wsgi", environment, own, path))
         thoughts, users = servers["thoughts_api"], servers["users_api"]
-        probe = look(f"http://127.0.0.1:{thoughts_management}/readyz")
+        probe = get(f"http://127.0.0.1:{thoughts_management}/readyz")
         for kind in kinds:
             with hostile(port(thoughts), kind):
-                lines.append(row(kind, look(f"{thoughts.url}/api/thoughts/1/"), probe, seconds))
+                lines.append(row(kind, get(f"{thoughts.url}/api/thoughts/1/"), probe, seconds))
         with psycopg.connect(thoughts.environment["DATABASE_URL"]) as database:
             database.execute("LOCK TABLE thoughts_api_thought")
-            search = look(f"{thoughts.url}/api/thoughts/1/", expected=503)
+            search = get(f"{thoughts.url}/api/thoughts/1/", expected=503)
             with repeated(search, 2 * int(thoughts.environment["THREADS"])):
                 lines.append(row("all threads in statements of 2 s", search, probe, seconds))
         login = lambda: requests.post(f"{users.url}/api/login/", LOGIN_BODY, timeout=60).raise_for_status()  # noqa: E731
-        probe = look(f"http://127.0.0.1:{users_management}/readyz")
+        probe = get(f"http://127.0.0.1:{users_management}/readyz")
         with repeated(login, 8):
-            lines.append(row("eight logins in progress", look(f"{users.url}/.well-known/jwks.json"), probe, seconds))
+            lines.append(row("eight logins in progress", get(f"{users.url}/.well-known/jwks.json"), probe, seconds))
         return "\n".join([*lines, "", bodies(users)])
 
 
 def main() -> None:
-    """Read the command line, and print the tables."""
+    """Print the tables."""
     parser = argparse.ArgumentParser(prog="python -m bench.hostile", description=__doc__)
     parser.add_argument("--seconds", type=float, default=10, help="for each kind")
     parser.add_argument("--kinds", nargs="*", default=[*KINDS], choices=[*KINDS], help="only these")

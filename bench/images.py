@@ -1,7 +1,7 @@
-"""The images: their size, what a change of one line of Python costs, and what SIGTERM does: `python -m bench.images`.
+"""Measure the images: their size, the cost of a changed line, and a shutdown under load: `python -m bench.images`.
 
-Builds the three for production and pushes them, does so again with one line changed in a copy of the tree, and stops a
-container of thoughts_api while requests come in. Printed are two tables. It needs a Docker Engine that builds, and a
+It builds and pushes the production images, and repeats that with one changed line in a copy of the tree. Then it stops
+a container of thoughts_api under load. The output is two tables. It requires a Docker Engine that builds, and a
 registry on localhost:5000.
 """
 
@@ -32,7 +32,7 @@ MANIFEST = "application/vnd.oci.image.manifest.v1+json, application/vnd.docker.d
 
 
 def layers(registry: str, name: str) -> dict[str, int]:
-    """Return the size in bytes of each layer of a pushed image, by its digest."""
+    """Return the size in bytes of each layer of a pushed image, by digest."""
     request = urllib.request.Request(f"http://{registry}/v2/{name}/manifests/{TAG}", headers={"Accept": MANIFEST})
     with urllib.request.urlopen(request) as answer:  # noqa: S310
         manifest = json.load(answer)
@@ -40,7 +40,7 @@ def layers(registry: str, name: str) -> dict[str, int]:
 
 
 def image_rows(registry: str) -> list[str]:
-    """Build and push each image twice; return a row of the table for each."""
+    """Build and push each image twice. Return a row of the table for each."""
     program = cluster.docker()
     rows = []
     with tempfile.TemporaryDirectory() as folder:
@@ -59,16 +59,18 @@ def image_rows(registry: str) -> list[str]:
             cluster.push_image(program, image)
             pushed = time.monotonic()
             new = sum(size for digest, size in layers(registry, name).items() if digest not in before)
-            said = subprocess.run(
+            inspected = subprocess.run(
                 [program, "image", "inspect", "--format={{.Size}}", image], capture_output=True, text=True, check=True
             )
-            figures = f"{int(said.stdout) / 1e6:7.0f} | {built - start:9.1f} | {pushed - built:6.1f} | {new / 1e3:9.0f}"
+            figures = (
+                f"{int(inspected.stdout) / 1e6:7.0f} | {built - start:9.1f} | {pushed - built:6.1f} | {new / 1e3:9.0f}"
+            )
             rows.append(f"| {name:<12} | {figures} |")
     return rows
 
 
 class Client(threading.Thread):
-    """Sends one request after the other, on a kept connection or each on its own, until nobody listens."""
+    """A client that sends requests, on one connection or a new one each, until connections are refused."""
 
     def __init__(self, url: str, keep: bool) -> None:
         super().__init__()
@@ -77,7 +79,7 @@ class Client(threading.Thread):
         self.seen: Counter[str] = Counter()
 
     def run(self) -> None:
-        """Count the answers, and what was taken and not answered."""
+        """Count answered and dropped requests."""
         session = requests.Session()
         while not self.seen["refused"]:
             if not self.keep:
@@ -93,14 +95,14 @@ class Client(threading.Thread):
 
 
 def stop_row(registry: str, keep: bool) -> str:
-    """Stop a container under load; return a row of the table."""
+    """Stop a container under load. Return a row of the table."""
     program = cluster.docker()
 
     def docker(*arguments: str) -> str:
         return subprocess.run([program, *arguments], capture_output=True, text=True, check=True).stdout.strip()
 
     settings = ("TOKENS_JWKS=/x", "DATABASE_URL=sqlite:////tmp/x", "WEB_CONCURRENCY=1", "PORT=18999", "HOST=127.0.0.1")
-    threads = f"THREADS={CLIENTS + 1}"  # one is always free for something other than a search
+    threads = f"THREADS={CLIENTS + 1}"  # searches leave one thread free
     options = [f"--env={each}" for each in (*settings, threads)]
     image = f"{registry}/thoughts-api:{TAG}"
     container = docker("run", "--detach", "--network=host", *options, image, "sh", "-c", START)

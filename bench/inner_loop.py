@@ -1,9 +1,9 @@
-"""What a developer waits for in `tilt up`: python -m bench.inner_loop [--edits 20]
+"""Measure how long a developer waits for `tilt up`: python -m bench.inner_loop [--edits 20]
 
-Starts `tilt up` where nothing runs (the databases' volumes may be there), ends it, and starts it again. Then it edits
-files of this tree, one kind of edit after the other, and waits until each has arrived, mostly until the answers through
-the ingress have the new word; afterwards every file is as it was. All the while, requests go to the three services;
-what fails of them is counted. Printed are tables of seconds.
+It runs `tilt up` twice: first after `tilt down` or on an empty cluster, then with everything running. Then it edits
+files of this tree, one kind of edit at a time, and restores them. It waits until each edit is live, usually until the
+responses through the ingress contain a new word. Requests to all services run in the background, and failures are
+counted. The output is tables of seconds.
 """
 
 import argparse
@@ -35,12 +35,12 @@ GIVE_UP = 300.0  # seconds
 TILT = "tilt"
 MIGRATION = ROOT / "thoughts_api" / "migrations" / "9999_bench.py"
 
-failed: list[str] = []  # requests, of one kind of edit
-watching = requests.Session()  # one for all looks: a new one for each takes as much of a CPU as the answer
+failed: list[str] = []  # failed requests during one kind of edit
+watching = requests.Session()  # shared, because a new session costs as much CPU as the response
 
 
 def answer(url: str, session: requests.Session = watching) -> str:
-    """Return the headers and the body of an answer as text; note a failure, an error of the server is one too."""
+    """Return the headers and the body of a response as text. Record an exception or a server error in `failed`."""
     try:
         response = session.get(url, timeout=10)
     except requests.RequestException as error:
@@ -52,36 +52,36 @@ def answer(url: str, session: requests.Session = watching) -> str:
 
 
 def resources() -> dict[str, Any]:
-    """Return the status of each resource of the Tilt that runs, by its name; of none if there is no Tilt."""
+    """Return the status of each resource of the running Tilt, by name. It is empty if Tilt does not run."""
     done = subprocess.run([TILT, "get", "uiresources", "--output=json"], capture_output=True, text=True, check=False)
     items = json.loads(done.stdout)["items"] if done.returncode == 0 else []
     return {each["metadata"]["name"]: each["status"] for each in items}
 
 
 def green() -> bool:
-    """Return whether all resources are, but tests, which are not run by themselves."""
+    """Return whether all resources are green, except tests, which do not start automatically."""
     states = [(status.get("updateStatus"), status.get("runtimeStatus")) for status in resources().values()]
     return ("ok", "ok") in states and {each for both in states for each in both} <= {"ok", "none", "not_applicable"}
 
 
 def red() -> bool:
-    """Return whether the resource of thoughts_api is."""
+    """Return whether the update of thoughts_api failed."""
     return bool(resources()["thoughts-api"]["updateStatus"] == "error")
 
 
 def seconds_until(what: str, holds: Callable[[], bool]) -> float:
-    """Wait until it holds, and return how long that took."""
+    """Wait until the condition is true, and return the seconds."""
     begin = time.monotonic()
     while not holds():
         if time.monotonic() - begin > GIVE_UP:
-            raise SystemExit(f"Waited {GIVE_UP:.0f} seconds in vain until {what}.")
+            raise SystemExit(f"Timeout: within {GIVE_UP:.0f} seconds, it did not happen that {what}.")
         time.sleep(0.01)
     return time.monotonic() - begin
 
 
 @contextmanager
 def tilt_up() -> Iterator[float]:
-    """Start `tilt up`, yield after how many seconds all is green, and end it; what it made stays."""
+    """Run `tilt up`, and yield the seconds until all is green. The deployed objects stay."""
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen([TILT, "up", "--stream"], cwd=ROOT, stdout=log, stderr=log)
         try:
@@ -93,37 +93,37 @@ def tilt_up() -> Iterator[float]:
 
 @dataclass
 class Kind:
-    """A kind of edit of a file."""
+    """A kind of edit of a file, and its results."""
 
     name: str
     file: Path
-    change: Callable[[str, str], str]  # of its text (none if there is no file) and a word
-    arrived: Callable[[str], bool]  # whether the change with this word has
-    gone: Callable[[str], bool]  # whether nothing is left of it, the file as it was
-    most: int = 1000  # edits
+    change: Callable[[str, str], str]  # returns the new text, from the old one ("" for a new file) and a word
+    live: Callable[[str], bool]  # returns whether the edit with this word is live
+    restored: Callable[[str], bool]  # returns whether the edit is no longer live
+    most: int = 1000  # edits at most
     seconds: list[float] = field(default_factory=list)
     back: list[float] = field(default_factory=list)
 
     def edit(self) -> None:
-        """Save a change, put the file back, and wait both times."""
+        """Edit the file and restore it, and wait each time until that is live."""
         before = self.file.read_text() if self.file.exists() else None
         word = f"edit-{time.time_ns()}"
         try:
             self.file.write_text(self.change(before or "", word))
-            self.seconds.append(seconds_until(f"a change of {self.file} arrives", lambda: self.arrived(word)))
+            self.seconds.append(seconds_until(f"an edit of {self.file} is live", lambda: self.live(word)))
             time.sleep(PAUSE)
         finally:
             self.file.unlink() if before is None else self.file.write_text(before)
-        self.back.append(seconds_until(f"a change of {self.file} is gone", lambda: self.gone(word)))
+        self.back.append(seconds_until(f"an edit of {self.file} is reverted", lambda: self.restored(word)))
         time.sleep(PAUSE)
 
 
 def shown(name: str, path: str, text: str, instead: str, *urls: str) -> Kind:
-    """Return the kind that puts something with WORD in it instead of a text, until all addresses show it."""
+    """Return a kind of edit that replaces a text and is live when all URLs show WORD."""
 
     def change(before: str, word: str) -> str:
         if text not in before:
-            raise SystemExit(f"{path} has no {text!r}: say in KINDS what is there now.")
+            raise SystemExit(f"{path} does not contain {text!r}. Update KINDS.")
         return before.replace(text, instead.replace("WORD", word), 1)
 
     return Kind(
@@ -136,7 +136,7 @@ def shown(name: str, path: str, text: str, instead: str, *urls: str) -> Kind:
 
 
 def in_pod(resource: str, script: str, word: str = "") -> str:
-    """Return what a shell script prints in a container, $0 being a word; nothing if the pod is just leaving."""
+    """Return the output of a shell script in a container, with `word` as $0. It is empty if the pod terminates."""
     try:
         return Kubectl()("exec", resource, "--", "sh", "-c", script, word).strip()
     except KubectlError:
@@ -144,7 +144,7 @@ def in_pod(resource: str, script: str, word: str = "") -> str:
 
 
 def migration() -> str:
-    """Return one that does nothing, after the last that there is."""
+    """Return the text of an empty migration after the last one."""
     last = max(each.stem for each in MIGRATION.parent.glob("0*.py"))
     return f"""from django.db import migrations
 
@@ -156,13 +156,13 @@ class Migration(migrations.Migration):
 
 
 def bench_migration(statement: str) -> str:
-    """Return what PostgreSQL says to this, WHERE it is about the migration that is made here."""
+    """Run an SQL statement for the row of the new migration, and return its output."""
     sql = f"{statement} django_migrations WHERE name = '{MIGRATION.stem}'"
     return in_pod("statefulset/thoughts-postgres", 'psql -U "$POSTGRES_USER" -d "$POSTGRES_DB" -qtAc "$0"', sql)
 
 
 def has_lock_line(word: str) -> str:
-    """Return how many lines with it the lock file has that a pod's image was made with."""
+    """Return the number of lines with this word in the lock file of a pod's image."""
     return in_pod("deployment/thoughts-api", 'grep --count "$0" thoughts_api/requirements.txt || true', word)
 
 
@@ -193,32 +193,32 @@ KINDS = [
         "a line that breaks",
         ROOT / "thoughts_api" / "views.py",
         change=lambda before, word: f"{before}\nnothing  # {word}\n",
-        arrived=lambda word: red(),
-        gone=lambda word: green(),
+        live=lambda word: red(),
+        restored=lambda word: green(),
         most=5,
     ),
     Kind(
         "a new migration",
         MIGRATION,
         change=lambda before, word: migration(),
-        arrived=lambda word: bench_migration("SELECT 1 FROM") == "1",
-        # Django cannot unapply a migration that has no file any more.
-        gone=lambda word: bench_migration("DELETE FROM") == "" and green(),
+        live=lambda word: bench_migration("SELECT 1 FROM") == "1",
+        # Django cannot unapply a migration without its file.
+        restored=lambda word: bench_migration("DELETE FROM") == "" and green(),
         most=5,
     ),
     Kind(
         "a lock file",
         ROOT / "thoughts_api" / "requirements.txt",
         change=lambda before, word: f"{before}# {word}\n",
-        arrived=lambda word: has_lock_line(word) == "1" and green(),
-        gone=lambda word: has_lock_line(word) == "0" and green(),
+        live=lambda word: has_lock_line(word) == "1" and green(),
+        restored=lambda word: has_lock_line(word) == "0" and green(),
         most=2,
     ),
 ]
 
 
 class Load:
-    """Requests to all three services all the while, on kept-alive connections, none of them tried again."""
+    """Requests to all services in the background, on persistent connections and without retries."""
 
     def __init__(self) -> None:
         self.sent = 0
@@ -226,8 +226,8 @@ class Load:
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """Send them until the block ends."""
-        threads = [threading.Thread(target=self._ask, args=(url,)) for url in PAGES]
+        """Send requests until the block ends."""
+        threads = [threading.Thread(target=self._send, args=(url,)) for url in PAGES]
         for thread in threads:
             thread.start()
         try:
@@ -237,7 +237,7 @@ class Load:
             for thread in threads:
                 thread.join()
 
-    def _ask(self, url: str) -> None:
+    def _send(self, url: str) -> None:
         with requests.Session() as session:
             while not self._stop.wait(0.1):
                 self.sent += 1
@@ -245,23 +245,23 @@ class Load:
 
 
 def main() -> None:
-    """Start, edit, wait, and print the tables."""
+    """Run all measurements, and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--edits", type=int, default=20, help="of each kind, at most")
+    parser.add_argument("--edits", type=int, default=20, help="edits of each kind, at most")
     edits = parser.parse_args().edits
     if not shutil.which(TILT):
         raise SystemExit("tilt is not on the PATH: https://docs.tilt.dev/install.html")
     if resources():
-        raise SystemExit("A Tilt is running: end it, it is started here.")
-    there = Kubectl()("get", "namespace", NAMESPACE, "--ignore-not-found")
-    if there:
+        raise SystemExit("Tilt is running. Stop it, because this benchmark starts it.")
+    namespace_exists = Kubectl()("get", "namespace", NAMESPACE, "--ignore-not-found")
+    if namespace_exists:
         subprocess.run([TILT, "down"], cwd=ROOT, stdout=subprocess.DEVNULL, check=True)
-    print("| | all is green after s |\n| --- | --: |")
+    print("| | s until all is green |\n| --- | --: |")
     with tilt_up() as seconds:
-        print(f"| `tilt up`, {'after `tilt down`' if there else 'on an empty cluster'} | {seconds:.0f} |")
+        print(f"| `tilt up`, {'after `tilt down`' if namespace_exists else 'on an empty cluster'} | {seconds:.0f} |")
     with tilt_up() as seconds:
-        print(f"| `tilt up`, where all runs | {seconds:.0f} |\n", flush=True)
-        print("| edit | how many | median s | most s | put back, median s | requests | failed |")
+        print(f"| `tilt up`, with everything running | {seconds:.0f} |\n", flush=True)
+        print("| edit | edits | median s | longest s | restoring, median s | requests | failed |")
         print("| --- | --: | --: | --: | --: | --: | --: |", flush=True)
         for kind in KINDS:
             failed.clear()

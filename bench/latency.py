@@ -1,7 +1,7 @@
-"""How long answers take over HTTP with a million thoughts, against a thousand, at the same load.
+"""Compare HTTP latency with a million thoughts and with a thousand, at the same load.
 
-Both are databases of one PostgreSQL, each with a thoughts_api of its own. The two are asked in turn, request by
-request, at a fixed rate, in rounds of all kinds, so that whatever else the machine does meets both, and all kinds.
+Each size has its own database, on one PostgreSQL server, and its own thoughts_api. Requests alternate between the two
+at a fixed rate, and every round includes all kinds, so that other load on the machine affects all of them.
 """
 
 import statistics
@@ -25,10 +25,10 @@ from tools.projects import PORTS
 from tools.system import free_ports
 
 SMALL = 1000
-CLIENTS = 16  # that ask at once, at most
+CLIENTS = 16  # concurrent requests at most
 ROUNDS = 4
-REQUESTS = 400  # of each kind, to each of the two, in each round
-RATE = 40  # a second, to both together
+REQUESTS = 400  # of each kind, to each server, in each round
+RATE = 40  # requests per second, to both servers together
 FILL = """
 import sys, django
 django.setup()
@@ -37,23 +37,23 @@ from bench.search import load
 call_command("migrate", verbosity=0)
 load(int(sys.argv[1]))
 """
-Ask = Callable[[requests.Session, str], requests.Response]
+Send = Callable[[requests.Session, str], requests.Response]
 
 
-def kinds(people: list[str], random: Random) -> dict[str, Ask]:
-    """Return what is asked: for each kind, a function that sends one request of it to an address."""
-    pieces = list(islice(texts(), SMALL))  # which both have
+def kinds(people: list[str], random: Random) -> dict[str, Send]:
+    """Return the kinds of requests: functions that send one request to a URL."""
+    common = list(islice(texts(), SMALL))  # the texts of both databases
 
     def cut(shortest: int, longest: int) -> str:
-        text = random.choice(pieces)
+        text = random.choice(common)
         start = random.randrange(max(1, len(text) - longest))
         return text[start : start + random.randint(shortest, longest)]
 
-    def get(path: str, **params: str) -> Ask:
+    def get(path: str, **params: str) -> Send:
         return lambda session, url: session.get(f"{url}{path}", params=params, timeout=30)
 
-    def search(piece: Callable[[], str]) -> Ask:
-        return lambda session, url: session.get(f"{url}/api/thoughts/", params={"search": piece()}, timeout=30)
+    def search(substring: Callable[[], str]) -> Send:
+        return lambda session, url: session.get(f"{url}/api/thoughts/", params={"search": substring()}, timeout=30)
 
     def own(session: requests.Session, url: str) -> requests.Response:
         return session.get(f"{url}/api/me/thoughts/", headers={"Authorization": random.choice(people)}, timeout=30)
@@ -61,7 +61,7 @@ def kinds(people: list[str], random: Random) -> dict[str, Ask]:
     def one(session: requests.Session, url: str) -> requests.Response:
         return session.get(f"{url}/api/thoughts/{random.randint(1, SMALL)}/", timeout=30)
 
-    single: dict[str, Ask] = {
+    single: dict[str, Send] = {
         "one thought": one,
         "one's own list": own,
         "the newest": get("/api/thoughts/", ordering="-id"),
@@ -73,8 +73,8 @@ def kinds(people: list[str], random: Random) -> dict[str, Ask]:
     return single | {"a random mix": lambda session, url: random.choice(mixed)(session, url)}
 
 
-def ask(urls: dict[str, str], send: Ask) -> dict[str, list[float]]:
-    """Send requests to each address in turn at a fixed rate; return the milliseconds that each took."""
+def measure(urls: dict[str, str], send: Send) -> dict[str, list[float]]:
+    """Send requests to the URLs in turn at a fixed rate, and return each duration in milliseconds."""
     session = requests.Session()
     session.mount("http://", requests.adapters.HTTPAdapter(pool_maxsize=CLIENTS))
     times: dict[str, list[float]] = {name: [] for name in urls}
@@ -97,18 +97,18 @@ def ask(urls: dict[str, str], send: Ask) -> dict[str, list[float]]:
 
 
 def percentile(times: list[float], share: float) -> float:
-    """Return the time below which this share of them is."""
+    """Return the percentile of these times, for a share from 0 to 1."""
     return sorted(times)[min(len(times) - 1, int(len(times) * share))]
 
 
 def report(database_url: str, rows: int, folder: Path) -> str:
-    """Return the table as Markdown, given the URL of a database that has so many rows, and a folder for keys."""
+    """Return the table as Markdown. `database_url` has `rows` thoughts, and `folder` is for keys."""
     small = postgres.database(database_url, "template1")
     people = authorizations(folder, *(f"user{number * 7919 % 20011}" for number in range(50)))
     local = Local(folder, PORTS)
     local.make_secrets()
     environment = local.environment("thoughts_api")
-    # One thread is always free for something other than a search.
+    # Searches leave one thread free.
     threads = {"THREADS": str(CLIENTS + 1)}
     environment |= threads | {"TOKENS_JWKS": f"{folder}/jwks.json", "STATIC_HASHED": "false"}
     subprocess.run(
@@ -123,13 +123,13 @@ def report(database_url: str, rows: int, folder: Path) -> str:
         for name, url in (("small", small), ("large", database_url)):
             server = gunicorn("thoughts_api.wsgi", {**environment, "DATABASE_URL": url}, free_ports(1)[0])
             urls[name] = stack.enter_context(server).url
-        asked = kinds(people, Random(3))
-        times: dict[str, dict[str, list[float]]] = {kind: {name: [] for name in urls} for kind in asked}
+        senders = kinds(people, Random(3))
+        times: dict[str, dict[str, list[float]]] = {kind: {name: [] for name in urls} for kind in senders}
         for number in range(ROUNDS + 1):
-            for kind, send in asked.items():
-                for name, taken in ask(urls, send).items():
-                    if number:  # in the first, threads have no connection yet, and pages are not in memory
-                        times[kind][name] += taken
+            for kind, send in senders.items():
+                for name, milliseconds in measure(urls, send).items():
+                    if number:  # the first round opens connections and fills caches
+                        times[kind][name] += milliseconds
             print(f"round {number} of {ROUNDS}", file=sys.stderr, flush=True)
     for kind, both in times.items():
         at_small, at_large = both["small"], both["large"]

@@ -1,7 +1,7 @@
-"""People for locust: those who read and write in a browser, and apps that ask the API.
+"""Simulated users for locust: browsers, and apps that call the API.
 
-They read far more than they write, think between two clicks, and log in once. `python -m bench.scaling` runs them;
-alone: `locust --locustfile bench/people.py --host http://127.0.0.1`, the address of the ingress.
+They read much more than they write, pause between requests, and log in once. `python -m bench.scaling` uses them. To
+run them alone, with the address of the ingress: `locust --locustfile bench/people.py --host http://127.0.0.1`.
 """
 
 import random
@@ -16,7 +16,7 @@ WORDS = ("tea", "the", "to", "e", "100 %", "ÜBER", "rain", "nowhere to be found
 
 
 class Browser(FastHttpUser):
-    """A person with a browser: logs in, reads and searches everyone's thoughts, writes now and then."""
+    """A user with a browser, who mostly reads and searches, and sometimes writes."""
 
     weight = 3
     wait_time = between(0.5, 1.5)
@@ -31,7 +31,7 @@ class Browser(FastHttpUser):
         self.client.post("/login/", data, name="web: log in")
 
     def on_stop(self) -> None:
-        """Delete what was written."""
+        """Delete the written thoughts."""
         page = self.client.get("/thoughts/", name="web: own thoughts").text
         for part in page.split("<article")[1:]:
             path = re.search(r'action="(/thoughts/\d+/delete)"', part)
@@ -41,17 +41,17 @@ class Browser(FastHttpUser):
 
     @task(10)
     def search(self) -> None:
-        """Search everyone's."""
+        """Search all thoughts."""
         self.client.get("/search", params={"search": random.choice(WORDS)}, name="web: search")
 
     @task(5)
     def newest(self) -> None:
-        """Read everyone's newest."""
+        """Read the newest thoughts."""
         self.client.get("/search", name="web: newest")
 
     @task(5)
     def own(self) -> None:
-        """Read one's own."""
+        """Read the user's own thoughts."""
         self.client.get("/thoughts/", name="web: own thoughts")
 
     @task(1)
@@ -67,7 +67,7 @@ class Browser(FastHttpUser):
 
 
 class App(FastHttpUser):
-    """A program that logs in once and asks the APIs."""
+    """A program that calls the APIs."""
 
     weight = 1
     wait_time = between(0.5, 1.5)
@@ -86,18 +86,18 @@ class App(FastHttpUser):
         self.written: list[int] = []
 
     def on_stop(self) -> None:
-        """Delete what was written."""
+        """Delete the written thoughts."""
         for number in self.written:
             self.client.delete(f"/api/me/thoughts/{number}/", headers=self.token, name="thoughts_api: delete")
 
     @task(10)
     def search(self) -> None:
-        """Search everyone's."""
+        """Search all thoughts."""
         self.client.get("/api/thoughts/", params={"search": random.choice(WORDS)}, name="thoughts_api: search")
 
     @task(5)
     def own(self) -> None:
-        """Read one's own."""
+        """Read the user's own thoughts."""
         self.client.get("/api/me/thoughts/?limit=20", headers=self.token, name="thoughts_api: own")
 
     @task(1)

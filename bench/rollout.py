@@ -1,11 +1,11 @@
-"""Shows that no request fails while the services are rolled out, lose pods, and are drained.
+"""Check that no request fails during rollouts, deletions of pods, and drains.
 
     python -m bench.rollout [--context CONTEXT]
 
-Sends 50 requests a second through the ingress of the local overlay (log in, read, write; to the APIs and to the
-pages), restarts each service, deletes each pod, evicts each pod as `kubectl drain` does, and prints how many requests
-were sent, answered and failed in each of these. It ends with 1 if any failed. Takes about eight minutes.
-With `--busy`, two endless loops on this machine, which is the node of a local cluster, compete for the CPUs.
+It sends 50 requests per second through the ingress of the local overlay: logins, reads and writes, to the APIs and the
+pages. Meanwhile it restarts each service, deletes each pod, and evicts each pod like `kubectl drain`. The output is the
+number of sent, answered and failed requests in each phase. The exit code is 1 if a request failed. It takes about eight
+minutes. With `--busy`, two endless loops on this machine, the node of a local cluster, compete for the CPUs.
 """
 
 import argparse
@@ -35,14 +35,14 @@ from tools.kubectl import NAMESPACE, Kubectl, KubectlError
 SERVICES = ("users-api", "thoughts-api", "web")
 BUDGETS = Path(__file__).parent.parent / "k8s" / "components" / "disruption-budgets"
 RATE = 50  # requests a second
-LIMIT = 1200  # seconds, whatever happens
+LIMIT = 1200  # seconds at most
 TIMEOUT = 15  # seconds for one request
-SEARCHES = 5  # at most, where one is refused because others are running
-TEXT = "written while a service was rolled out"
+SEARCHES = 5  # attempts, if a search is refused because others are running
+TEXT = "written during a rollout"
 
 
 class Person:
-    """A client with kept-alive connections, logged in to the APIs and the pages. Only a refused search is repeated."""
+    """A client with persistent connections, logged in to the APIs and the pages. It retries only refused searches."""
 
     def __init__(self) -> None:
         self.http = requests.Session()
@@ -57,7 +57,7 @@ class Person:
         self.token = {"Authorization": answer.json()["Authorized"]}
 
     def search(self) -> None:
-        """Search with the API, and again when it asks to: while other searches keep its threads busy."""
+        """Search with the API, and retry if too many searches are running."""
         url = "http://thoughts.localhost/api/thoughts/?search=tea"
         for _ in range(SEARCHES):
             answer = self.http.get(url, timeout=TIMEOUT)
@@ -68,7 +68,7 @@ class Person:
             raise WrongAnswer(f"{answer.status_code} {answer.text[:60]!r}")
 
     def own(self) -> None:
-        """Read one's own with the API."""
+        """Read the user's own thoughts with the API."""
         self._call("GET", "http://thoughts.localhost/api/me/thoughts/?limit=10", 200, headers=self.token)
 
     def write(self) -> None:
@@ -77,7 +77,7 @@ class Person:
         self.written.append(self._call("POST", url, 201, headers=self.token, data={"text": TEXT}).json()["id"])
 
     def delete(self) -> None:
-        """Delete with the API what was written first."""
+        """Delete the oldest written thought with the API."""
         if not self.written:
             return self.write()
         url = f"http://thoughts.localhost/api/me/thoughts/{self.written.pop(0)}/"
@@ -92,7 +92,7 @@ class Person:
         self._call("GET", "http://frontend.localhost/search?search=tea", 200)
 
     def web_own(self) -> None:
-        """Read one's own page."""
+        """Read the page of the user's own thoughts."""
         self._call("GET", "http://frontend.localhost/thoughts/", 200)
 
     def web_write(self) -> None:
@@ -114,7 +114,7 @@ class Person:
 
 
 class WrongAnswer(Exception):
-    """Another status than the right one."""
+    """The response has an unexpected status."""
 
 
 def void(_: object) -> None:
@@ -133,7 +133,7 @@ ACTS: list[Callable[[Person], None]] = [
 
 @dataclass
 class Phase:
-    """What happened to the requests that were sent in one phase."""
+    """Results of the requests sent in one phase."""
 
     name: str
     sent: int = 0
@@ -142,7 +142,7 @@ class Phase:
 
 
 class Load:
-    """Sends requests at a steady rate, however long the answers take, until it is stopped."""
+    """Requests at a constant rate, independent of response times."""
 
     def __init__(self, people: int = 32) -> None:
         self.phase = Phase("")
@@ -176,7 +176,7 @@ class Load:
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """Send all the while, and wait for the last answers."""
+        """Send requests in the background. On exit, wait for the last responses."""
         self.sender.start()
         try:
             yield
@@ -187,10 +187,10 @@ class Load:
 
 
 class Services(Kubectl):
-    """What is done to the services."""
+    """The disruptions of the services."""
 
     def pods(self, service: str) -> list[str]:
-        """Return the names of a service's pods that are not leaving."""
+        """Return the names of the pods of a service, without terminating ones."""
         return [pod["metadata"]["name"] for pod in self._pods(service) if "deletionTimestamp" not in pod["metadata"]]
 
     def _pods(self, service: str) -> list[dict[str, Any]]:
@@ -199,24 +199,24 @@ class Services(Kubectl):
         return pods
 
     def settle(self, service: str) -> None:
-        """Wait until all replicas serve, and those that leave are gone."""
+        """Wait until all replicas are ready and no pod is terminating."""
         self("rollout", "status", f"deployment/{service}", "--timeout=120s")
         while any("deletionTimestamp" in pod["metadata"] for pod in self._pods(service)):
             time.sleep(0.5)
 
     def restart(self, service: str) -> None:
-        """Replace all pods as a new release does."""
+        """Replace all pods, like a new release."""
         self("rollout", "restart", f"deployment/{service}")
         self.settle(service)
 
     def delete_each(self, service: str) -> None:
-        """Delete each pod, the next when the one before was replaced."""
+        """Delete one pod after the other, and wait each time for its replacement."""
         for pod in self.pods(service):
             self("delete", "pod", pod, "--wait=true")
             self.settle(service)
 
     def evict_all(self, service: str) -> int:
-        """Evict all pods at once, as a drain does; return how often the budget said that it is too early."""
+        """Evict all pods, like a drain, and return how often the budget refused."""
         refused = 0
         for pod in self.pods(service):
             metadata = {"name": pod, "namespace": NAMESPACE}
@@ -236,7 +236,7 @@ class Services(Kubectl):
 
 
 def phases(cluster: Services) -> Iterator[tuple[str, Callable[[], object]]]:
-    """Yield what is done to the services, by name."""
+    """Yield the name and the function of each phase."""
     yield "nothing", lambda: time.sleep(10)
     for name, act in [
         ("rollout restart", cluster.restart),
@@ -248,7 +248,7 @@ def phases(cluster: Services) -> Iterator[tuple[str, Callable[[], object]]]:
 
 
 def report(done: list[Phase]) -> bool:
-    """Print a table; return whether no request failed."""
+    """Print a table, and return whether all requests succeeded."""
     print(f"{'':<32}{'sent':>7}{'answered':>10}{'failed':>8}{'p50 ms':>9}{'p99 ms':>9}{'max ms':>9}")
     total = Phase("all", sum(phase.sent for phase in done), [second for phase in done for second in phase.seconds])
     for phase in done:
@@ -265,7 +265,7 @@ def report(done: list[Phase]) -> bool:
 
 
 def tidy() -> None:
-    """Delete what was written."""
+    """Delete the written thoughts."""
     person = Person()
     url = "http://thoughts.localhost/api/me/thoughts/"
     while True:
@@ -279,7 +279,7 @@ def tidy() -> None:
 
 @contextmanager
 def busy(count: int) -> Iterator[None]:
-    """Run endless loops, each in a process of its own."""
+    """Run endless loops in separate processes."""
     loops = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(count)]
     try:
         yield
@@ -290,9 +290,9 @@ def busy(count: int) -> Iterator[None]:
 
 
 def main() -> int:
-    """Bring each service to two replicas with a budget, do all, and put things back."""
+    """Scale each service to two replicas with a budget, run all phases, and scale back."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--context", help="kubectl's context; the current one if not given")
+    parser.add_argument("--context", help="kubectl's context (default: the current one)")
     parser.add_argument("--busy", action="store_true", help="keep two CPUs of this machine busy")
     arguments = parser.parse_args()
     cluster = Services(arguments.context)
@@ -310,8 +310,8 @@ def main() -> int:
                 done.append(load.phase)
                 begin = time.monotonic()
                 refused = act()
-                said = f", the budget refused {refused} times" if refused else ""
-                print(f"{time.monotonic() - begin:5.1f} s  {name}{said}", flush=True)
+                refusals = f", the budget refused {refused} times" if refused else ""
+                print(f"{time.monotonic() - begin:5.1f} s  {name}{refusals}", flush=True)
         tidy()
     finally:
         for service in SERVICES:

@@ -1,9 +1,8 @@
-"""How many requests a cluster answers with one, two and three pods of each service: `python -m bench.scaling`.
+"""Measure the throughput of a cluster with one, two and three pods of each service: `python -m bench.scaling`.
 
-locust's people (bench/people.py) ask through the ingress of the local overlay, more of them in each step, until one
-request fails or the slowest of a hundred takes more than a second. Printed is the highest step that held, for each
-number of pods, and the memory that one of them takes after all steps. The images must be those of production, as
-`tilt up -- --image production` deploys them.
+Simulated users (bench/people.py) send requests through the ingress of the local overlay. Their number grows in steps
+until a request fails, or until the 99th percentile exceeds a second. The output is the last successful step for each
+number of pods, and the memory of one pod. It requires the production images: `tilt up -- --image production`.
 """
 
 import argparse
@@ -24,12 +23,12 @@ from tools.local import ROOT
 LOCUST = ROOT / ".venv" / "locust" / "bin" / "locust"
 SECONDS = 30  # of each step
 STEPS = (10, 20, 30, 40, 60, 80, 110, 150, 200)  # people
-TOO_SLOW = 1000  # milliseconds, for 99 of 100 requests
+TOO_SLOW = 1000  # milliseconds, for the 99th percentile
 
 
 @dataclass
 class Step:
-    """What some people saw: requests in a second, failures, milliseconds."""
+    """Results of a number of users: requests per second, failures, milliseconds."""
 
     people: int
     rate: float
@@ -39,12 +38,12 @@ class Step:
 
     @property
     def holds(self) -> bool:
-        """Whether nobody failed and next to nobody waited long."""
+        """Return whether no request failed and 99 % were fast enough."""
         return not self.failed and self.p99 <= TOO_SLOW
 
 
-def ask(people: int, seconds: int) -> Step:
-    """Let so many people ask for so long."""
+def run(people: int, seconds: int) -> Step:
+    """Run locust with this number of users for some seconds."""
     with tempfile.TemporaryDirectory() as folder:
         options = (f"--users={people}", f"--spawn-rate={max(5, people // 4)}", f"--run-time={seconds}s")
         report = Path(folder) / "report"
@@ -77,13 +76,13 @@ def ask(people: int, seconds: int) -> Step:
 
 
 def memory(kubectl: Kubectl, deployment: str) -> float:
-    """Return the proportional set size of gunicorn's processes in one of a deployment's pods, in MB."""
+    """Return the proportional set size of gunicorn's processes in a pod, in MB."""
     script = "cd /proc; for pid in 1 $(cat 1/task/1/children); do cat $pid/smaps_rollup; done"
     return proportional_set_size(kubectl("exec", f"deployment/{deployment}", "--", "sh", "-c", script))
 
 
 def percentile(times: dict[float, int], share: float) -> float:
-    """Return the time below which this share of the requests is, from how many there were of each."""
+    """Return the percentile for a share from 0 to 1. `times` has the number of requests for each duration."""
     wanted = share * sum(times.values())
     seen = 0
     for milliseconds in sorted(times):
@@ -94,7 +93,7 @@ def percentile(times: dict[float, int], share: float) -> float:
 
 
 def report(pods: tuple[int, ...] = (1, 2, 3), seconds: int = SECONDS) -> str:
-    """Scale the services, let people ask, put one pod of each back; return the table as Markdown."""
+    """Measure with each number of pods, scale back to one, and return the table as Markdown."""
     kubectl = Kubectl()
     lines = [
         f"| pods of each | people | requests/s | failed | median ms | 99 % ms | MB of {' | '.join(cluster.IMAGES)} |",
@@ -105,10 +104,10 @@ def report(pods: tuple[int, ...] = (1, 2, 3), seconds: int = SECONDS) -> str:
             for name in cluster.IMAGES:
                 kubectl("scale", f"deployment/{name}", f"--replicas={number}")
             cluster.wait(kubectl)
-            ask(STEPS[0], 10)  # the first requests of a pod are slower
+            run(STEPS[0], 10)  # the first requests of a pod are slower
             best = None
             for people in STEPS:
-                step = ask(people, seconds)
+                step = run(people, seconds)
                 print(number, step, file=sys.stderr, flush=True)
                 if not step.holds:
                     break
@@ -121,7 +120,7 @@ def report(pods: tuple[int, ...] = (1, 2, 3), seconds: int = SECONDS) -> str:
     finally:
         for name in cluster.IMAGES:
             kubectl("scale", f"deployment/{name}", "--replicas=1")
-    note = "MB are gunicorn's proportional set size in one pod: what pods of an image read of its files, they share."
+    note = "MB is the proportional set size of gunicorn in one pod. Pods share the memory of the image's files."
     return "\n".join([*lines, "", note])
 
 

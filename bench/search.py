@@ -1,9 +1,9 @@
-"""Search in a million thoughts on PostgreSQL, against a full scan: `python -m bench.search`.
+"""Compare searches in a million thoughts on PostgreSQL with a full scan: `python -m bench.search`.
 
-Each query is asked as the API asks it: its first page from either end, and one far inside: page 1000 where it has that
-many, else what comes after any id. Every answer is compared with a scan of all texts in Python. A time is the
-backend's time on a CPU, the median of three rounds, as a share of that of an `ILIKE` of a rare word over the whole
-table, which is measured all along.
+Each query runs like in the API, for three pages: the first from either end, and page 1000, or one after a random id if
+there are fewer pages. Every result is compared with a scan in Python. A time is the CPU time of the PostgreSQL backend,
+the median of three rounds. It is given as a share of an `ILIKE` of a rare word over the whole table, which is measured
+regularly.
 """
 
 import argparse
@@ -38,7 +38,7 @@ from common.folding import fold
 from tools import postgres
 
 FULL_SCAN = "SELECT id, username, text, timestamp FROM thoughts_api_thought WHERE text ILIKE '%quokka%'"
-PAGE = 101  # what the API reads for a page of 100
+PAGE = 101  # rows that the API reads for a page of 100
 DEEP = 999 * 100  # rows before page 1000
 ROUNDS = 3
 CREATED = 3000
@@ -67,7 +67,7 @@ SINGULAR = [
 
 
 class Corpus:
-    """All texts, folded, one after the other, to look through as a full scan does."""
+    """All folded texts in one string, for a full scan in Python."""
 
     def __init__(self, ids: list[int], folded: list[str]) -> None:
         self.ids = ids
@@ -75,9 +75,9 @@ class Corpus:
         self.text = b"\0".join(encoded)
         self.starts = list(itertools.accumulate((len(text) + 1 for text in encoded[:-1]), initial=0))
 
-    def scan(self, piece: str, ids: range, descending: bool) -> Iterator[int]:
-        """Yield the ids of the texts that have this piece, folded, in order."""
-        needle = piece.encode()
+    def scan(self, substring: str, ids: range, descending: bool) -> Iterator[int]:
+        """Yield the ids of the texts that contain a folded substring, in order."""
+        needle = substring.encode()
         first, last = bisect.bisect_left(self.ids, ids.start), bisect.bisect_left(self.ids, ids.stop)
         start = self.starts[first] if first < len(self.starts) else len(self.text)
         end = self.starts[last] if last < len(self.starts) else len(self.text)
@@ -95,7 +95,7 @@ class Corpus:
 
 @dataclass
 class Query:
-    """A text that is searched for, and the share of a full scan that each of its pages took."""
+    """A search, and the time of each of its pages as a share of a full scan."""
 
     kind: str
     text: str
@@ -103,9 +103,9 @@ class Query:
 
 
 class Clock:
-    """Adds up the backend's time on a CPU for what a connection that it wraps is asked, and keeps the statements.
+    """An execute wrapper that sums the CPU time of the PostgreSQL backend and keeps the statements.
 
-    What else the machine does meanwhile does not count, so the figures are the same on a busy one. Linux only.
+    CPU time does not include other load on the machine. Linux only.
     """
 
     def __init__(self) -> None:
@@ -113,7 +113,7 @@ class Clock:
         self.statements: list[tuple[str, Any]] = []
 
     def __call__(self, execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Any) -> Any:
-        """Run the statement; Django calls this."""
+        """Run a statement. Django calls this method."""
         before = backend_seconds()
         try:
             return execute(sql, params, many, context)
@@ -123,28 +123,28 @@ class Clock:
 
 
 def backend_seconds() -> float:
-    """Return the time that our backend has spent on a CPU so far."""
+    """Return the CPU time of our PostgreSQL backend so far, in seconds."""
     # https://docs.kernel.org/scheduler/sched-stats.html#proc-pid-schedstat
     return int(Path(f"/proc/{connection.connection.info.backend_pid}/schedstat").read_text().split()[0]) / 1e9
 
 
 def timed(action: Callable[[], Any]) -> tuple[Any, Clock]:
-    """Return what the action returns, and the clock of its statements."""
+    """Return the result of an action, and the clock of its statements."""
     clock = Clock()
     with connection.execute_wrapper(clock):
         return action(), clock
 
 
 def used(action: Callable[[], Any]) -> tuple[float, float]:
-    """Return the seconds that an action takes: of CPU, here and in the backend, and from start to end."""
-    with connection.cursor():  # so that there is a backend
+    """Return the CPU seconds of an action (here and in the backend) and its elapsed seconds."""
+    with connection.cursor():  # connects
         start = time.process_time() + backend_seconds(), time.perf_counter()
         action()
         return time.process_time() + backend_seconds() - start[0], time.perf_counter() - start[1]
 
 
 def load(count: int) -> None:
-    """Write thoughts by COPY, with their making."""
+    """Generate thoughts and write them with COPY."""
     now = datetime.now(UTC)
     with connection.cursor() as cursor:
         columns = "username, text, folded, timestamp"
@@ -155,7 +155,7 @@ def load(count: int) -> None:
 
 
 def index() -> None:
-    """Build the search index where nobody uses the table yet, after a load. The migration then builds it anew."""
+    """Build the search index without CONCURRENTLY. The migration later builds it again."""
     migration: Any = import_module("thoughts_api.migrations.0002_search_index")
     with connection.cursor() as cursor:
         cursor.execute(migration.FUNCTION)
@@ -163,9 +163,12 @@ def index() -> None:
 
 
 def queries(random: Random, folded: list[str], corpus: Corpus, count: int) -> list[Query]:
-    """Return what is searched for: pieces of the texts, words by their frequency, single signs, and what is in none."""
+    """Return the queries: substrings of the texts, words by frequency, single signs, and absent texts."""
     ids = range(corpus.ids[0], corpus.ids[-1] + 1)
-    cut = [Query("piece of a text, " + kind, piece) for kind, piece in itertools.islice(_cut(random, folded), count)]
+    cut = [
+        Query("substring of a text, " + kind, substring)
+        for kind, substring in itertools.islice(_cut(random, folded), count)
+    ]
 
     sample = random.sample(folded, min(50_000, len(folded)))
     words = collections.Counter(word for text in sample for word in set(re.findall(r"\w+", text)))
@@ -203,7 +206,7 @@ def queries(random: Random, folded: list[str], corpus: Corpus, count: int) -> li
     third = max(1, count // 20)
     return [
         *cut, *often, *middle, *random.sample(rarer, min(100, len(rarer))), *single,
-        *absent("in none, of the commonest pieces", chain, third),
+        *absent("in none, of the commonest trigrams", chain, third),
         *absent("in none, of the commonest words", phrase, third),
         *absent("in none, a letter changed", typo, third),
     ]  # fmt: skip
@@ -220,17 +223,17 @@ def _cut(random: Random, folded: list[str]) -> Iterator[tuple[str, str]]:
             yield kind, text[start : start + length]
 
 
-def pages(corpus: Corpus, random: Random, piece: str) -> list[tuple[range, bool]]:
-    """Return the ids and directions of a query's pages: from either end, and one far inside."""
+def pages(corpus: Corpus, random: Random, substring: str) -> list[tuple[range, bool]]:
+    """Return the ids and the direction of each page: from either end, and one deep inside."""
     ids = range(corpus.ids[0], corpus.ids[-1] + 1)
-    deep = next(itertools.islice(corpus.scan(piece, ids, False), DEEP, None), None) or random.choice(corpus.ids)
+    deep = next(itertools.islice(corpus.scan(substring, ids, False), DEEP, None), None) or random.choice(corpus.ids)
     return [(EVERYTHING, False), (EVERYTHING, True), (EVERYTHING[deep:], False)]
 
 
 def measure(all_queries: list[Query], corpus: Corpus, random: Random) -> tuple[float, float]:
-    """Fill in the shares, each answer compared with the scan; return the seconds of an `ILIKE` of a rare word.
+    """Measure the shares and check each result against the scan. Return the seconds of an `ILIKE` of a rare word.
 
-    The second figure is from start to end, with PostgreSQL's parallel workers.
+    The first figure is CPU time, and the second is elapsed time with PostgreSQL's parallel workers.
     """
     from thoughts_api.search import search
 
@@ -240,21 +243,21 @@ def measure(all_queries: list[Query], corpus: Corpus, random: Random) -> tuple[f
 
     with connection.cursor() as cursor:
         parallel = min(timeit.repeat(partial(cursor.execute, FULL_SCAN), number=1, repeat=5))
-        cursor.execute("SET max_parallel_workers_per_gather = 0")  # all of a scan's time is its backend's then
+        cursor.execute("SET max_parallel_workers_per_gather = 0")  # otherwise other processes do part of the scan
     scans = [scan() for _ in range(5)]
     times = []
     for number, query in enumerate(all_queries):
         if number % 25 == 0:
             scans.append(scan())
-        piece = fold(query.text)
-        for ids, descending in pages(corpus, random, piece):
-            expected = list(itertools.islice(corpus.scan(piece, ids, descending), PAGE))
+        substring = fold(query.text)
+        for ids, descending in pages(corpus, random, substring):
+            expected = list(itertools.islice(corpus.scan(substring, ids, descending), PAGE))
             rounds = []
             for _ in range(ROUNDS):
                 rows, clock = timed(partial(search(query.text), ids, descending, PAGE))
                 rounds.append(clock.seconds)
             if [row["id"] for row in rows] != expected:
-                raise SystemExit(f"{query} from {ids}, descending: {descending}: not what a full scan finds.")
+                raise SystemExit(f"{query} from {ids}, descending: {descending}: differs from a full scan.")
             times.append((query, statistics.median(rounds)))
         if number % 200 == 0:
             print(f"{number} of {len(all_queries)} queries", file=sys.stderr, flush=True)
@@ -265,7 +268,7 @@ def measure(all_queries: list[Query], corpus: Corpus, random: Random) -> tuple[f
 
 
 def creating(write: Callable[[str], Any]) -> tuple[float, float]:
-    """Write thoughts and delete them; return the seconds each took: of CPU, here and in the backend, and in all."""
+    """Create and delete thoughts. Return the CPU and elapsed seconds per creation."""
     from thoughts_api.models import Thought
 
     written = list(itertools.islice(texts(seed=2), CREATED))
@@ -278,7 +281,7 @@ def creating(write: Callable[[str], Any]) -> tuple[float, float]:
 
 
 def writers(authorization: str) -> dict[str, Callable[[str], Any]]:
-    """Return the ways to create a thought: a request through all of the API, without a server, and the row alone."""
+    """Return two ways to create a thought: a request to the API without a server, and only the row."""
     from thoughts_api.models import Thought
 
     client = Client(headers={"Authorization": authorization, "Host": "localhost"})
@@ -289,7 +292,7 @@ def writers(authorization: str) -> dict[str, Callable[[str], Any]]:
 
 
 def reading() -> dict[str, float]:
-    """Return the backend's milliseconds of CPU for pages that nothing is searched for in."""
+    """Return the CPU milliseconds of the backend for pages without a search."""
     from thoughts_api import selection
 
     pages_of = {
@@ -302,7 +305,7 @@ def reading() -> dict[str, float]:
 
 
 def plans(all_queries: list[Query]) -> Iterator[tuple[Query, list[list[str]]]]:
-    """Yield the slowest query of each kind, and how PostgreSQL ran each of its statements, line by line."""
+    """Yield the slowest query of each kind, and the plan of each of its statements, as lines."""
     from thoughts_api.search import search
 
     for _, group in itertools.groupby(sorted(all_queries, key=lambda query: query.kind), lambda query: query.kind):
@@ -317,7 +320,7 @@ def plans(all_queries: list[Query]) -> Iterator[tuple[Query, list[list[str]]]]:
 
 
 def plan_table(explained: list[tuple[Query, list[list[str]]]]) -> str:
-    """Return what reads the table in each statement, and its milliseconds, as Markdown."""
+    """Return the scan of each statement and its milliseconds, as Markdown."""
     lines = ["| | query | statements |", "| --- | --- | --- |"]
     for query, statements in explained:
         steps = []
@@ -332,7 +335,7 @@ def plan_table(explained: list[tuple[Query, list[list[str]]]]) -> str:
 
 
 def table(all_queries: list[Query]) -> str:
-    """Return the shares of each kind of query as Markdown."""
+    """Return the shares of each kind of query, as Markdown."""
     kinds: dict[str, list[Query]] = {}
     for query in all_queries:
         kinds.setdefault(query.kind, []).append(query)
@@ -350,7 +353,7 @@ def table(all_queries: list[Query]) -> str:
 
 
 def run(rows: int, count: int, authorization: str, explain: bool = False) -> str:
-    """Load, index, create and search in the database that the settings name; return the tables as Markdown."""
+    """Run all measurements in the configured database, and return the tables as Markdown."""
     from thoughts_api.models import Thought
 
     random = Random(1)
@@ -387,10 +390,9 @@ def run(rows: int, count: int, authorization: str, explain: bool = False) -> str
     return f"""{table(all_queries)}
 
 The scan took {scan * 1000:.0f} ms of CPU; with parallel workers, {parallel * 1000:.0f} ms from start to end.
-Every answer was what a full scan of all texts finds. The median of all is {each:.1f} ms of CPU; {others}.
+Every result equals that of a full scan of all texts. The median of all is {each:.1f} ms of CPU; {others}.
 
-The first page of each kind's slowest query, as EXPLAIN (ANALYZE) has it: what reads in each statement, and its
-milliseconds.
+EXPLAIN (ANALYZE) of the first page of the slowest query of each kind: the scan of each statement, and its milliseconds.
 
 {plan_table(explained)}
 
@@ -406,13 +408,13 @@ milliseconds.
 
 
 def main() -> None:
-    """Print the tables; a smaller number of rows and queries is a quick look."""
+    """Print the tables. Fewer rows and queries make a quick test."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=1_000_000)
-    parser.add_argument("--queries", type=int, default=2_000, help="cut out of the texts; the other kinds are added")
-    parser.add_argument("--explain", action="store_true", help="the whole plans of each kind's slowest query")
+    parser.add_argument("--queries", type=int, default=2_000, help="substrings of the texts; other kinds are added")
+    parser.add_argument("--explain", action="store_true", help="print the full plans of the slowest query of each kind")
     arguments = parser.parse_args()
-    # As durable as a server in production.
+    # Durable, like a server in production.
     with tempfile.TemporaryDirectory() as folder, postgres.server(options="") as url:
         (authorization,) = authorizations(Path(folder), "bench")
         os.environ |= UNLIMITED | {

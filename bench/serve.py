@@ -1,7 +1,7 @@
-"""What one worker of each service serves and needs, against constant views in the same server: `python -m bench.serve`.
+"""Measure one worker of each service, compared with constant views in the same server: `python -m bench.serve`.
 
-All run in gunicorn with one worker, on a PostgreSQL of their own; `wrk` asks each in turn, in short rounds, so that
-what else the machine does meets all. Figures are medians over the rounds; CPU is that of the processes that answered.
+Each runs in gunicorn with one worker, on a temporary PostgreSQL. `wrk` sends requests to each in turn, in short rounds,
+so that other load on the machine affects all of them. Figures are medians over the rounds. CPU is that of the servers.
 """
 
 import argparse
@@ -31,15 +31,15 @@ from tools.local import PROJECTS, ROOT, Local
 from tools.system import answers, free_ports
 
 CONNECTIONS = 8
-# No search and no write is refused. One thread is always free for something other than a search, and the searches that
-# wrk leaves when it ends go on while the next run begins.
+# So that no search and no write is refused. Searches leave one thread free, and the searches that wrk abandons when it
+# stops are still running when the next run begins.
 UNLIMITED = {"THREADS": str(2 * CONNECTIONS + 1), "WRITES_PER_MINUTE": "1000000", "WRITES_PER_DAY": "1000000"}
-ENOUGH = 10_000  # requests, after which memory is looked at
+ENOUGH = 10_000  # requests, before the last measurement of memory
 IMAGE = dict(re.findall(r"\b(GLIBC_TUNABLES)=(\S+)", (ROOT / "Dockerfile").read_text()))
 
 
 def post(body: dict[str, str]) -> str:
-    """Return the script that lets wrk send this as JSON."""
+    """Return a script for wrk that sends this body as JSON."""
     return f"""
 wrk.method = "POST"
 wrk.body = '{json.dumps(body)}'
@@ -54,7 +54,7 @@ LOGIN = post(LOGIN_BODY)
 
 
 def proportional_set_size(rollups: str) -> float:
-    """Return what the smaps_rollup of some processes, one after the other, add up to, in MB."""
+    """Return the sum of the proportional set sizes in concatenated smaps_rollup files, in MB."""
     return sum(map(int, re.findall(r"^Pss: +(\d+) kB$", rollups, re.MULTILINE))) * 1024 / 1e6
 
 
@@ -68,12 +68,12 @@ class Server:
     start: float = 0
 
     def processes(self) -> list[int]:
-        """Return the ids of the process and its children, if it is a master with workers."""
+        """Return the ids of the master and its workers."""
         children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
         return [self.process.pid, *map(int, children)]
 
     def cpu(self) -> float:
-        """Return the seconds of CPU that they have used."""
+        """Return the CPU seconds of these processes so far."""
         ticks = 0
         for pid in self.processes():
             fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
@@ -81,17 +81,14 @@ class Server:
         return ticks / os.sysconf("SC_CLK_TCK")
 
     def memory(self) -> float:
-        """Return their proportional set size in MB."""
+        """Return the proportional set size of these processes in MB."""
         return proportional_set_size("".join(Path(f"/proc/{pid}/smaps_rollup").read_text() for pid in self.processes()))
 
 
 def renewing(users: Server) -> str:
-    """Return the script that lets wrk refresh; it sends each token once.
-
-    It logs in once for each connection.
-    """
+    """Log in once per connection, and return a script for wrk that sends each refresh token once."""
     url = f"{users.url}/api/login/"
-    # One more than there are connections, because wrk tries a request without sending it.
+    # One more than connections, because wrk builds one request that it does not send.
     tokens = [requests.post(url, LOGIN_BODY, timeout=9).json()["refresh"] for _ in range(CONNECTIONS + 1)]
     return f"""
 local tokens = {{{", ".join(f'"{token}"' for token in tokens)}}}
@@ -107,7 +104,7 @@ end
 
 @dataclass
 class Case:
-    """A kind of request, which one server answers with the help of others, and what each round of it gave."""
+    """A kind of request, and the results of its rounds. The first server answers; others may be called by it."""
 
     name: str
     servers: list[Server]
@@ -118,7 +115,7 @@ class Case:
     cpu: list[float] = field(default_factory=list)
 
     def round(self, seconds: float) -> None:
-        """Ask for that long, and keep the rate and the milliseconds of CPU for each request."""
+        """Send requests for some seconds, and record the rate and the CPU milliseconds per request."""
         script = self.script if isinstance(self.script, str) else self.script()
         before = sum(server.cpu() for server in self.servers)
         count, rate, _ = wrk(self.servers[0].url + self.path, seconds, self.headers, script)
@@ -127,19 +124,19 @@ class Case:
 
     @property
     def rate(self) -> float:
-        """Return the median of the requests in a second."""
+        """Return the median of the requests per second."""
         return statistics.median(self.rates)
 
     @property
     def each(self) -> float:
-        """Return the median of the milliseconds of CPU for each."""
+        """Return the median of the CPU milliseconds per request."""
         return statistics.median(self.cpu)
 
 
 def wrk(url: str, seconds: float, headers: dict[str, str] | None = None, script: str = "") -> tuple[int, float, float]:
-    """Ask for that long; return how many requests were answered, how many in a second, and the 99 % in milliseconds.
+    """Run wrk. Return the number of requests, the requests per second, and the 99th percentile in milliseconds.
 
-    Any answer that is an error ends the benchmark.
+    Raise SystemExit if a response is an error.
     """
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as file:
         file.write(script)
@@ -157,19 +154,19 @@ def wrk(url: str, seconds: float, headers: dict[str, str] | None = None, script:
         )
     if "Non-2xx" in done.stdout or "Socket errors" in done.stdout:
         raise SystemExit(f"{url}: {done.stdout}")
-    slowest = _said(r"\n +99% +(\S+)", done.stdout)
+    slowest = _match(r"\n +99% +(\S+)", done.stdout)
     number = slowest.rstrip("mus")
     return (
-        int(_said(r"(\d+) requests in", done.stdout)),
-        float(_said(r"Requests/sec:\s+(\S+)", done.stdout)),
+        int(_match(r"(\d+) requests in", done.stdout)),
+        float(_match(r"Requests/sec:\s+(\S+)", done.stdout)),
         float(number) * {"us": 0.001, "ms": 1, "s": 1000}[slowest.removeprefix(number)],
     )
 
 
-def _said(pattern: str, output: str) -> str:
+def _match(pattern: str, output: str) -> str:
     found = re.search(pattern, output)
     if not found:
-        raise SystemExit(f"wrk has not said {pattern}: {output}")
+        raise SystemExit(f"The output of wrk does not match {pattern}: {output}")
     return found[1]
 
 
@@ -182,7 +179,7 @@ def gunicorn(
     options: Sequence[str] = (),
     root: Path = ROOT,
 ) -> Iterator[Server]:
-    """Start it, with one worker unless the options say otherwise, wait until a path is answered, and end it."""
+    """Run gunicorn with one worker, unless `options` set another number, and wait until `path` answers 200."""
     begin = time.perf_counter()
     process = subprocess.Popen(
         [sys.executable, "-m", "gunicorn", "-c", "python:common.server.gunicorn_conf", *options, application],
@@ -206,7 +203,7 @@ def gunicorn(
 
 @contextmanager
 def environments(ports: dict[str, int]) -> Iterator[dict[str, dict[str, str]]]:
-    """Yield the environment of each project, with the database of an API migrated and sample data in it."""
+    """Yield the environment of each project. Databases are migrated and have sample data."""
     with tempfile.TemporaryDirectory() as folder, postgres.server() as url:
         local = Local(Path(folder), ports)
         local.make_secrets()
@@ -231,7 +228,7 @@ def environments(ports: dict[str, int]) -> Iterator[dict[str, dict[str, str]]]:
 
 @contextmanager
 def system() -> Iterator[tuple[dict[str, Server], Server]]:
-    """Start the three services, with sample data, and the constant views with as many threads as thoughts_api."""
+    """Start the services with sample data, and the constant views with as many threads as thoughts_api."""
     *ports, constant = free_ports(len(PROJECTS) + 1)
     with ExitStack() as stack:
         found = stack.enter_context(environments(dict(zip(PROJECTS, ports, strict=True))))
@@ -244,7 +241,7 @@ def system() -> Iterator[tuple[dict[str, Server], Server]]:
 
 
 def authorizations(folder: Path, *names: str) -> list[str]:
-    """Make a key set at folder/jwks.json, and return an Authorization header for each user name."""
+    """Write a key set to folder/jwks.json, and return an Authorization header for each user name."""
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     jwk = RSAAlgorithm.to_jwk(key.public_key(), as_dict=True) | {"kid": "bench", "use": "sig"}
     (folder / "jwks.json").write_text(json.dumps({"keys": [jwk]}))
@@ -257,14 +254,14 @@ def authorizations(folder: Path, *names: str) -> list[str]:
 
 
 def forget_created(thoughts: Server) -> None:
-    """Leave the sample data alone in the table, so that what is asked for next is the same in each round."""
+    """Delete all thoughts except the sample data, so that every round reads the same rows."""
     with psycopg.connect(thoughts.environment["DATABASE_URL"], autocommit=True) as database:
         database.execute("DELETE FROM thoughts_api_thought WHERE text = %s", [CREATED])
         database.execute("VACUUM (FULL, ANALYZE) thoughts_api_thought")
 
 
 def rates(servers: dict[str, Server], constant: Server, rounds: int, seconds: float) -> str:
-    """Ask everything in turn; return the tables of rates, CPU and ratios as Markdown."""
+    """Run all cases in turn, and return the tables of rates, CPU and ratios as Markdown."""
     answer = requests.post(
         f"{servers['users_api'].url}/api/login/", {"username": "bruce", "password": "bruce"}, timeout=9
     )
@@ -303,16 +300,16 @@ def rates(servers: dict[str, Server], constant: Server, rounds: int, seconds: fl
         "\n".join(lines)
         + f"""
 
-The ratio is that of the rates, to the constant view; there are the eight thoughts of the sample data. A web page,
-with the CPU of thoughts_api in it, takes {whole_page:.2f} times the CPU of a constant template and its API call; a
-login takes {alone:.2f} times that of Argon2id alone. Verifying a token takes {first:.3f} ms of CPU when a process sees
-it for the first time, and {again:.3f} ms from then on.
+The ratio compares each rate with that of the constant view. The data are the eight sample thoughts. A web page takes
+{whole_page:.2f} times the CPU of a constant template and its API call, including the CPU of thoughts_api. A login takes
+{alone:.2f} times the CPU of Argon2id alone. A process verifies a token in {first:.3f} ms of CPU the first time, and in
+{again:.3f} ms again.
 """
     )
 
 
 def verifying(authorization: str, users: Server) -> tuple[float, float]:
-    """Return the milliseconds of CPU that verifying a token takes, for the first time and again."""
+    """Return the CPU milliseconds of verifying a token, the first time and again."""
     from django.conf import settings
 
     from common import tokens
@@ -336,8 +333,8 @@ def verifying(authorization: str, users: Server) -> tuple[float, float]:
     return milliseconds(first), milliseconds(again)
 
 
-def beside_logins(users: Server, seconds: float) -> tuple[float, float]:
-    """Return the 99 % of a read in milliseconds: alone, and while eight people log in, one time after the other."""
+def during_logins(users: Server, seconds: float) -> tuple[float, float]:
+    """Return the 99th percentile of a read in milliseconds: alone, and during eight concurrent logins."""
     read = f"{users.url}/.well-known/jwks.json"
     alone = wrk(read, seconds)[2]
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as file:
@@ -348,22 +345,22 @@ def beside_logins(users: Server, seconds: float) -> tuple[float, float]:
             [*command, "--script", file.name, f"{users.url}/api/login/"], stdout=subprocess.DEVNULL
         ) as logins:
             time.sleep(0.5)
-            beside = wrk(read, seconds)[2]
+            during = wrk(read, seconds)[2]
             logins.wait()
-    return alone, beside
+    return alone, during
 
 
 def reads(users: Server, seconds: float) -> str:
-    """Return what logins do to who only reads, as a sentence."""
-    alone, beside = map(statistics.median, zip(*(beside_logins(users, seconds) for _ in range(3)), strict=True))
+    """Return the effect of logins on reads, as a sentence."""
+    alone, during = map(statistics.median, zip(*(during_logins(users, seconds) for _ in range(3)), strict=True))
     return (
-        f"99 of 100 reads of users_api, eight at a time, take {alone:.0f} ms; while eight people log in all the time,"
-        f" {beside:.0f} ms.\n"
+        f"The 99th percentile of reads from users_api, eight at a time, is {alone:.0f} ms, and during eight concurrent"
+        f" logins {during:.0f} ms.\n"
     )
 
 
 def connections(servers: dict[str, Server], pages: int = 1000) -> str:
-    """Return how many new connections to the APIs a thousand pages need, once there are some."""
+    """Return the number of new connections to the APIs for a thousand pages, as a sentence."""
     ports = {int(servers[name].url.rpartition(":")[2]) for name in ("thoughts_api", "users_api")}
 
     def seen() -> set[str]:
@@ -381,7 +378,7 @@ def connections(servers: dict[str, Server], pages: int = 1000) -> str:
 
 
 def weight(web: Server) -> str:
-    """Return what a browser loads for a page, compressed as it asks for."""
+    """Return the compressed size of a page with all its files, as a sentence."""
     size, compressed = 0, {"Accept-Encoding": "gzip"}
     page = requests.get(f"{web.url}/search?search=the", timeout=9).text
     paths = re.findall(r'(?:href|src)="(/static/[^"]+)"', page)
@@ -392,7 +389,7 @@ def weight(web: Server) -> str:
 
 
 def needs(servers: dict[str, Server]) -> str:
-    """Return the table of starts and memory after many requests."""
+    """Return a table of start times, and of memory after many requests."""
     lines = [
         "| | ready after s | MB at the start | after 5,000 requests | after 10,000 |",
         "| --- | --: | --: | --: | --: |",
@@ -411,13 +408,13 @@ def needs(servers: dict[str, Server]) -> str:
                 count += wrk(server.url + path, 1)[0]
             if name == "users_api":
                 wrk(f"{server.url}/api/login/", 3, script=LOGIN)
-                time.sleep(1)  # until those have ended that wrk has left
+                time.sleep(1)  # wrk leaves unfinished logins
             memory.append(server.memory())
         lines.append(f"| {name} | {server.start:.1f} | {' | '.join(f'{each:.0f}' for each in memory)} |")
     lines += [
         "",
-        "Memory is the proportional set size of gunicorn, which has one process here; after each 5,000 requests to",
-        "users_api, eight people log in for three seconds.",
+        "Memory is the proportional set size of gunicorn, with one process. After each 5,000 requests to users_api,",
+        "eight clients log in for three seconds.",
         "",
     ]
     return "\n".join(lines)
@@ -426,7 +423,7 @@ def needs(servers: dict[str, Server]) -> str:
 def report(rounds: int = 5, seconds: int = 3) -> str:
     """Return all tables as Markdown."""
     if not shutil.which("wrk"):
-        raise SystemExit("wrk is needed to make the load (on Debian and Ubuntu: apt install wrk).")
+        raise SystemExit("Install wrk, which makes the load (on Debian and Ubuntu: apt install wrk).")
     with system() as (servers, constant):
         return "\n".join(
             [
@@ -443,7 +440,7 @@ def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=int, default=3, help="of each round")
+    parser.add_argument("--seconds", type=int, default=3, help="per round")
     arguments = parser.parse_args()
     print(report(arguments.rounds, arguments.seconds))
 

@@ -1,7 +1,7 @@
-"""Compare logins and refreshes with those of the release before.
+"""Compare logins and refreshes with those of the previous release: `python -m bench.sessions`.
 
-It starts users_api of this tree and of the commit BEFORE, each with a database of its own on one PostgreSQL server, and
-asks them in turn: `python -m bench.sessions`. The refresh tokens of BEFORE were random text.
+It runs users_api of this tree and of the commit BEFORE, each with its own database, and sends requests to them in turn.
+The refresh tokens of BEFORE are random text.
 """
 
 import argparse
@@ -48,7 +48,7 @@ def tree(folder: Path) -> Path:
 
 
 def start(stack: ExitStack, root: Path, database_url: str, folder: Path, port: int) -> Server:
-    """Start users_api of a tree, with sample data in a database."""
+    """Start users_api of a tree, with sample data."""
     local = Local(folder, dict.fromkeys(("users_api", "thoughts_api", "web"), port))
     local.make_secrets()
     environment = local.environment("users_api") | {"PYTHONPATH": str(root), "DATABASE_URL": database_url}
@@ -69,7 +69,7 @@ def start(stack: ExitStack, root: Path, database_url: str, folder: Path, port: i
 
 
 def verifying(root: Path, server: Server, authorization: str) -> list[float]:
-    """Return the µs of CPU that verifying a token takes the first time, and again."""
+    """Return the CPU microseconds of verifying a token, the first time and again."""
     done = subprocess.run(
         [sys.executable, "-c", VERIFY, server.url, authorization],
         cwd=root,
@@ -99,7 +99,7 @@ def report(rounds: int, seconds: int) -> str:
             Case("login, before", [before], "/api/login/", {}, LOGIN),
             Case("login, now", [now], "/api/login/", {}, LOGIN),
             Case("refresh, before", [before], refresh, {}, post({"refresh": answers[0]["refresh"]})),
-            Case("refresh, now, each rotates", [now], refresh, {}, lambda: renewing(now)),
+            Case("refresh, now, with rotation", [now], refresh, {}, lambda: renewing(now)),
         ]
         for number in range(rounds):
             for case in cases:
@@ -117,8 +117,8 @@ def report(rounds: int, seconds: int) -> str:
         f"""
 
 A login takes {login_now / argon2:.2f} times the CPU of Argon2id alone, before {login_before / argon2:.2f}.
-A refresh takes {refresh_now / refresh_before:.2f} times the CPU of before, and rotates.
-Verifying a token takes {first:.0f} µs of CPU for the first time and {again:.1f} µs again,
+A refresh takes {refresh_now / refresh_before:.2f} times the CPU of before, and rotates the token.
+Verifying a token takes {first:.0f} µs of CPU the first time and {again:.1f} µs again,
 before {first_before:.0f} and {again_before:.1f} µs. "Before" is commit {BEFORE}.
 """
     )
@@ -128,7 +128,7 @@ def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--seconds", type=int, default=3, help="of each round")
+    parser.add_argument("--seconds", type=int, default=3, help="per round")
     arguments = parser.parse_args()
     print(report(arguments.rounds, arguments.seconds))
 

@@ -1,7 +1,7 @@
-"""Thoughts as people would write them, in several scripts, without end: the same seed gives the same ones.
+"""Generate realistic thoughts in several scripts. The same seed gives the same texts.
 
-Each language has its commonest words as they are and a long tail of words made of its syllables; words follow Zipf's
-law, as in any natural text. There are names in fashion for a while, set phrases, emoji, numbers and punctuation.
+Each language has a list of common words, and rare words made of its syllables. Word frequencies follow Zipf's law, as
+in natural text. Texts also contain names that are popular for a while, set phrases, emoji, numbers and punctuation.
 """
 
 import itertools
@@ -11,7 +11,7 @@ from random import Random
 
 MAX_LENGTH = 250
 WORDS_AT_ONCE = 50_000
-FASHION = 20_000  # thoughts that a name in fashion lasts for
+FASHION = 20_000  # thoughts for which a name is popular
 
 EMOJI = "😀 😂 ❤️ 👍 ☕ 🎉 🙏 🔥 😭 ✨ 🌧️ 🐈 🌈 👩‍👩‍👧 🇩🇪 🥐 🚲 📚 💡 🫠".split()
 ASIDES = """100 %|50%|snake_case|it's|"so"|C:\\temp|#42|a/b|3.14|e-mail|<3|&c.|…|(sic)""".split("|")
@@ -20,16 +20,16 @@ ENDINGS = [".", ".", ".", ".", "!", "?", "…", "", ""]
 
 @dataclass
 class Language:
-    """A language: its share of all thoughts, its commonest words, the syllables of the others, what is between two."""
+    """A language: its share of all thoughts, common words, syllables of rare words, and word separator."""
 
     share: float
     common: list[str]
     syllables: list[str]
     between: str = " "
-    tail: int = 20_000  # words that are made of syllables
+    tail: int = 20_000  # number of rare words
 
     def words(self, random: Random) -> Iterator[str]:
-        """Yield words as often as natural text has them."""
+        """Yield words with natural frequencies."""
         made = {"".join(random.choices(self.syllables, k=random.choice((1, 2, 2, 3, 3, 4)))) for _ in range(self.tail)}
         vocabulary = self.common + sorted(made - set(self.common))
         random.shuffle(tail := vocabulary[len(self.common) :])
@@ -121,7 +121,7 @@ PHRASES = [
 
 
 def texts(seed: int = 1) -> Iterator[str]:
-    """Yield texts of 1 to 250 characters, without space at their ends."""
+    """Yield texts of 1 to 250 characters, without leading or trailing spaces."""
     random = Random(seed)
     words = [language.words(random) for language in LANGUAGES]
     shares = list(itertools.accumulate(language.share for language in LANGUAGES))

@@ -1,7 +1,7 @@
-"""gunicorn's worker classes and counts for an API: `python -m bench.workers`.
+"""Compare gunicorn's worker classes and counts for an API: `python -m bench.workers`.
 
-Each choice serves thoughts_api and users_api on the same PostgreSQL, and takes its turn in each round: `wrk` searches,
-and reads from users_api while eight people log in. Figures are medians over the rounds.
+Each choice serves thoughts_api and users_api on the same PostgreSQL. In each round, `wrk` searches, and reads from
+users_api during eight concurrent logins. Figures are medians over the rounds.
 """
 
 import argparse
@@ -11,7 +11,7 @@ import sys
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 
-from bench.serve import Server, beside_logins, environments, gunicorn, wrk
+from bench.serve import Server, during_logins, environments, gunicorn, wrk
 from tools.local import PROJECTS
 from tools.system import free_ports
 
@@ -29,7 +29,7 @@ CHOICES = {
 
 @dataclass
 class Choice:
-    """Two servers that were started in the same way, and what each round gave."""
+    """Two servers with the same options, and the results of the rounds."""
 
     name: str
     thoughts: Server
@@ -38,22 +38,22 @@ class Choice:
     reads: list[tuple[float, float]] = field(default_factory=list)
 
     def round(self, seconds: float) -> None:
-        """Search and read for that long."""
+        """Search, and read, for some seconds each."""
         self.searches.append(wrk(f"{self.thoughts.url}/api/thoughts/?search=the", seconds))
-        self.reads.append(beside_logins(self.users, seconds))
+        self.reads.append(during_logins(self.users, seconds))
 
     def row(self) -> str:
         """Return the medians and the memory as Markdown."""
         _, rate, slowest = map(statistics.median, zip(*self.searches, strict=True))
-        alone, beside = map(statistics.median, zip(*self.reads, strict=True))
+        alone, during = map(statistics.median, zip(*self.reads, strict=True))
         memory = self.thoughts.memory()
-        return f"| {self.name} | {rate:.0f} | {slowest:.0f} | {alone:.0f} | {beside:.0f} | {memory:.0f} |"
+        return f"| {self.name} | {rate:.0f} | {slowest:.0f} | {alone:.0f} | {during:.0f} | {memory:.0f} |"
 
 
 def report(rounds: int, seconds: int) -> str:
     """Return the table as Markdown."""
     if not shutil.which("wrk"):
-        raise SystemExit("wrk is needed to make the load (on Debian and Ubuntu: apt install wrk).")
+        raise SystemExit("Install wrk, which makes the load (on Debian and Ubuntu: apt install wrk).")
     with ExitStack() as stack:
         found = stack.enter_context(environments(dict(zip(PROJECTS, free_ports(len(PROJECTS)), strict=True))))
 
@@ -70,7 +70,7 @@ def report(rounds: int, seconds: int) -> str:
                 choice.round(seconds)
             print(f"round {number + 1} of {rounds}", file=sys.stderr, flush=True)
         head = [
-            "| | searches/s | 99 % ms | read, 99 % ms | beside logins | MB |",
+            "| | searches/s | 99 % ms | read, 99 % ms | during logins | MB |",
             "| --- | --: | --: | --: | --: | --: |",
         ]
         return "\n".join([*head, *(choice.row() for choice in choices)])
@@ -80,7 +80,7 @@ def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=int, default=3, help="of each round's parts")
+    parser.add_argument("--seconds", type=int, default=3, help="per part of a round")
     arguments = parser.parse_args()
     print(report(arguments.rounds, arguments.seconds))
 
