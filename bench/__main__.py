@@ -24,8 +24,8 @@ from tools.local import ROOT
 FILE = ROOT / "docs" / "performance.md"
 INTRODUCTION = """# Performance
 
-Written by `make bench`. Times on a shared machine vary by a factor of two. Compare only ratios, and medians of
-interleaved rounds.
+`make bench` writes these sections, except the last. On a shared machine, times vary by a factor of two. Compare ratios,
+and medians of rounds that alternated.
 """
 
 
