@@ -103,7 +103,7 @@ def tell_the_story(page: Page, system: System) -> None:
     log_in(page, system, ("bruce", "bruce"))
     expect(page.get_by_role("heading", name="Your thoughts")).to_be_visible()
     share(page, THOUGHT)
-    expect(page.get_by_role("status").filter(has_text="Your thought is out")).to_be_visible()
+    expect(page.get_by_role("status").filter(has_text="Posted.")).to_be_visible()
     expect(page.get_by_role("article").first.locator(".text")).to_have_text(THOUGHT)
     expect(page.get_by_label("New thought")).to_have_value("")
 
@@ -117,14 +117,14 @@ def tell_the_story(page: Page, system: System) -> None:
     search(page, "🎉")
     expect(page.get_by_role("article").first.locator("mark")).to_have_text("🎉")
     search(page, f"nobody writes this {uuid.uuid4().hex}")
-    expect(page.get_by_text("Nothing was found")).to_be_visible()
+    expect(page.get_by_text("No thoughts found")).to_be_visible()
 
     page.get_by_role("link", name="Yours").click()
     mine = page.get_by_role("article").first
     expect(mine.get_by_role("button")).to_be_hidden()
     mine.locator("summary").click()  # once is not enough
     mine.get_by_role("button", name="Delete for good").click()
-    expect(page.get_by_role("status").filter(has_text="Your thought is deleted")).to_be_visible()
+    expect(page.get_by_role("status").filter(has_text="Deleted.")).to_be_visible()
     expect(page.get_by_role("article").filter(has_text=THOUGHT)).to_have_count(0)
 
     page.get_by_role("button", name="Log out").click()
@@ -191,7 +191,7 @@ def test_the_characters_are_counted_while_one_types(
 ) -> None:
     log_in(page, system, new_person())
     box, hint = page.get_by_label("New thought"), page.locator("#id_text_helptext")
-    expect(hint).to_have_text("Up to 250 characters, for everyone to read.")
+    expect(hint).to_have_text("Up to 250 characters. Everyone can read them.")
     box.fill("🎉")
     expect(hint).to_have_text("249 left")
     box.fill("x" * 250)
@@ -301,7 +301,7 @@ def test_all_can_be_done_with_the_keyboard(page: Page, system: System, new_perso
     page.keyboard.press("Enter")
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
-    expect(page.get_by_text("Your thought is deleted")).to_be_visible()
+    expect(page.get_by_role("status").filter(has_text="Deleted.")).to_be_visible()
 
 
 def test_everything_fits_a_phone(page: Page, system: System, new_person: Callable[..., Person]) -> None:
@@ -413,12 +413,12 @@ def test_without_thoughts_api_nothing_typed_is_lost_and_it_heals(page: Page, own
     expect(page.get_by_role("article")).to_have_count(4)
     kill(own, "thoughts_api")
     share(page, "Typed while it was away")
-    expect(page.get_by_role("alert")).to_contain_text("The thoughts service is away right now")
+    expect(page.get_by_role("alert")).to_contain_text("The thoughts service is temporarily unavailable")
     expect(page.get_by_label("New thought")).to_have_value("Typed while it was away")
     expect(page.get_by_role("navigation", name="Main")).to_be_visible()
     other = page.context.new_page()
     other.goto(f"{own.web}/search?search=tea")
-    expect(other.get_by_role("alert")).to_contain_text("The thoughts service is away right now")
+    expect(other.get_by_role("alert")).to_contain_text("The thoughts service is temporarily unavailable")
 
     assert within(30, lambda: answers(f"{own.thoughts}/readyz"))
     share(page, "Typed while it was away")
@@ -435,7 +435,7 @@ def test_without_users_api_the_rest_goes_on_and_it_heals(page: Page, own: System
 
     visitor = page.context.browser.new_page()
     log_in(visitor, own, ("stephen", "stephen"), "/login/")
-    expect(visitor.get_by_role("alert")).to_contain_text("The log-in service is away right now")
+    expect(visitor.get_by_role("alert")).to_contain_text("The login service is temporarily unavailable")
     expect(visitor.get_by_label("User name")).to_have_value("stephen")
     assert within(30, lambda: answers(f"{own.users}/readyz"))
     fill_in(visitor, ("stephen", "stephen"))

@@ -13,7 +13,7 @@ TIMEOUT = 10
 
 def test_a_search_that_is_too_long_for_an_address_is_explained_on_a_page(system: System, page: Page) -> None:
     page.goto(f"{system.web}/search?search={'x' * 9000}")
-    expect(page.get_by_role("heading", name="That is too long")).to_be_visible()
+    expect(page.get_by_role("heading", name="The address is too long")).to_be_visible()
     expect(page.get_by_text("search for a shorter text")).to_be_visible()
     expect(page.get_by_role("navigation", name="Main")).to_be_visible()
 

@@ -72,7 +72,7 @@ def is_a_page(context: schemathesis.CheckContext, response: schemathesis.Respons
     assert ("nav", {"aria-label": "Main"}) in tags, "The page has no navigation."
     assert all((attributes.get("src") or "").startswith("/static/") for tag, attributes in tags if tag == "script")
     if response.status_code == 503:
-        assert "service is away" in response.text
+        assert "service is temporarily unavailable" in response.text
 
 
 @schema.parametrize()

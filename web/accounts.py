@@ -19,9 +19,9 @@ from web.backends.exceptions import BackendError, InvalidInput, NotAuthenticated
 
 logger = logging.getLogger(__name__)
 
-Found = TypeVar("Found")
+Result = TypeVar("Result")
 COOKIE_AGE = 14 * 24 * 3600  # seconds after the last renewal; users_api may end the session earlier
-RENEW_BEFORE = 30  # seconds; a token that ends this soon could end on its way to an API
+RENEW_BEFORE = 30  # seconds; a token could expire on its way to an API
 
 
 def session_cookie() -> str:
@@ -38,23 +38,23 @@ def refresh_cookie() -> str:
 class Account:
     """The account of a request.
 
-    `user` is set if the user is logged in, `error` if an unavailable API leaves that open, and `ended` if users_api
-    refused the refresh token.
+    `user` is None unless the user is logged in. `error` is set if an unavailable API leaves that unknown.
+    `refused` is True if users_api refused the refresh token.
     """
 
     user: tokens.TokenUser | None = None
     authorization: str = ""
     refresh: str = ""
     error: BackendError | None = None
-    ended: bool = False
+    refused: bool = False
     changed: bool = False
     client: dict[str, str] = field(default_factory=dict)
 
     @classmethod
     def from_request(cls, request: HttpRequest) -> "Account":
-        """Return the account of the cookies.
+        """Read the account from the cookies.
 
-        An access token that has expired, or is about to, is renewed.
+        An access token that is expired, or expires within `RENEW_BEFORE`, is renewed.
         """
         account = cls(
             authorization=request.COOKIES.get(session_cookie(), ""),
@@ -71,18 +71,18 @@ class Account:
         return account
 
     def log_in(self, authorization: str, refresh: str) -> None:
-        """Keep the tokens of a login."""
+        """Store the tokens of a login."""
         self.authorization, self.refresh, self.changed = authorization, refresh, True
 
     def log_out(self) -> None:
         """Forget the user."""
         self.user, self.authorization, self.refresh, self.changed = None, "", "", True
 
-    def call(self, function: Callable[..., Found], *arguments: Any) -> Found:
-        """Return what a call to an API returns, given the authorization and these arguments.
+    def call(self, function: Callable[..., Result], *arguments: Any) -> Result:
+        """Call an API with the user's authorization and return the result.
 
-        A token that the API refuses is renewed, once: while a key is replaced, it may know others than this process.
-        Raises what the call raises, or why the token could not be renewed.
+        If the API refuses the token, renew it and retry once. While a key is replaced, the API and this process may
+        know different keys. Raise the `BackendError` of the call, or of a renewal that failed.
         """
         try:
             return function(self.authorization, *arguments)
@@ -118,12 +118,12 @@ class Account:
             authorization, refresh = users.refresh(self.refresh, self.client)
             self.user = tokens.from_header(authorization, key_set())
         except (NotAuthenticated, InvalidInput):
-            # The cookies stay until a page needs a login: a public page deletes nothing.
-            self.user, self.ended = None, True
+            # The cookies stay until a page requires a login. Public pages delete nothing.
+            self.user, self.refused = None, True
         except (BackendError, tokens.InvalidToken, KeysUnavailable) as error:
             if isinstance(error, tokens.InvalidToken):
                 logger.error("web refuses the token that the %s service has just issued: %s", users.SERVICE, error)
-            # A token that still holds is good enough until the API is back.
+            # A token that has not expired remains usable.
             if self.user is None:
                 self.error = error if isinstance(error, BackendError) else Unavailable(users.SERVICE)
         else:

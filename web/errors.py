@@ -1,4 +1,4 @@
-"""What a person is told when something went wrong, and what to do next."""
+"""Error messages for users, each with a next step."""
 
 import math
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ from web.backends.exceptions import (
 
 @dataclass(frozen=True)
 class Notice:
-    """What a page shows of an error: `kind` is for its colour."""
+    """An error as a page shows it. `kind` selects the colour."""
 
     kind: str
     title: str
@@ -32,30 +32,32 @@ class Notice:
 
 
 def notice(error: BackendError) -> Notice:
-    """Return what a person is told about an error."""
+    """Return the message for an error."""
     return Notice(KINDS.get(error.status, "error"), TITLES[error.status], _advice(error))
 
 
 def _advice(error: BackendError) -> str:
     match error:
         case Unanswered(service=thoughts.SERVICE):
-            return "There was no answer in time. It may have arrived: look at your thoughts before you send it again."
+            return (
+                "The service did not answer in time. Your thought may be saved. Check your thoughts before you retry."
+            )
         case Unavailable():
-            return f"The {error.service} service is away right now. Please try again in a moment."
+            return f"The {error.service} service is temporarily unavailable. Try again in a moment."
         case TooManyThoughts():
             return f"You are posting too fast. Try again in {_duration(error.retry_after)}."
         case TooManyRequests():
-            return f"It was tried too often. Please try again in {_duration(error.retry_after)}."
+            return f"Too many attempts. Try again in {_duration(error.retry_after)}."
         case NotAuthenticated():
-            return "You are not logged in any more."
+            return "You are not logged in."
         case Forbidden():
             return error.message
         case NotFound():
-            return "It is not there. It may have been deleted already."
+            return "This no longer exists. It may have been deleted."
         case InvalidInput():
             reasons = [message for messages in error.errors.values() for message in messages] or [error.message]
-            return f"{' '.join(reasons)} Please change it and try again."
-    return "Something went wrong. Please try again."
+            return f"{' '.join(reasons)} Change it and try again."
+    return "Something went wrong. Try again."
 
 
 def _duration(seconds: int) -> str:
@@ -67,29 +69,29 @@ def _duration(seconds: int) -> str:
 
 
 TITLES = {
-    400: "That did not work",
+    400: "Invalid request",
     401: "Please log in",
-    403: "That form has ended",
-    404: "Nothing here",
-    405: "Not this way",
-    413: "That is too long",
+    403: "This form has expired",
+    404: "Not found",
+    405: "This page can't be opened directly",
+    413: "This is too long",
     429: "Please wait",
     500: "Something went wrong",
-    503: "Away for a moment",
+    503: "Temporarily unavailable",
 }
-KINDS = {401: "login", 429: "slow", 503: "away"}
-PASSING = {429, 500, 503}  # the same request may succeed later
+KINDS = {401: "login", 429: "slow", 503: "unavailable"}
+TEMPORARY = {429, 500, 503}  # the same request may succeed later
 
 
 def page(request: HttpRequest, error: BackendError) -> HttpResponse:
-    """Return the page that tells a person about the error, with the error's status."""
+    """Return the error page, with the error's status."""
     return render_with(request, "error.html", _context(request, notice(error), error.status), error)
 
 
 def render_with(
     request: HttpRequest, template: str, context: dict[str, Any], error: BackendError | None, status: int = 200
 ) -> HttpResponse:
-    """Return a page with the status and the headers of an error, if there is one."""
+    """Render a template. An error, if given, sets the status and `Retry-After`."""
     response = render(request, template, context, status=error.status if error else status)
     if isinstance(error, TooManyRequests):
         response["Retry-After"] = str(error.retry_after)
@@ -97,19 +99,19 @@ def render_with(
 
 
 def render_error(request: HttpRequest, status: int, text: str) -> HttpResponse:
-    """Return an error page with its navigation."""
-    told = Notice(KINDS.get(status, "error"), TITLES[status], text)
-    return render(request, "error.html", _context(request, told, status), status=status)
+    """Return an error page with the site's navigation."""
+    error = Notice(KINDS.get(status, "error"), TITLES[status], text)
+    return render(request, "error.html", _context(request, error, status), status=status)
 
 
 def not_allowed(request: HttpRequest, methods: str) -> HttpResponse:
-    """Return the page for a method that the address does not take (405)."""
-    response = render_error(request, 405, "This address only takes what a form sends to it.")
+    """Return the page for a method that the view does not accept (405)."""
+    response = render_error(request, 405, "Use the links and forms of this site instead.")
     response["Allow"] = methods  # RFC 9110 section 15.5.6
     return response
 
 
-def _context(request: HttpRequest, told: Notice, status: int) -> dict[str, Any]:
-    # What a form sent cannot be sent again by a link.
-    again = status in PASSING and request.method in ("GET", "HEAD")
-    return {"error": told, "again": local_path(request.get_full_path()) if again else ""}
+def _context(request: HttpRequest, error: Notice, status: int) -> dict[str, Any]:
+    # A link cannot send a form again.
+    retry = status in TEMPORARY and request.method in ("GET", "HEAD")
+    return {"error": error, "retry_url": local_path(request.get_full_path()) if retry else ""}

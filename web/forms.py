@@ -12,13 +12,13 @@ USERNAME_MAX_LENGTH, PASSWORD_MAX_LENGTH = 50, 128  # characters, as in users_ap
 
 
 class BackendForm(forms.Form):
-    """A form whose input an API has the last word about."""
+    """A form whose input an API validates too."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **{"label_suffix": "", **kwargs})
 
     def add_backend_errors(self, error: InvalidInput) -> None:
-        """Show an API's messages at the fields they are about."""
+        """Add the API's messages to their fields."""
         for name, messages in error.errors.items():
             for message in messages:
                 self.add_error(name if name in self.fields else None, message)
@@ -29,27 +29,27 @@ class BackendForm(forms.Form):
 class ThoughtForm(BackendForm):
     text = forms.CharField(
         label="New thought",
-        # No maxlength: browsers count UTF-16 units, an emoji as two.
+        # No maxlength: browsers count UTF-16 units, so an emoji counts twice.
         widget=forms.Textarea(attrs={"rows": 3, "data-limit": TEXT_MAX_LENGTH}),
-        help_text=f"Up to {TEXT_MAX_LENGTH} characters, for everyone to read.",
+        help_text=f"Up to {TEXT_MAX_LENGTH} characters. Everyone can read them.",
         error_messages={"required": "Write something first."},
     )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        if self.is_bound:  # it comes back with what is wrong
+        if self.is_bound:  # shown again with errors
             self.fields["text"].widget.attrs["autofocus"] = True
 
     def clean_text(self) -> str:
-        """Return the text with one character for each end of line, as it was typed (browsers send two)."""
+        """Return the text with LF line ends. Browsers send CRLF."""
         text: str = self.cleaned_data["text"].replace("\r\n", "\n")
         if len(text) > TEXT_MAX_LENGTH:
-            raise forms.ValidationError(f"This is {len(text)} characters long; please shorten it to {TEXT_MAX_LENGTH}.")
+            raise forms.ValidationError(f"This is {len(text)} characters long. Shorten it to {TEXT_MAX_LENGTH}.")
         return text
 
 
 class LoginForm(BackendForm):
-    # No maxlength: a browser would cut off the rest of a name or a password that is pasted, without notice.
+    # No maxlength: browsers silently truncate pasted text.
     username = forms.CharField(
         label="User name",
         strip=False,

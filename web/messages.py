@@ -1,10 +1,10 @@
-"""Where messages wait for the next page."""
+"""Storage of flash messages."""
 
 from django.conf import settings
 from django.contrib.messages.storage.cookie import CookieStorage
 
 
 class PrefixedCookieStorage(CookieStorage):
-    """Django's, in a cookie of this installation."""
+    """Django's cookie storage, with this installation's cookie prefix."""
 
     cookie_name = f"{settings.COOKIE_PREFIX}messages"

@@ -1,29 +1,32 @@
-"""Pages for requests that gunicorn or the worker refuses, which do not reach Django."""
+"""Error pages for requests that gunicorn rejects before Django sees them."""
 
 from django.conf import settings
 from django.http import HttpResponse
 from django.template.loader import render_to_string
 
 TITLES = {
-    408: "That took too long",
-    413: "That is too large",
-    414: "That is too long",
-    431: "Your browser sent too much",
+    408: "The request timed out",
+    413: "This is too large",
+    414: "The address is too long",
+    431: "Your browser sent too much data",
 }
 TEXTS = {
-    408: "The request did not arrive in time. Please try again.",
-    413: "Go back, shorten what you wrote, and send it again.",
-    414: "The address is too long. If you searched, search for a shorter text.",
-    431: "The headers of the request are too large. Delete the cookies of this site, then try again.",
+    408: "The request did not arrive in time. Try again.",
+    413: "Go back, shorten your text, and send it again.",
+    414: "Search for a shorter text.",
+    431: "Delete the cookies of this site, then try again.",
 }
 
 
 def page(status: int, message: str) -> HttpResponse:
-    """Return the page for a status. The setting SERVER_ERROR names this function; `message` is for developers."""
+    """Return the error page for a status.
+
+    The setting SERVER_ERROR names this function. `message` is for developers and is not shown.
+    """
     error = {
         "kind": "error",
-        "title": TITLES.get(status, "That did not work"),
-        "text": TEXTS.get(status, "The request is malformed."),
+        "title": TITLES.get(status, "Invalid request"),
+        "text": TEXTS.get(status, "Your browser sent an invalid request. Go back and try again."),
     }
     headers = {"Content-Security-Policy": settings.CONTENT_SECURITY_POLICY, "Cache-Control": "no-store"}
     return HttpResponse(render_to_string("error.html", {"error": error}), status=status, headers=headers)

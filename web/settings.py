@@ -1,4 +1,4 @@
-"""Django settings of web. What the environment may set is read here, and nowhere else."""
+"""Django settings of web. Only this module reads the environment."""
 
 from logging import INFO
 
@@ -28,8 +28,8 @@ VERSION = env.str("VERSION", "dev")
 COMMIT = env.str("COMMIT", "unknown")
 env.seal()
 
-# Seconds: for a connection, for each piece of an answer, for a whole call, in which it may be tried again. A page makes
-# at most three calls (renew the token, write, list), which stays below gunicorn's 30.
+# Seconds, for: a connection, each read, a call with its retries. A page makes at most three calls (renew, write, list).
+# Together they stay below gunicorn's timeout of 30 seconds.
 BACKEND_CONNECT_TIMEOUT = 1.0
 BACKEND_READ_TIMEOUT = 5.0
 BACKEND_TOTAL_TIMEOUT = 8.0
@@ -78,10 +78,10 @@ DATA_UPLOAD_MAX_NUMBER_FILES = common.DATA_UPLOAD_MAX_NUMBER_FILES
 
 STATIC_URL = "static/"
 STORAGES = common.storages(STATIC_HASHED)
-# In development, as they are in the tree now: https://whitenoise.readthedocs.io/en/stable/django.html
+# In development, serve the source files: https://whitenoise.readthedocs.io/en/stable/django.html
 WHITENOISE_AUTOREFRESH = WHITENOISE_USE_FINDERS = RELOAD
 LOGGING = common.logging(LOG_LEVEL)
-# It would log the address of a call that is tried again, and with it what somebody searches for.
+# urllib3 logs the URLs of retries, and so the user's search.
 LOGGING["loggers"]["urllib3"] = {"level": "ERROR"}
 MESSAGE_STORAGE = "web.messages.PrefixedCookieStorage"
 
@@ -90,7 +90,7 @@ USE_I18N = False
 TIME_ZONE = "UTC"
 USE_TZ = True
 
-# The cookies of a login are set by web.accounts; these are for the messages and the CSRF token.
+# For messages and the CSRF token. web.accounts sets the login cookies.
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = BEHIND_TLS
 CSRF_COOKIE_HTTPONLY = True
 CSRF_COOKIE_NAME = f"{COOKIE_PREFIX}csrftoken"
@@ -100,5 +100,5 @@ SECURE_HSTS_SECONDS = 31_536_000 if BEHIND_TLS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = BEHIND_TLS
 X_FRAME_OPTIONS = "DENY"
 CONTENT_SECURITY_POLICY = common.content_security_policy()
-# The ingress sends people to https.
+# The ingress redirects to https.
 SILENCED_SYSTEM_CHECKS = ["security.W008"]

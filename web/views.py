@@ -1,4 +1,4 @@
-"""The pages."""
+"""Views of all pages."""
 
 import contextlib
 import functools
@@ -30,14 +30,17 @@ ID_MAX_LENGTH = 19  # digits of the largest id, 2**63 - 1
 
 
 def account_required(view: View) -> View:
-    """Send whoever is not logged in to the login page; 503 if that cannot be told right now."""
+    """Redirect anonymous users to the login page.
+
+    Raise the account's error (503) if an unavailable API leaves the login state unknown.
+    """
 
     @functools.wraps(view)
     def wrapper(request: Request, *args: Any, **kwargs: Any) -> HttpResponse:
         if request.account.user is None:
             if request.account.error:
                 raise request.account.error
-            if request.account.ended:
+            if request.account.refused:
                 request.account.log_out()
             return to_login(request)
         try:
@@ -50,17 +53,17 @@ def account_required(view: View) -> View:
 
 
 def to_login(request: Request) -> HttpResponse:
-    """Redirect to the login page, and from there back to where the person wanted to read."""
+    """Redirect to the login page, which returns to this page."""
     next_url = request.get_full_path() if request.method in ("GET", "HEAD") else reverse("thoughts")
     if request.method == "POST":
-        messages.warning(request, "You are not logged in any more, so nothing was changed. Log in, then do it again.")
+        messages.warning(request, "You are not logged in. Nothing was changed. Log in, then try again.")
     elif request.account.changed:
-        messages.warning(request, "You are not logged in any more. Log in to go on.")
+        messages.warning(request, "Your session has expired. Log in to continue.")
     return redirect(f"{reverse('login')}?{urlencode({'next': next_url})}")
 
 
 def to_next(request: Request) -> HttpResponse:
-    """Redirect to where the person wanted to read, or to their thoughts."""
+    """Redirect to `next`, or to the user's thoughts."""
     return HttpResponseRedirect(next_path(request) or reverse("thoughts"))
 
 
@@ -72,21 +75,21 @@ def next_path(request: Request) -> str:
 @require_safe
 @account_required
 def thoughts(request: Request) -> HttpResponse:
-    """One's own thoughts, newest first, and the box to write one."""
+    """Show the user's thoughts, newest first, and the form for a new one."""
     return thoughts_page(request, ThoughtForm())
 
 
 def thoughts_page(
     request: Request, form: ThoughtForm, error: BackendError | None = None, status: int = 200
 ) -> HttpResponse:
-    """Render the box as it is, with an error if there is one, above the list, or the reason why there is no list."""
+    """Render the form and the list, each with its error."""
     page = list_error = None
-    # With an API away, a second call would only take longer.
+    # If an API is unavailable, a second call would only add a timeout.
     if request.account.user and not isinstance(error, Unavailable):
         try:
             page = request.account.call(thoughts_backend.mine, page_parameters(request))
         except NotAuthenticated:
-            # The box must not be lost when something was typed into it.
+            # The typed text must not be lost.
             if not form.is_bound:
                 raise
         except BackendError as exception:
@@ -104,7 +107,7 @@ def thoughts_page(
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def new_thought(request: Request) -> HttpResponse:
-    """Store a thought, then back to the list. On any failure the form comes back filled, with the reason."""
+    """Store a thought and redirect to the list. On failure, show the form again."""
     if request.method != "POST":
         return redirect("thoughts")
     form = ThoughtForm(request.POST)
@@ -123,47 +126,50 @@ def new_thought(request: Request) -> HttpResponse:
         return thoughts_page(request, form, error)
     except BackendError as error:
         return thoughts_page(request, form, error)
-    messages.success(request, "Your thought is out.")
+    messages.success(request, "Posted.")
     return redirect("thoughts")
 
 
 @require_POST
 @account_required
 def delete_thought(request: Request, id: int) -> HttpResponse:
-    """Delete one's own thought, then back to where it was."""
+    """Delete one of the user's thoughts and return to the page."""
     request.account.call(thoughts_backend.delete, id)
-    messages.success(request, "Your thought is deleted.")
+    messages.success(request, "Deleted.")
     return to_next(request)
 
 
 @require_safe
 def search(request: Request) -> HttpResponse:
-    """Everyone's thoughts with a piece of text, newest first; all of them if it is empty."""
-    piece = request.GET.get("search", "")
+    """Show the thoughts of all users that contain a text, newest first."""
+    text = request.GET.get("search", "")
     page = error = None
     try:
-        if len(piece) > SEARCH_MAX_LENGTH:
-            message = f"A search may have up to {SEARCH_MAX_LENGTH} characters."
+        if len(text) > SEARCH_MAX_LENGTH:
+            message = f"A search can have up to {SEARCH_MAX_LENGTH} characters."
             raise InvalidInput(thoughts_backend.SERVICE, message, {})
-        page = thoughts_backend.search(piece, page_parameters(request))
+        page = thoughts_backend.search(text, page_parameters(request))
     except BackendError as exception:
         error = exception
-    context = {"search": piece, "page": page, "error": error and errors.notice(error)}
+    context = {"search": text, "page": page, "error": error and errors.notice(error)}
     return errors.render_with(request, "search.html", context, error)
 
 
 def page_parameters(request: Request) -> dict[str, str]:
-    """Return the parameters that say which page of a list is wanted; `InvalidInput` if one is too long for an id."""
-    found = {name: request.GET[name] for name in ("after", "before") if name in request.GET}
-    if any(len(value) > ID_MAX_LENGTH for value in found.values()):
-        raise InvalidInput(thoughts_backend.SERVICE, "This page does not exist.", {})
-    return found
+    """Return the query parameters `after` and `before`.
+
+    Raise `InvalidInput` if one is too long for an id.
+    """
+    parameters = {name: request.GET[name] for name in ("after", "before") if name in request.GET}
+    if any(len(value) > ID_MAX_LENGTH for value in parameters.values()):
+        raise InvalidInput(thoughts_backend.SERVICE, "The page number in the address is too long.", {})
+    return parameters
 
 
 @sensitive_post_parameters()
 @require_http_methods(["GET", "HEAD", "POST"])
 def login(request: Request) -> HttpResponse:
-    """Log in with a user name and a password, then go on to `next` if it is on this site."""
+    """Log in with a user name and a password, and redirect to `next`."""
     if request.method != "POST":
         return to_next(request) if request.account.user else login_page(request, LoginForm())
     form = LoginForm(request.POST)
@@ -185,16 +191,16 @@ def login(request: Request) -> HttpResponse:
 
 
 def replace_session(request: Request, authorization: str, refresh: str) -> None:
-    """Keep the tokens of a login, and end the session that was in the cookies."""
+    """Store the tokens of a login, and end the previous session."""
     earlier = request.account.refresh
     request.account.log_in(authorization, refresh)
     if earlier:
-        with contextlib.suppress(BackendError):  # it ends by itself
+        with contextlib.suppress(BackendError):  # it expires later
             users_backend.log_out(earlier)
 
 
 def login_page(request: Request, form: LoginForm, error: BackendError | None = None, status: int = 200) -> HttpResponse:
-    """Render the form as it is, with an error if there is one; a password is never sent back."""
+    """Render the login form, without the password."""
     context = {
         "form": form,
         "next": next_path(request),
@@ -207,7 +213,7 @@ def login_page(request: Request, form: LoginForm, error: BackendError | None = N
 @sensitive_post_parameters()
 @require_http_methods(["GET", "HEAD", "POST"])
 def sign_up(request: Request) -> HttpResponse:
-    """Create an account and log into it; where sign-up is closed, say whom to ask."""
+    """Create an account and log in. If sign-up is closed, show the contact."""
     if settings.SIGN_UP != "open":
         return sign_up_closed(request, status=403 if request.method == "POST" else 200)
     if request.method != "POST":
@@ -229,11 +235,11 @@ def sign_up(request: Request) -> HttpResponse:
 
 
 def log_in_after_sign_up(request: Request, username: str, password: str) -> HttpResponse:
-    """Log into an account that was just created."""
+    """Log in to the new account."""
     try:
         request.account.log_in(*users_backend.log_in(username, password, client=request.account.client))
     except BackendError:
-        messages.success(request, "Your account is ready. Log in with it.")
+        messages.success(request, "Your account is ready. Log in to start.")
         return redirect("login")
     messages.success(request, f"Welcome, {username}. Your account is ready.")
     return to_next(request)
@@ -242,29 +248,29 @@ def log_in_after_sign_up(request: Request, username: str, password: str) -> Http
 def sign_up_page(
     request: Request, form: SignUpForm, error: BackendError | None = None, status: int = 200
 ) -> HttpResponse:
-    """Render the form, with an error if there is one; no password is sent back."""
+    """Render the sign-up form, without the password."""
     context = {"form": form, "next": next_path(request), "error": error and errors.notice(error)}
     return errors.render_with(request, "signup.html", context, error, status)
 
 
 def sign_up_closed(request: Request, status: int) -> HttpResponse:
-    """Say whom to ask for an account."""
+    """Render the page that names the contact for accounts."""
     return render(request, "signup_closed.html", {"contact": settings.SIGN_UP_CONTACT}, status=status)
 
 
 @require_safe
 @account_required
 def account(request: Request) -> HttpResponse:
-    """One's own sessions, and the form to change one's password."""
+    """Show the user's sessions and the password form."""
     return account_page(request, PasswordForm())
 
 
 def account_page(
     request: Request, form: PasswordForm, error: BackendError | None = None, status: int = 200
 ) -> HttpResponse:
-    """Render the form and the sessions, each with an error if there is one."""
+    """Render the password form and the sessions, each with its error."""
     sessions = list_error = None
-    # With an API that is unavailable, a second call would only take longer.
+    # If an API is unavailable, a second call would only add a timeout.
     if request.account.user and not isinstance(error, Unavailable):
         try:
             sessions = request.account.call(users_backend.sessions)
@@ -286,7 +292,7 @@ def account_page(
 @require_http_methods(["GET", "HEAD", "POST"])
 @account_required
 def change_password(request: Request) -> HttpResponse:
-    """Change one's password; the other sessions end."""
+    """Change the user's password. The other sessions end."""
     if request.method != "POST":
         return redirect("account")
     form = PasswordForm(request.POST)
@@ -302,15 +308,15 @@ def change_password(request: Request) -> HttpResponse:
         raise
     except BackendError as error:
         return account_page(request, form, error)
-    messages.success(request, "Your password is changed. You are logged out everywhere else.")
+    messages.success(request, "Your password is changed. Your other devices are logged out.")
     return redirect("account")
 
 
 @require_POST
 @account_required
 def end_session(request: Request, id: int) -> HttpResponse:
-    """Log out one of one's own sessions."""
-    with contextlib.suppress(NotFound):  # it has ended already
+    """Log out one of the user's sessions."""
+    with contextlib.suppress(NotFound):  # already logged out
         request.account.call(users_backend.end_session, id)
     messages.success(request, "That device is logged out.")
     return redirect("account")
@@ -319,16 +325,16 @@ def end_session(request: Request, id: int) -> HttpResponse:
 @require_POST
 @account_required
 def end_other_sessions(request: Request) -> HttpResponse:
-    """Log out all of one's own sessions but this one."""
+    """Log out all of the user's sessions except this one."""
     request.account.call(users_backend.end_other_sessions)
-    messages.success(request, "You are logged out everywhere else.")
+    messages.success(request, "Your other devices are logged out.")
     return redirect("account")
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @account_required
 def log_out_everywhere(request: Request) -> HttpResponse:
-    """Log out all of one's own sessions, this one too."""
+    """Log out all of the user's sessions, including this one."""
     if request.method != "POST":
         return redirect("account")
     request.account.call(users_backend.end_other_sessions)
@@ -337,57 +343,60 @@ def log_out_everywhere(request: Request) -> HttpResponse:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def logout(request: Request) -> HttpResponse:
-    """Ask (GET), then forget the person and end the refresh token (POST)."""
+    """Ask for confirmation (GET), then log out and end the session (POST)."""
     if request.method != "POST":
         return render(request, "logout.html")
     refresh = request.account.refresh
     request.account.log_out()
     try:
-        with contextlib.suppress(InvalidInput, NotAuthenticated):  # it is none, or none any more
+        with contextlib.suppress(InvalidInput, NotAuthenticated):  # no valid refresh token
             if refresh:
                 users_backend.log_out(refresh)
         messages.success(request, "You are logged out.")
     except BackendError:
         messages.warning(
             request,
-            "You are logged out in this browser. The log-in service is away, so the log-in itself ends by itself, "
-            "within 14 days.",
+            "You are logged out in this browser. The session expires within 14 days.",
         )
     return redirect("login")
 
 
 def csrf_failure(request: Request, reason: str = "") -> HttpResponse:
-    """Answer a form whose CSRF token is missing or too old (403); what was typed comes back."""
-    again = "This page was open for too long, or cookies are off. Please send it again."
+    """Return 403 for a missing or expired CSRF token, and keep the typed text."""
+    expired = "This form has expired, or your browser blocks cookies. Send it again."
     match resolve(request.path_info).url_name:
         case "new-thought":
             form = ThoughtForm(request.POST)
-            form.add_error(None, again)
+            form.add_error(None, expired)
             return thoughts_page(request, form, status=403)
         case "sign-up":
             sign_up_form = SignUpForm(request.POST)
-            sign_up_form.add_error(None, again)
+            sign_up_form.add_error(None, expired)
             return sign_up_page(request, sign_up_form, status=403)
         case "login":
             login_form = LoginForm(request.POST)
-            login_form.add_error(None, again)
+            login_form.add_error(None, expired)
             return login_page(request, login_form, status=403)
-    return errors.render_error(request, 403, "It was open for too long, or cookies are off. Nothing was changed.")
+    text = "Nothing was changed. Go back, reload the page, and try again. Your browser must accept cookies."
+    return errors.render_error(request, 403, text)
 
 
 def bad_request(request: Request, exception: Exception) -> HttpResponse:
-    """Answer what Django itself refuses (handler400): a body that is too large (413), or an unknown host (400)."""
+    """Return the page for requests that Django refuses (handler400).
+
+    For example, the body is too large (413) or the host is unknown (400).
+    """
     if isinstance(exception, (RequestDataTooBig, TooManyFieldsSent)):
         status = 413 if isinstance(exception, RequestDataTooBig) else 400  # RFC 9110 section 15.5.14
-        return errors.render_error(request, status, "It is far too long. Go back and shorten it.")
-    return errors.render_error(request, 400, "The request is malformed.")
+        return errors.render_error(request, status, "The form is too large. Go back and shorten your text.")
+    return errors.render_error(request, 400, "Your browser sent an invalid request. Go back and try again.")
 
 
 def not_found(request: Request, exception: Exception) -> HttpResponse:
-    """Answer a path that no view serves (handler404)."""
-    return errors.render_error(request, 404, "There is no page at this address. The links above lead on.")
+    """Return the page for an unknown path (handler404)."""
+    return errors.render_error(request, 404, "There is no page at this address. Check the address.")
 
 
 def server_error(request: Request) -> HttpResponse:
-    """Answer a fault of ours (handler500)."""
-    return errors.render_error(request, 500, "The fault is ours and is in our log. Please try again.")
+    """Return the page for an internal error (handler500)."""
+    return errors.render_error(request, 500, "This is our fault. We have logged the error. Try again in a moment.")

@@ -1,1 +1,1 @@
-"""The two APIs as web sees them: `thoughts` and `users`. Every call returns data or raises a `BackendError`."""
+"""Clients of both APIs. Every call returns data or raises a `BackendError`."""

@@ -1,19 +1,19 @@
-"""What a call to an API raises.
+"""Exceptions of API calls.
 
 BackendError
-├── InvalidInput        400: the person's input is at fault, with a message for each field
-├── NotAuthenticated    401: not logged in, or not any more
-├── Forbidden           403: the API does not allow it, to anybody or to this user
-├── NotFound            404
-├── TooManyRequests     429: too fast, with the seconds to wait
-│   └── TooManyThoughts  the same, of an account that writes too many thoughts
-└── Unavailable         no answer, a time-out, 5xx, or an answer that makes no sense
-    └── Unanswered      the same, after a POST that was sent: it may have been done
+├── InvalidInput         400, with messages for each invalid field
+├── NotAuthenticated     401: no valid token
+├── Forbidden            403: not allowed, or the feature is disabled
+├── NotFound             404
+├── TooManyRequests      429, with the seconds to wait
+│   └── TooManyThoughts  the account writes too many thoughts
+└── Unavailable          no connection, a timeout, 5xx, or an unexpected answer
+    └── Unanswered       a POST was sent, but not answered: it may have succeeded
 """
 
 
 class BackendError(Exception):
-    """A call to an API failed; `service` is what a person would call that API."""
+    """A call to an API failed. `service` names the API for users."""
 
     status = 503
 
@@ -24,7 +24,7 @@ class BackendError(Exception):
 
 
 class InvalidInput(BackendError):
-    """The input is at fault; `errors` has a list of messages for each field."""
+    """The input is invalid. `errors` maps each field to a list of messages."""
 
     status = 400
 
@@ -34,25 +34,25 @@ class InvalidInput(BackendError):
 
 
 class NotAuthenticated(BackendError):
-    """Nobody is logged in, or not any more."""
+    """The user is not logged in, or the token has expired."""
 
     status = 401
 
 
 class Forbidden(BackendError):
-    """The API does not allow it."""
+    """The API does not allow the request."""
 
     status = 403
 
 
 class NotFound(BackendError):
-    """There is no such thing."""
+    """The resource does not exist."""
 
     status = 404
 
 
 class TooManyRequests(BackendError):
-    """Too fast; `retry_after` is in seconds."""
+    """The client sends requests too fast. `retry_after` is in seconds."""
 
     status = 429
 
@@ -62,12 +62,12 @@ class TooManyRequests(BackendError):
 
 
 class TooManyThoughts(TooManyRequests):
-    """This account has written too many thoughts lately."""
+    """The account has recently written too many thoughts."""
 
 
 class Unavailable(BackendError):
-    """The API is away or broken."""
+    """The API is unavailable, or its answer breaks the contract."""
 
 
 class Unanswered(Unavailable):
-    """The API has not answered a POST, which it may have done all the same."""
+    """The API did not answer a POST. The request may have succeeded."""

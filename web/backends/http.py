@@ -1,4 +1,4 @@
-"""The one way in which web calls an API."""
+"""HTTP calls to the APIs: pooled connections, timeouts, retries and errors."""
 
 import functools
 import json
@@ -32,16 +32,16 @@ logger = logging.getLogger(__name__)
 POOL_SIZE = 32  # connections kept to each API; no fewer than gunicorn's threads
 SESSION_AGE = 120  # seconds
 MAX_SIZE = 5_000_000  # bytes of an answer
-MAX_WAIT = 24 * 3600  # seconds; a longer Retry-After is not believed
-DEFAULT_WAIT = 60  # seconds, where an API does not say how long
+MAX_WAIT = 24 * 3600  # seconds; the maximum of Retry-After
+DEFAULT_WAIT = 60  # seconds, without a valid Retry-After
 
 
-_deadline: ContextVar[float] = ContextVar("deadline")  # of the call that is made
+_deadline: ContextVar[float] = ContextVar("deadline")  # of the current call
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What an API answered: its status, its body read as JSON (None if it is not JSON), its headers and links."""
+    """An answer of an API. `body` is the parsed JSON, or None if it is not JSON."""
 
     status: int
     body: Any
@@ -50,18 +50,19 @@ class Answer:
 
 
 class Retry(urllib3.Retry):
-    """urllib3's, which tries nothing again that could then last beyond the call's deadline."""
+    """urllib3's retry, without attempts that could exceed the call's deadline."""
 
     def is_exhausted(self) -> bool:
-        """Return whether a request is not to be tried again."""
-        lasts = settings.BACKEND_CONNECT_TIMEOUT + settings.BACKEND_READ_TIMEOUT
-        return super().is_exhausted() or time.monotonic() + lasts > _deadline.get()
+        """Return whether no attempt is left."""
+        longest = settings.BACKEND_CONNECT_TIMEOUT + settings.BACKEND_READ_TIMEOUT
+        return super().is_exhausted() or time.monotonic() + longest > _deadline.get()
 
 
 def session() -> requests.Session:
-    """Return the session that all calls share: kept-alive connections, no cookies, and retries.
+    """Return the shared session: persistent connections, no cookies, and retries.
 
-    Now and then it is a new one: a Service chooses a pod for each connection, so pods that are new would get none.
+    It is replaced every `SESSION_AGE` seconds. A Kubernetes Service chooses a pod per connection, so new pods would
+    otherwise get no requests.
     """
     return _session(int(time.monotonic() // SESSION_AGE))
 
@@ -71,7 +72,7 @@ def _session(age: int) -> requests.Session:
     http = requests.Session()
     http.trust_env = False
     http.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-    # A connection that could not be made is tried again for any method, for nothing was sent; all else for these alone.
+    # A failed connection is retried for every method, because nothing was sent. Other failures only for GET and DELETE.
     retry = Retry(
         total=2,
         read=1,
@@ -87,7 +88,10 @@ def _session(age: int) -> requests.Session:
 
 
 def call(service: str, method: str, url: str, *, expected: int, **kwargs: Any) -> Answer:
-    """Send a request to an API and return its answer; raise a `BackendError` if its status is not the expected one."""
+    """Send a request to an API and return its answer.
+
+    Raise a `BackendError` if the call fails or its status is not the expected one.
+    """
     headers = request_id.outgoing_headers() | kwargs.pop("headers", {})
     _deadline.set(time.monotonic() + settings.BACKEND_TOTAL_TIMEOUT)
     try:
@@ -102,7 +106,7 @@ def call(service: str, method: str, url: str, *, expected: int, **kwargs: Any) -
         ) as response:
             body = _json(_read(response))
     except (requests.RequestException, HTTPError, TimeoutError, ValueError) as error:
-        # Not the error's text: it has the address, and with it what somebody searches for.
+        # The error's text contains the URL, and so the user's search.
         logger.warning("%s %s: %s", method, url, type(error).__name__)
         raise (Unanswered if method == "POST" and _was_sent(error) else Unavailable)(service) from None
     answer = Answer(response.status_code, body, response.headers, response.links)
@@ -115,28 +119,29 @@ def call(service: str, method: str, url: str, *, expected: int, **kwargs: Any) -
 
 
 def unexpected_body(service: str) -> Unavailable:
-    """Log that an API answered with a body that breaks the contract; return the error to raise.
+    """Log that an answer breaks the contract, and return the error to raise.
 
-    The log has nothing of the body: it may be somebody's thoughts or a token.
+    The body is not logged: it may contain a user's thoughts or a token.
     """
     logger.error("The %s service answered with an unexpected body.", service)
     return Unavailable(service)
 
 
 def _was_sent(error: Exception) -> bool:
-    """Return whether a request that failed with this may have arrived."""
-    reason = getattr(error.args[0], "reason", None) if error.args else None  # of urllib3, for what requests raises
+    """Return whether a request that failed with this error may have arrived."""
+    reason = getattr(error.args[0], "reason", None) if error.args else None  # urllib3's error inside that of requests
     return not isinstance(reason, (ConnectTimeoutError, NewConnectionError))
 
 
 def _read(response: requests.Response) -> bytes:
-    """Return the body; `TimeoutError` or `ValueError` for one that does not end.
+    """Return the body.
 
-    The read time-out is for each piece: an answer that comes byte by byte would never reach it.
+    Raise `TimeoutError` after the call's deadline, because the read timeout applies to each chunk only.
+    Raise `ValueError` for more than `MAX_SIZE` bytes.
     """
     body = b""
-    while piece := response.raw.read1(65536, decode_content=True):
-        body += piece
+    while chunk := response.raw.read1(65536, decode_content=True):
+        body += chunk
         if time.monotonic() > _deadline.get():
             raise TimeoutError
         if len(body) > MAX_SIZE:
@@ -152,7 +157,7 @@ def _json(body: bytes) -> Any:
 
 
 def _error(service: str, answer: Answer) -> BackendError:
-    if answer.status == 429:  # whoever says it: an API, or a proxy before it, which knows nothing of our body
+    if answer.status == 429:  # may come from a proxy, so its body does not matter
         return TooManyRequests(service, _wait(answer.headers.get("Retry-After", "")))
     match answer.status, answer.body:
         case 400, {"message": str(message), "errors": dict(errors)}:
@@ -163,13 +168,16 @@ def _error(service: str, answer: Answer) -> BackendError:
             return Forbidden(service, message)
         case 404, {"message": str(message)}:
             return NotFound(service, message)
-        case 413 | 414, _:  # from the API, or from the server or proxy before it
-            return InvalidInput(service, "It is too long.", {})
+        case 413 | 414, _:  # may come from gunicorn or a proxy
+            return InvalidInput(service, "The text is too long.", {})
     return Unavailable(service)
 
 
 def _wait(seconds: str) -> int:
-    """Return the seconds of a Retry-After (RFC 9110 section 10.2.3); a date is not used by our APIs."""
+    """Return the seconds of a Retry-After (RFC 9110 section 10.2.3).
+
+    The APIs send seconds, never a date.
+    """
     return min(int(seconds), MAX_WAIT) if seconds.isdecimal() and len(seconds) < 10 else DEFAULT_WAIT
 
 

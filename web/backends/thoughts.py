@@ -1,4 +1,7 @@
-"""Calls to thoughts_api. `authorization` is the value of the header, `page` comes from a `Page`."""
+"""Calls to thoughts_api.
+
+`authorization` is the value of the header. `page` has the query parameters of a `Page`.
+"""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,7 +19,7 @@ LIMIT = 20  # thoughts on a page
 
 @dataclass(frozen=True)
 class Thought:
-    """A thought as thoughts_api gives it."""
+    """A thought of thoughts_api."""
 
     id: int
     username: str
@@ -26,7 +29,10 @@ class Thought:
 
 @dataclass(frozen=True)
 class Page:
-    """A page of thoughts; `previous` and `next` are the query parameters of its neighbours, if there are any."""
+    """A page of thoughts.
+
+    `previous` and `next` are the query parameters of the adjacent pages, or None.
+    """
 
     thoughts: list[Thought]
     previous: dict[str, str] | None
@@ -34,17 +40,17 @@ class Page:
 
 
 def search(text: str, page: dict[str, str]) -> Page:
-    """Return everyone's thoughts that have this piece of text, newest first."""
+    """Return the thoughts of all users that contain a text, newest first."""
     return _page("/api/thoughts/", {"search": text, **page})
 
 
 def mine(authorization: str, page: dict[str, str]) -> Page:
-    """Return one's own thoughts, newest first."""
+    """Return the user's own thoughts, newest first."""
     return _page("/api/me/thoughts/", page, headers={"Authorization": authorization})
 
 
 def create(authorization: str, text: str) -> None:
-    """Store a thought. Raise `TooManyThoughts` if this account has written too many."""
+    """Store a thought. Raise `TooManyThoughts` if the account writes too many."""
     path = "/api/me/thoughts/"
     try:
         _call("POST", path, expected=201, json={"text": text}, headers={"Authorization": authorization})
@@ -53,7 +59,7 @@ def create(authorization: str, text: str) -> None:
 
 
 def delete(authorization: str, thought_id: int) -> None:
-    """Delete one of one's own thoughts."""
+    """Delete one of the user's own thoughts."""
     path = f"/api/me/thoughts/{thought_id}/"
     _call("DELETE", path, expected=204, headers={"Authorization": authorization})
 
@@ -66,18 +72,18 @@ def _page(path: str, parameters: dict[str, str], **kwargs: Any) -> Page:
         thoughts = [_thought(item) for item in answer.body]
     except (ValueError, OverflowError):
         raise http.unexpected_body(SERVICE) from None
-    return Page(thoughts, previous=_neighbour(answer, "prev"), next=_neighbour(answer, "next"))
+    return Page(thoughts, previous=_page_parameters(answer, "prev"), next=_page_parameters(answer, "next"))
 
 
 def _thought(item: Any) -> Thought:
     match item:
         case {"id": int(id), "username": str(username), "text": str(text), "timestamp": str(timestamp)} if id >= 0:
-            (username + text).encode()  # `ValueError` for half a character, which no page can show
+            (username + text).encode()  # a lone surrogate raises `ValueError`: no page can show it
             return Thought(id, username, text, datetime.fromisoformat(timestamp).astimezone(UTC))
     raise ValueError("not a thought")
 
 
-def _neighbour(answer: http.Answer, rel: str) -> dict[str, str] | None:
+def _page_parameters(answer: http.Answer, rel: str) -> dict[str, str] | None:
     link = answer.links.get(rel)
     if link is None:
         return None

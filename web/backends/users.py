@@ -1,6 +1,6 @@
 """Calls to users_api.
 
-`authorization` is the value of the header, `client` comes from `client()`.
+`authorization` is the value of the header. `client` has the headers that `client()` returns.
 """
 
 import re
@@ -14,12 +14,12 @@ from django.http import HttpRequest
 from common.http.addresses import client_address
 from web.backends import http
 
-SERVICE = "log-in"
+SERVICE = "login"
 
 
 @dataclass(frozen=True)
 class Session:
-    """A login as users_api gives it."""
+    """A session of users_api."""
 
     id: int
     began: datetime
@@ -31,18 +31,18 @@ class Session:
 
 
 def client(request: HttpRequest) -> dict[str, str]:
-    """Return the headers that tell users_api who the client of web is."""
+    """Return the headers that describe web's client to users_api."""
     agent = re.sub(r"[^\x20-\x7e]", "", request.META.get("HTTP_USER_AGENT", "")).strip()
     return {"X-Forwarded-For": client_address(request), "User-Agent": agent[:500] or "unknown"}
 
 
 def log_in(username: str, password: str, client: dict[str, str]) -> tuple[str, str]:
-    """Return the value of an Authorization header and a refresh token."""
+    """Log in. Return the value of an Authorization header and a refresh token."""
     return _tokens(_post("/api/login/", {"username": username, "password": password}, headers=client))
 
 
 def refresh(refresh: str, client: dict[str, str]) -> tuple[str, str]:
-    """Return the value of a new Authorization header and the next refresh token."""
+    """Renew the tokens. Return an Authorization value and a refresh token."""
     return _tokens(_post("/api/token/refresh/", {"refresh": refresh}, headers=client))
 
 
@@ -57,13 +57,13 @@ def sign_up(username: str, password: str, client: dict[str, str]) -> None:
 
 
 def change_password(authorization: str, old: str, new: str, client: dict[str, str]) -> None:
-    """Change one's own password."""
+    """Change the user's password."""
     headers = client | {"Authorization": authorization}
     _post("/api/password/", {"old_password": old, "new_password": new}, expected=204, headers=headers)
 
 
 def sessions(authorization: str) -> list[Session]:
-    """Return one's own sessions, the last used first."""
+    """Return the user's sessions, the last used first."""
     answer = _call("GET", "/api/sessions/", expected=200, headers={"Authorization": authorization})
     if not isinstance(answer.body, list):
         raise http.unexpected_body(SERVICE)
@@ -74,12 +74,12 @@ def sessions(authorization: str) -> list[Session]:
 
 
 def end_session(authorization: str, session_id: int) -> None:
-    """End one of one's own sessions."""
+    """End one of the user's sessions."""
     _call("DELETE", f"/api/sessions/{session_id}/", expected=204, headers={"Authorization": authorization})
 
 
 def end_other_sessions(authorization: str) -> None:
-    """End all of one's own sessions but that of the authorization."""
+    """End all of the user's sessions except the current one."""
     _call("DELETE", "/api/sessions/", expected=204, headers={"Authorization": authorization})
 
 

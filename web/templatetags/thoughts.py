@@ -12,28 +12,31 @@ register = template.Library()
 
 
 @register.filter
-def highlight(text: str, piece: str) -> SafeString:
-    """Return the text as HTML with each place marked that search found: whatever its letter case and accents."""
-    folded_piece = fold(piece)
-    if not folded_piece:
+def highlight(text: str, search: str) -> SafeString:
+    """Return the text as HTML with all matches in `<mark>`.
+
+    Like the search, it ignores letter case and accents.
+    """
+    folded_search = fold(search)
+    if not folded_search:
         return escape(text)
     folded = ""
-    origin: list[int] = []  # for each folded character, the index of the one it came from
+    origin: list[int] = []  # maps each folded character to the index of its original
     for index, character in enumerate(text):
         part = fold(character)
         folded += part
         origin += [index] * len(part)
 
     marked = [False] * len(text)
-    marked_to = 0  # so that matches that overlap do not mark the same characters again
-    at = folded.find(folded_piece)
+    marked_to = 0  # overlapping matches do not mark a character twice
+    at = folded.find(folded_search)
     while at != -1:
-        end = origin[at + len(folded_piece) - 1] + 1
+        end = origin[at + len(folded_search) - 1] + 1
         for index in range(max(origin[at], marked_to), end):
             marked[index] = True
         marked_to = end
-        at = folded.find(folded_piece, at + 1)
-    for index in range(1, len(text)):  # accents that follow as characters of their own
+        at = folded.find(folded_search, at + 1)
+    for index in range(1, len(text)):  # combining accents after a match
         if marked[index - 1] and not fold(text[index]):
             marked[index] = True
 

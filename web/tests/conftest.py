@@ -1,4 +1,4 @@
-"""Both APIs as one small HTTP server that says what a test tells it to, and a person who is logged in."""
+"""A fake HTTP server for both APIs, and browsers with and without a login."""
 
 import json
 import time
@@ -40,12 +40,12 @@ SEARCH = ("GET", "/api/thoughts/")
 
 
 def thought(id: int = 1, **changed: Any) -> dict[str, Any]:
-    """Return a thought as thoughts_api gives it."""
+    """Return a thought in the JSON format of thoughts_api."""
     return {"id": id, "username": "bruce", "text": f"Thought {id}", "timestamp": "2026-01-02T03:04:05Z"} | changed
 
 
 def session(id: int = 1, **changed: Any) -> dict[str, Any]:
-    """Return a session as users_api gives it."""
+    """Return a session in the JSON format of users_api."""
     return {
         "id": id,
         "began": "2026-01-01T01:02:03Z",
@@ -58,16 +58,16 @@ def session(id: int = 1, **changed: Any) -> dict[str, Any]:
 
 
 def authorization(username: str = "bruce", expires_in: int = 900, **claims: Any) -> str:
-    """Return what users_api would sign."""
+    """Return an Authorization value with an access token like those of users_api."""
     now = int(time.time())
-    said = {"username": username, "user_id": 1, "is_staff": False, "iss": "users-api", "iat": now}
-    said |= {"token_type": "access"} | claims
-    return "Bearer " + jwt.encode(said | {"exp": now + expires_in}, KEY, algorithm="RS256", headers={"kid": "test"})
+    payload = {"username": username, "user_id": 1, "is_staff": False, "iss": "users-api", "iat": now}
+    payload |= {"token_type": "access", "exp": now + expires_in} | claims
+    return "Bearer " + jwt.encode(payload, KEY, algorithm="RS256", headers={"kid": "test"})
 
 
 @dataclass
 class Received:
-    """A request that arrived."""
+    """A request that the fake server received."""
 
     method: str
     path: str
@@ -78,7 +78,10 @@ class Received:
 
 @dataclass
 class Backend:
-    """What arrived, and what is to be answered: `(status, body, headers)`, or a function of the handler."""
+    """The received requests and the prepared answers of the fake server.
+
+    An answer is `(status, body, headers)`, or a function that receives the handler.
+    """
 
     url: str = ""
     received: list[Received] = field(default_factory=list)
@@ -86,17 +89,17 @@ class Backend:
     connections: int = 0
 
     def answer(self, call: tuple[str, str], status: int = 200, body: Any = None, **headers: str) -> None:
-        """Answer a call with that from now on."""
+        """Set the answer to a call."""
         self.answers[call] = (status, body, {name.replace("_", "-"): value for name, value in headers.items()})
 
     def calls(self) -> list[tuple[str, str]]:
-        """Return the method and the path of each request."""
+        """Return the method and path of each received request."""
         return [(each.method, each.path) for each in self.received]
 
 
 @pytest.fixture
 def backend(settings: Settings) -> Iterator[Backend]:
-    """Both APIs; where nothing else was said, lists are empty and logins succeed."""
+    """Start the fake server. By default, lists are empty and logins succeed."""
     backend = Backend()
 
     class Handler(BaseHTTPRequestHandler):
@@ -110,7 +113,7 @@ def backend(settings: Settings) -> Iterator[Backend]:
         def handle_one_request(self) -> None:
             try:
                 super().handle_one_request()
-            except (ConnectionError, ValueError):  # the client has given up
+            except (ConnectionError, ValueError):  # the client closed the connection
                 self.close_connection = True
 
         def do_GET(self) -> None:
@@ -125,11 +128,11 @@ def backend(settings: Settings) -> Iterator[Backend]:
             if callable(answer):
                 answer = answer(self)
             if answer is not None:
-                self.say(*answer)
+                self.respond(*answer)
 
         do_POST = do_DELETE = do_GET  # noqa: N815
 
-        def say(self, status: int, body: Any = None, headers: dict[str, str] | None = None) -> None:
+        def respond(self, status: int, body: Any = None, headers: dict[str, str] | None = None) -> None:
             content = body if isinstance(body, bytes) else json.dumps(body).encode() if body is not None else b""
             self.send_response(status)
             for name, value in {"Content-Length": str(len(content)), **(headers or {})}.items():
@@ -163,21 +166,21 @@ def backend(settings: Settings) -> Iterator[Backend]:
 
 
 @pytest.fixture
-def backends_away(settings: Settings) -> None:
-    """Nobody listens where the APIs should be."""
+def backends_unavailable(settings: Settings) -> None:
+    """Set API URLs on which no server listens."""
     settings.THOUGHTS_BACKEND_URL = settings.USER_BACKEND_URL = "http://127.0.0.1:1"
 
 
 @pytest.fixture(autouse=True)
 def key_set(settings: Settings) -> None:
-    """Our key is the key set, which costs no request."""
+    """Use the test key as the key set, without a request."""
     jwk = RSAAlgorithm.to_jwk(KEY.public_key(), as_dict=True) | {"kid": "test", "use": "sig"}
     settings.TOKENS_JWKS = lambda: {"keys": [jwk]}
 
 
 @pytest.fixture(autouse=True)
 def new_session() -> Iterator[None]:
-    """Each test has connections of its own."""
+    """Give each test its own connections."""
     http._session.cache_clear()
     yield
     http.session().close()
@@ -185,13 +188,13 @@ def new_session() -> Iterator[None]:
 
 @pytest.fixture
 def visitor() -> Client:
-    """A browser in which nobody is logged in; a fault of ours is the 500 that a person would get."""
+    """Return an anonymous browser. An exception is shown as a 500 page."""
     return Client(raise_request_exception=False)
 
 
 @pytest.fixture
 def bruce(visitor: Client) -> Client:
-    """A browser in which bruce is logged in."""
+    """Return a browser in which bruce is logged in."""
     visitor.cookies[SESSION_COOKIE] = authorization()
     visitor.cookies[REFRESH_COOKIE] = "a-refresh-token"
     return visitor
@@ -199,7 +202,7 @@ def bruce(visitor: Client) -> Client:
 
 @pytest.fixture
 def log_in_as(visitor: Client) -> Callable[..., Client]:
-    """Return a function that puts another access token into the browser, by default one that has ended."""
+    """Return a function that sets another access token, by default an expired one."""
 
     def log_in_as(expires_in: int = -1, refresh: str = "a-refresh-token") -> Client:
         visitor.cookies[SESSION_COOKIE] = authorization(expires_in=expires_in)

@@ -1,4 +1,4 @@
-"""The page Account: one's own sessions and password. Signing up."""
+"""The account page (sessions and password) and the sign-up page."""
 
 import re
 from typing import Any
@@ -31,24 +31,24 @@ def test_own_sessions_are_listed(bruce: Client, backend: Backend) -> None:
     text = re.sub(r"\s+", " ", response.text)
     assert text.index("Firefox on Linux") < text.index("This device") < text.index("Safari on iOS")
     assert '<time datetime="2026-01-02T03:04:05+00:00">2 Jan 2026, 03:04 UTC</time> from 192.0.2.0/24' in text
-    # This one has no button: it is logged out by the button above.
+    # The current session has no button of this kind.
     assert re.findall(r'action="/account/sessions/(.*?)"', text) == ["7/delete", "delete"]
     assert backend.received[0].headers["authorization"] == bruce.cookies[SESSION_COOKIE].value
 
 
 @pytest.mark.parametrize("body", [None, {}, [{}], [session(id="1")], [session(used="yesterday")], "sessions", 5])
-def test_a_list_that_makes_no_sense_is_an_api_that_is_broken(bruce: Client, backend: Backend, body: Any) -> None:
+def test_invalid_list_counts_as_unavailable(bruce: Client, backend: Backend, body: Any) -> None:
     backend.answer(SESSIONS, 200, body)
     response = bruce.get("/account/")
     assert response.status_code == 503
     assert "Change your password" in response.text
 
 
-def test_without_users_api_the_page_says_so(bruce: Client, backend: Backend) -> None:
+def test_account_page_shows_that_users_api_is_unavailable(bruce: Client, backend: Backend) -> None:
     backend.answer(SESSIONS, 503)
     response = bruce.get("/account/")
     assert response.status_code == 503
-    assert "log-in service" in response.text
+    assert "login service" in response.text
     assert "Log out everywhere" in response.text
 
 
@@ -66,7 +66,7 @@ def test_a_session_is_ended(bruce: Client, backend: Backend) -> None:
     assert "That device is logged out." in bruce.get("/account/").text
 
 
-def test_a_session_that_has_ended_already_is_no_error(bruce: Client, backend: Backend) -> None:
+def test_session_that_no_longer_exists_is_not_an_error(bruce: Client, backend: Backend) -> None:
     backend.answer(END_ONE, 404, {"message": "No."})
     assert bruce.post("/account/sessions/7/delete")["Location"] == "/account/"
 
@@ -86,7 +86,7 @@ def test_log_out_everywhere_ends_this_session_too(bruce: Client, backend: Backen
     assert "You are logged out." in bruce.get("/login/").text
 
 
-def test_log_out_everywhere_keeps_this_session_when_the_others_may_go_on(bruce: Client, backend: Backend) -> None:
+def test_log_out_everywhere_keeps_this_session_if_the_others_cannot_be_ended(bruce: Client, backend: Backend) -> None:
     backend.answer(END_OTHERS, 503)
     response = bruce.post("/account/logout-everywhere")
     assert response.status_code == 503
@@ -107,10 +107,10 @@ def test_a_password_is_changed(bruce: Client, backend: Backend) -> None:
         (400, {"message": "m", "errors": {"old_password": ["The password is wrong."]}}, 400, "The password is wrong."),
         (400, {"message": "m", "errors": {"new_password": ["Too common."]}}, 400, "New password: Too common."),
         (429, {"message": "m"}, 429, "14 minutes"),
-        (503, None, 503, "log-in service"),
+        (503, None, 503, "login service"),
     ],
 )
-def test_a_password_that_is_not_changed_says_why(
+def test_failed_password_change_shows_the_reason(
     bruce: Client, backend: Backend, status: int, body: Any, shown: int, why: str
 ) -> None:
     backend.answer(PASSWORD, status, body, Retry_After="800")
@@ -122,7 +122,7 @@ def test_a_password_that_is_not_changed_says_why(
 
 
 @pytest.mark.parametrize("pair", [{}, {"old_password": "x"}, {"new_password": "x"}])
-def test_an_empty_password_is_said_without_a_call(bruce: Client, backend: Backend, pair: dict[str, str]) -> None:
+def test_empty_password_is_an_error_without_an_api_call(bruce: Client, backend: Backend, pair: dict[str, str]) -> None:
     response = bruce.post("/account/password", pair)
     assert response.status_code == 400
     assert "This field is required" in response.text
@@ -155,10 +155,10 @@ def test_signing_up_logs_in(visitor: Client, backend: Backend, open_sign_up: Non
         (400, {"message": "m", "errors": {"password": ["Too common."]}}, 400, "Password: Too common."),
         (429, {"message": "m"}, 429, "14 minutes"),
         (403, {"message": "Closed."}, 403, "Sign-up is closed"),
-        (503, None, 503, "log-in service"),
+        (503, None, 503, "login service"),
     ],
 )
-def test_a_sign_up_that_fails_says_why(
+def test_failed_sign_up_shows_the_reason(
     visitor: Client, backend: Backend, open_sign_up: None, status: int, body: Any, shown: int, why: str
 ) -> None:
     backend.answer(SIGN_UP, status, body, Retry_After="800")
@@ -169,7 +169,7 @@ def test_a_sign_up_that_fails_says_why(
     assert not {SESSION_COOKIE, REFRESH_COOKIE} & set(response.cookies)
 
 
-def test_an_account_that_was_created_is_said_although_the_login_fails(
+def test_new_account_is_confirmed_even_if_the_login_fails(
     visitor: Client, backend: Backend, open_sign_up: None
 ) -> None:
     backend.answer(LOGIN, 503)
@@ -177,11 +177,9 @@ def test_an_account_that_was_created_is_said_although_the_login_fails(
     assert "Your account is ready." in visitor.get("/login/").text
 
 
-def test_where_sign_up_is_closed_the_page_says_whom_to_ask(
-    visitor: Client, backend: Backend, settings: Settings
-) -> None:
+def test_closed_sign_up_page_names_the_contact(visitor: Client, backend: Backend, settings: Settings) -> None:
     settings.SIGN_UP_CONTACT = "grace@example.org"
-    assert "How to get one" in visitor.get("/login/").text
+    assert "How to get an account" in visitor.get("/login/").text
     page = visitor.get("/signup/")
     assert page.status_code == 200
     assert "ask grace@example.org" in page.text
@@ -189,5 +187,5 @@ def test_where_sign_up_is_closed_the_page_says_whom_to_ask(
     assert backend.calls() == []
 
 
-def test_logged_in_users_are_sent_on(bruce: Client, backend: Backend, open_sign_up: None) -> None:
+def test_sign_up_page_redirects_logged_in_users(bruce: Client, backend: Backend, open_sign_up: None) -> None:
     assert bruce.get("/signup/")["Location"] == "/thoughts/"

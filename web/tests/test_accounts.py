@@ -1,4 +1,4 @@
-"""Who is logged in: the two cookies, and renewing the first from the second."""
+"""The login cookies, and the renewal of access tokens."""
 
 import os
 import re
@@ -30,7 +30,7 @@ from web.tests.conftest import (
 LogInAs = Callable[..., Client]
 
 
-def test_a_token_that_holds_is_used_and_nothing_is_set(bruce: Client, backend: Backend) -> None:
+def test_valid_token_is_used_and_no_cookie_is_set(bruce: Client, backend: Backend) -> None:
     response = bruce.get("/thoughts/")
     assert response.status_code == 200
     assert "bruce" in response.text
@@ -40,7 +40,7 @@ def test_a_token_that_holds_is_used_and_nothing_is_set(bruce: Client, backend: B
 
 
 @pytest.mark.parametrize("expires_in", [-1, -1000, 5, 29])
-def test_a_token_that_ends_is_renewed_without_a_word(log_in_as: LogInAs, backend: Backend, expires_in: int) -> None:
+def test_expired_token_is_renewed_silently(log_in_as: LogInAs, backend: Backend, expires_in: int) -> None:
     browser = log_in_as(expires_in)
     new = authorization(jti="new")
     backend.answer(REFRESH, 200, {"Authorized": new, "refresh": "the-next-refresh-token"})
@@ -50,30 +50,30 @@ def test_a_token_that_ends_is_renewed_without_a_word(log_in_as: LogInAs, backend
     assert backend.received[0].body == {"refresh": "a-refresh-token"}
     assert backend.received[1].headers["authorization"] == new
     assert response.cookies[SESSION_COOKIE].value == new
-    # The next page needs no renewal.
+    # The next page uses the renewed token.
     browser.get("/thoughts/")
     assert backend.calls()[2:] == [MINE]
 
 
-def test_a_lost_session_cookie_is_renewed_too(visitor: Client, backend: Backend) -> None:
+def test_missing_session_cookie_is_renewed(visitor: Client, backend: Backend) -> None:
     visitor.cookies[REFRESH_COOKIE] = "a-refresh-token"
     assert visitor.get("/thoughts/").status_code == 200
     assert backend.calls() == [REFRESH, MINE]
 
 
 @pytest.mark.parametrize("status", [401, 400])
-def test_a_refresh_token_that_is_dead_logs_out(log_in_as: LogInAs, backend: Backend, status: int) -> None:
+def test_refused_refresh_token_logs_out(log_in_as: LogInAs, backend: Backend, status: int) -> None:
     browser = log_in_as()
     backend.answer(REFRESH, status, {"message": "The refresh token is not valid any more.", "errors": {}})
     response = browser.get("/thoughts/")
     assert response.status_code == 302
     assert response["Location"] == "/login/?next=%2Fthoughts%2F"
-    assert "You are not logged in any more. Log in to go on." in browser.get("/login/").text
+    assert "Your session has expired. Log in to continue." in browser.get("/login/").text
     assert response.cookies[SESSION_COOKIE].value == response.cookies[REFRESH_COOKIE].value == ""
     assert MINE not in backend.calls()
 
 
-def test_while_users_api_is_away_a_token_that_still_holds_is_good_enough(log_in_as: LogInAs, backend: Backend) -> None:
+def test_valid_token_remains_usable_while_users_api_is_unavailable(log_in_as: LogInAs, backend: Backend) -> None:
     browser = log_in_as(20)
     backend.answer(REFRESH, 503)
     response = browser.get("/thoughts/")
@@ -81,20 +81,20 @@ def test_while_users_api_is_away_a_token_that_still_holds_is_good_enough(log_in_
     assert SESSION_COOKIE not in response.cookies
 
 
-def test_while_users_api_is_away_nobody_is_logged_out(log_in_as: LogInAs, backend: Backend) -> None:
+def test_no_user_is_logged_out_while_users_api_is_unavailable(log_in_as: LogInAs, backend: Backend) -> None:
     browser = log_in_as()
     backend.answer(REFRESH, 503)
     response = browser.get("/thoughts/")
     assert response.status_code == 503
-    assert "The log-in service is away" in response.text
+    assert "The login service is temporarily unavailable" in response.text
     assert not {SESSION_COOKIE, REFRESH_COOKIE} & set(response.cookies)
-    # What is public goes on.
+    # Public pages remain available.
     assert browser.get("/search").status_code == 200
     backend.answer(REFRESH, 200, {"Authorized": authorization(), "refresh": "the-next-refresh-token"})
     assert browser.get("/thoughts/").status_code == 200
 
 
-def test_issued_token_that_web_refuses_is_logged_with_the_reason(
+def test_refused_new_token_is_logged_with_the_reason(
     log_in_as: LogInAs, backend: Backend, caplog: pytest.LogCaptureFixture
 ) -> None:
     # TOKENS_ISSUER differs between the services.
@@ -103,34 +103,31 @@ def test_issued_token_that_web_refuses_is_logged_with_the_reason(
     backend.answer(REFRESH, 200, {"Authorized": issued, "refresh": "r"})
     assert browser.get("/thoughts/").status_code == 503
     assert (
-        "web refuses the token that the log-in service has just issued: The token is from another issuer."
-        in caplog.text
+        "web refuses the token that the login service has just issued: The token is from another issuer." in caplog.text
     )
     assert issued.removeprefix("Bearer ") not in caplog.text
 
 
 @pytest.mark.parametrize(("path", "link"), [("/", 'href="/">Try again'), ("//", None)])
-def test_link_to_try_again_leads_to_a_path_on_this_site(
-    log_in_as: LogInAs, backend: Backend, path: str, link: str | None
-) -> None:
+def test_retry_link_stays_on_this_site(log_in_as: LogInAs, backend: Backend, path: str, link: str | None) -> None:
     browser = log_in_as()
     backend.answer(REFRESH, 503)
     response = browser.get("/", PATH_INFO=path)
     assert response.status_code == 503
-    assert ("Try again" in response.text) == (link is not None)
+    assert (">Try again</a>" in response.text) == (link is not None)
     assert link is None or link in response.text
 
 
-def test_without_any_key_pages_say_so_and_nobody_is_logged_out(
+def test_without_keys_the_page_is_503_and_no_user_is_logged_out(
     bruce: Client, backend: Backend, settings: Settings
 ) -> None:
-    def away() -> object:
+    def unavailable() -> object:
         raise OSError
 
-    settings.TOKENS_JWKS = away
+    settings.TOKENS_JWKS = unavailable
     response = bruce.get("/thoughts/")
     assert response.status_code == 503
-    assert "The log-in service is away" in response.text
+    assert "The login service is temporarily unavailable" in response.text
     assert not {SESSION_COOKIE, REFRESH_COOKIE} & set(response.cookies)
     assert bruce.get("/search").status_code == 200
 
@@ -154,7 +151,7 @@ CLAIMS = {"username": "bruce", "iss": "users-api", "token_type": "access", "exp"
         "Bearer " + "a" * 3000,
     ],
 )
-def test_a_cookie_that_was_tampered_with_is_nobody(visitor: Client, backend: Backend, value: str) -> None:
+def test_forged_cookie_is_anonymous(visitor: Client, backend: Backend, value: str) -> None:
     visitor.cookies[SESSION_COOKIE] = value
     response = visitor.get("/thoughts/")
     assert response.status_code == 302
@@ -172,7 +169,7 @@ CALLS = {PAGE: MINE, WRITE: CREATE, DELETE: ("DELETE", "/api/me/thoughts/7/")}
 
 
 @pytest.mark.parametrize("page", CALLS)
-def test_what_thoughts_api_refuses_is_renewed_and_tried_again(
+def test_token_that_thoughts_api_refuses_is_renewed_and_the_call_retried(
     bruce: Client, backend: Backend, page: tuple[str, str]
 ) -> None:
     call, new = CALLS[page], authorization(jti="new")
@@ -187,7 +184,7 @@ def test_what_thoughts_api_refuses_is_renewed_and_tried_again(
 
 
 @pytest.mark.parametrize("refresh", ["", "a-refresh-token"])
-def test_what_thoughts_api_refuses_again_logs_out(bruce: Client, backend: Backend, refresh: str) -> None:
+def test_second_refusal_by_thoughts_api_logs_out(bruce: Client, backend: Backend, refresh: str) -> None:
     bruce.cookies[REFRESH_COOKIE] = refresh
     backend.answer(MINE, 401, {"message": "The token is not valid."})
     response = bruce.get("/thoughts/")
@@ -197,17 +194,17 @@ def test_what_thoughts_api_refuses_again_logs_out(bruce: Client, backend: Backen
     assert response.cookies[SESSION_COOKIE].value == ""
 
 
-def test_what_thoughts_api_refuses_while_users_api_is_away_logs_nobody_out(bruce: Client, backend: Backend) -> None:
+def test_refusal_while_users_api_is_unavailable_logs_no_user_out(bruce: Client, backend: Backend) -> None:
     backend.answer(MINE, 401, {"message": "The token is not valid."})
     backend.answer(REFRESH, 503)
     response = bruce.get("/thoughts/")
     assert response.status_code == 503
-    assert "The log-in service is away" in response.text
+    assert "The login service is temporarily unavailable" in response.text
     assert not {SESSION_COOKIE, REFRESH_COOKIE} & set(response.cookies)
 
 
 @pytest.mark.parametrize("behind_tls", [True, False])
-def test_the_cookies_are_out_of_reach_of_scripts_and_other_sites(
+def test_cookies_are_httponly_and_samesite(
     visitor: Client, backend: Backend, settings: Settings, behind_tls: bool
 ) -> None:
     settings.BEHIND_TLS = behind_tls
@@ -222,7 +219,7 @@ def test_the_cookies_are_out_of_reach_of_scripts_and_other_sites(
         assert not cookie["domain"]
 
 
-def test_cookies_of_a_long_name_in_another_script_fit_a_browser(visitor: Client, backend: Backend) -> None:
+def test_cookies_for_a_long_non_latin_name_fit_the_browser_limit(visitor: Client, backend: Backend) -> None:
     name = "李" * 50
     backend.answer(("POST", "/api/login/"), 200, {"Authorized": authorization(name), "refresh": "r" * 43})
     response = visitor.post("/login/", {"username": name, "password": "secret"})
@@ -231,12 +228,12 @@ def test_cookies_of_a_long_name_in_another_script_fit_a_browser(visitor: Client,
     assert name in visitor.get("/thoughts/").text
 
 
-def test_pages_of_a_person_are_kept_by_no_cache(bruce: Client, backend: Backend) -> None:
+def test_pages_of_logged_in_users_are_not_cached(bruce: Client, backend: Backend) -> None:
     for path in ("/", "/thoughts/", "/search", "/logout/", "/nowhere"):
         assert bruce.get(path)["Cache-Control"] == "private, no-store", path
 
 
-def test_public_pages_are_kept_by_no_shared_cache(visitor: Client, backend: Backend) -> None:
+def test_public_pages_are_not_stored_by_shared_caches(visitor: Client, backend: Backend) -> None:
     for path in ("/login/", "/search", "/nowhere"):
         assert visitor.get(path)["Cache-Control"] == "private, no-cache", path
 
@@ -248,11 +245,11 @@ def test_a_public_page_deletes_no_cookie(log_in_as: LogInAs, backend: Backend) -
         response = browser.get(path)
         assert not response.cookies.keys() - {"thoughts_csrftoken"}, path
         assert "Log in" in response.text
-    # A page that needs a login does.
+    # A page that requires a login does.
     assert browser.get("/thoughts/").cookies[REFRESH_COOKIE].value == ""
 
 
-def test_cookies_of_another_installation_are_left_alone(visitor: Client, backend: Backend) -> None:
+def test_cookies_of_another_installation_are_unchanged(visitor: Client, backend: Backend) -> None:
     for name in ("session", "refresh", "csrftoken", "messages", "thoughts_9002_session", "thoughts_9002_refresh"):
         visitor.cookies[name] = "theirs"
     for path in ("/search", "/login/", "/thoughts/", "/logout/"):
@@ -269,7 +266,7 @@ def test_cookies_of_another_installation_are_left_alone(visitor: Client, backend
         ({"BEHIND_TLS": "true"}, "__Host-thoughts_"),
     ],
 )
-def test_the_names_of_cookies_differ_between_installations_on_a_host(environment: dict[str, str], prefix: str) -> None:
+def test_cookie_names_differ_between_installations_on_a_host(environment: dict[str, str], prefix: str) -> None:
     code = (
         "import django; django.setup(); from django.conf import settings; from web import accounts, messages; "
         "print(accounts.session_cookie(), accounts.refresh_cookie(), settings.CSRF_COOKIE_NAME, "
@@ -281,8 +278,10 @@ def test_the_names_of_cookies_differ_between_installations_on_a_host(environment
     assert done.stdout.split() == [f"{prefix}{name}" for name in ("session", "refresh", "csrftoken", "messages")]
 
 
-def test_a_host_cookie_is_what_browsers_accept(visitor: Client, backend: Backend, settings: Settings) -> None:
-    # Secure, Path=/ and no Domain, also when it is deleted.
+def test_host_prefixed_cookie_has_the_required_attributes(
+    visitor: Client, backend: Backend, settings: Settings
+) -> None:
+    # Secure, Path=/ and no Domain, also on deletion.
     settings.BEHIND_TLS, settings.COOKIE_PREFIX = True, "__Host-thoughts_"
     for response in (visitor.post("/login/", {"username": "bruce", "password": "secret"}), visitor.post("/logout/")):
         for name in ("__Host-thoughts_session", "__Host-thoughts_refresh"):
@@ -290,7 +289,7 @@ def test_a_host_cookie_is_what_browsers_accept(visitor: Client, backend: Backend
             assert (bool(cookie["secure"]), cookie["path"], cookie["domain"]) == (True, "/", "")
 
 
-def test_the_value_of_a_cookie_has_no_space_outside_quotes(visitor: Client, backend: Backend) -> None:
+def test_cookie_value_has_no_space_outside_quotes(visitor: Client, backend: Backend) -> None:
     # RFC 6265 section 4.1.1.
     response = visitor.post("/login/", {"username": "bruce", "password": "secret"})
     for name in (SESSION_COOKIE, REFRESH_COOKIE):
@@ -298,7 +297,7 @@ def test_the_value_of_a_cookie_has_no_space_outside_quotes(visitor: Client, back
         assert re.fullmatch(r'"[^"\s]+( [^"\s]+)*"|[^"\s]+', value)
 
 
-def test_users_api_is_told_who_renews(log_in_as: LogInAs, backend: Backend) -> None:
+def test_renewal_sends_the_client_address_and_user_agent(log_in_as: LogInAs, backend: Backend) -> None:
     log_in_as().get("/thoughts/", REMOTE_ADDR="192.0.2.9", headers={"User-Agent": "Firefox\x7f ä 1"})
     headers = backend.received[0].headers
     assert (headers["x-forwarded-for"], headers["user-agent"]) == ("192.0.2.9", "Firefox  1")
@@ -306,7 +305,7 @@ def test_users_api_is_told_who_renews(log_in_as: LogInAs, backend: Backend) -> N
     assert backend.received[2].headers["user-agent"] == "unknown"
 
 
-def test_a_renewal_keeps_the_next_refresh_token(log_in_as: LogInAs, backend: Backend) -> None:
+def test_renewal_stores_the_next_refresh_token(log_in_as: LogInAs, backend: Backend) -> None:
     response = log_in_as().get("/search")
     assert response.cookies[REFRESH_COOKIE].value == "the-next-refresh-token"
     assert response.cookies[REFRESH_COOKIE]["max-age"] == 14 * 24 * 3600

@@ -1,4 +1,4 @@
-"""Calls to the APIs: connections, time-outs, retries, and what each answer means."""
+"""Calls to the APIs: connections, timeouts, retries and errors."""
 
 import logging
 import socket
@@ -27,7 +27,7 @@ DELETE = ("DELETE", "/api/me/thoughts/1/")
 CLIENT = {"X-Forwarded-For": "192.0.2.1", "User-Agent": "Firefox"}
 
 
-def test_a_hundred_calls_need_one_connection(backend: Backend) -> None:
+def test_100_calls_share_one_connection(backend: Backend) -> None:
     for _ in range(50):
         thoughts.search("a", {})
         thoughts.create("Bearer x", "text")
@@ -35,20 +35,20 @@ def test_a_hundred_calls_need_one_connection(backend: Backend) -> None:
     assert backend.connections == 1
 
 
-def test_calls_at_the_same_time_need_one_connection_each_and_keep_it(backend: Backend) -> None:
+def test_concurrent_calls_reuse_their_connections(backend: Backend) -> None:
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda _: thoughts.search("a", {}), range(200)))
     assert backend.connections <= 8
 
 
-def test_a_list_asks_for_a_page_newest_first(backend: Backend) -> None:
+def test_list_is_requested_in_pages_newest_first(backend: Backend) -> None:
     thoughts.search("100% <b>&x=1", {"after": "7"})
     assert backend.received[0].query == {
         "search": ["100% <b>&x=1"], "limit": ["20"], "ordering": ["-id"], "after": ["7"]
     }  # fmt: skip
 
 
-def test_the_neighbours_of_a_page_come_from_its_link_header(backend: Backend) -> None:
+def test_adjacent_pages_come_from_the_link_header(backend: Backend) -> None:
     link = '<http://other.host/api/thoughts/?after=5&limit=20>; rel="next", </x?before=9&ordering=-id>; rel="prev"'
     backend.answer(SEARCH, 200, [thought(5)], Link=link)
     page = thoughts.search("", {})
@@ -64,14 +64,14 @@ def test_the_request_id_and_the_trace_context_are_passed_on(backend: Backend) ->
     assert (headers["x-request-id"], headers["traceparent"]) == ("abc-1", trace)
 
 
-def test_a_persons_token_is_sent_where_it_belongs_and_nowhere_else(backend: Backend) -> None:
+def test_token_is_sent_only_where_required(backend: Backend) -> None:
     thoughts.mine("Bearer x", {})
     thoughts.search("", {})
     users.refresh("r", CLIENT)
     assert [each.headers.get("authorization") for each in backend.received] == ["Bearer x", None, None]
 
 
-def test_no_cookie_of_an_api_is_kept(backend: Backend) -> None:
+def test_cookies_of_an_api_are_not_stored(backend: Backend) -> None:
     backend.answer(SEARCH, 200, [], Set_Cookie="a=b; Path=/")
     thoughts.search("", {})
     thoughts.search("", {})
@@ -94,19 +94,19 @@ def test_no_cookie_of_an_api_is_kept(backend: Backend) -> None:
         (403, {"message": "No."}, Forbidden),
         (500, {"message": "Something went wrong on our side."}, Unavailable),
         (502, b"<html>", Unavailable),
-        (503, {"message": "Away."}, Unavailable),
+        (503, {"message": "Unavailable."}, Unavailable),
         (301, b"", Unavailable),
         (200, {"id": 1}, Unavailable),
         (204, b"", Unavailable),
     ],
 )
-def test_an_answer_that_is_no_success_is_told_apart(backend: Backend, status: int, body: Any, error: type) -> None:
+def test_error_statuses_raise_their_exception(backend: Backend, status: int, body: Any, error: type) -> None:
     backend.answer(CREATE, status, body)
     with pytest.raises(error):
         thoughts.create("Bearer x", "text")
 
 
-def test_the_messages_of_wrong_fields_arrive(backend: Backend) -> None:
+def test_error_has_the_messages_of_each_field(backend: Backend) -> None:
     backend.answer(CREATE, 400, {"message": "m", "errors": {"text": ["Too long.", "Too dull."], "odd": "text"}})
     with pytest.raises(InvalidInput) as raised:
         thoughts.create("Bearer x", "text")
@@ -116,7 +116,7 @@ def test_the_messages_of_wrong_fields_arrive(backend: Backend) -> None:
 @pytest.mark.parametrize(
     ("header", "seconds"), [("7", 7), ("999999999", 86400), ("soon", 60), ("-5", 60), ("", 60), ("9" * 50, 60)]
 )
-def test_how_long_to_wait_is_believed_within_reason(backend: Backend, header: str, seconds: int) -> None:
+def test_retry_after_is_bounded(backend: Backend, header: str, seconds: int) -> None:
     backend.answer(LOGIN, 429, {"message": "Too fast."}, Retry_After=header)
     with pytest.raises(TooManyRequests) as raised:
         users.log_in("a", "b", CLIENT)
@@ -132,9 +132,7 @@ def test_how_long_to_wait_is_believed_within_reason(backend: Backend, header: st
         [thought(text="\ud800")], b'{"a": NaN', b"\xff\xfe",
     ],
 )  # fmt: skip
-def test_a_list_that_makes_no_sense_is_an_api_that_is_broken(
-    backend: Backend, caplog: pytest.LogCaptureFixture, body: Any
-) -> None:
+def test_invalid_list_counts_as_unavailable(backend: Backend, caplog: pytest.LogCaptureFixture, body: Any) -> None:
     backend.answer(SEARCH, 200, body)
     with pytest.raises(Unavailable):
         thoughts.search("", {})
@@ -144,15 +142,13 @@ def test_a_list_that_makes_no_sense_is_an_api_that_is_broken(
 
 
 @pytest.mark.parametrize("body", [b"rubbish", {}, [], {"Authorized": 1, "refresh": "r"}, {"Authorized": "Bearer x"}])
-def test_a_login_that_makes_no_sense_is_an_api_that_is_broken(
+def test_invalid_login_answer_counts_as_unavailable(
     backend: Backend, caplog: pytest.LogCaptureFixture, body: Any
 ) -> None:
     backend.answer(LOGIN, 200, body)
     with pytest.raises(Unavailable):
         users.log_in("a", "b", CLIENT)
-    assert [record.getMessage() for record in caplog.records] == [
-        "The log-in service answered with an unexpected body."
-    ]
+    assert [record.getMessage() for record in caplog.records] == ["The login service answered with an unexpected body."]
 
 
 @pytest.mark.parametrize(
@@ -167,14 +163,14 @@ def test_a_login_that_makes_no_sense_is_an_api_that_is_broken(
         (LOGOUT, lambda: users.log_out("r"), 1),
     ],
 )
-def test_only_what_may_be_done_twice_is_tried_again(backend: Backend, call: Any, function: Any, attempts: int) -> None:
+def test_only_idempotent_calls_are_retried(backend: Backend, call: Any, function: Any, attempts: int) -> None:
     backend.answer(call, 503)
     with pytest.raises(Unavailable):
         function()
     assert backend.calls() == [call] * attempts
 
 
-def test_a_connection_that_the_api_has_closed_is_no_failure(backend: Backend) -> None:
+def test_closed_connection_is_replaced(backend: Backend) -> None:
     def close(handler: Any) -> Any:
         handler.close_connection = True
         return 200, [], {}
@@ -185,13 +181,13 @@ def test_a_connection_that_the_api_has_closed_is_no_failure(backend: Backend) ->
     assert backend.connections == 3
 
 
-def test_a_second_attempt_that_succeeds_is_a_success(backend: Backend) -> None:
+def test_successful_retry_is_a_success(backend: Backend) -> None:
     answers: Any = iter([(503, b"", {}), (200, [thought()], {})])
     backend.answers[SEARCH] = lambda handler: next(answers)
     assert len(thoughts.search("", {}).thoughts) == 1
 
 
-def test_nothing_is_tried_again_that_might_last_longer_than_a_call_may(backend: Backend, settings: Settings) -> None:
+def test_retry_that_could_exceed_the_deadline_is_skipped(backend: Backend, settings: Settings) -> None:
     settings.BACKEND_TOTAL_TIMEOUT = settings.BACKEND_READ_TIMEOUT
     backend.answer(SEARCH, 503)
     with pytest.raises(Unavailable):
@@ -199,8 +195,8 @@ def test_nothing_is_tried_again_that_might_last_longer_than_a_call_may(backend: 
     assert backend.calls() == [SEARCH]
 
 
-def test_connections_are_kept_but_not_for_ever(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
-    # A Service chooses a pod for each connection: one that is new gets some of the new ones.
+def test_connections_are_replaced_regularly(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
+    # A Kubernetes Service chooses a pod per connection, so only new connections reach new pods.
     monkeypatch.setattr(http, "SESSION_AGE", 1e-9)
     thoughts.search("", {})
     thoughts.search("", {})
@@ -214,7 +210,7 @@ def test_a_redirect_is_not_followed(backend: Backend) -> None:
     assert ("GET", "/elsewhere") not in backend.calls()
 
 
-def test_nobody_listening_is_away_at_once(backends_away: None) -> None:
+def test_refused_connection_fails_immediately(backends_unavailable: None) -> None:
     start = time.monotonic()
     with pytest.raises(Unavailable) as raised:
         thoughts.create("Bearer x", "text")
@@ -222,7 +218,7 @@ def test_nobody_listening_is_away_at_once(backends_away: None) -> None:
     assert time.monotonic() - start < 5
 
 
-def test_an_api_that_does_not_answer_is_given_up(settings: Settings) -> None:
+def test_silent_api_times_out(settings: Settings) -> None:
     settings.BACKEND_READ_TIMEOUT = 0.2
     with socket.create_server(("127.0.0.1", 0)) as silent:
         settings.THOUGHTS_BACKEND_URL = f"http://127.0.0.1:{silent.getsockname()[1]}"
@@ -233,7 +229,7 @@ def test_an_api_that_does_not_answer_is_given_up(settings: Settings) -> None:
         assert not isinstance(raised.value, Unanswered)
 
 
-def test_an_answer_that_never_ends_is_given_up(backend: Backend, settings: Settings) -> None:
+def test_endless_answer_times_out(backend: Backend, settings: Settings) -> None:
     settings.BACKEND_TOTAL_TIMEOUT = 0.3
     sent: list[int] = []
 
@@ -251,14 +247,14 @@ def test_an_answer_that_never_ends_is_given_up(backend: Backend, settings: Setti
     assert 3 <= len(sent) < 100
 
 
-def test_an_answer_that_is_far_too_large_is_given_up(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_answer_that_is_too_large_is_refused(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(http, "MAX_SIZE", 1000)
     backend.answer(SEARCH, 200, [thought(text="x" * 2000)])
     with pytest.raises(Unavailable):
         thoughts.search("", {})
 
 
-def test_the_time_outs_stay_below_the_servers_own(settings: Settings) -> None:
+def test_timeouts_stay_below_the_timeout_of_gunicorn(settings: Settings) -> None:
     from common.server import gunicorn_conf
 
     assert settings.BACKEND_CONNECT_TIMEOUT + settings.BACKEND_READ_TIMEOUT < settings.BACKEND_TOTAL_TIMEOUT
@@ -281,8 +277,8 @@ def test_neither_a_search_nor_a_token_is_logged(
         assert secret not in caplog.text
 
 
-def test_the_address_of_the_visitor_is_passed_on_to_the_login(visitor: Client, backend: Backend) -> None:
+def test_login_sends_the_client_address(visitor: Client, backend: Backend) -> None:
     body = {"username": "bruce", "password": "secret"}
     visitor.post("/login/", body, REMOTE_ADDR="192.0.2.7", headers={"X-Forwarded-For": "198.51.100.1"})
-    # Nobody is a trusted proxy here: what the visitor says of itself is not believed.
+    # There is no trusted proxy, so the visitor's X-Forwarded-For is ignored.
     assert backend.received[0].headers["x-forwarded-for"] == "192.0.2.7"

@@ -1,4 +1,4 @@
-"""Marking what search found."""
+"""The `highlight` filter marks the matches of a search."""
 
 import html
 import re
@@ -10,12 +10,12 @@ from common.folding import fold
 from web.templatetags.thoughts import highlight
 
 
-def test_a_match_is_marked_whatever_its_case_and_accents() -> None:
+def test_match_is_marked_regardless_of_case_and_accents() -> None:
     assert highlight("Ein Café", "CAFE") == "Ein <mark>Café</mark>"
     assert highlight("Straße", "ss") == "Stra<mark>ß</mark>e"
 
 
-def test_matches_that_overlap_are_one_mark() -> None:
+def test_overlapping_matches_are_one_mark() -> None:
     assert highlight("a" * 250, "a" * 125) == f"<mark>{'a' * 250}</mark>"
     assert highlight("banana", "ana") == "b<mark>anana</mark>"
     assert highlight("ﬃﬃ", "fif") == "<mark>ﬃﬃ</mark>"
@@ -26,19 +26,19 @@ def test_markup_in_a_text_is_escaped() -> None:
 
 
 @given(st.text(), st.text(max_size=3))
-def test_the_text_stays_the_same_without_its_marks(text: str, piece: str) -> None:
-    assert html.unescape(re.sub("</?mark>", "", highlight(text, piece))) == html.unescape(html.escape(text))
+def test_text_without_its_marks_is_unchanged(text: str, search: str) -> None:
+    assert html.unescape(re.sub("</?mark>", "", highlight(text, search))) == html.unescape(html.escape(text))
 
 
 @given(st.text("aáßsﬃ", max_size=12), st.text("aasfi", min_size=1, max_size=4))
-def test_exactly_the_characters_of_all_matches_are_marked(text: str, piece: str) -> None:
+def test_exactly_the_characters_of_all_matches_are_marked(text: str, search: str) -> None:
     folded = "".join(map(fold, text))
     origin = [index for index, character in enumerate(text) for _ in fold(character)]
-    starts = [at for at in range(len(folded)) if folded.startswith(piece, at)]
-    expected = {origin[at + offset] for at in starts for offset in range(len(piece))}
+    starts = [at for at in range(len(folded)) if folded.startswith(search, at)]
+    expected = {origin[at + offset] for at in starts for offset in range(len(search))}
 
     marked, index, inside = set(), 0, False
-    for token in re.findall("</?mark>|.", highlight(text, piece)):
+    for token in re.findall("</?mark>|.", highlight(text, search)):
         if len(token) > 1:
             inside = token == "<mark>"
         else:

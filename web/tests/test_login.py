@@ -1,4 +1,4 @@
-"""Logging in and out."""
+"""The login and logout pages."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from django.test import Client
 from web.tests.conftest import LOGIN, LOGOUT, REFRESH_COOKIE, SESSION_COOKIE, Backend, authorization
 
 PAIR = {"username": "bruce", "password": "my password"}
-AWAY = [
+FOREIGN_PATHS = [
     "https://evil.example/",
     "//evil.example/",
     "//",
@@ -39,7 +39,7 @@ AWAY = [
 ]
 
 
-def test_a_right_pair_sets_both_cookies_and_goes_to_ones_thoughts(visitor: Client, backend: Backend) -> None:
+def test_correct_login_sets_both_cookies_and_redirects_to_the_thoughts(visitor: Client, backend: Backend) -> None:
     response = visitor.post("/login/", PAIR)
     assert (response.status_code, response["Location"]) == (302, "/thoughts/")
     assert backend.received[0].body == PAIR
@@ -54,13 +54,13 @@ def test_spaces_in_a_password_count(visitor: Client, backend: Backend) -> None:
 
 
 @pytest.mark.parametrize("path", ["/thoughts/?before=5", "/search?search=%C3%A4", "/"])
-def test_next_leads_back_after_the_login(visitor: Client, backend: Backend, path: str) -> None:
+def test_login_redirects_to_next(visitor: Client, backend: Backend, path: str) -> None:
     assert f'value="{path}"' in visitor.get("/login/", {"next": path}).text
     assert visitor.post("/login/", PAIR | {"next": path})["Location"] == path
 
 
-@pytest.mark.parametrize("path", AWAY)
-def test_next_leads_to_no_other_site(visitor: Client, backend: Backend, path: str) -> None:
+@pytest.mark.parametrize("path", FOREIGN_PATHS)
+def test_next_on_another_site_is_ignored(visitor: Client, backend: Backend, path: str) -> None:
     assert visitor.post("/login/", PAIR | {"next": path})["Location"] == "/thoughts/"
     assert "evil" not in visitor.get("/login/", {"next": path}, follow=False).text
     visitor.cookies[SESSION_COOKIE] = authorization()
@@ -76,14 +76,14 @@ def test_next_survives_a_wrong_password(visitor: Client, backend: Backend) -> No
     ("status", "body", "shown", "why"),
     [
         (401, {"message": "m"}, 401, "The user name or the password is wrong."),
-        (429, {"message": "m"}, 429, "Please try again in 14 minutes"),
+        (429, {"message": "m"}, 429, "Too many attempts. Try again in 14 minutes."),
         (400, {"message": "m", "errors": {"username": ["Odd characters."]}}, 400, "Odd characters."),
-        (503, None, 503, "The log-in service is away"),
-        (500, b"<html>", 503, "The log-in service is away"),
-        (200, {}, 503, "The log-in service is away"),
+        (503, None, 503, "The login service is temporarily unavailable"),
+        (500, b"<html>", 503, "The login service is temporarily unavailable"),
+        (200, {}, 503, "The login service is temporarily unavailable"),
     ],
 )
-def test_a_login_that_fails_says_why_and_keeps_the_name_alone(
+def test_failed_login_shows_the_reason_and_keeps_only_the_name(
     visitor: Client, backend: Backend, status: int, body: Any, shown: int, why: str
 ) -> None:
     backend.answer(LOGIN, status, body, Retry_After="800")
@@ -97,7 +97,7 @@ def test_a_login_that_fails_says_why_and_keeps_the_name_alone(
 
 
 @pytest.mark.parametrize("pair", [{}, {"username": "bruce"}, {"password": "x"}, {"username": "", "password": ""}])
-def test_what_is_missing_is_said_without_a_call(visitor: Client, backend: Backend, pair: dict[str, str]) -> None:
+def test_missing_field_is_an_error_without_an_api_call(visitor: Client, backend: Backend, pair: dict[str, str]) -> None:
     response = visitor.post("/login/", pair)
     assert response.status_code == 400
     assert "This field is required" in response.text
@@ -113,7 +113,7 @@ def test_what_is_missing_is_said_without_a_call(visitor: Client, backend: Backen
         ({"password": "a" + "\u0301" * 5000 + "\u0323" * 5000}, "Password: Ensure this value has at most 128"),
     ],
 )
-def test_what_is_too_long_is_said_without_a_call(
+def test_too_long_field_is_an_error_without_an_api_call(
     visitor: Client, backend: Backend, pair: dict[str, str], why: str
 ) -> None:
     response = visitor.post("/login/", PAIR | pair)
@@ -129,29 +129,29 @@ def test_the_longest_name_and_password_are_sent(visitor: Client, backend: Backen
     assert "maxlength" not in visitor.get("/logout/").text + visitor.get("/login/").text
 
 
-def test_who_is_logged_in_is_sent_on(bruce: Client, backend: Backend) -> None:
+def test_login_page_redirects_logged_in_users(bruce: Client, backend: Backend) -> None:
     assert bruce.get("/login/")["Location"] == "/thoughts/"
     assert bruce.get("/login/?next=/search")["Location"] == "/search"
 
 
-def test_another_login_takes_the_place_of_the_first(bruce: Client, backend: Backend) -> None:
+def test_second_login_replaces_the_first(bruce: Client, backend: Backend) -> None:
     other = authorization("stephen")
     backend.answer(LOGIN, 200, {"Authorized": other, "refresh": "another"})
     response = bruce.post("/login/", PAIR)
     assert response.cookies[SESSION_COOKIE].value == other
     assert response.cookies[REFRESH_COOKIE].value == "another"
-    # The session of the first ends.
+    # The first session is ended.
     assert backend.calls() == [LOGIN, LOGOUT]
     assert backend.received[1].body == {"refresh": "a-refresh-token"}
 
 
-def test_login_succeeds_although_the_earlier_session_cannot_be_ended(bruce: Client, backend: Backend) -> None:
+def test_login_succeeds_even_if_the_previous_session_cannot_be_ended(bruce: Client, backend: Backend) -> None:
     backend.answer(LOGOUT, 503)
     assert bruce.post("/login/", PAIR)["Location"] == "/thoughts/"
 
 
 @pytest.mark.parametrize("path", ["/logout", "/logout/"])
-def test_logging_out_asks_then_ends_the_refresh_token(bruce: Client, backend: Backend, path: str) -> None:
+def test_logout_asks_for_confirmation_and_ends_the_session(bruce: Client, backend: Backend, path: str) -> None:
     page = bruce.get(path)
     assert page.status_code == 200
     assert "Log out?" in page.text
@@ -167,7 +167,7 @@ def test_logging_out_asks_then_ends_the_refresh_token(bruce: Client, backend: Ba
     assert bruce.get("/thoughts/").status_code == 302
 
 
-def test_while_users_api_is_away_one_is_logged_out_here_and_told(bruce: Client, backend: Backend) -> None:
+def test_logout_works_in_this_browser_while_users_api_is_unavailable(bruce: Client, backend: Backend) -> None:
     backend.answer(LOGOUT, 503)
     response = bruce.post("/logout/")
     assert response.cookies[SESSION_COOKIE].value == response.cookies[REFRESH_COOKIE].value == ""
@@ -175,14 +175,14 @@ def test_while_users_api_is_away_one_is_logged_out_here_and_told(bruce: Client, 
 
 
 @pytest.mark.parametrize("status", [400, 401])
-def test_a_login_that_has_ended_already_is_logged_out_too(bruce: Client, backend: Backend, status: int) -> None:
+def test_logout_of_an_expired_session_succeeds(bruce: Client, backend: Backend, status: int) -> None:
     backend.answer(LOGOUT, status, {"message": "No.", "errors": {}})
     response = bruce.post("/logout/")
     assert response.cookies[SESSION_COOKIE].value == response.cookies[REFRESH_COOKIE].value == ""
     assert "You are logged out." in bruce.get("/login/").text
 
 
-def test_logging_out_twice_is_no_error(visitor: Client, backend: Backend) -> None:
+def test_second_logout_is_not_an_error(visitor: Client, backend: Backend) -> None:
     assert "You are not logged in" in visitor.get("/logout/").text
     assert visitor.post("/logout/").status_code == 302
     assert backend.calls() == []

@@ -1,4 +1,4 @@
-"""One's own thoughts, and everyone's."""
+"""The pages with the user's own thoughts and everyone's thoughts."""
 
 import re
 import time
@@ -15,13 +15,13 @@ DELETE = ("DELETE", "/api/me/thoughts/7/")
 
 
 def notices(response: Any) -> str:
-    """Return what a page says in its notices, without markup."""
+    """Return the text of a page's notices, without markup."""
     found = re.findall(r'<(?:div|p) class="notice[^>]*>(.*?)(?:</div>|</p>\s*(?=<))', response.text, re.DOTALL)
     return " ".join(re.sub(r"<[^>]+>|\s+", " ", part) for part in found)
 
 
 @pytest.mark.parametrize("path", ["/", "/thoughts", "/thoughts/"])
-def test_ones_own_thoughts_are_listed_below_the_box(bruce: Client, backend: Backend, path: str) -> None:
+def test_own_thoughts_are_listed_below_the_form(bruce: Client, backend: Backend, path: str) -> None:
     backend.answer(MINE, 200, [thought(9, text="Newest <b>"), thought(7, text="Oldest")])
     response = bruce.get(path)
     assert response.status_code == 200
@@ -31,14 +31,14 @@ def test_ones_own_thoughts_are_listed_below_the_box(bruce: Client, backend: Back
 
 
 @pytest.mark.parametrize("path", ["/", "/thoughts", "/thoughts/", "/thoughts/?before=5&x=%C3%A4"])
-def test_who_is_not_logged_in_is_asked_to_and_comes_back(visitor: Client, backend: Backend, path: str) -> None:
+def test_anonymous_user_logs_in_and_returns_to_the_page(visitor: Client, backend: Backend, path: str) -> None:
     response = visitor.get(path)
     assert response.status_code == 302
     page = visitor.get(response["Location"])
     assert f'name="next" value="{path}"' in page.text.replace("&amp;", "&")
 
 
-def test_an_empty_list_says_so(bruce: Client, backend: Backend) -> None:
+def test_empty_list_shows_a_message(bruce: Client, backend: Backend) -> None:
     assert "You have not written anything yet" in bruce.get("/thoughts/").text
 
 
@@ -53,14 +53,14 @@ def test_pages_are_links_that_keep_the_search(bruce: Client, backend: Backend) -
         assert 'rel="prev"' not in page
 
 
-def test_the_page_that_was_asked_for_is_fetched(bruce: Client, backend: Backend) -> None:
+def test_requested_page_is_fetched(bruce: Client, backend: Backend) -> None:
     bruce.get("/thoughts/?after=7&limit=1000&ordering=id&search=x")
     bruce.get("/search?search=x&before=7&limit=1000")
     assert backend.received[0].query == {"limit": ["20"], "ordering": ["-id"], "after": ["7"]}
     assert backend.received[1].query == {"limit": ["20"], "ordering": ["-id"], "search": ["x"], "before": ["7"]}
 
 
-def test_a_page_that_cannot_be_is_an_error_of_the_address(bruce: Client, backend: Backend) -> None:
+def test_invalid_page_parameter_is_400(bruce: Client, backend: Backend) -> None:
     wrong = {"message": "after: A valid integer is required.", "errors": {"after": ["A valid integer is required."]}}
     backend.answer(MINE, 400, wrong)
     backend.answer(SEARCH, 400, wrong)
@@ -71,14 +71,14 @@ def test_a_page_that_cannot_be_is_an_error_of_the_address(bruce: Client, backend
         assert "<nav" in response.text
 
 
-def test_a_thought_is_stored_and_one_is_back_at_the_list(bruce: Client, backend: Backend) -> None:
+def test_thought_is_stored_and_the_user_returns_to_the_list(bruce: Client, backend: Backend) -> None:
     response = bruce.post("/thoughts/new", {"text": "  Ümlaut 🎉 100% <b>\r\nsecond line "})
     assert (response.status_code, response["Location"]) == (302, "/thoughts/")
     (received,) = backend.received
     assert received.body == {"text": "Ümlaut 🎉 100% <b>\nsecond line"}
     assert received.headers["authorization"] == bruce.cookies[SESSION_COOKIE].value
-    assert "Your thought is out." in bruce.get("/thoughts/").text
-    assert "Your thought is out." not in bruce.get("/thoughts/").text
+    assert "Posted." in bruce.get("/thoughts/").text
+    assert "Posted." not in bruce.get("/thoughts/").text
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ def test_a_thought_is_stored_and_one_is_back_at_the_list(bruce: Client, backend:
     [("", "Write something first"), (" \n ", "Write something first"), ("x" * 251, "251 characters"),
      ("🎉" * 251, "251 characters")],
 )  # fmt: skip
-def test_what_cannot_be_stored_comes_back_with_the_reason(bruce: Client, backend: Backend, text: str, why: str) -> None:
+def test_invalid_thought_is_shown_again_with_the_error(bruce: Client, backend: Backend, text: str, why: str) -> None:
     response = bruce.post("/thoughts/new", {"text": text})
     assert response.status_code == 400
     assert why in notices(response)
@@ -99,7 +99,7 @@ def test_lines_count_as_one_character_each(bruce: Client, backend: Backend) -> N
 
 
 @pytest.mark.parametrize(
-    ("status", "body", "why", "shown", "look"),
+    ("status", "body", "why", "shown", "kind"),
     [
         (400, {"message": "m", "errors": {"text": ["Not this word."]}}, "Not this word.", 400, "error"),
         (400, {"message": "Not at all.", "errors": {}}, "Not at all.", 400, "error"),
@@ -107,18 +107,18 @@ def test_lines_count_as_one_character_each(bruce: Client, backend: Backend) -> N
         (401, {"message": "The token has expired."}, "Please log in", 401, "login"),
         (429, {"message": "Too fast."}, "You are posting too fast. Try again in 7 seconds.", 429, "slow"),
         (429, b"<html>", "You are posting too fast. Try again in 7 seconds.", 429, "slow"),
-        (503, {"message": "Away."}, "The thoughts service is away", 503, "away"),
-        (500, b"<html>", "The thoughts service is away", 503, "away"),
+        (503, {"message": "Unavailable."}, "The thoughts service is temporarily unavailable", 503, "unavailable"),
+        (500, b"<html>", "The thoughts service is temporarily unavailable", 503, "unavailable"),
     ],
 )
-def test_on_any_failure_what_was_typed_is_there_with_the_reason(
-    bruce: Client, backend: Backend, status: int, body: Any, why: str, shown: int, look: str
+def test_every_failure_keeps_the_typed_text_and_shows_the_reason(
+    bruce: Client, backend: Backend, status: int, body: Any, why: str, shown: int, kind: str
 ) -> None:
     backend.answer(CREATE, status, body, Retry_After="7")
     response = bruce.post("/thoughts/new", {"text": "Typed <with> care"})
     assert response.status_code == shown
     assert why in notices(response)
-    assert re.findall(r'class="notice (\w+)"', response.text) == [look]
+    assert re.findall(r'class="notice (\w+)"', response.text) == [kind]
     assert "Typed &lt;with&gt; care</textarea>" in response.text
     assert "<nav" in response.text
     assert response.get("Retry-After") == ("7" if shown == 429 else None)
@@ -129,45 +129,45 @@ def test_on_any_failure_what_was_typed_is_there_with_the_reason(
     [(1, "1 second"), (90, "90 seconds"), (91, "2 minutes"), (5400, "90 minutes"), (5401, "2 hours"),
      (86_400, "24 hours")],
 )  # fmt: skip
-def test_how_long_to_wait_before_posting_is_told(bruce: Client, backend: Backend, seconds: int, duration: str) -> None:
+def test_posting_limit_shows_the_time_to_wait(bruce: Client, backend: Backend, seconds: int, duration: str) -> None:
     backend.answer(CREATE, 429, {"message": "Too many thoughts."}, Retry_After=str(seconds))
     response = bruce.post("/thoughts/new", {"text": "Typed with care"})
     assert f"You are posting too fast. Try again in {duration}." in notices(response)
     assert response["Retry-After"] == str(seconds)
 
 
-def test_a_list_that_is_asked_for_too_often_says_nothing_of_posting(bruce: Client, backend: Backend) -> None:
+def test_rate_limit_of_the_list_does_not_mention_posting(bruce: Client, backend: Backend) -> None:
     backend.answer(MINE, 429, b"<html>", Retry_After="7")
-    assert "Please try again in 7 seconds." in notices(bruce.get("/thoughts/"))
+    assert "Too many attempts. Try again in 7 seconds." in notices(bruce.get("/thoughts/"))
     assert "posting" not in notices(bruce.get("/thoughts/"))
 
 
-def test_while_nobody_answers_what_was_typed_is_there(bruce: Client, backends_away: None) -> None:
+def test_typed_text_is_kept_while_the_apis_are_unavailable(bruce: Client, backends_unavailable: None) -> None:
     response = bruce.post("/thoughts/new", {"text": "Typed with care"})
     assert response.status_code == 503
     assert "Typed with care</textarea>" in response.text
 
 
-def test_what_was_sent_and_not_answered_is_not_to_be_sent_again_unseen(
+def test_unanswered_post_asks_the_user_to_check_before_a_retry(
     bruce: Client, backend: Backend, settings: Settings
 ) -> None:
     settings.BACKEND_READ_TIMEOUT = 0.2
     backend.answers[CREATE] = lambda handler: time.sleep(0.5)
     response = bruce.post("/thoughts/new", {"text": "Typed with care"})
     assert response.status_code == 503
-    assert "It may have arrived: look at your thoughts before you send it again." in notices(response)
+    assert "Your thought may be saved. Check your thoughts before you retry." in notices(response)
     assert "Typed with care</textarea>" in response.text
 
 
-def test_what_is_wrong_belongs_to_the_box_and_the_cursor_is_there(bruce: Client, backend: Backend) -> None:
-    box = re.search("<textarea[^>]*>", bruce.post("/thoughts/new", {"text": ""}).text)
-    assert box
-    assert 'aria-describedby="id_text_helptext id_text_error"' in box[0]
-    assert "autofocus" in box[0]
+def test_error_describes_the_field_and_the_field_has_the_focus(bruce: Client, backend: Backend) -> None:
+    field = re.search("<textarea[^>]*>", bruce.post("/thoughts/new", {"text": ""}).text)
+    assert field
+    assert 'aria-describedby="id_text_helptext id_text_error"' in field[0]
+    assert "autofocus" in field[0]
     assert "autofocus" not in bruce.get("/thoughts/").text
 
 
-def test_two_errors_of_a_field_are_one_description_of_it(bruce: Client, backend: Backend) -> None:
+def test_two_errors_of_a_field_share_one_description(bruce: Client, backend: Backend) -> None:
     errors = {"text": ["Too old.", "Too new."]}
     backend.answers[CREATE] = (400, {"message": "The input is not valid.", "errors": errors})
     text = bruce.post("/thoughts/new", {"text": "a"}).text
@@ -177,7 +177,7 @@ def test_two_errors_of_a_field_are_one_description_of_it(bruce: Client, backend:
     assert text.count("_error") == text.count("id_text_error") == 2
 
 
-def test_who_is_not_logged_in_any_more_keeps_what_was_typed(visitor: Client, backend: Backend) -> None:
+def test_expired_session_keeps_the_typed_thought(visitor: Client, backend: Backend) -> None:
     response = visitor.post("/thoughts/new", {"text": "Typed with care"})
     assert response.status_code == 401
     assert "Typed with care</textarea>" in response.text
@@ -185,27 +185,27 @@ def test_who_is_not_logged_in_any_more_keeps_what_was_typed(visitor: Client, bac
     assert backend.calls() == []
 
 
-def test_a_list_that_cannot_be_shown_does_not_hide_the_box(bruce: Client, backend: Backend) -> None:
+def test_form_is_shown_even_if_the_list_is_unavailable(bruce: Client, backend: Backend) -> None:
     backend.answer(MINE, 503)
     response = bruce.get("/thoughts/")
     assert response.status_code == 503
-    assert "The thoughts service is away" in notices(response)
+    assert "The thoughts service is temporarily unavailable" in notices(response)
     assert "<textarea" in response.text
 
 
-def test_going_to_the_address_of_the_form_leads_to_the_list(bruce: Client) -> None:
+def test_get_of_the_form_address_redirects_to_the_list(bruce: Client) -> None:
     assert bruce.get("/thoughts/new")["Location"] == "/thoughts/"
 
 
-def test_a_thought_is_deleted_and_one_is_back_at_the_list(bruce: Client, backend: Backend) -> None:
+def test_thought_is_deleted_and_the_user_returns_to_the_list(bruce: Client, backend: Backend) -> None:
     backend.answer(DELETE, 204)
     response = bruce.post("/thoughts/7/delete")
     assert (response.status_code, response["Location"]) == (302, "/thoughts/")
     assert backend.calls() == [DELETE]
-    assert "Your thought is deleted." in bruce.get("/thoughts/").text
+    assert "Deleted." in bruce.get("/thoughts/").text
 
 
-def test_after_a_deletion_one_is_on_the_page_where_it_was(bruce: Client, backend: Backend) -> None:
+def test_deletion_returns_to_the_same_page(bruce: Client, backend: Backend) -> None:
     backend.answer(DELETE, 204)
     backend.answer(MINE, 200, [thought(7)])
     assert 'name="next" value="/thoughts/?after=9"' in bruce.get("/thoughts/?after=9").text
@@ -215,10 +215,10 @@ def test_after_a_deletion_one_is_on_the_page_where_it_was(bruce: Client, backend
 
 @pytest.mark.parametrize(
     ("status", "body", "shown", "title"),
-    [(404, {"message": "No."}, 404, "Nothing here"), (503, None, 503, "Away for a moment"),
+    [(404, {"message": "No."}, 404, "Not found"), (503, None, 503, "Temporarily unavailable"),
      (429, None, 429, "Please wait")],
 )  # fmt: skip
-def test_a_thought_that_cannot_be_deleted_is_said(
+def test_failed_deletion_shows_an_error_page(
     bruce: Client, backend: Backend, status: int, body: Any, shown: int, title: str
 ) -> None:
     backend.answer(DELETE, status, body)
@@ -227,17 +227,17 @@ def test_a_thought_that_cannot_be_deleted_is_said(
     assert f"<h1>{title}</h1>" in response.text
     assert "<nav" in response.text
     # A link cannot send the form again.
-    assert "Try again" not in response.text
+    assert ">Try again</a>" not in response.text
 
 
-def test_deleting_without_being_logged_in_asks_to_log_in(visitor: Client, backend: Backend) -> None:
+def test_anonymous_deletion_redirects_to_the_login(visitor: Client, backend: Backend) -> None:
     response = visitor.post("/thoughts/7/delete")
     assert response["Location"] == "/login/?next=%2Fthoughts%2F"
     assert backend.calls() == []
-    assert "so nothing was changed" in notices(visitor.get(response["Location"]))
+    assert "Nothing was changed." in notices(visitor.get(response["Location"]))
 
 
-def test_a_search_marks_what_it_found_and_says_who_wrote_it(visitor: Client, backend: Backend) -> None:
+def test_search_marks_matches_and_names_the_author(visitor: Client, backend: Backend) -> None:
     backend.answer(SEARCH, 200, [thought(3, username="<i>", text="Ein Café & <b>")])
     page = visitor.get("/search", {"search": "CAFE"}).text
     assert "Ein <mark>Café</mark> &amp; &lt;b&gt;" in page
@@ -246,61 +246,61 @@ def test_a_search_marks_what_it_found_and_says_who_wrote_it(visitor: Client, bac
     assert "Delete" not in page
 
 
-def test_a_search_that_found_nothing_says_so(visitor: Client, backend: Backend) -> None:
-    assert "Nothing was found" in visitor.get("/search?search=x").text
-    assert "Nobody has written anything yet" in visitor.get("/search").text
+def test_search_without_results_shows_a_message(visitor: Client, backend: Backend) -> None:
+    assert "No thoughts found" in visitor.get("/search?search=x").text
+    assert "No thoughts yet" in visitor.get("/search").text
 
 
-@pytest.mark.parametrize("piece", ['"><script>', "%", "  ", "ä" * 1000, "\u202e", "'"])
-def test_whatever_is_searched_for_is_taken_whole_and_escaped(visitor: Client, backend: Backend, piece: str) -> None:
-    response = visitor.get("/search", {"search": piece})
+@pytest.mark.parametrize("text", ['"><script>', "%", "  ", "ä" * 1000, "\u202e", "'"])
+def test_search_text_is_sent_unchanged_and_escaped_on_the_page(visitor: Client, backend: Backend, text: str) -> None:
+    response = visitor.get("/search", {"search": text})
     assert response.status_code == 200
-    assert backend.received[0].query["search"] == [piece]
+    assert backend.received[0].query["search"] == [text]
     assert "<script>" not in response.text.replace('<script src="', "")
 
 
 @pytest.mark.parametrize("text", ["x" * 1001, "x" * 500_000, "a" + "\u0301" * 20_000 + "\u0323" * 20_000])
-def test_a_search_of_more_than_1000_characters_says_so_and_comes_back(
+def test_search_of_more_than_1000_characters_shows_an_error_and_keeps_the_text(
     visitor: Client, backend: Backend, monkeypatch: pytest.MonkeyPatch, text: str
 ) -> None:
     monkeypatch.setattr("web.templatetags.thoughts.fold", None)
     response = visitor.get("/search", {"search": text})
     assert response.status_code == 400
-    assert "A search may have up to 1000 characters. Please change it and try again." in notices(response)
+    assert "A search can have up to 1000 characters. Change it and try again." in notices(response)
     assert f'value="{text}"' in response.text
     assert backend.calls() == []
 
 
 @pytest.mark.parametrize("name", ["after", "before"])
 @pytest.mark.parametrize("path", ["/thoughts/", "/search"])
-def test_a_page_that_no_id_can_name_does_not_exist(bruce: Client, backend: Backend, path: str, name: str) -> None:
+def test_page_parameter_longer_than_an_id_is_400(bruce: Client, backend: Backend, path: str, name: str) -> None:
     response = bruce.get(path, {name: "9" * 1_000_000})
     assert response.status_code == 400
-    assert "This page does not exist." in notices(response)
+    assert "The page number in the address is too long." in notices(response)
     assert backend.calls() == []
     assert bruce.get(path, {name: str(2**63 - 1)}).status_code == 200
 
 
-def test_what_was_typed_comes_back_however_long_it_is(bruce: Client, backend: Backend) -> None:
+def test_typed_text_is_kept_at_any_length(bruce: Client, backend: Backend) -> None:
     for text in ("x" * 60_000, "a" + "\u0301" * 2000 + "\u0323" * 2000, "\r\n" * 100 + "x" * 10_000):
         body = urlencode({"text": text})
         response = bruce.post("/thoughts/new", body, content_type="application/x-www-form-urlencoded")
         assert response.status_code == 400
-        assert "characters long; please shorten it to 250." in notices(response)
+        assert "characters long. Shorten it to 250." in notices(response)
         assert f"{text.strip()}</textarea>" in response.text.replace("\r\n", "\n").replace("\n", "\r\n")
     assert CREATE not in backend.calls()
 
 
-def test_a_search_that_is_too_long_for_an_address_says_so(visitor: Client, backend: Backend) -> None:
+def test_search_too_long_for_a_url_shows_an_error(visitor: Client, backend: Backend) -> None:
     backend.answer(SEARCH, 414, b"<html>")
     response = visitor.get("/search", {"search": "'" * 1000})
     assert response.status_code == 400
-    assert "It is too long. Please change it" in notices(response)
+    assert "The text is too long. Change it" in notices(response)
 
 
-def test_a_search_while_thoughts_api_is_away_keeps_what_was_typed(visitor: Client, backends_away: None) -> None:
+def test_failed_search_keeps_the_typed_text(visitor: Client, backends_unavailable: None) -> None:
     response = visitor.get("/search?search=tea")
     assert response.status_code == 503
-    assert "The thoughts service is away" in notices(response)
+    assert "The thoughts service is temporarily unavailable" in notices(response)
     assert 'value="tea"' in response.text
     assert "<nav" in response.text

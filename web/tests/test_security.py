@@ -1,4 +1,4 @@
-"""What protects the pages, and what an address answers."""
+"""Security headers, CSRF, size limits, and the answers of every address."""
 
 import re
 from pathlib import Path
@@ -39,7 +39,7 @@ TEMPLATES = sorted(Path(web.__path__[0], "templates").glob("*.html"))
 
 @pytest.fixture
 def strict() -> Client:
-    """A browser of bruce's whose forms are checked as in use."""
+    """Return a browser of bruce that enforces CSRF checks."""
     browser = Client(enforce_csrf_checks=True, raise_request_exception=False)
     browser.cookies[SESSION_COOKIE] = authorization()
     browser.cookies[REFRESH_COOKIE] = "a-refresh-token"
@@ -47,11 +47,11 @@ def strict() -> Client:
 
 
 @pytest.mark.parametrize("path", FORMS)
-def test_a_form_of_another_site_does_nothing(strict: Client, backend: Backend, settings: Settings, path: str) -> None:
+def test_form_of_another_site_is_refused(strict: Client, backend: Backend, settings: Settings, path: str) -> None:
     settings.SIGN_UP = "open"
     response = strict.post(path, {"text": "Typed with care", "username": "bruce", "password": "my password"})
     assert response.status_code == 403
-    assert "open for too long" in response.text
+    assert "This form has expired" in response.text
     assert "<nav" in response.text
     assert not {CREATE, LOGIN, LOGOUT, SIGN_UP, PASSWORD, END_ONE, END_OTHERS} & set(backend.calls())
     assert ("DELETE", "/api/me/thoughts/7/") not in backend.calls()
@@ -61,7 +61,7 @@ def test_a_form_of_another_site_does_nothing(strict: Client, backend: Backend, s
     assert "my password" not in response.text
 
 
-def test_the_form_that_comes_back_can_be_sent(strict: Client, backend: Backend) -> None:
+def test_form_shown_again_can_be_sent(strict: Client, backend: Backend) -> None:
     page = strict.post("/thoughts/new", {"text": "Typed with care"}).text
     token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', page)
     assert token
@@ -96,12 +96,12 @@ def test_no_template_has_what_the_policy_forbids(template: Path) -> None:
         assert ('method="get"' in form) != ("{% csrf_token %}" in form)
 
 
-def test_a_page_differs_by_its_cookies_and_says_so(bruce: Client, backend: Backend) -> None:
+def test_pages_vary_on_cookie(bruce: Client, backend: Backend) -> None:
     for path in ("/thoughts/", "/search", "/login/"):
         assert "Cookie" in bruce.get(path)["Vary"], path
 
 
-def test_behind_tls_everything_stays_there(bruce: Client, backend: Backend, settings: Settings) -> None:
+def test_hsts_is_sent_behind_tls(bruce: Client, backend: Backend, settings: Settings) -> None:
     settings.SECURE_HSTS_SECONDS = 31_536_000
     settings.SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
     response = bruce.get("/search", headers={"X-Forwarded-Proto": "https"})
@@ -132,7 +132,7 @@ def test_an_unknown_host_is_refused_with_a_page(visitor: Client) -> None:
         ("/account/logout-everywhere", "GET, HEAD, POST"),
     ],
 )
-def test_another_method_is_405_with_a_page_and_the_right_ones(
+def test_wrong_method_is_405_with_a_page_and_an_allow_header(
     bruce: Client, backend: Backend, path: str, methods: str
 ) -> None:
     for method in {"GET", "POST", "PUT", "PATCH", "DELETE", "TRACE", "ODD"} - set(methods.split(", ")):
@@ -142,7 +142,7 @@ def test_another_method_is_405_with_a_page_and_the_right_ones(
         assert "<nav" in response.text
 
 
-def test_every_path_is_there_with_and_without_its_last_slash(bruce: Client, backend: Backend) -> None:
+def test_every_path_works_with_and_without_its_last_slash(bruce: Client, backend: Backend) -> None:
     backend.answer(("DELETE", "/api/me/thoughts/7/"), 204)
     paths = [str(pattern.pattern).replace("<int:id>", "7") for pattern in get_resolver().url_patterns]
     assert len(paths) >= 7
@@ -157,11 +157,11 @@ def test_every_path_is_there_with_and_without_its_last_slash(bruce: Client, back
 def test_an_unknown_address_is_a_page_with_links(visitor: Client, path: str) -> None:
     response = visitor.get(path)
     assert response.status_code == 404
-    assert "Nothing here" in response.text
+    assert "Not found" in response.text
     assert "<nav" in response.text
 
 
-def test_an_id_of_any_length_is_no_fault_of_ours(bruce: Client, backend: Backend) -> None:
+def test_very_long_id_is_404(bruce: Client, backend: Backend) -> None:
     assert bruce.post(f"/thoughts/{10**40}/delete").status_code == 404
 
 
@@ -172,28 +172,24 @@ def test_an_odd_query_is_answered(visitor: Client, backend: Backend, query: str)
 
 @pytest.mark.parametrize("path", ["/thoughts/new", "/login/", "/search", "/nowhere"])
 @pytest.mark.parametrize("size", [64 * 1024, 3_000_000])
-def test_a_form_that_is_far_too_large_is_refused_with_a_page(
-    bruce: Client, backend: Backend, path: str, size: int
-) -> None:
+def test_too_large_form_is_refused_with_a_page(bruce: Client, backend: Backend, path: str, size: int) -> None:
     response = bruce.post(path, {"text": "x" * size})
     assert response.status_code == 413
-    assert "far too long" in response.text
+    assert "form is too large" in response.text
     assert "<nav" in response.text
     assert response["Content-Security-Policy"]
     assert backend.calls() == []
 
 
 @pytest.mark.parametrize("body", ["text=" + "%C3%A4" * 10_000, "%" * 60_000, "a=b&" * 10_000])
-def test_a_form_that_is_expensive_to_parse_is_refused_with_a_page(bruce: Client, backend: Backend, body: str) -> None:
+def test_expensive_form_is_refused_with_a_page(bruce: Client, backend: Backend, body: str) -> None:
     response = bruce.post("/thoughts/new", body, content_type="application/x-www-form-urlencoded")
     assert response.status_code == 400
-    assert "far too long" in response.text
+    assert "form is too large" in response.text
     assert backend.calls() == []
 
 
-def test_a_fault_of_ours_is_a_page_without_details(
-    bruce: Client, backend: Backend, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_internal_error_page_shows_no_details(bruce: Client, backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
     def fault(*args: object) -> None:
         raise RuntimeError("secret detail")
 
@@ -205,7 +201,7 @@ def test_a_fault_of_ours_is_a_page_without_details(
     assert "secret detail" not in response.text
 
 
-def test_health_says_nothing_of_the_apis(visitor: Client, backends_away: None) -> None:
+def test_health_does_not_depend_on_the_apis(visitor: Client, backends_unavailable: None) -> None:
     assert visitor.get("/healthz").json()["status"] == "ok"
     assert visitor.get("/readyz").status_code == 200
     assert visitor.get("/metrics").status_code == 200
