@@ -334,7 +334,7 @@ def manage_the_account(page: Page, system: System, name: str) -> None:
     page.get_by_label("User name").fill("bruce")
     page.get_by_label("Password").fill(first)
     page.get_by_role("button", name="Sign up").click()
-    expect(page.get_by_role("alert")).to_contain_text("exists already")
+    expect(page.get_by_role("alert")).to_contain_text("already exists")
     fill_in(page, (name, first), "Sign up")
     expect(page.get_by_role("status")).to_contain_text(f"Welcome, {name}")
 

@@ -1,4 +1,4 @@
-"""Accounts in the Django admin: create them, switch them off, set passwords."""
+"""The Django admin of accounts: create them, switch them off, set passwords."""
 
 import re
 from typing import Any
@@ -20,16 +20,17 @@ from users_api import sessions
 from users_api.forms import SetPasswordForm, UserCreationForm, UserForm
 from users_api.models import USERNAME_MAX_LENGTH, User
 
-MAX_SESSIONS = 100  # in the page of an account
+MAX_SESSIONS = 100  # on the page of an account
 
 admin.site.unregister(Group)
 
 
 @admin.register(User)
 class UserAdmin(DjangoUserAdmin):
-    """All staff may create accounts and switch off those of people; rights, and who has some, are for superusers.
+    """The admin of accounts. Staff manage users; superusers manage staff.
 
-    Nobody deletes or renames an account, for somebody else could take over its name, nor locks themselves out.
+    Accounts cannot be deleted or renamed, because another user could take over the name. No user can switch off their
+    own account or change its rights.
     """
 
     form = UserForm
@@ -80,37 +81,43 @@ class UserAdmin(DjangoUserAdmin):
     def add_view(
         self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        """Serve the form; a name that another request stores at the same time is an error of the form."""
+        """Serve the form. A name stored by a concurrent request is a form error."""
         try:
             return super().add_view(request, form_url, extra_context)
         except IntegrityError:
-            # The other request has stored it now, so that validation finds it.
+            # The other request has stored the name, so validation now finds it.
             return super().add_view(request, form_url, extra_context)
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         if any("\x00" in value for _, values in request.GET.lists() for value in values):
-            raise BadRequest("The address has a NUL character.")
+            raise BadRequest("The address contains a NUL character.")
         if not all(re.fullmatch(r"[0-9]{1,18}", key) for key in request.POST.getlist(ACTION_CHECKBOX_NAME)):
-            raise BadRequest("A selected account has no number.")  # the database would refuse it, with a 500
+            raise BadRequest("The id of a selected account is invalid.")  # would be a 500 from the database
         return super().changelist_view(request, extra_context)
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
-        """Allow the look-ups of `list_filter`; Django allows any of the own fields, `username__regex` among them."""
+        """Allow only the lookups of `list_filter`.
+
+        Django allows all lookups of the model's own fields, such as `username__regex`.
+        """
         return lookup.removesuffix("__exact") in self.list_filter
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[User], search_term: str
     ) -> tuple[QuerySet[User], bool]:
-        """Search in the list and in `/admin/autocomplete/`; `BadRequest` for what cannot be part of a name."""
+        """Search in the list and in `/admin/autocomplete/`.
+
+        Raise `BadRequest` if the term cannot be part of a name.
+        """
         if len(search_term) > USERNAME_MAX_LENGTH or "\x00" in search_term:
-            raise BadRequest("The search is too long or has a NUL character.")
+            raise BadRequest("The search is too long or contains a NUL character.")
         return super().get_search_results(request, queryset, search_term)
 
     @admin.display(description="Password")
     def set_password(self, user: User) -> str:
         return format_html('<a href="{}">Set a new password</a>', "../password/")
 
-    @admin.display(description="Logged in", empty_value="nowhere")
+    @admin.display(description="Active sessions", empty_value="none")
     def session_list(self, user: User) -> str | None:
         rows = [
             (

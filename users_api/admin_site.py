@@ -1,4 +1,4 @@
-"""The Django admin, with the limit on failed logins."""
+"""The Django admin site, with a limit on failed logins."""
 
 import math
 from functools import partial
@@ -17,7 +17,10 @@ from users_api.login_limit import TooManyFailures
 
 
 def drop_foreign_next(request: HttpRequest) -> None:
-    """Remove each `next` that is no path on this site. Django would redirect to `//`, which is no URL."""
+    """Remove each `next` that is not a path on this site.
+
+    Django would redirect to `//`, which is not a valid URL.
+    """
     for name in ("GET", "POST"):
         data = getattr(request, name)
         if "next" in data and not local_path(data["next"]):
@@ -31,10 +34,10 @@ class AdminSite(admin.AdminSite):
     site_title = "Thoughts"
     index_title = "Accounts"
     site_url = None
-    final_catch_all_view = False  # what is nowhere is 404 for everybody, as in the rest of the API
+    final_catch_all_view = False  # an unknown path is 404 for all users, as in the rest of the API
 
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        """Serve the login form; 429 with Retry-After after too many failures."""
+        """Serve the login form, or 429 with Retry-After after too many failures."""
         drop_foreign_next(request)
         try:
             return super().login(request, extra_context)
@@ -58,11 +61,14 @@ class AdminSite(admin.AdminSite):
         return super().logout(request, extra_context)
 
     def password_change(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
-        """Serve the form for one's own password; Django's has no maximum length, and no attribute to replace it."""
+        """Serve the form for the user's own password, with a maximum length.
+
+        `AdminSite` has no attribute that sets the form.
+        """
         request.current_app = self.name
         view = PasswordChangeView.as_view(
             form_class=partial(OwnPasswordForm, address=client_address(request)),
             success_url=reverse("admin:password_change_done"),
             extra_context=self.each_context(request) | (extra_context or {}),
         )
-        return view(request)  # type: ignore[return-value]  # or a redirect, as Django's own
+        return view(request)  # type: ignore[return-value]  # may be a redirect, like Django's own view

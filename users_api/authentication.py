@@ -1,4 +1,4 @@
-"""Token authentication that looks at the account, for the calls of users_api."""
+"""Token authentication that also checks the account and its session."""
 
 from rest_framework.request import Request
 
@@ -10,15 +10,16 @@ from users_api.tokens import session_key
 
 
 class AccountAuthentication(authentication.TokenAuthentication):
-    """Set `request.user` to the account of a token, `request.auth` to its session.
+    """Set `request.user` to the account of a token, and `request.auth` to its session.
 
-    The row decides what the account may do: its token may say what was true 15 minutes ago.
+    The database row decides what the account may do. The token's claims may be 15 minutes old.
     """
 
     def authenticate(self, request: Request) -> tuple[User, Session | None] | None:  # type: ignore[override]
-        """Return the account and the session, or None without a header.
+        """Return the account and its session, or None without a header.
 
-        Raise `NotAuthenticated` (401) if either has ended. A token that was issued outside a session has none.
+        The session is None if the token was issued without one. Raise `NotAuthenticated` (401) if the account is
+        switched off or the session is no longer valid.
         """
         found = super().authenticate(request)
         if found is None:
@@ -28,7 +29,7 @@ class AccountAuthentication(authentication.TokenAuthentication):
             session = Session.objects.select_related("user").filter(key=key, user=token.user_id).first()
             if session and sessions.is_usable(session):
                 return session.user, session
-            raise NotAuthenticated("The session has ended. Log in again.")
+            raise NotAuthenticated("The session is no longer valid. Log in again.")
         user = User.objects.filter(pk=token.user_id or 0, is_active=True).first()
         if user is None:
             raise NotAuthenticated("The account is switched off.")

@@ -1,4 +1,4 @@
-"""Checking a user name and a password, for the API's login and the admin's."""
+"""The authentication backend for logins to the API and to the admin."""
 
 from typing import Any
 
@@ -13,13 +13,16 @@ from users_api.models import USERNAME_MAX_LENGTH, User
 class LimitedBackend(ModelBackend):
     """Django's `ModelBackend` with a limit on failures.
 
-    A wrong password, a name that does not exist and one that is too long all take the time of one hash.
+    A wrong password, an unknown name and a name that is too long all need the time of one hash.
     """
 
     def authenticate(
         self, request: HttpRequest | None, username: str | None = None, password: str | None = None, **kwargs: Any
     ) -> User | None:
-        """Return the user, or None for a wrong pair; raises `users_api.login_limit.TooManyFailures`."""
+        """Return the user, or None if the name or password is wrong.
+
+        Raise `users_api.login_limit.TooManyFailures` if a limit is reached.
+        """
         if username is None or password is None:
             return None
         username = User.normalize_username(username)
@@ -30,7 +33,7 @@ class LimitedBackend(ModelBackend):
         if not (user.check_password(password) and self.user_can_authenticate(user)):
             login_limit.record(username, address)
             return None
-        # Again, for guesses that were on their way at the same time: the right one could be the eleventh.
+        # Check again: concurrent guesses may have reached the limit before this correct one.
         if login_limit.check(username, address):
             login_limit.forget(username, address)
         login_limit.remember(user, address)

@@ -1,4 +1,4 @@
-"""The forms of the admin. A text that is too long is refused before it is compared with anything."""
+"""Forms of the admin. They refuse long texts before any slow comparison."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ from users_api.passwords import PASSWORD_MAX_LENGTH, TOO_LONG
 class BoundedPasswords(forms.BaseForm):
     """A form whose password fields have a maximum length.
 
-    They have no `maxlength` in HTML: a browser would cut off the end of a longer password without a word.
+    The HTML has no `maxlength`, because browsers silently truncate pasted passwords.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -32,7 +32,7 @@ class UserCreationForm(BoundedPasswords, AdminUserCreationForm):
     class Meta:
         model = User
         fields = ["username"]
-        field_classes = {"username": UsernameField}  # normalizes it before it is judged
+        field_classes = {"username": UsernameField}  # normalizes the name before validation
         error_messages = {"username": {"unique": USERNAME_TAKEN}}
 
 
@@ -46,7 +46,7 @@ class UserForm(UserChangeForm):
 
 
 class SetPasswordForm(BoundedPasswords, AdminPasswordChangeForm):
-    """Sets the password of an account. Unlike Django's form, it cannot take the password away."""
+    """Sets the password of an account. Unlike Django's form, it cannot remove the password."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -54,14 +54,20 @@ class SetPasswordForm(BoundedPasswords, AdminPasswordChangeForm):
 
 
 class OwnPasswordForm(BoundedPasswords, OwnPasswordChangeForm):
-    """Changes one's own password, given the old one. A wrong one counts as a failed login from the client's address."""
+    """Changes the user's own password.
+
+    A wrong old password counts as a failed login from the client's address.
+    """
 
     def __init__(self, *args: Any, address: str, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.address = address
 
     def clean_old_password(self) -> str:
-        """Return the old password; `ValidationError` if it is wrong, or after too many failures."""
+        """Return the old password.
+
+        Raise `ValidationError` if it is wrong, or after too many failures.
+        """
         username = self.user.get_username()
         try:
             login_limit.check(username, self.address)

@@ -1,7 +1,7 @@
 """The signing keys: PEM files in the folder TOKENS_KEYS.
 
-`signing.pem` is the RSA private key that signs. Every other `*.pem`, private or public, is published
-beside it, so that two keys overlap while one is replaced: `next.pem` before, `previous.pem` after.
+`signing.pem` is the RSA private key that signs. All other `*.pem` files, private or public, are published too. So two
+keys overlap while one is replaced: `next.pem` before the replacement, `previous.pem` after it.
 """
 
 import base64
@@ -25,7 +25,7 @@ from common.tokens.keys import MIN_BITS
 
 @dataclass(frozen=True)
 class KeyRing:
-    """The key that signs, its id, and the JWK Set (RFC 7517) of all published keys."""
+    """The signing key, its id, and the JWK Set (RFC 7517) of all published keys."""
 
     signing: RSAPrivateKey
     kid: str
@@ -34,7 +34,10 @@ class KeyRing:
 
 @functools.cache
 def key_ring() -> KeyRing:
-    """Return the keys of this process; ends it with one line if the folder has no usable signing.pem."""
+    """Return the keys of this process.
+
+    Raise `SystemExit` with one line if a file is not a usable key, or `signing.pem` is missing.
+    """
     folder: Path = settings.TOKENS_KEYS
     try:
         keys = {path: _read(path) for path in sorted({folder / "signing.pem", *folder.glob("*.pem")})}
@@ -43,7 +46,7 @@ def key_ring() -> KeyRing:
             raise ValueError(f"{folder / 'signing.pem'} is not a private key")
         public = {thumbprint(key): key for key in map(_public, keys.values())}
     except (OSError, ValueError) as error:
-        raise SystemExit(f"The environment is not right. TOKENS_KEYS: {error}") from None
+        raise SystemExit(f"Invalid environment. TOKENS_KEYS: {error}") from None
     return KeyRing(
         signing=signing,
         kid=thumbprint(signing.public_key()),
@@ -52,12 +55,12 @@ def key_ring() -> KeyRing:
 
 
 def jwks() -> dict[str, Any]:
-    """Return the JWK Set that verifies tokens now."""
+    """Return the JWK Set of the published keys."""
     return key_ring().jwks
 
 
 def thumbprint(key: RSAPublicKey) -> str:
-    """Return the key's id: its JWK thumbprint with SHA-256 (RFC 7638)."""
+    """Return the key's id, its SHA-256 JWK thumbprint (RFC 7638)."""
     members = RSAAlgorithm.to_jwk(key, as_dict=True)
     canonical = json.dumps({name: members[name] for name in ("e", "kty", "n")}, separators=(",", ":"))
     return base64.urlsafe_b64encode(hashlib.sha256(canonical.encode()).digest()).rstrip(b"=").decode()
@@ -76,14 +79,14 @@ def _read(path: Path) -> RSAPrivateKey | RSAPublicKey:
     pem = path.read_bytes()
     try:
         key = load_pem_private_key(pem, None) if b"PRIVATE KEY" in pem else load_pem_public_key(pem)
-    except (ValueError, TypeError, UnsupportedAlgorithm):  # cryptography's own texts do not name the file
-        raise ValueError(f"{path} is not a PEM file with a key and without a pass phrase") from None
+    except (ValueError, TypeError, UnsupportedAlgorithm):  # cryptography's messages do not name the file
+        raise ValueError(f"{path} is not a PEM file with an unencrypted key") from None
     if not isinstance(key, (RSAPrivateKey, RSAPublicKey)) or key.key_size < MIN_BITS:
         raise ValueError(f"{path} is not an RSA key of {MIN_BITS} bits or more")
     return key
 
 
 @receiver(setting_changed)
-def _forget(*, setting: str, **kwargs: object) -> None:
+def _clear_cache(*, setting: str, **kwargs: object) -> None:
     if setting == "TOKENS_KEYS":
         key_ring.cache_clear()

@@ -1,9 +1,9 @@
-"""User names that look alike because of letters of other scripts."""
+"""Detection of user names that look alike, such as "bruce" with a Cyrillic "e"."""
 
 import unicodedata
 
-# The letters that Unicode calls confusable with a Latin one, except those that NFKC maps to it:
-# https://www.unicode.org/Public/security/15.1.0/confusables.txt (UTS 39). It has I and l as one; the letter case tells.
+# The letters that Unicode lists as confusable with a Latin letter, except those that NFKC maps to it:
+# https://www.unicode.org/Public/security/15.1.0/confusables.txt (UTS 39). Unlike that list, I and l differ here.
 CONFUSABLE = {
     "a": "ɑΑαАаᎪᗅꓮ𐊠𖽀",
     "b": "ƄΒВЬᏏᏴᑲᖯᗷꓐꞴ𐊂𐊡𐌁",
@@ -36,5 +36,5 @@ LATIN = str.maketrans({letter: latin for latin, letters in CONFUSABLE.items() fo
 
 
 def latin_lookalike(username: str) -> str:
-    """Return the name with each letter that looks Latin replaced by the Latin one."""
+    """Return the name with each lookalike replaced by its Latin letter."""
     return unicodedata.normalize("NFKC", username).translate(LATIN)

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 if __name__ == "__main__":
-    # This folder is the package; what must be importable is the one that holds it.
+    # This folder is the package. Its parent folder must be importable.
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "users_api.settings")
 

@@ -1,4 +1,4 @@
-"""Accounts, their sessions and networks, and attempts to log in or sign up."""
+"""Accounts, their sessions and known networks, failed logins and sign-ups."""
 
 import unicodedata
 from datetime import datetime
@@ -20,15 +20,14 @@ from users_api.lookalikes import latin_lookalike
 
 USERNAME_MAX_LENGTH = 50  # characters
 USERNAME_TOO_LONG = f"A user name has at most {USERNAME_MAX_LENGTH} characters."
-USERNAME_TAKEN = "A user with this name exists already, perhaps in another letter case."
-
+USERNAME_TAKEN = "A user with this name already exists. Letter case does not matter."
 USERNAME_LOOKS_TAKEN = "This name looks like that of another account. Choose a different one."
 
 
 def username_key(username: str) -> str:
-    """Return what two user names have in common when they differ only in letter case or in compatibility forms.
+    """Return a key that is equal for names that differ only in case or NFKC form.
 
-    Raise `ValidationError` for a name that is too long: normalizing it could take seconds.
+    Raise `ValidationError` if the name is too long: normalizing it could take seconds.
     """
     if len(username) > USERNAME_MAX_LENGTH:
         raise ValidationError({"username": USERNAME_TOO_LONG})
@@ -36,24 +35,27 @@ def username_key(username: str) -> str:
 
 
 def lookalike_key(username: str) -> str:
-    """Return what user names that look alike have in common."""
+    """Return a key that is equal for user names that look alike."""
     return username_key(latin_lookalike(username))
 
 
 class UserManager(BaseUserManager["User"]):
     def create_user(self, username: str, password: str | None = None, **fields: Any) -> "User":
-        """Validate the name, store the account and return it; `ValidationError` for a bad or taken name."""
+        """Validate the name, store the account and return it.
+
+        Raise `ValidationError` for an invalid or taken name.
+        """
         user = self.model(username=self.model.normalize_username(username), **fields)
         user.set_password(password)
-        user.full_clean(validate_unique=False)  # clean() does that, for all letter cases
+        user.full_clean(validate_unique=False)  # clean() checks it regardless of letter case
         try:
             user.save(using=self._db)
-        except IntegrityError:  # another request stored the name after clean() had looked
+        except IntegrityError:  # another request stored the name after clean()
             raise ValidationError({"username": USERNAME_TAKEN}) from None
         return user
 
     def create_superuser(self, username: str, password: str | None = None, **fields: Any) -> "User":
-        """Store an account that may do everything in the admin."""
+        """Store an account with all rights in the admin."""
         return self.create_user(username, password, is_staff=True, is_superuser=True, **fields)
 
 
@@ -64,9 +66,9 @@ class User(AbstractBaseUser, PermissionsMixin):
         validators=[UnicodeUsernameValidator()],
         help_text=f"{USERNAME_MAX_LENGTH} characters at most: letters, digits and @ . + - _",
     )
-    # The database's own lower() knows no letter beyond ASCII on SQLite.
+    # On SQLite, lower() only changes ASCII letters.
     username_key = models.CharField(max_length=500, unique=True, editable=False)
-    # Null for accounts that the previous release created, and for one of two that looked alike before it was checked.
+    # Null for accounts of the previous release, and for the newer of two existing lookalikes.
     lookalike_key = models.CharField(max_length=500, unique=True, null=True, editable=False)  # noqa: DJ001
     is_staff = models.BooleanField("staff", default=False, help_text="May log into this admin and use staff calls.")
     is_active = models.BooleanField(
@@ -85,9 +87,9 @@ class User(AbstractBaseUser, PermissionsMixin):
         ordering = ["username"]
 
     def clean(self) -> None:
-        """Refuse a name that is taken, or a new one that looks like a taken one."""
+        """Refuse a taken name, and a new name that looks like a taken one."""
         super().clean()
-        if not self.username or len(self.username) > USERNAME_MAX_LENGTH:  # the field has refused it already
+        if not self.username or len(self.username) > USERNAME_MAX_LENGTH:  # already refused by the field
             return
         self.username_key = username_key(self.username)
         others = User.objects.exclude(pk=self.pk)
@@ -100,12 +102,13 @@ class User(AbstractBaseUser, PermissionsMixin):
     def save(self, *args: Any, keep_session: int = 0, **kwargs: Any) -> None:
         """Store the account with its keys.
 
-        Ends the account's sessions if it is off, has a new password, or has none; `keep_session` names one to keep.
+        End its sessions if it is switched off, has a new password, or has none. `keep_session` is the id of a session
+        to keep.
         """
         self.username_key = username_key(self.username)
         if self._state.adding:
             self.lookalike_key = lookalike_key(self.username)
-        changed = self._password is not None  # type: ignore[attr-defined] # Django's own sign, until it is saved
+        changed = self._password is not None  # type: ignore[attr-defined] # Django sets it until the save
         with transaction.atomic():
             super().save(*args, **kwargs)
             if changed or not (self.is_active and self.has_usable_password()):
@@ -115,12 +118,15 @@ class User(AbstractBaseUser, PermissionsMixin):
 
     @classmethod
     def normalize_username(cls, username: str) -> str:
-        """Return the name in NFKC; one that is too long stays as it is, for normalizing it could take seconds."""
+        """Return the name in NFKC.
+
+        A name that is too long is returned unchanged, because normalizing it could take seconds.
+        """
         too_long = isinstance(username, str) and len(username) > USERNAME_MAX_LENGTH
         return username if too_long else super().normalize_username(username)
 
     def set_password(self, raw_password: str | None) -> None:
-        """Set the password in NFC; sessions from before end with it.
+        """Set the password in NFC. Saving the account ends its sessions.
 
         Raise `ValidationError` if it is too long.
         """
@@ -128,22 +134,22 @@ class User(AbstractBaseUser, PermissionsMixin):
         self.password_set = timezone.now()
 
     def check_password(self, raw_password: str | None) -> bool:
-        """Return whether it is the password, in NFC or, as earlier releases stored it, as typed.
+        """Return whether the password is correct, in NFC or as typed.
 
-        It takes one hash, and a second one only for a wrong password that is not in NFC.
+        Earlier releases hashed it as typed. The check costs one hash, or two for a wrong password that is not in NFC.
         """
         if raw_password is None or len(raw_password) > passwords.PASSWORD_MAX_LENGTH:
-            make_password("")  # so that it takes as long as any other
+            make_password("")  # takes the time of a check
             return False
         check = super().check_password
         return any(check(form) for form in dict.fromkeys([passwords.normalize(raw_password), raw_password]))
 
 
 class Session(models.Model):
-    """A login that can be renewed until it ends. It holds identifiers, no token."""
+    """A login that can be renewed until it expires. It stores identifiers, but no token."""
 
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="sessions")
-    # In the tokens, because a restored database may use an id again.
+    # Tokens contain the key, because a restored database may reuse an id.
     key = models.UUIDField(default=uuid4, unique=True, editable=False)
     began = models.DateTimeField(default=timezone.now, editable=False)
     used = models.DateTimeField("last used", default=timezone.now, db_index=True, editable=False)
@@ -151,7 +157,7 @@ class Session(models.Model):
     network = models.CharField("from network", max_length=50, blank=True, editable=False)
     device = models.CharField(max_length=50, blank=True, editable=False)
     password_checked = models.DateTimeField(default=timezone.now, editable=False)
-    # The number of the refresh token that is current, and the last numbers issued in each of the last 60 seconds.
+    # The number of the current refresh token, and the last number issued in each of the last 60 seconds.
     rotation = models.PositiveBigIntegerField(default=0, editable=False)
     issued = models.JSONField(default=list, editable=False)
 
@@ -160,16 +166,16 @@ class Session(models.Model):
 
     @property
     def expires(self) -> datetime:
-        """When the session ends if it is not used again."""
+        """Return the time when the session expires if it is not used again."""
         return min(self.ends, self.used + settings.SESSION_IDLE)
 
 
 class LoginFailure(models.Model):
-    """A login that failed. The name is kept as a digest: people type passwords into the wrong field."""
+    """A failed login. The name is stored as a digest, because users type passwords into the wrong field."""
 
     name_digest = models.CharField(max_length=64)
-    address = models.GenericIPAddressField(null=True)  # of IPv6, the network of 64 bits
-    # Of IPv6, the network of 48 bits. Null where the previous release counts, which has no such column.
+    address = models.GenericIPAddressField(null=True)  # for IPv6, the network of 64 bits
+    # For IPv6, the network of 48 bits. Null if counted by the previous release.
     site = models.GenericIPAddressField(null=True)
     time = models.DateTimeField(default=timezone.now, db_index=True)
 
@@ -182,9 +188,9 @@ class LoginFailure(models.Model):
 
 
 class KnownNetwork(models.Model):
-    """A network from which an account has logged in, with the time of a login that is at most a day before the last.
+    """A network from which an account has logged in.
 
-    An IPv4 address, or the first address of an IPv6 network of 64 bits.
+    `network` is an IPv4 address, or the first address of an IPv6 network of 64 bits. `time` is updated once a day.
     """
 
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="known_networks")
@@ -196,9 +202,9 @@ class KnownNetwork(models.Model):
 
 
 class SignUp(models.Model):
-    """An attempt to create an account of one's own."""
+    """An attempt to sign up."""
 
-    address = models.GenericIPAddressField(null=True)  # of IPv6, the network of 48 bits
+    address = models.GenericIPAddressField(null=True)  # for IPv6, the network of 48 bits
     time = models.DateTimeField(default=timezone.now, db_index=True)
 
     class Meta:

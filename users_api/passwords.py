@@ -1,4 +1,4 @@
-"""The rule for passwords: 8 to 128 characters, compared in NFC."""
+"""Password rules: 8 to 128 characters, compared in NFC."""
 
 import unicodedata
 
@@ -11,10 +11,10 @@ TOO_LONG = f"This password is too long. It must contain at most {PASSWORD_MAX_LE
 
 
 def normalize(password: str) -> str:
-    """Return the password in NFC, so that it is the same from every keyboard.
+    """Return the password in NFC, which is the same for all keyboards.
 
-    Raise `ValidationError` for one that is too long: normalizing it could take seconds. NIST SP 800-63B section
-    5.1.1.2 asks for a normalization; RFC 8265 section 4.2 chooses NFC.
+    Raise `ValidationError` if it is too long: normalizing it could take seconds. NIST SP 800-63B section 5.1.1.2
+    requires a normalization. RFC 8265 section 4.2 chooses NFC.
     """
     if len(password) > PASSWORD_MAX_LENGTH:
         raise ValidationError(TOO_LONG, code="password_too_long")
@@ -22,12 +22,12 @@ def normalize(password: str) -> str:
 
 
 class LengthValidator(MinimumLengthValidator):
-    """Django's validator for the minimum, with a maximum. Both the typed form and NFC need the minimum."""
+    """Django's minimum length validator, with a maximum. The minimum applies to the typed form and to NFC."""
 
     def validate(self, password: str, user: AbstractBaseUser | None = None) -> None:
-        """Raise `ValidationError` for a password that is too short or too long."""
+        """Raise `ValidationError` if the password is too short or too long."""
         super().validate(min(password, normalize(password), key=len), user)
 
     def get_help_text(self) -> str:
-        """Return the rule for the forms of the admin."""
+        """Return the rule as a help text for the admin."""
         return f"Your password must contain {self.min_length} to {PASSWORD_MAX_LENGTH} characters."

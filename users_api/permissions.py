@@ -1,4 +1,4 @@
-"""Permissions of views that use `users_api.authentication.AccountAuthentication`."""
+"""Permissions of views with `users_api.authentication.AccountAuthentication`."""
 
 from rest_framework.request import Request
 from rest_framework.views import APIView
@@ -8,7 +8,7 @@ from users_api.models import User
 
 
 class IsStaff(HasStaffToken):
-    """Only for accounts that are staff now: 401 without a token, 403 without staff."""
+    """Allow accounts that are staff now. Without a token it is 401, without staff 403."""
 
     def has_permission(self, request: Request, view: APIView) -> bool:
         """Return whether the account is staff."""

@@ -1,7 +1,7 @@
-"""What the OpenAPI document says of the views beyond what they say themselves.
+"""OpenAPI descriptions of the views.
 
-`SPECTACULAR_SETTINGS` takes the generator from here, so this is loaded, with drf-spectacular, when somebody asks for
-the document; what answers other requests does without both.
+`SPECTACULAR_SETTINGS` names the generator in this module. So this module and drf-spectacular are only loaded for a
+request of the document.
 """
 
 from drf_spectacular.utils import OpenApiExample, extend_schema, extend_schema_serializer, extend_schema_view
@@ -68,7 +68,7 @@ extend_schema_view(
 extend_schema_view(
     post=extend_schema(
         operation_id="sign_up",
-        description="Create an account of one's own, where sign-up is open.",
+        description="Sign up for an account, if sign-up is open.",
         auth=[],
         responses={201: UserSerializer, 403: Error, 429: Error},
     )

@@ -1,4 +1,4 @@
-"""What goes in and comes out of users_api."""
+"""Serializers of users_api."""
 
 from typing import Any
 
@@ -15,11 +15,11 @@ from users_api.models import USERNAME_MAX_LENGTH, Session, User
 from users_api.passwords import PASSWORD_MAX_LENGTH
 from users_api.tokens import AccessToken, RefreshToken
 
-REFRESH_MAX_LENGTH = 2000  # characters; ours have far fewer
+REFRESH_MAX_LENGTH = 2000  # characters; issued tokens are much shorter
 
 
 class LoginSerializer(TokenObtainSerializer):
-    # What is too long is a wrong pair (401), in the time of a wrong pair: users_api.backends.
+    # No maximum: users_api.backends treats a long value like a wrong password (401), in the same time.
     username = TextField(trim_whitespace=False)
     password = TextField(trim_whitespace=False, style={"input_type": "password"})
 
@@ -27,12 +27,16 @@ class LoginSerializer(TokenObtainSerializer):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        # djangorestframework-simplejwt has put fields in their place that take numbers and trim spaces.
+        # Restore the fields above: djangorestframework-simplejwt's accept numbers and trim spaces.
         for name, field in self.get_fields().items():
             self.fields[name] = field
 
     def validate(self, attrs: dict[str, Any]) -> dict[Any, Any]:
-        """Return the tokens of a new session; 401 for any wrong pair, 429 after too many."""
+        """Return the tokens of a new session.
+
+        Raise `NotAuthenticated` (401) if the name or password is wrong, and `TooManyFailures` (429) after too many
+        failures.
+        """
         super().validate(attrs)
         tokens = sessions.log_in(self.context["request"], self.user, attrs["password"])
         if tokens is None:
@@ -50,10 +54,13 @@ class RefreshSerializer(serializers.Serializer[Any]):
 
 
 class TokenRefreshSerializer(RefreshSerializer):
-    """A refresh. djangorestframework-simplejwt's own would copy old claims."""
+    """Renews tokens. Unlike djangorestframework-simplejwt's serializer, it does not copy old claims."""
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, str]:
-        """Return an access token and the next refresh token; 401 if the session has ended."""
+        """Return an access token and the next refresh token.
+
+        Raise `NotAuthenticated` (401) if the session is no longer valid.
+        """
         return _answer(*sessions.refresh(self.context["request"], attrs["refresh"]))
 
 
@@ -62,17 +69,17 @@ def _answer(access: AccessToken, refresh: RefreshToken) -> dict[str, str]:
 
 
 class SessionSerializer(serializers.ModelSerializer[Session]):
-    ends = serializers.DateTimeField(source="expires", help_text="When it ends if it is not used again.")
-    network = serializers.CharField(help_text="The network from which it was last used.")
-    device = serializers.CharField(help_text="The kind of device with which it was last used.")
-    current = serializers.SerializerMethodField(help_text="Whether the token of this request belongs to it.")
+    ends = serializers.DateTimeField(source="expires", help_text="When the session expires if it is not used again.")
+    network = serializers.CharField(help_text="The network of the last use.")
+    device = serializers.CharField(help_text="The kind of device of the last use.")
+    current = serializers.SerializerMethodField(help_text="Whether this request's token belongs to the session.")
 
     class Meta:
         model = Session
         fields = ["id", "began", "used", "ends", "network", "device", "current"]
 
     def get_current(self, session: Session) -> bool:
-        """Return whether the token of this request belongs to the session."""
+        """Return whether this request's token belongs to the session."""
         return bool(session == self.context["current"])
 
 
@@ -92,12 +99,15 @@ class UserSerializer(serializers.ModelSerializer[User]):
         read_only_fields = ["creation"]
 
     def validate_username(self, username: str) -> str:
-        """Apply the rule for names, whose pattern means more letters to Python than to readers of the schema."""
+        """Validate the name.
+
+        The pattern is not in the schema, because `\\w` means fewer letters there than in Python.
+        """
         UnicodeUsernameValidator()(username)
         return username
 
     def validate(self, data: dict[str, Any]) -> dict[str, Any]:
-        """Apply the password rules, which know the name."""
+        """Validate the password, which must not resemble the name."""
         try:
             validate_password(data["password"], User(username=data["username"]))
         except DjangoValidationError as error:
@@ -105,7 +115,7 @@ class UserSerializer(serializers.ModelSerializer[User]):
         return data
 
     def create(self, data: dict[str, Any]) -> User:
-        """Store the account; a name that is taken is an error of `username`."""
+        """Store the account. A taken name is an error of `username`."""
         try:
             return User.objects.create_user(**data)
         except DjangoValidationError as error:
@@ -119,7 +129,7 @@ class PasswordSerializer(serializers.Serializer[Any]):
     )
 
     def validate_new_password(self, password: str) -> str:
-        """Apply the password rules, which know the name."""
+        """Validate the password, which must not resemble the name."""
         validate_password(password, self.context["user"])
         return password
 

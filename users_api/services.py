@@ -1,4 +1,4 @@
-"""Create accounts, and change their passwords."""
+"""Services that limit sign-ups, log new accounts, and change passwords."""
 
 import math
 from datetime import datetime, timedelta
@@ -21,27 +21,27 @@ CLOSED = "Sign-up is closed. Ask the staff of this site for an account."
 
 
 class TooManySignUps(Throttled):
-    """429; `wait` is in seconds."""
+    """Too many sign-ups from one address (429). `wait` is in seconds."""
 
-    default_detail = "Too many accounts were asked for from this address."
+    default_detail = "Too many sign-ups from this address."
 
 
 def log_creation(staff: User, created: User) -> None:
-    """Write to the admin's log that staff created an account by the API."""
+    """Add an entry to the admin's log: staff created an account with the API."""
     LogEntry.objects.log_actions(staff.pk, [created], ADDITION, change_message=[{"added": {}}], single_object=True)
 
 
 def check_sign_up(request: HttpRequest) -> None:
     """Count an attempt to sign up.
 
-    Raise `PermissionDenied` (403) where sign-up is closed, and `TooManySignUps` (429) after too many attempts
-    from one address: each of them also tells whether a name is taken.
+    Raise `PermissionDenied` (403) if sign-up is closed, and `TooManySignUps` (429) after too many attempts from one
+    address. Failed attempts count too, because each tells whether a name is taken.
     """
     if settings.SIGN_UP != "open":
         raise PermissionDenied(CLOSED)
     now = timezone.now()
     own = SignUp.objects.create(address=login_limit.origin(client_address(request), login_limit.SITE_BITS), time=now)
-    # Counted after it is stored, so that concurrent attempts see each other.
+    # Count after the insert, so that concurrent attempts see each other.
     since = now - settings.LOGIN_FAILURES_WINDOW
     attempts = SignUp.objects.filter(address=own.address, time__gt=since, time__lte=now + login_limit.SKEW)
     attempts = attempts.order_by("-time", "-pk")
@@ -52,7 +52,7 @@ def check_sign_up(request: HttpRequest) -> None:
 
 
 def delete_old_sign_ups(now: datetime) -> int:
-    """Delete the attempts to sign up that no longer count; return how many."""
+    """Delete the attempts to sign up that no longer count. Return how many."""
     window = settings.LOGIN_FAILURES_WINDOW
     return SignUp.objects.filter(Q(time__lte=now - window) | Q(time__gt=now + window)).delete()[0]
 
@@ -60,7 +60,8 @@ def delete_old_sign_ups(now: datetime) -> int:
 def change_password(request: HttpRequest, user: User, session: Session | None, old: str, new: str) -> None:
     """Store a new password and end the other sessions of the account.
 
-    Raise `ValidationError` if the old password is wrong, and `users_api.login_limit.TooManyFailures` after too many.
+    Raise `ValidationError` if the old password is wrong, and `users_api.login_limit.TooManyFailures` after too many
+    failures.
     """
     authenticated = authenticate(request, username=user.username, password=old)
     with transaction.atomic():

@@ -1,12 +1,13 @@
-"""Sessions: each login is a row, and only what has a row can be renewed.
+"""Sessions: begin, refresh, list and end them.
 
-Every refresh rotates the refresh token. Tokens are numbered, and the row has the number of the current one.
+Each login is a row. Every refresh rotates the refresh token. Tokens are numbered, and the row stores the number of the
+current one.
 
-| A token that is used | Answer |
+| Refresh token | Result |
 | --- | --- |
 | the current one | its successor becomes current |
-| the one before | the same successor: two tabs refreshed at once, or an answer was lost |
-| an older one, up to `OVERLAP` after its successor was used | the same successor |
+| the previous one | the same successor: two tabs refreshed concurrently, or an answer was lost |
+| an older one, within `OVERLAP` after the use of its successor | the same successor |
 | any other | 401; the session ends (RFC 9700 section 4.14.2) |
 
 `UPDATE … WHERE rotation = …` decides which of two concurrent requests rotates, on every database.
@@ -36,9 +37,9 @@ from users_api.tokens import AccessToken, RefreshToken
 logger = logging.getLogger(__name__)
 
 OVERLAP = 60  # seconds
-ENDED = "The refresh token is not valid any more. Log in again."
-# In SQL, because compiling these two from Django's ORM takes a third of a refresh. The account is looked at again,
-# because an SQL statement may have changed it without ending its sessions.
+INVALID = "The refresh token is no longer valid. Log in again."
+# In SQL, because the ORM would spend a third of a refresh on compiling these two. FIND also checks the account, because
+# plain SQL may have changed it without ending its sessions.
 FIND = """
 SELECT session.*, account.username, account.is_staff
 FROM users_api_session AS session JOIN users_api_user AS account ON account.id = session.user_id
@@ -48,7 +49,7 @@ ROTATE = """
 UPDATE users_api_session SET rotation = %s, issued = %s, used = %s, network = %s, device = %s
 WHERE id = %s AND rotation = %s
 """
-# The first that a User-Agent contains. Most of them also name the browsers that they resemble.
+# The first match in a User-Agent counts, because most also name similar browsers.
 BROWSERS = {
     "Edg": "Edge",
     "OPR/": "Opera",
@@ -77,7 +78,7 @@ def begin(request: HttpRequest, user: User) -> Session:
         began=now,
         used=now,
         ends=now + settings.SESSION_LIFETIME,
-        password_checked=max(now, user.password_set),  # by a pod whose clock was ahead
+        password_checked=max(now, user.password_set),  # another pod's clock may be ahead
         network=network(client_address(request)),
         device=device(request),
     )
@@ -88,7 +89,7 @@ def log_in(request: HttpRequest, user: User, password: str) -> tuple[AccessToken
 
     Return None if the account was switched off, or its password changed, since `authenticate`.
     """
-    delete_ended(timezone.now())  # also where nothing runs `manage.py flush_expired`
+    delete_expired(timezone.now())  # in case no job runs `manage.py flush_expired`
     with transaction.atomic():
         stored = User.objects.select_for_update().filter(pk=user.pk, is_active=True).first()
         if stored is None or (stored.password != user.password and not stored.check_password(password)):
@@ -101,20 +102,20 @@ def log_in(request: HttpRequest, user: User, password: str) -> tuple[AccessToken
 def refresh(request: HttpRequest, text: str) -> tuple[AccessToken, RefreshToken]:
     """Return an access token and the successor of a refresh token.
 
-    Raise `NotAuthenticated` (401) if the session has ended, or ends because the token was used before.
+    Raise `NotAuthenticated` (401) if the token or its session is invalid. End the session if the token was stolen.
     """
     try:
         token = RefreshToken(text)
     except TokenError:
-        raise NotAuthenticated(ENDED) from None
+        raise NotAuthenticated(INVALID) from None
     while True:
         session = _find(token.key)
         if session is None:
-            raise NotAuthenticated(ENDED)
+            raise NotAuthenticated(INVALID)
         if token.rotation < session.rotation:
             _check_used_token(request, session, token.rotation)
             break
-        # A number beyond the current one was issued before a backup was restored.
+        # A number above the current one was issued before a backup was restored.
         if _rotate(request, session, token.rotation + 1):
             break
     return AccessToken.for_session(session), RefreshToken.for_session(session, token.rotation + 1)
@@ -132,40 +133,40 @@ def end_by_token(text: str) -> None:
 
 
 def usable(user: User) -> QuerySet[Session]:
-    """Return the sessions of an account that have not ended, the last used first."""
-    return user.sessions.exclude(_ended(timezone.now()))
+    """Return the sessions of an account that have not expired, last used first."""
+    return user.sessions.exclude(_expired(timezone.now()))
 
 
 def end(user: User, session_id: int) -> bool:
-    """End a session of an account; return False if the account has none with this id."""
+    """End a session of an account. Return False if it has none with this id."""
     return usable(user).filter(pk=session_id).delete()[0] > 0
 
 
 def end_others(user: User, current: Session | None) -> None:
-    """End all sessions of an account but the current one."""
+    """End all sessions of an account except the current one."""
     user.sessions.exclude(pk=current.pk if current else 0).delete()
 
 
-def delete_ended(now: datetime) -> int:
-    """Delete the sessions that have ended; return how many."""
-    return Session.objects.filter(_ended(now)).delete()[0]
+def delete_expired(now: datetime) -> int:
+    """Delete the expired sessions. Return how many."""
+    return Session.objects.filter(_expired(now)).delete()[0]
 
 
 def is_usable(session: Session) -> bool:
-    """Return whether the session has not ended and its account may use it."""
+    """Return whether the session has not expired and its account may use it."""
     user = session.user
     return timezone.now() < session.expires and user.is_active and session.password_checked >= user.password_set
 
 
 def network(address: str) -> str:
-    """Return the /24 (IPv4) or /48 (IPv6) of an address; "" for no address."""
+    """Return the /24 (IPv4) or /48 (IPv6) network of an address, or ""."""
     if not address:
         return ""
     return str(ipaddress.ip_network((address, 48 if ":" in address else 24), strict=False))
 
 
 def device(request: HttpRequest) -> str:
-    """Return the kind of device of a request: "Firefox on Linux", "curl", or ""."""
+    """Return the kind of device of a request, such as "Firefox on Linux", or ""."""
     agent = request.META.get("HTTP_USER_AGENT", "")
     if not agent.startswith("Mozilla/"):
         product = re.match(r"[A-Za-z0-9._-]{1,50}", agent)
@@ -175,12 +176,12 @@ def device(request: HttpRequest) -> str:
     return f"{browser} on {system}" if system else browser
 
 
-def _ended(now: datetime) -> Q:
+def _expired(now: datetime) -> Q:
     return Q(ends__lte=now) | Q(used__lte=now - settings.SESSION_IDLE)
 
 
 def _find(key: UUID) -> Session | None:
-    """Return a usable session, with what an access token says of its account."""
+    """Return a usable session. Its `user` has only the claims of an access token."""
     session: Any = next(iter(Session.objects.raw(FIND, [key.hex])), None)
     if session is None or session.expires <= timezone.now():
         return None
@@ -192,7 +193,7 @@ def _rotate(request: HttpRequest, session: Session, rotation: int) -> bool:
     """Make a token current. Return False if another request changed the session."""
     now = timezone.now()
     second = int(now.timestamp())
-    # The last number that was issued before the overlap began stays: it says which tokens are too old.
+    # Keep the last number issued before the overlap: it marks which tokens are too old.
     old = [each for each in session.issued if each[0] < second - OVERLAP][-1:]
     recent = [each for each in session.issued if second - OVERLAP <= each[0] < second]
     changes: list[Any] = [
@@ -208,16 +209,16 @@ def _rotate(request: HttpRequest, session: Session, rotation: int) -> bool:
 
 
 def _check_used_token(request: HttpRequest, session: Session, rotation: int) -> None:
-    """End the session and raise `NotAuthenticated` if a used token is a stolen one."""
+    """End the session and raise `NotAuthenticated` if a used token was stolen."""
     now = timezone.now()
     if rotation == session.rotation - 1:
-        # Without an end, because a client may notice days later that an answer was lost. That client is the same kind
-        # of device: a thief and the owner could otherwise take turns and stay one token apart.
+        # Without a time limit: a client may notice days later that an answer was lost. But the device must match, or a
+        # thief and the owner could alternate one token apart.
         late = now - session.used > timedelta(seconds=OVERLAP)
         if not late or device(request) == session.device:
             return
     else:
-        # Its successor was used when the second token after it was issued.
+        # The second token after this one was issued when its successor was used.
         before = [number for second, number in session.issued if second < int(now.timestamp()) - OVERLAP]
         if not before or rotation + 2 > before[-1]:
             return
@@ -233,4 +234,4 @@ def _check_used_token(request: HttpRequest, session: Session, rotation: int) -> 
         session.device or "unknown device",
     )
     session.delete()
-    raise NotAuthenticated(ENDED)
+    raise NotAuthenticated(INVALID)

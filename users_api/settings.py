@@ -1,4 +1,4 @@
-"""Django settings of users_api. What the environment may set is read here, and nowhere else."""
+"""Django settings of users_api. Only this module reads the environment."""
 
 from datetime import timedelta
 from logging import INFO
@@ -91,7 +91,7 @@ WSGI_APPLICATION = "users_api.wsgi.application"
 
 AUTH_USER_MODEL = "users_api.User"
 AUTHENTICATION_BACKENDS = ["users_api.backends.LimitedBackend"]
-LOGIN_REDIRECT_URL = "admin:index"  # for a `next` that leads to another site
+LOGIN_REDIRECT_URL = "admin:index"  # replaces a `next` on another site
 PASSWORD_HASHERS = ["users_api.hashers.Argon2idPasswordHasher"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
@@ -113,12 +113,12 @@ SPECTACULAR_SETTINGS = common.SPECTACULAR_SETTINGS | {
 
 STATIC_URL = "static/"
 STORAGES = common.storages(STATIC_HASHED)
-# In development, as they are in the tree now: https://whitenoise.readthedocs.io/en/stable/django.html
+# In development, serve the source files: https://whitenoise.readthedocs.io/en/stable/django.html
 WHITENOISE_AUTOREFRESH = WHITENOISE_USE_FINDERS = RELOAD
 LOGGING = common.logging(LOG_LEVEL)
 
 LANGUAGE_CODE = "en-us"
-# /schema/ would load, and keep, a translation for each `?lang=` that somebody asks for.
+# With translations, /schema/ would load one for each `?lang=` and keep it in memory.
 USE_I18N = False
 TIME_ZONE = "UTC"
 USE_TZ = True
@@ -132,5 +132,5 @@ SECURE_HSTS_SECONDS = 31_536_000 if BEHIND_TLS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = BEHIND_TLS
 X_FRAME_OPTIONS = "DENY"
 CONTENT_SECURITY_POLICY = common.API_CONTENT_SECURITY_POLICY
-# The ingress sends people to https; the other services call this one over plain HTTP inside the cluster.
+# The ingress redirects to https. Inside the cluster, the other services use plain HTTP.
 SILENCED_SYSTEM_CHECKS = ["security.W008"]

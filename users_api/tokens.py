@@ -1,6 +1,6 @@
 """The tokens that users_api issues, as classes of djangorestframework-simplejwt.
 
-Access tokens are verified by `common.tokens`, in all three projects. Refresh tokens are read here alone.
+`common.tokens` verifies access tokens, in all projects. Only this module reads refresh tokens.
 """
 
 import functools
@@ -22,9 +22,9 @@ from users_api.models import Session
 
 
 class AccessTokenBackend(TokenBackend):
-    """Sign with the key ring.
+    """Signs with RS256 and the signing key.
 
-    RS256, with `kid` and `typ: at+jwt` in the header (RFC 9068 section 2.1).
+    The header has `kid` and `typ: at+jwt` (RFC 9068 section 2.1).
     """
 
     def encode(self, payload: dict[str, Any]) -> str:
@@ -38,7 +38,10 @@ class AccessTokenBackend(TokenBackend):
         )
 
     def get_verifying_key(self, token: Any) -> jwt.PyJWK:
-        """Return the published key of a token; `TokenBackendError` if there is none."""
+        """Return the published key of a token.
+
+        Raise `TokenBackendError` if the key is unknown.
+        """
         try:
             return key_set().find(jwt.get_unverified_header(token).get("kid", ""))
         except (jwt.PyJWTError, UnknownKey, KeysUnavailable):
@@ -46,10 +49,10 @@ class AccessTokenBackend(TokenBackend):
 
 
 class RefreshTokenBackend(TokenBackend):
-    """Sign with HS256 and a key derived from SECRET_KEY.
+    """Signs with HS256 and a key derived from SECRET_KEY.
 
-    Keys of SECRET_KEY_FALLBACKS also verify. The signing key of access tokens cannot make a refresh token, and its
-    replacement ends none.
+    SECRET_KEY_FALLBACKS verify too. The signing key of access tokens cannot make refresh tokens, and its replacement
+    does not invalidate them.
     """
 
     def encode(self, payload: dict[str, Any]) -> str:
@@ -57,7 +60,10 @@ class RefreshTokenBackend(TokenBackend):
         return jwt.encode(payload, _derived_key(settings.SECRET_KEY), algorithm=self.algorithm)
 
     def decode(self, token: Any, verify: bool = True) -> dict[str, Any]:
-        """Return the claims; `TokenBackendError` if it has expired or no key verifies it."""
+        """Return the claims.
+
+        Raise `TokenBackendError` if the token is expired or no key verifies it.
+        """
         for secret_key in (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS):
             backend = TokenBackend(self.algorithm, _derived_key(secret_key), leeway=self.leeway)
             with suppress(TokenBackendError):
@@ -71,9 +77,9 @@ def _derived_key(secret_key: str) -> bytes:
 
 
 class AccessToken(tokens.AccessToken):
-    """A JWT that says who a user is, for `ACCESS_TOKEN_LIFETIME`.
+    """A JWT that identifies a user for `ACCESS_TOKEN_LIFETIME`.
 
-    Its `jti` begins with the key of the session.
+    Its `jti` starts with the key of the session.
     """
 
     lifetime = settings.ACCESS_TOKEN_LIFETIME
@@ -85,7 +91,7 @@ class AccessToken(tokens.AccessToken):
 
     @classmethod
     def for_user(cls, user: Any) -> Self:
-        """Return a token with the claims of the account's row."""
+        """Return a token with the claims of an account."""
         token = cls()
         token["username"] = user.username
         token["user_id"] = user.pk
@@ -94,21 +100,21 @@ class AccessToken(tokens.AccessToken):
 
     @classmethod
     def for_session(cls, session: Session) -> Self:
-        """Return a token of the session's account that also names the session."""
+        """Return a token with the claims of the session's account and its key."""
         token = cls.for_user(session.user)
         token["jti"] = f"{session.key.hex}.{token['jti']}"
         return token
 
 
 class RefreshToken(tokens.RefreshToken):
-    """A JWT that names a session and the number of the token in it.
+    """A JWT with the key of a session and the number of the token in that session.
 
-    The session's row determines every claim. So the same token can be issued again, and none is stored.
+    The session's row determines all claims. So the same token can be issued again, and no token is stored.
     """
 
     lifetime = settings.SESSION_LIFETIME
     access_token_class = AccessToken
-    # A pod whose clock is behind must accept what another has just issued.
+    # A pod with a slow clock must accept tokens that another has just issued.
     backend = RefreshTokenBackend("HS256", leeway=CLOCK_SKEW)
 
     def get_token_backend(self) -> TokenBackend:
@@ -130,7 +136,7 @@ class RefreshToken(tokens.RefreshToken):
         return token
 
     def verify(self) -> None:
-        """Raise `TokenError` unless the token is valid and names a session and a number."""
+        """Raise `TokenError` unless the token is valid and has a key and a number."""
         super().verify()
         try:
             UUID(self.payload["sid"])
@@ -140,25 +146,28 @@ class RefreshToken(tokens.RefreshToken):
 
     @property
     def key(self) -> UUID:
-        """The key of the session."""
+        """Return the key of the session."""
         return UUID(self.payload["sid"])
 
     @property
     def rotation(self) -> int:
-        """The number of this token in its session, from 0."""
+        """Return the number of this token in its session, starting at 0."""
         return int(self.payload["rotation"])
 
     @property
     def access_token(self) -> AccessToken:
-        """An access token with the claims of now; `TokenError` if the session ended."""
+        """Return an access token with the account's current claims.
+
+        Raise `TokenError` if the session no longer exists.
+        """
         session = Session.objects.select_related("user").filter(key=self.key).first()
         if session is None:
-            raise TokenError("The session has ended")
+            raise TokenError("The session no longer exists")
         return AccessToken.for_session(session)
 
 
 def session_key(jti: str) -> UUID | None:
-    """Return the session key in the `jti` of an access token; None if it has none."""
+    """Return the session key in the `jti` of an access token, or None."""
     try:
         return UUID(jti.partition(".")[0]) if "." in jti else None
     except ValueError:

@@ -1,4 +1,4 @@
-"""The API of users_api."""
+"""API views of users_api."""
 
 from typing import Any
 
@@ -31,7 +31,7 @@ MAX_SESSIONS = 100  # in a list
 
 
 class TokenView(TokenViewBase):
-    """A view of djangorestframework-simplejwt, not cached (RFC 6749 section 5.1)."""
+    """djangorestframework-simplejwt's view, with answers that are not cached (RFC 6749 section 5.1)."""
 
     def post(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         response = super().post(request, *args, **kwargs)
@@ -52,7 +52,7 @@ class TokenRefreshView(TokenView):
     serializer_class = TokenRefreshSerializer
 
     def post(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        """Get a new access token and the next refresh token for a refresh token."""
+        """Exchange a refresh token for a new access token and the next refresh token."""
         return super().post(request, *args, **kwargs)
 
 
@@ -70,12 +70,12 @@ class SessionsView(APIView):
     permission_classes = [HasToken]
 
     def get(self, request: Request) -> Response:
-        """List one's own sessions, the last used first, 100 at most."""
+        """List your sessions, the last used first, at most 100."""
         found = sessions.usable(request.user)[:MAX_SESSIONS]
         return Response(SessionSerializer(found, many=True, context={"current": request.auth}).data)
 
     def delete(self, request: Request) -> Response:
-        """End all of one's own sessions but this one."""
+        """End all of your sessions except this one."""
         sessions.end_others(request.user, request.auth)
         return Response(status=status.HTTP_204_NO_CONTENT)
 
@@ -85,7 +85,7 @@ class SessionView(APIView):
     permission_classes = [HasToken]
 
     def delete(self, request: Request, id: int) -> Response:
-        """End one of one's own sessions."""
+        """End one of your sessions."""
         if not sessions.end(request.user, id):
             raise NotFound("You have no session with this id.")
         return Response(status=status.HTTP_204_NO_CONTENT)
@@ -97,7 +97,7 @@ class PasswordView(APIView):
     permission_classes = [HasToken]
 
     def post(self, request: Request) -> Response:
-        """Change one's own password. The other sessions end."""
+        """Change your password. Your other sessions end."""
         serializer = PasswordSerializer(data=request.data, context={"user": request.user})
         serializer.is_valid(raise_exception=True)
         old, new = serializer.validated_data["old_password"], serializer.validated_data["new_password"]
@@ -107,7 +107,7 @@ class PasswordView(APIView):
 
 @method_decorator(sensitive_post_parameters(), name="dispatch")
 class UsersView(generics.CreateAPIView):
-    """Create an account, for staff."""
+    """Create an account. Only for staff."""
 
     authentication_classes = [AccountAuthentication]
     permission_classes = [IsStaff]
@@ -119,7 +119,7 @@ class UsersView(generics.CreateAPIView):
 
 @method_decorator(sensitive_post_parameters(), name="dispatch")
 class SignUpView(generics.CreateAPIView):
-    """Create an account of one's own."""
+    """Sign up for an account."""
 
     authentication_classes = []
     serializer_class = UserSerializer
@@ -133,5 +133,5 @@ class JWKSView(APIView):
     authentication_classes = []
 
     def get(self, request: Request) -> Response:
-        """Get the public keys that verify tokens now."""
+        """Get the public keys that currently verify tokens."""
         return Response(jwks(), headers={"Cache-Control": "public, max-age=60"})

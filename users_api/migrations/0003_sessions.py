@@ -7,9 +7,9 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    """Replace refresh tokens by sessions: everybody logs in once more.
+    """Replace refresh tokens by sessions. All users must log in again.
 
-    The table of refresh tokens stays, empty, because pods of the previous release still write to it during a rollout.
+    The table of refresh tokens stays, but empty: pods of the previous release still write to it during a rollout.
     """
 
     dependencies = [
@@ -47,7 +47,7 @@ class Migration(migrations.Migration):
                 'indexes': [models.Index(fields=['address', 'time'], name='sign_up_by_address')],
             },
         ),
-        # Without the model, Django would neither flush the table nor delete its rows together with an account.
+        # Without the model, Django neither flushes the table nor deletes its rows with an account.
         migrations.AlterField(
             model_name='refreshtoken',
             name='user',

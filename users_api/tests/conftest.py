@@ -13,7 +13,7 @@ from pytest_django import Settings
 from users_api.models import User
 from users_api.tokens import AccessToken
 
-# How long one example takes says nothing on a machine that is busy with other tests.
+# No deadline: the time of one example varies on a busy machine.
 hypothesis.settings.register_profile(
     "tests", deadline=None, database=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
 )
@@ -23,7 +23,7 @@ PASSWORD = "correct horse battery"
 
 
 def write_key(path: Path) -> rsa.RSAPrivateKey:
-    """Make a signing key as `make run` does, and return it."""
+    """Create a signing key like `make run`, and return it."""
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     path.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
     return key
@@ -31,14 +31,14 @@ def write_key(path: Path) -> rsa.RSAPrivateKey:
 
 @pytest.fixture(scope="session")
 def django_db_modify_db_settings(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Put a SQLite database into a file, as it is in use: one in memory has other rules about threads."""
+    """Store a SQLite database in a file, as in use. In memory, threads work differently."""
     if connection.vendor == "sqlite":
         connection.settings_dict["TEST"]["NAME"] = str(tmp_path_factory.mktemp("database") / "users.sqlite3")
 
 
 @pytest.fixture(scope="session", autouse=True)
 def keys(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The folder of the signing key."""
+    """Create the folder of the signing key."""
     folder = tmp_path_factory.mktemp("keys")
     write_key(folder / "signing.pem")
     with override_settings(TOKENS_KEYS=folder):
@@ -47,43 +47,43 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture
 def argon2id() -> None:
-    """Passwords are stored as they really are; for the tests that are about it, for it takes its time."""
+    """Hash passwords with Argon2id, which is slow. See `cheap_hasher`."""
 
 
 @pytest.fixture(autouse=True)
 def cheap_hasher(request: pytest.FixtureRequest, settings: Settings) -> None:
-    """Hash passwords cheaply where a test does not ask for `argon2id`."""
+    """Hash passwords with MD5, unless a test uses `argon2id`."""
     if "argon2id" not in request.fixturenames:
         settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 
 @pytest.fixture
 def api() -> Client:
-    """A client that shows a fault of ours as the 500 that a person would get."""
+    """Return a client that turns an exception into a 500 response."""
     return Client(raise_request_exception=False)
 
 
 @pytest.fixture
 def bruce(db: None) -> User:
-    """An account whose password is PASSWORD."""
+    """Create the account bruce with the password PASSWORD."""
     return User.objects.create_user("bruce", PASSWORD)
 
 
 @pytest.fixture
 def admin(db: None) -> User:
-    """A staff account that may do everything in the admin."""
+    """Create a superuser with the password PASSWORD."""
     return User.objects.create_superuser("admin", PASSWORD)
 
 
 @pytest.fixture
 def bearer() -> Callable[[User], dict[str, str]]:
-    """Return the header that speaks for an account."""
+    """Return a function that makes the Authorization header of an account."""
     return lambda user: {"Authorization": f"Bearer {AccessToken.for_user(user)}"}
 
 
 @pytest.fixture
 def log_in(api: Client) -> Callable[..., Any]:
-    """Log in through the API and return the answer; by default it is bruce, with the right password."""
+    """Return a function that logs in with the API, by default as bruce."""
 
     def log_in(username: str = "bruce", password: str = PASSWORD, address: str = "192.0.2.1", **headers: str) -> Any:
         body = {"username": username, "password": password}

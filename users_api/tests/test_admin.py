@@ -1,4 +1,4 @@
-"""The Django admin: accounts are created, switched off and given passwords there, and never deleted."""
+"""The Django admin: create accounts, switch them off, set passwords, end sessions."""
 
 import logging
 import re
@@ -31,7 +31,7 @@ def page(user: User, name: str = "change") -> str:
 
 @pytest.fixture
 def superuser(admin: User) -> Client:
-    """A browser in which the superuser is logged in, by the form."""
+    """Return a browser in which the superuser has logged in with the form."""
     browser = Client(raise_request_exception=False)
     response = browser.post("/admin/login/?next=/admin/", {"username": "admin", "password": PASSWORD})
     assert response.status_code == 302
@@ -39,29 +39,29 @@ def superuser(admin: User) -> Client:
 
 
 @pytest.fixture
-def clerk(db: None) -> Client:
-    """A browser in which somebody is logged in who is staff, but no superuser."""
+def staff(db: None) -> Client:
+    """Return a browser in which a staff user without superuser rights is logged in."""
     browser = Client(raise_request_exception=False)
-    browser.force_login(User.objects.create_user("clerk", PASSWORD, is_staff=True))
+    browser.force_login(User.objects.create_user("staff", PASSWORD, is_staff=True))
     return browser
 
 
 @pytest.mark.parametrize("path", ["/admin/", USERS, f"{USERS}add/"])
 def test_a_page_has_an_icon(superuser: Client, path: str) -> None:
-    # Without one, a browser asks for /favicon.ico, which is not there.
+    # Without one, browsers request /favicon.ico, which does not exist.
     found = re.search(r'<link rel="icon" href="/static/([^"]+)"', superuser.get(path).text)
     assert found
     assert finders.find(found[1])
 
 
-def test_an_account_that_is_created_can_log_in_at_once(superuser: Client, log_in: LogIn) -> None:
+def test_new_account_can_log_in_immediately(superuser: Client, log_in: LogIn) -> None:
     response = superuser.post(f"{USERS}add/", NEW, follow=True)
     assert response.status_code == 200
     assert "was added successfully" in response.text
     assert log_in("grace").status_code == 200
 
 
-def test_an_account_that_is_created_has_no_rights_whatever_is_sent(superuser: Client) -> None:
+def test_new_account_never_has_rights(superuser: Client) -> None:
     superuser.post(f"{USERS}add/", NEW | {"is_staff": "on", "is_superuser": "on"})
     grace = User.objects.get(username="grace")
     assert (grace.is_active, grace.is_staff, grace.is_superuser) == (True, False, False)
@@ -70,8 +70,8 @@ def test_an_account_that_is_created_has_no_rights_whatever_is_sent(superuser: Cl
 @pytest.mark.parametrize(
     ("change", "why"),
     [
-        ({"username": "admin"}, "exists already, perhaps in another letter case"),
-        ({"username": "ADMIN"}, "exists already, perhaps in another letter case"),
+        ({"username": "admin"}, "already exists. Letter case does not matter."),
+        ({"username": "ADMIN"}, "already exists. Letter case does not matter."),
         ({"username": "a b"}, "Enter a valid username"),
         ({"username": "x" * 51}, "at most 50 characters"),
         ({"username": ""}, "This field is required"),
@@ -80,7 +80,7 @@ def test_an_account_that_is_created_has_no_rights_whatever_is_sent(superuser: Cl
         ({"password1": "short1", "password2": "short1"}, "at least 8 characters"),
     ],
 )
-def test_a_wrong_name_or_password_is_said_and_nothing_is_stored(
+def test_invalid_name_or_password_is_a_form_error_and_nothing_is_stored(
     superuser: Client, change: dict[str, str], why: str
 ) -> None:
     response = superuser.post(f"{USERS}add/", NEW | change)
@@ -89,31 +89,31 @@ def test_a_wrong_name_or_password_is_said_and_nothing_is_stored(
     assert User.objects.count() == 1
 
 
-def test_name_that_another_request_stores_at_the_same_time_is_a_form_error(
+def test_name_stored_by_a_concurrent_request_is_a_form_error(
     superuser: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     User.objects.create_user("GRACE", PASSWORD)
-    validate, blind = User.clean, iter([True])
+    validate, skipped = User.clean, iter([True])
 
     def clean(user: User) -> None:
-        if not next(blind, False):  # the first look is before the other request stores the name
+        if not next(skipped, False):  # the first validation runs before the other request stores the name
             validate(user)
 
     monkeypatch.setattr(User, "clean", clean)
     monkeypatch.setattr("users_api.forms.UserCreationForm.clean_username", lambda form: form.cleaned_data["username"])
     response = superuser.post(f"{USERS}add/", NEW)
     assert response.status_code == 200
-    assert "exists already, perhaps in another letter case" in response.text
+    assert "already exists. Letter case does not matter." in response.text
     assert User.objects.count() == 2
 
 
 @pytest.mark.django_db(transaction=True)
-def test_of_two_clicks_at_once_one_creates_the_account_and_one_shows_the_error(
+def test_two_concurrent_clicks_create_one_account_and_show_one_error(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     admin = User.objects.create_superuser("admin", PASSWORD)
     store = User.save
-    # On SQLite, a transaction that writes waits for the other one before it validates.
+    # On SQLite, a writing transaction waits for the other one before it validates.
     together = Barrier(2 if connection.vendor == "postgresql" else 1, timeout=20)
     waiting = iter([True, True])
 
@@ -135,11 +135,11 @@ def test_of_two_clicks_at_once_one_creates_the_account_and_one_shows_the_error(
     with ThreadPoolExecutor(2) as pool:
         answers = sorted(pool.map(click, range(2)), key=lambda answer: answer.status_code)
     assert [answer.status_code for answer in answers] == [200, 302]
-    assert "exists already" in answers[0].text
+    assert "already exists" in answers[0].text
     assert User.objects.filter(username="grace").count() == 1
 
 
-def test_who_is_switched_off_can_neither_log_in_nor_refresh(
+def test_switched_off_account_can_neither_log_in_nor_refresh(
     superuser: Client, bruce: User, log_in: LogIn, api: Client
 ) -> None:
     refresh = log_in().json()["refresh"]
@@ -152,26 +152,26 @@ def test_who_is_switched_off_can_neither_log_in_nor_refresh(
     assert log_in().status_code == 200
 
 
-def test_several_are_switched_off_at_once_but_never_oneself(superuser: Client, admin: User, bruce: User) -> None:
+def test_action_switches_off_several_accounts_but_not_the_own_one(superuser: Client, admin: User, bruce: User) -> None:
     stephen = User.objects.create_user("stephen", PASSWORD)
-    everyone = {"_selected_action": [admin.pk, bruce.pk, stephen.pk]}
-    response = superuser.post(USERS, {"action": "switch_off", **everyone}, follow=True)
+    selected = {"_selected_action": [admin.pk, bruce.pk, stephen.pk]}
+    response = superuser.post(USERS, {"action": "switch_off", **selected}, follow=True)
     assert "Switched off: 2." in response.text
     assert list(User.objects.filter(is_active=True)) == [admin]
     assert LogEntry.objects.get(object_id=bruce.pk).get_change_message() == "Switched off."
 
-    response = superuser.post(USERS, {"action": "switch_on", **everyone}, follow=True)
+    response = superuser.post(USERS, {"action": "switch_on", **selected}, follow=True)
     assert "Switched on: 2." in response.text
     assert User.objects.filter(is_active=True).count() == 3
 
 
-def test_nobody_locks_themselves_out(superuser: Client, admin: User) -> None:
+def test_superuser_cannot_remove_own_rights(superuser: Client, admin: User) -> None:
     assert superuser.post(page(admin), {}).status_code == 302
     admin.refresh_from_db()
     assert (admin.is_active, admin.is_staff, admin.is_superuser) == (True, True, True)
 
 
-def test_an_account_is_never_deleted(superuser: Client, bruce: User) -> None:
+def test_account_cannot_be_deleted(superuser: Client, bruce: User) -> None:
     assert superuser.get(page(bruce, "delete")).status_code == 403
     assert superuser.post(page(bruce, "delete"), {"post": "yes"}).status_code == 403
     superuser.post(USERS, {"action": "delete_selected", "_selected_action": [bruce.pk], "post": "yes"})
@@ -179,15 +179,13 @@ def test_an_account_is_never_deleted(superuser: Client, bruce: User) -> None:
     assert "delete" not in superuser.get(USERS).text
 
 
-def test_an_account_is_never_renamed(superuser: Client, bruce: User) -> None:
+def test_account_cannot_be_renamed(superuser: Client, bruce: User) -> None:
     assert 'name="username"' not in superuser.get(page(bruce)).text
     superuser.post(page(bruce), {"username": "stephen", "is_active": "on"})
     assert User.objects.get(pk=bruce.pk).username == "bruce"
 
 
-def test_a_new_password_works_and_ends_what_the_old_one_began(
-    superuser: Client, bruce: User, log_in: LogIn, api: Client
-) -> None:
+def test_new_password_works_and_ends_the_sessions(superuser: Client, bruce: User, log_in: LogIn, api: Client) -> None:
     refresh = log_in().json()["refresh"]
     new = {"password1": "another horse battery", "password2": "another horse battery", "usable_password": "true"}
     assert superuser.post(page(bruce, "password"), new).status_code == 302
@@ -196,7 +194,7 @@ def test_a_new_password_works_and_ends_what_the_old_one_began(
     assert api.post("/api/token/refresh/", {"refresh": refresh}).status_code == 401
 
 
-def test_the_list_says_when_each_last_logged_in(superuser: Client, bruce: User, log_in: LogIn) -> None:
+def test_list_shows_the_last_login(superuser: Client, bruce: User, log_in: LogIn) -> None:
     stephen = User.objects.create_user("stephen", PASSWORD)
     moment = timezone.now() - timedelta(days=400)
     User.objects.filter(pk=stephen.pk).update(last_login=moment)
@@ -207,13 +205,13 @@ def test_the_list_says_when_each_last_logged_in(superuser: Client, bruce: User, 
     assert f", {timezone.now().year}," in shown["bruce"].split("field-last_login")[1]
 
 
-def test_people_are_found_by_a_piece_of_their_name(superuser: Client, bruce: User) -> None:
+def test_users_are_found_by_part_of_their_name(superuser: Client, bruce: User) -> None:
     listed = superuser.get(USERS, {"q": "RUC"}).text
     assert ">bruce</a>" in listed
     assert ">admin</a>" not in listed
 
 
-def test_neither_a_password_nor_a_hash_nor_a_digest_is_shown_or_logged(
+def test_no_password_or_hash_is_shown_or_logged(
     superuser: Client, bruce: User, log_in: LogIn, argon2id: None, caplog: pytest.LogCaptureFixture
 ) -> None:
     secret = "another horse battery"
@@ -238,38 +236,34 @@ def test_neither_a_password_nor_a_hash_nor_a_digest_is_shown_or_logged(
             assert text not in caplog.text
 
 
-def test_staff_without_more_rights_creates_accounts_and_switches_them_off(
-    clerk: Client, bruce: User, log_in: LogIn
-) -> None:
-    assert clerk.post(f"{USERS}add/", NEW).status_code == 302
+def test_staff_can_create_and_switch_off_accounts(staff: Client, bruce: User, log_in: LogIn) -> None:
+    assert staff.post(f"{USERS}add/", NEW).status_code == 302
     assert log_in("grace").status_code == 200
-    assert clerk.post(page(bruce), {}).status_code == 302
+    assert staff.post(page(bruce), {}).status_code == 302
     assert log_in().status_code == 401
 
 
-def test_what_is_forbidden_has_the_body_of_all_errors(clerk: Client, admin: User) -> None:
-    for response in (clerk.post(page(admin), {}), clerk.get(page(admin, "delete"))):
+def test_forbidden_page_has_the_common_error_body(staff: Client, admin: User) -> None:
+    for response in (staff.post(page(admin), {}), staff.get(page(admin, "delete"))):
         assert response.status_code == 403
         assert response.json() == {"message": "You do not have permission to perform this action."}
 
 
-def test_staff_without_more_rights_gives_none_and_leaves_those_alone_who_have_some(
-    clerk: Client, admin: User, bruce: User
-) -> None:
-    clerk.post(page(bruce), {"is_active": "on", "is_staff": "on", "is_superuser": "on"})
+def test_staff_can_neither_grant_rights_nor_change_other_staff(staff: Client, admin: User, bruce: User) -> None:
+    staff.post(page(bruce), {"is_active": "on", "is_staff": "on", "is_superuser": "on"})
     bruce.refresh_from_db()
     assert (bruce.is_staff, bruce.is_superuser) == (False, False)
 
-    assert clerk.post(page(admin), {}).status_code == 403
+    assert staff.post(page(admin), {}).status_code == 403
     new = {"password1": "another horse battery", "password2": "another horse battery"}
-    assert clerk.post(page(admin, "password"), new).status_code == 403
-    clerk.post(USERS, {"action": "switch_off", "_selected_action": [admin.pk]})
+    assert staff.post(page(admin, "password"), new).status_code == 403
+    staff.post(USERS, {"action": "switch_off", "_selected_action": [admin.pk]})
     admin.refresh_from_db()
     assert admin.is_active
     assert admin.check_password(PASSWORD)
 
 
-def test_who_is_no_staff_does_not_get_in(bruce: User) -> None:
+def test_users_without_staff_rights_cannot_open_the_admin(bruce: User) -> None:
     browser = Client()
     response = browser.post("/admin/login/", {"username": "bruce", "password": PASSWORD})
     assert "for a staff account" in response.text
@@ -281,20 +275,20 @@ def test_who_is_no_staff_does_not_get_in(bruce: User) -> None:
 
 
 @pytest.mark.parametrize("name", ["\ufdfa", "\ufdfa" * 50, "½"])
-def test_a_name_is_judged_as_it_will_be_stored(superuser: Client, name: str) -> None:
-    # NFKC makes 18 characters with spaces of the first, and a slash of the other.
+def test_name_is_validated_in_its_stored_form(superuser: Client, name: str) -> None:
+    # NFKC turns the first into 18 characters with spaces, and the last into text with a slash.
     response = superuser.post(f"{USERS}add/", NEW | {"username": name})
     assert response.status_code == 200
     assert User.objects.count() == 1
 
 
 @pytest.mark.parametrize("query", ["username=%00", "username__exact=a%00b", "q=%00", "username=%00&username=a"])
-def test_a_nul_character_in_an_address_is_400(superuser: Client, query: str) -> None:
-    # PostgreSQL cannot store it, and says so by a ValueError of its driver.
+def test_nul_character_in_the_query_is_400(superuser: Client, query: str) -> None:
+    # PostgreSQL cannot store it: its driver raises ValueError.
     assert superuser.get(f"{USERS}?{query}").status_code == 400
 
 
-def test_a_form_of_another_site_does_nothing(admin: User, bruce: User) -> None:
+def test_form_of_another_site_is_refused(admin: User, bruce: User) -> None:
     browser = Client(enforce_csrf_checks=True)
     browser.force_login(admin)
     refused = browser.post(page(bruce), {})
@@ -319,7 +313,7 @@ def test_a_form_of_another_site_does_nothing(admin: User, bruce: User) -> None:
     ],
 )
 @pytest.mark.parametrize("method", ["GET", "POST"])
-def test_next_that_leads_elsewhere_leads_to_the_index(admin: User, path: str, method: str) -> None:
+def test_next_on_another_site_redirects_to_the_index(admin: User, path: str, method: str) -> None:
     browser = Client(raise_request_exception=False)
     form = {"username": "admin", "password": PASSWORD}
     if method == "GET":
@@ -328,30 +322,32 @@ def test_next_that_leads_elsewhere_leads_to_the_index(admin: User, path: str, me
         response = browser.post("/admin/login/", form | {"next": path})
     assert (response.status_code, response["Location"]) == (302, "/admin/")
 
-    # At the end of a session it is the page that says so.
+    # Logout shows its own page.
     assert browser.post("/admin/logout/", {"next": path}).status_code == 200
 
 
-def test_next_on_this_site_leads_there(admin: User) -> None:
+def test_next_on_this_site_is_followed(admin: User) -> None:
     response = Client().post(f"/admin/login/?next={USERS}", {"username": "admin", "password": PASSWORD})
     assert response["Location"] == USERS
 
 
 @pytest.mark.parametrize("path", ["/admin", "/admin/"])
-def test_the_admin_is_there_with_and_without_a_slash(superuser: Client, path: str) -> None:
+def test_admin_works_with_and_without_a_slash(superuser: Client, path: str) -> None:
     response = superuser.get(path)
     assert response.status_code == 200
     assert "Thoughts: accounts" in response.text
 
 
-def test_sessions_in_the_admin_end_with_the_password(superuser: Client, admin: User) -> None:
+def test_new_password_ends_sessions_in_the_admin(superuser: Client, admin: User) -> None:
     assert superuser.get(USERS).status_code == 200
     admin.set_password("another horse battery")
     admin.save()
     assert superuser.get(USERS).status_code == 302
 
 
-def test_the_sessions_of_an_account_are_shown_without_their_keys(superuser: Client, bruce: User, log_in: LogIn) -> None:
+def test_active_sessions_of_an_account_are_shown_without_their_keys(
+    superuser: Client, bruce: User, log_in: LogIn
+) -> None:
     log_in(**{"User-Agent": "curl/8.14"})
     bruce.sessions.create(ends=timezone.now(), device="ended-device")
     response = superuser.get(page(bruce))
@@ -372,7 +368,7 @@ def test_an_action_ends_the_sessions_of_accounts(superuser: Client, bruce: User,
     assert bruce.is_active
 
 
-def test_staff_do_not_end_the_sessions_of_other_staff(clerk: Client, admin: User, log_in: LogIn) -> None:
+def test_staff_do_not_end_the_sessions_of_other_staff(staff: Client, admin: User, log_in: LogIn) -> None:
     log_in("admin")
-    clerk.post(USERS, {"action": "end_sessions", "_selected_action": [admin.pk]})
+    staff.post(USERS, {"action": "end_sessions", "_selected_action": [admin.pk]})
     assert admin.sessions.exists()

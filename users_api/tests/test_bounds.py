@@ -1,4 +1,4 @@
-"""Text that is too long is refused before anything slow looks at it."""
+"""Texts that are too long are refused before any slow operation."""
 
 import json
 import unicodedata
@@ -23,19 +23,19 @@ from users_api.tests.conftest import PASSWORD
 
 LogIn = Callable[..., Any]
 USERS = "/admin/users_api/user/"
-# Canonical reordering takes quadratic time for it. A body of 64 KiB has room for twice this in a form, once in JSON.
+# Canonical reordering takes quadratic time for it. A 64 KiB body holds this twice as a form, once as JSON.
 SLOW = "a" + 5_000 * "\u0301" + 5_000 * "\u0323"
 
 
 @pytest.fixture
 def normalized(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """The lengths of all texts that were normalized."""
+    """Return the lengths of all normalized texts."""
     lengths: list[int] = []
     normalize = unicodedata.normalize
 
     def measured(form: Any, text: str) -> str:
         lengths.append(len(text))
-        return normalize(form, text[:1000])  # a fault does not keep the test waiting
+        return normalize(form, text[:1000])  # a bug must not slow the test down
 
     monkeypatch.setattr(unicodedata, "normalize", measured)
     return lengths
@@ -43,13 +43,13 @@ def normalized(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 @pytest.fixture
 def superuser(admin: User) -> Client:
-    """A browser in which the superuser is logged in."""
+    """Return a browser in which the superuser is logged in."""
     browser = Client(raise_request_exception=False)
     browser.force_login(admin)
     return browser
 
 
-def test_slow_name_is_a_wrong_name_in_the_api(bruce: User, log_in: LogIn, normalized: list[int]) -> None:
+def test_slow_name_is_refused_like_a_wrong_name_by_the_api(bruce: User, log_in: LogIn, normalized: list[int]) -> None:
     assert log_in(SLOW).status_code == 401
     assert log_in(password=SLOW).status_code == 401
     assert max(normalized) <= 128
@@ -57,7 +57,7 @@ def test_slow_name_is_a_wrong_name_in_the_api(bruce: User, log_in: LogIn, normal
 
 @pytest.mark.parametrize("path", ["/api/login/", "/admin/login/", "/admin/users/"])
 @pytest.mark.parametrize("content_type", ["application/json", "application/x-www-form-urlencoded"])
-def test_slower_name_does_not_fit_into_a_body(
+def test_longer_slow_name_exceeds_the_body_limit(
     db: None, api: Client, normalized: list[int], path: str, content_type: str
 ) -> None:
     name = "a" + 20_000 * "\u0301" + 20_000 * "\u0323"
@@ -67,7 +67,7 @@ def test_slower_name_does_not_fit_into_a_body(
     assert max(normalized, default=0) <= 128
 
 
-def test_slow_name_is_a_wrong_name_in_the_admin(admin: User, api: Client, normalized: list[int]) -> None:
+def test_slow_name_is_refused_like_a_wrong_name_by_the_admin(admin: User, api: Client, normalized: list[int]) -> None:
     for pair in ({"username": SLOW, "password": PASSWORD}, {"username": "admin", "password": SLOW}):
         response = api.post("/admin/login/", pair)
         assert response.status_code == 200
@@ -76,7 +76,7 @@ def test_slow_name_is_a_wrong_name_in_the_admin(admin: User, api: Client, normal
     assert LoginFailure.objects.count() == 2
 
 
-def test_slow_name_is_refused_when_an_account_is_created(
+def test_new_account_with_a_slow_name_is_refused(
     superuser: Client, admin: User, bearer: Callable[[User], dict[str, str]], normalized: list[int]
 ) -> None:
     answer = superuser.post("/admin/users/", {"username": SLOW, "password": PASSWORD}, headers=bearer(admin))
@@ -114,7 +114,7 @@ def test_slow_password_is_refused_by_every_form(
 
 
 @pytest.mark.parametrize("name", ["x" * 51, SLOW])
-def test_key_of_a_long_name_is_never_made(name: str) -> None:
+def test_key_of_a_too_long_name_is_not_computed(name: str) -> None:
     with pytest.raises(ValidationError):
         username_key(name)
 
@@ -123,12 +123,12 @@ def test_failures_with_a_long_name_count_for_the_address(db: None, log_in: LogIn
     for number in range(10):
         assert log_in("x" * (51 + number)).status_code == 401
     assert log_in("x" * 99).status_code == 429
-    # They do not count for any account.
+    # They do not count for an account.
     assert log_in("x" * 50).status_code == 401
 
 
 def text_fields(module: Any, base: type, field: type) -> list[tuple[str, Any]]:
-    """Return the fields of a class that are read from a request, of all classes of a module, with their names."""
+    """Return the names and fields of one kind, of all classes in a module."""
     found = []
     for name, each in vars(module).items():
         if isinstance(each, type) and issubclass(each, base) and each.__module__ == module.__name__:
@@ -140,7 +140,7 @@ def text_fields(module: Any, base: type, field: type) -> list[tuple[str, Any]]:
 def test_every_text_field_of_a_serializer_has_a_maximum_length() -> None:
     fields = text_fields(serializers, rest_serializers.Serializer, TextField)
     unbounded = {name for name, field in fields if field.max_length is None}
-    # A pair that is too long is a wrong pair; users_api.backends looks at the length.
+    # users_api.backends checks the length of these.
     assert unbounded == {"LoginSerializer.username", "LoginSerializer.password"}
 
 
@@ -182,7 +182,7 @@ def issubclass_here(each: Any) -> bool:
         "nothing=1",
     ],
 )
-def test_admin_refuses_look_ups_that_no_filter_needs(superuser: Client, query: str) -> None:
+def test_admin_refuses_lookups_that_are_not_filters(superuser: Client, query: str) -> None:
     assert superuser.get(f"{USERS}?{query}").status_code == 400
 
 
@@ -196,13 +196,13 @@ def test_admin_filters_still_work(superuser: Client, bruce: User, name: str) -> 
 
 
 @pytest.mark.parametrize("value", ["x", "2", "x" * 3000])
-def test_admin_filter_with_a_wrong_value_leads_back_to_the_list(superuser: Client, value: str) -> None:
+def test_admin_filter_with_an_invalid_value_shows_the_list(superuser: Client, value: str) -> None:
     response = superuser.get(f"{USERS}?is_active__exact={value}")
     assert response.status_code in (200, 302)
 
 
 @pytest.mark.parametrize("term", ["x" * 51, "a " * 2000, SLOW[:400], "a\x00"])
-def test_admin_refuses_a_search_that_is_no_part_of_a_name(superuser: Client, term: str) -> None:
+def test_admin_refuses_a_search_that_cannot_match_a_name(superuser: Client, term: str) -> None:
     assert superuser.get(USERS, {"q": term}).status_code == 400
     autocomplete = {"app_label": "admin", "model_name": "logentry", "field_name": "user", "term": term}
     assert superuser.get("/admin/autocomplete/", autocomplete).status_code == 400
@@ -233,16 +233,16 @@ def test_admin_autocomplete_still_finds_a_name(superuser: Client, bruce: User) -
     ],
 )
 @pytest.mark.parametrize("path", [USERS, f"{USERS}add/"])
-def test_admin_parameters_of_any_length_are_no_fault_of_ours(superuser: Client, path: str, query: str) -> None:
+def test_admin_parameter_of_any_length_is_not_a_server_error(superuser: Client, path: str, query: str) -> None:
     assert superuser.get(f"{path}?{query}").status_code in (200, 302, 400)
 
 
 @pytest.mark.parametrize("selected", ["x", "9" * 3000, "1" * 30, "-1", "\x00", ""])
-def test_admin_action_on_what_is_no_account_is_no_fault_of_ours(superuser: Client, selected: str) -> None:
+def test_admin_action_on_an_invalid_id_is_not_a_server_error(superuser: Client, selected: str) -> None:
     form = {"action": "switch_off", "_selected_action": selected}
     assert superuser.post(USERS, form).status_code in (200, 302, 400)
 
 
-def test_admin_site_has_no_model_but_accounts() -> None:
-    # Each model there would need the same look at its look-ups and its search.
+def test_admin_site_only_has_accounts() -> None:
+    # Each further model needs the same limits on lookups and search.
     assert list(django_admin.site._registry) == [User]

@@ -1,4 +1,4 @@
-"""The one body of every error, also for a path that is nowhere."""
+"""All errors have the same body, including those for unknown paths."""
 
 from collections.abc import Callable
 from typing import Any
@@ -18,7 +18,7 @@ METHODS = ["GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"]
     ["/nothing", "/api/", "/api/login/x", "/api/thoughts/", "/admin/nothing", "/admin/thoughts/1/", "/admin/users/1/"],
 )
 @pytest.mark.parametrize("method", METHODS)
-def test_a_path_that_is_nowhere_is_404(db: None, path: str, method: str) -> None:
+def test_unknown_path_is_404(db: None, path: str, method: str) -> None:
     response = Client(enforce_csrf_checks=True).generic(method, path)
     assert response.status_code == 404
     assert response["Content-Type"] == "application/json"
@@ -26,14 +26,14 @@ def test_a_path_that_is_nowhere_is_404(db: None, path: str, method: str) -> None
         assert response.json() == {"message": "There is nothing at this address."}
 
 
-def test_a_host_that_is_not_ours_is_400(db: None, api: Client) -> None:
+def test_foreign_host_is_400(db: None, api: Client) -> None:
     response = api.get("/.well-known/jwks.json", headers={"Host": "elsewhere.example"})
     assert response.status_code == 400
     assert response.json() == {"message": "The request is malformed.", "errors": {}}
 
 
 @pytest.mark.parametrize("path", ["/api/login/", "/api/token/refresh/", "/api/logout/", "/admin/login/"])
-def test_without_a_database_it_is_503_with_a_time_to_come_again(
+def test_database_outage_is_503_with_retry_after(
     bruce: User, log_in: Callable[..., Any], api: Client, path: str
 ) -> None:
     refresh = log_in().json()["refresh"]
@@ -48,9 +48,7 @@ def test_without_a_database_it_is_503_with_a_time_to_come_again(
     assert list(response.json()) == ["message"]
 
 
-def test_a_fault_of_ours_is_500_and_says_nothing_of_it(
-    bruce: User, api: Client, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_internal_error_is_500_without_details(bruce: User, api: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("users_api.sessions.log_in", None)
     response = api.post("/api/login/", {"username": "bruce", "password": PASSWORD})
     assert response.status_code == 500

@@ -21,7 +21,7 @@ from users_api.tokens import AccessToken
 
 @pytest.fixture
 def folder(tmp_path: Path, settings: Settings) -> Iterator[Path]:
-    """A folder for keys of this test's own, which this process reads and verifies with."""
+    """Create a key folder for one test. This process signs and verifies with it."""
     settings.TOKENS_KEYS = tmp_path
     key_set.cache_clear()
     yield tmp_path
@@ -33,21 +33,21 @@ def published() -> list[str]:
 
 
 @pytest.mark.parametrize("path", ["/.well-known/jwks.json", "/.well-known/jwks.json/"])
-def test_what_is_published_verifies_and_is_public(api: Client, bruce: Any, path: str) -> None:
+def test_published_key_verifies_tokens_and_has_no_private_part(api: Client, bruce: Any, path: str) -> None:
     response = api.get(path)
     assert response.status_code == 200
     assert response["Content-Type"] == "application/json"
     assert "max-age=60" in response["Cache-Control"]
     (key,) = response.json()["keys"]
-    # Nothing of the private key: no d, p, q, dp, dq, qi (RFC 7518 section 6.3.2).
+    # No private members: d, p, q, dp, dq, qi (RFC 7518 section 6.3.2).
     assert sorted(key) == ["alg", "e", "kid", "kty", "n", "use"]
     assert (key["kty"], key["use"], key["alg"]) == ("RSA", "sig", "RS256")
     claims = jwt.decode(str(AccessToken.for_user(bruce)), jwt.PyJWK(key), algorithms=["RS256"])
     assert claims["username"] == "bruce"
 
 
-def test_the_key_id_is_the_thumbprint_of_rfc_7638() -> None:
-    # The example of its section 3.1.
+def test_key_id_is_the_thumbprint_of_rfc_7638() -> None:
+    # The example in section 3.1.
     n = (
         "0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86zwu1RK7aPFFxuhDR1L6tSoc_BJECPebWKRXjBZCiFV4n3oknjhMs"
         "tn64tZ_2W-5JsGY4Hc5n9yBXArwl93lqt7_RN5w6Cf0h4QyQ5v-65YGjQR0_FDW2QvzqY368QQMicAtaSqzs8KJZgnYb9c7d0zgdAZHzu6qMQvRL5hajrn1n91CbOpbI"
@@ -57,11 +57,11 @@ def test_the_key_id_is_the_thumbprint_of_rfc_7638() -> None:
     assert thumbprint(key) == "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs"
 
 
-def test_all_keys_of_the_folder_are_published_and_one_signs(folder: Path, bruce: User) -> None:
+def test_all_keys_are_published_and_one_signs(folder: Path, bruce: User) -> None:
     signing = write_key(folder / "signing.pem")
     upcoming = write_key(folder / "next.pem")
     previous = write_key(folder / "previous.pem").public_key()
-    # Of the one that has ended, the public half is enough.
+    # For the previous key, the public half suffices.
     (folder / "previous.pem").write_bytes(previous.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
     expected = {thumbprint(key) for key in (signing.public_key(), upcoming.public_key(), previous)}
     assert set(published()) == expected
@@ -74,7 +74,7 @@ def test_the_same_key_twice_is_published_once(folder: Path) -> None:
     assert len(published()) == 1
 
 
-def test_other_files_of_the_folder_are_left_alone(folder: Path) -> None:
+def test_other_files_of_the_folder_are_ignored(folder: Path) -> None:
     write_key(folder / "signing.pem")
     (folder / "users_api.secret").write_text("a secret")
     assert len(published()) == 1
@@ -102,7 +102,7 @@ def _private(key: Any) -> bytes:
         ),
     ],
 )
-def test_without_a_usable_key_the_start_ends_with_one_line(
+def test_missing_or_invalid_signing_key_stops_the_start_with_one_line(
     folder: Path, make: Callable[[], bytes | None], why: str
 ) -> None:
     if (content := make()) is not None:
@@ -110,19 +110,19 @@ def test_without_a_usable_key_the_start_ends_with_one_line(
     with pytest.raises(SystemExit) as ended:
         key_ring()
     message = str(ended.value)
-    assert message.startswith("The environment is not right. TOKENS_KEYS: ")
+    assert message.startswith("Invalid environment. TOKENS_KEYS: ")
     assert why in message
     assert "\n" not in message
 
 
-def test_a_bad_key_beside_a_good_one_ends_the_start_too(folder: Path) -> None:
+def test_invalid_additional_key_stops_the_start(folder: Path) -> None:
     write_key(folder / "signing.pem")
     (folder / "next.pem").write_text("rubbish")
     with pytest.raises(SystemExit, match="TOKENS_KEYS"):
         key_ring()
 
 
-def test_a_token_of_a_key_that_is_no_longer_signs_still_verifies_here(
+def test_token_of_the_previous_key_still_verifies(
     folder: Path, api: Client, admin: User, bearer: Callable[[User], dict[str, str]]
 ) -> None:
     write_key(folder / "signing.pem")

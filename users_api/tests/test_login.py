@@ -1,4 +1,4 @@
-"""Logging in: what comes back, and what does not."""
+"""The login: tokens, refusals, hashing and input errors."""
 
 import json
 import logging
@@ -29,7 +29,7 @@ def assert_refused(response: Any) -> None:
     assert response.json() == {"message": "The user name or the password is wrong."}
 
 
-def test_a_right_pair_gets_an_access_token_and_a_refresh_token(bruce: User, log_in: LogIn) -> None:
+def test_correct_login_returns_both_tokens(bruce: User, log_in: LogIn) -> None:
     response = log_in()
     assert response.status_code == 200
     assert sorted(response.json()) == ["Authorized", "refresh"]
@@ -37,7 +37,7 @@ def test_a_right_pair_gets_an_access_token_and_a_refresh_token(bruce: User, log_
     assert len(response.json()["refresh"]) >= 43
 
 
-def test_the_access_token_says_who_it_is_for_a_quarter_of_an_hour(bruce: User, log_in: LogIn) -> None:
+def test_access_token_identifies_the_user_for_15_minutes(bruce: User, log_in: LogIn) -> None:
     token = log_in().json()["Authorized"].removeprefix("Bearer ")
     header = jwt.get_unverified_header(token)
     assert header == {"alg": "RS256", "typ": "at+jwt", "kid": header["kid"]}
@@ -52,18 +52,18 @@ def test_the_access_token_says_who_it_is_for_a_quarter_of_an_hour(bruce: User, l
     assert abs(claims["iat"] - time.time()) < 5
 
 
-def test_two_tokens_differ(bruce: User, log_in: LogIn) -> None:
+def test_two_logins_return_different_tokens(bruce: User, log_in: LogIn) -> None:
     first, second = log_in().json(), log_in().json()
     assert first["Authorized"] != second["Authorized"]
     assert first["refresh"] != second["refresh"]
 
 
-def test_the_token_of_staff_says_so(admin: User, log_in: LogIn) -> None:
+def test_token_of_staff_has_is_staff(admin: User, log_in: LogIn) -> None:
     token = log_in("admin").json()["Authorized"].removeprefix("Bearer ")
     assert jwt.decode(token, options={"verify_signature": False})["is_staff"] is True
 
 
-def test_staff_is_not_who_may_do_something_else(bruce: User, log_in: LogIn) -> None:
+def test_superuser_without_staff_has_no_is_staff(bruce: User, log_in: LogIn) -> None:
     User.objects.update(is_superuser=True)
     token = log_in().json()["Authorized"].removeprefix("Bearer ")
     assert jwt.decode(token, options={"verify_signature": False})["is_staff"] is False
@@ -71,7 +71,9 @@ def test_staff_is_not_who_may_do_something_else(bruce: User, log_in: LogIn) -> N
 
 @pytest.mark.parametrize("path", ["/api/login", "/api/login/"])
 @pytest.mark.parametrize("kind", ["application/json", "application/x-www-form-urlencoded", MULTIPART_CONTENT])
-def test_every_form_is_taken_with_and_without_the_last_slash(api: Client, bruce: User, path: str, kind: str) -> None:
+def test_every_content_type_is_accepted_with_and_without_the_last_slash(
+    api: Client, bruce: User, path: str, kind: str
+) -> None:
     body = {"username": "bruce", "password": PASSWORD}
     data: Any = body if kind != "application/x-www-form-urlencoded" else f"username=bruce&password={PASSWORD}"
     response = api.post(path, data, content_type=kind)
@@ -79,8 +81,8 @@ def test_every_form_is_taken_with_and_without_the_last_slash(api: Client, bruce:
     assert response["Content-Type"] == "application/json"
 
 
-def test_a_wrong_password_and_an_unknown_name_are_told_alike(bruce: User, log_in: LogIn) -> None:
-    answers = [log_in(password="wrong"), log_in("nobody"), log_in("nobody", "wrong")]
+def test_wrong_password_and_unknown_name_have_the_same_answer(bruce: User, log_in: LogIn) -> None:
+    answers = [log_in(password="wrong"), log_in("unknown"), log_in("unknown", "wrong")]
     for response in answers:
         assert_refused(response)
         del response.headers["X-Request-ID"]
@@ -90,7 +92,7 @@ def test_a_wrong_password_and_an_unknown_name_are_told_alike(bruce: User, log_in
 def test_each_refusal_hashes_one_password(
     bruce: User, log_in: LogIn, monkeypatch: pytest.MonkeyPatch, argon2id: None
 ) -> None:
-    # So that they take the same time: whether a name exists cannot be measured.
+    # Equal times do not reveal whether a name exists.
     User.objects.create_user("off", PASSWORD, is_active=False)
     User.objects.create_user("without", None)
     hashed = []
@@ -105,8 +107,8 @@ def test_each_refusal_hashes_one_password(
 
     for username, password in (
         ("bruce", "wrong"),
-        ("nobody", "wrong"),
-        ("nobody", PASSWORD),
+        ("unknown", "wrong"),
+        ("unknown", PASSWORD),
         ("off", PASSWORD),
         ("off", "wrong"),
         ("without", "wrong"),
@@ -118,22 +120,22 @@ def test_each_refusal_hashes_one_password(
         assert_refused(log_in(username, password))
         assert len(hashed) == 1, username
 
-    # A password that is not in NFC may be in an old hash as typed: the same two hashes for each name.
-    for username in ("bruce", "nobody", "off", "without", "x" * 51):
+    # A password that is not in NFC may be hashed as typed: the same two hashes for each name.
+    for username in ("bruce", "unknown", "off", "without", "x" * 51):
         hashed.clear()
         assert_refused(log_in(username, "e\u0301" * 10))
         assert len(hashed) == 2, username
 
 
-def test_one_password_at_a_time_is_hashed_in_a_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    now, most = set(), 0
+def test_process_hashes_one_password_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    running, maximum = set(), 0
 
     def hashing(self: object, password: str, other: str) -> bool:
-        nonlocal most
-        now.add(password)
-        most = max(most, len(now))
+        nonlocal maximum
+        running.add(password)
+        maximum = max(maximum, len(running))
         time.sleep(0.01)
-        now.remove(password)
+        running.remove(password)
         return True
 
     monkeypatch.setattr(Argon2PasswordHasher, "encode", hashing)
@@ -142,40 +144,40 @@ def test_one_password_at_a_time_is_hashed_in_a_process(monkeypatch: pytest.Monke
     with ThreadPoolExecutor(8) as pool:
         done = [pool.submit(hasher.verify if number % 2 else hasher.encode, str(number), "") for number in range(8)]
         assert all(each.result() for each in done)
-    assert most == 1
+    assert maximum == 1
 
 
-def test_an_account_that_is_off_cannot_log_in(bruce: User, log_in: LogIn) -> None:
+def test_switched_off_account_cannot_log_in(bruce: User, log_in: LogIn) -> None:
     User.objects.update(is_active=False)
     assert_refused(log_in())
     User.objects.update(is_active=True)
     assert log_in().status_code == 200
 
 
-def test_an_account_without_a_password_cannot_log_in(db: None, log_in: LogIn) -> None:
+def test_account_without_a_password_cannot_log_in(db: None, log_in: LogIn) -> None:
     User.objects.create_user("bruce", None)
     for password in ("!", " ", "None"):
         assert_refused(log_in(password=password))
 
 
 @pytest.mark.parametrize("username", ["Bruce", "BRUCE", "bruce ", " bruce", "brucе"])  # the last e is Cyrillic
-def test_a_name_counts_with_its_letter_case_and_its_spaces(bruce: User, log_in: LogIn, username: str) -> None:
+def test_name_must_match_in_case_and_spaces(bruce: User, log_in: LogIn, username: str) -> None:
     assert_refused(log_in(username))
 
 
 @pytest.mark.parametrize("password", [PASSWORD.upper(), f"{PASSWORD} ", f" {PASSWORD}", PASSWORD[:-1]])
-def test_a_password_counts_whole(bruce: User, log_in: LogIn, password: str) -> None:
+def test_whole_password_must_match(bruce: User, log_in: LogIn, password: str) -> None:
     assert_refused(log_in(password=password))
 
 
-def test_a_name_and_a_password_beyond_ascii_can_log_in(db: None, log_in: LogIn) -> None:
+def test_non_ascii_name_and_password_can_log_in(db: None, log_in: LogIn) -> None:
     User.objects.create_user("Ärger", " pässwörd 😀 ")
     assert log_in("Ärger", " pässwörd 😀 ").status_code == 200
     # The same letters in another form of Unicode.
     assert log_in("A\u0308rger", " pässwörd 😀 ").status_code == 200
 
 
-def test_a_login_is_dated(bruce: User, log_in: LogIn) -> None:
+def test_login_sets_last_login(bruce: User, log_in: LogIn) -> None:
     assert_refused(log_in(password="wrong"))
     bruce.refresh_from_db()
     assert bruce.last_login is None
@@ -189,14 +191,14 @@ def test_a_login_is_dated(bruce: User, log_in: LogIn) -> None:
 
 def test_no_token_is_stored(bruce: User, log_in: LogIn) -> None:
     refresh = log_in().json()["refresh"]
-    kept = Session.objects.get()
-    assert kept.user == bruce
-    stored = json.dumps(vars(kept), default=str)
+    session = Session.objects.get()
+    assert session.user == bruce
+    stored = json.dumps(vars(session), default=str)
     assert not [part for part in refresh.split(".") if part in stored]
-    assert timezone.now() < kept.ends <= kept.began + timedelta(days=14, seconds=5)
+    assert timezone.now() < session.ends <= session.began + timedelta(days=14, seconds=5)
 
 
-def test_login_deletes_the_sessions_that_have_ended(bruce: User, log_in: LogIn) -> None:
+def test_login_deletes_expired_sessions(bruce: User, log_in: LogIn) -> None:
     other = User.objects.create(username="stephen")
     now = timezone.now()
     for user in (bruce, other):
@@ -206,7 +208,7 @@ def test_login_deletes_the_sessions_that_have_ended(bruce: User, log_in: LogIn) 
     assert Session.objects.get().user == bruce
 
 
-def test_a_bad_token_in_the_header_does_not_hinder_a_login(bruce: User, log_in: LogIn) -> None:
+def test_invalid_token_in_the_header_does_not_prevent_a_login(bruce: User, log_in: LogIn) -> None:
     assert log_in(Authorization="Bearer rubbish").status_code == 200
 
 
@@ -236,12 +238,12 @@ def test_bad_input_is_400_and_names_the_fields(db: None, api: Client, body: Any,
 
 
 @pytest.mark.parametrize("length", [51, 1_000, 10_000])
-def test_a_name_or_a_password_of_any_length_is_only_wrong(bruce: User, log_in: LogIn, length: int) -> None:
+def test_too_long_name_or_password_is_refused_like_a_wrong_one(bruce: User, log_in: LogIn, length: int) -> None:
     assert_refused(log_in("b" * length))
     assert_refused(log_in(password="b" * length))
 
 
-def test_neither_password_nor_token_nor_hash_is_logged(
+def test_no_password_token_or_hash_is_logged(
     bruce: User, log_in: LogIn, api: Client, caplog: pytest.LogCaptureFixture, argon2id: None
 ) -> None:
     User.objects.update(password=make_password(PASSWORD))
@@ -259,12 +261,12 @@ def test_neither_password_nor_token_nor_hash_is_logged(
         assert secret not in logged
 
 
-def test_a_password_is_stored_as_owasp_says(bruce: User, argon2id: None) -> None:
+def test_password_is_hashed_with_the_parameters_of_owasp(bruce: User, argon2id: None) -> None:
     bruce.set_password(PASSWORD)
     assert bruce.password.startswith("argon2$argon2id$v=19$m=19456,t=2,p=1$")
 
 
-def test_a_better_hash_is_made_at_the_next_login_and_nobody_is_logged_out(
+def test_next_login_upgrades_the_hash_and_keeps_the_sessions(
     bruce: User, log_in: LogIn, api: Client, argon2id: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as weaker:

@@ -1,4 +1,4 @@
-"""How many logins may fail: for a name from an address, for an address, and not for anyone else."""
+"""Limits on failed logins per name, address, site and account."""
 
 import ipaddress
 from collections.abc import Callable
@@ -34,13 +34,13 @@ def assert_limited(response: Any) -> None:
 
 
 def age(**by: float) -> None:
-    """Let time pass: what has failed failed earlier."""
+    """Move the times of all failures into the past."""
     for failure in LoginFailure.objects.all():
         failure.time -= timedelta(**by)
         failure.save()
 
 
-def test_after_ten_failures_it_is_429_even_with_the_right_password(bruce: User, log_in: LogIn) -> None:
+def test_correct_password_after_ten_failures_is_429(bruce: User, log_in: LogIn) -> None:
     fail(log_in, 10)
     assert_limited(log_in(password="wrong"))
     assert_limited(log_in())
@@ -48,24 +48,24 @@ def test_after_ten_failures_it_is_429_even_with_the_right_password(bruce: User, 
     assert bruce.last_login is None
 
 
-def test_a_name_that_does_not_exist_is_limited_alike(bruce: User, log_in: LogIn) -> None:
-    fail(log_in, 10, "nobody")
-    assert_limited(log_in("nobody"))
+def test_unknown_name_has_the_same_limit(bruce: User, log_in: LogIn) -> None:
+    fail(log_in, 10, "unknown")
+    assert_limited(log_in("unknown"))
 
 
-def test_an_account_that_is_off_is_limited_alike(bruce: User, log_in: LogIn) -> None:
+def test_switched_off_account_has_the_same_limit(bruce: User, log_in: LogIn) -> None:
     User.objects.update(is_active=False)
     fail(log_in, 10, password=PASSWORD)
     assert_limited(log_in())
 
 
-def test_no_password_is_hashed_while_it_is_429(bruce: User, log_in: LogIn, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_password_is_hashed_for_429(bruce: User, log_in: LogIn, monkeypatch: pytest.MonkeyPatch) -> None:
     fail(log_in, 10)
     monkeypatch.setattr("django.contrib.auth.hashers.MD5PasswordHasher.encode", None)
     assert_limited(log_in())
 
 
-def test_a_right_password_among_many_guesses_at_once_is_not_told(
+def test_correct_password_among_concurrent_guesses_is_refused(
     bruce: User, log_in: LogIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     check_password = User.check_password
@@ -82,7 +82,7 @@ def test_a_right_password_among_many_guesses_at_once_is_not_told(
 
 
 def test_the_same_name_from_another_address_is_not_limited(bruce: User, log_in: LogIn) -> None:
-    # Nobody can lock another person out from elsewhere.
+    # A user cannot be locked out from another address.
     fail(log_in, 10)
     assert log_in(address="192.0.2.2").status_code == 200
     assert_limited(log_in())
@@ -93,15 +93,15 @@ def test_another_name_from_the_same_address_is_not_limited(bruce: User, admin: U
     assert log_in("admin").status_code == 200
 
 
-def test_a_name_in_other_letters_is_another_name(bruce: User, log_in: LogIn) -> None:
+def test_name_in_another_letter_case_is_counted_separately(bruce: User, log_in: LogIn) -> None:
     fail(log_in, 10, "BRUCE")
     assert log_in().status_code == 200
-    # But not in another form of Unicode: that is the same account.
+    # Other Unicode forms of a name are the same account.
     fail(log_in, 10, "Ärger")
     assert_limited(log_in("A\u0308rger"))
 
 
-def test_an_address_has_a_limit_over_all_names(bruce: User, log_in: LogIn, settings: Settings) -> None:
+def test_address_has_a_limit_for_all_names(bruce: User, log_in: LogIn, settings: Settings) -> None:
     settings.LOGIN_FAILURES_PER_ADDRESS = 25
     for number in range(25):
         fail(log_in, 1, f"name{number}")
@@ -122,7 +122,7 @@ def test_an_address_has_to_wait_until_the_first_of_its_failures_is_old_enough(
     assert 2 * 60 < int(response["Retry-After"]) <= 3 * 60
 
 
-def test_a_login_asks_for_failures_twice_and_forgets_only_what_there_is(bruce: User, log_in: LogIn) -> None:
+def test_login_queries_failures_twice_and_deletes_only_existing_ones(bruce: User, log_in: LogIn) -> None:
     def about_failures() -> list[str]:
         with CaptureQueriesContext(connection) as queries:
             assert log_in().status_code == 200
@@ -133,20 +133,20 @@ def test_a_login_asks_for_failures_twice_and_forgets_only_what_there_is(bruce: U
     assert about_failures() == ["SELECT", "SELECT", "DELETE"]
 
 
-def test_an_address_may_fail_more_often_than_a_name(settings: Settings) -> None:
+def test_limit_of_an_address_exceeds_that_of_a_name(settings: Settings) -> None:
     assert settings.LOGIN_FAILURES_PER_NAME == 10
     assert settings.LOGIN_FAILURES_PER_ADDRESS > settings.LOGIN_FAILURES_PER_NAME
 
 
-def test_what_is_refused_is_not_counted(bruce: User, log_in: LogIn) -> None:
-    # So a lock ends by itself, however often someone tries.
+def test_refused_logins_are_not_counted(bruce: User, log_in: LogIn) -> None:
+    # So the lock expires despite further attempts.
     fail(log_in, 10)
     for _ in range(5):
         assert_limited(log_in(password="wrong"))
     assert LoginFailure.objects.count() == 10
 
 
-def test_it_ends_after_a_quarter_of_an_hour(bruce: User, log_in: LogIn) -> None:
+def test_limit_expires_after_15_minutes(bruce: User, log_in: LogIn) -> None:
     fail(log_in, 10)
     age(minutes=14, seconds=50)
     response = log_in()
@@ -157,13 +157,13 @@ def test_it_ends_after_a_quarter_of_an_hour(bruce: User, log_in: LogIn) -> None:
     assert log_in().status_code == 200
 
 
-def test_failures_end_one_by_one(bruce: User, log_in: LogIn) -> None:
+def test_failures_expire_one_by_one(bruce: User, log_in: LogIn) -> None:
     fail(log_in, 5)
     age(minutes=10)
     fail(log_in, 5)
     response = log_in()
     assert_limited(response)
-    # When the first one is old enough.
+    # Until the first failure expires.
     assert 4 * 60 < int(response["Retry-After"]) <= 5 * 60
 
     age(minutes=5)
@@ -171,46 +171,46 @@ def test_failures_end_one_by_one(bruce: User, log_in: LogIn) -> None:
     assert_limited(log_in())
 
 
-def test_a_success_forgets_the_failures_of_this_name_from_this_address(bruce: User, log_in: LogIn) -> None:
+def test_successful_login_deletes_the_failures_of_its_name_and_address(bruce: User, log_in: LogIn) -> None:
     fail(log_in, 9)
     fail(log_in, 9, address="192.0.2.2")
-    fail(log_in, 9, "nobody")
+    fail(log_in, 9, "unknown")
     assert log_in().status_code == 200
     assert LoginFailure.objects.count() == 18
     fail(log_in, 10)
     assert_limited(log_in())
 
 
-def test_old_failures_are_cleared_away(bruce: User, log_in: LogIn) -> None:
+def test_old_failures_are_deleted(bruce: User, log_in: LogIn) -> None:
     fail(log_in, 3)
     age(minutes=61)
-    fail(log_in, 1, "nobody")
+    fail(log_in, 1, "unknown")
     assert LoginFailure.objects.count() == 1
 
 
-def test_the_name_is_not_kept(bruce: User, log_in: LogIn) -> None:
-    # People type passwords into the wrong field.
+def test_name_is_not_stored(bruce: User, log_in: LogIn) -> None:
+    # Users type passwords into the wrong field.
     fail(log_in, 1, "my password")
     assert "my password" not in str(vars(LoginFailure.objects.get()))
 
 
-def test_a_login_that_is_400_is_not_counted(db: None, api: Client) -> None:
+def test_invalid_request_is_not_counted(db: None, api: Client) -> None:
     assert api.post("/api/login/", {"username": "bruce"}).status_code == 400
     assert not LoginFailure.objects.exists()
 
 
-def test_the_address_that_a_client_writes_itself_is_not_believed(bruce: User, log_in: LogIn) -> None:
+def test_forwarded_address_of_a_client_is_ignored(bruce: User, log_in: LogIn) -> None:
     for number in range(10):
         assert log_in(password="wrong", **{"X-Forwarded-For": f"198.51.100.{number}"}).status_code == 401
     assert_limited(log_in(**{"X-Forwarded-For": "198.51.100.77"}))
-    # Nor can one be locked out by it.
+    # The forged address is not limited either.
     assert log_in(address="198.51.100.7").status_code == 200
 
 
-def test_the_address_that_a_trusted_proxy_says_is_believed(bruce: User, log_in: LogIn, settings: Settings) -> None:
+def test_forwarded_address_of_a_trusted_proxy_is_used(bruce: User, log_in: LogIn, settings: Settings) -> None:
     settings.TRUSTED_PROXIES = [ipaddress.ip_network("192.0.2.0/24")]
     for number in range(10):
-        # What stands before it was written by the client.
+        # The first entry is from the client.
         forwarded = f"203.0.113.{number}, 198.51.100.1"
         assert log_in(password="wrong", **{"X-Forwarded-For": forwarded}).status_code == 401
     assert_limited(log_in(**{"X-Forwarded-For": "198.51.100.1"}))
@@ -218,24 +218,22 @@ def test_the_address_that_a_trusted_proxy_says_is_believed(bruce: User, log_in: 
 
 
 @pytest.mark.parametrize("address", ["2001:db8::1", "::ffff:192.0.2.1", "fe80::1%eth0", ""])
-def test_addresses_of_every_kind_are_counted(bruce: User, log_in: LogIn, address: str) -> None:
+def test_all_kinds_of_addresses_are_counted(bruce: User, log_in: LogIn, address: str) -> None:
     fail(log_in, 10, address=address)
     assert_limited(log_in(address=address))
     assert log_in(address="203.0.113.9").status_code == 200
 
 
-def test_the_addresses_of_one_ipv6_network_are_one(bruce: User, log_in: LogIn) -> None:
-    # One machine may have all of them: RFC 8981.
+def test_addresses_of_one_ipv6_network_count_together(bruce: User, log_in: LogIn) -> None:
+    # One machine may use all of them (RFC 8981).
     for number in range(10):
         assert log_in(password="wrong", address=f"2001:db8::{number}:1").status_code == 401
     assert_limited(log_in(address="2001:db8::ffff:ffff:ffff:ffff"))
     assert log_in(address="2001:db8:0:1::1").status_code == 200
 
 
-def test_the_networks_of_one_ipv6_site_have_the_limit_of_an_address(
-    bruce: User, log_in: LogIn, settings: Settings
-) -> None:
-    # One customer may have 65,536 of them: RFC 6177.
+def test_networks_of_one_ipv6_site_count_together(bruce: User, log_in: LogIn, settings: Settings) -> None:
+    # One customer may have 65,536 of them (RFC 6177).
     settings.LOGIN_FAILURES_PER_ADDRESS = 12
     for number in range(12):
         assert log_in(f"name{number}", address=f"2001:db8:0:{number}::1").status_code == 401
@@ -244,28 +242,26 @@ def test_the_networks_of_one_ipv6_site_have_the_limit_of_an_address(
     assert log_in(address="2001:db8:1::1").status_code == 200
 
 
-def test_a_site_does_not_lock_out_an_account_that_logged_in_from_a_network_in_it(
-    bruce: User, log_in: LogIn, settings: Settings
-) -> None:
+def test_limit_of_a_site_does_not_apply_to_known_networks(bruce: User, log_in: LogIn, settings: Settings) -> None:
     settings.LOGIN_FAILURES_PER_ADDRESS = 12
     assert log_in(address="2001:db8:0:1::1").status_code == 200
     for number in range(12):
         assert log_in(f"name{number}", address="2001:db8:0:2::1").status_code == 401
     assert log_in(address="2001:db8:0:1::2").status_code == 200
-    # In the same network of 64 bits, it does.
+    # It applies in the network of the failures.
     assert_limited(log_in(address="2001:db8:0:2::2"))
 
 
 def guess(log_in: LogIn, username: str, times: int) -> list[int]:
-    """Guess the password from another address each time; return the statuses."""
+    """Send wrong passwords from different addresses, and return the statuses."""
     return [
         log_in(username, "wrong", address=f"198.51.{number // 250}.{number % 250 + 1}").status_code
         for number in range(times)
     ]
 
 
-@pytest.mark.parametrize("username", ["bruce", "nobody", "x" * 60])
-def test_270_guesses_at_a_name_from_270_addresses_are_100(bruce: User, log_in: LogIn, username: str) -> None:
+@pytest.mark.parametrize("username", ["bruce", "unknown", "x" * 60])
+def test_270_guesses_from_270_addresses_are_limited_to_100(bruce: User, log_in: LogIn, username: str) -> None:
     # OWASP ASVS 4.0.3 requirement 2.2.1.
     assert guess(log_in, username, 270) == [401] * 100 + [429] * 170
     response = log_in(username)
@@ -274,7 +270,7 @@ def test_270_guesses_at_a_name_from_270_addresses_are_100(bruce: User, log_in: L
     assert LoginFailure.objects.count() == 100
 
 
-def test_only_a_network_from_which_the_account_logged_in_may_go_on(
+def test_limit_of_an_account_does_not_apply_to_known_networks(
     bruce: User, admin: User, log_in: LogIn, settings: Settings
 ) -> None:
     settings.LOGIN_FAILURES_PER_ACCOUNT = 20
@@ -284,14 +280,14 @@ def test_only_a_network_from_which_the_account_logged_in_may_go_on(
     guess(log_in, "bruce", 20)
     assert log_in(address="192.0.2.1").status_code == 200
     assert log_in(address="2001:db8::2").status_code == 200
-    for stranger in ("192.0.2.2", "2001:db8:0:1::1", "192.0.2.3"):
-        assert log_in(address=stranger).status_code == 429
+    for unknown in ("192.0.2.2", "2001:db8:0:1::1", "192.0.2.3"):
+        assert log_in(address=unknown).status_code == 429
     # A known network has the limit of a name from an address.
     fail(log_in, 10, address="192.0.2.1")
     assert_limited(log_in(address="192.0.2.1"))
 
 
-def test_login_by_the_admin_makes_a_network_known_too(
+def test_login_to_the_admin_makes_the_network_known(
     admin: User, api: Client, log_in: LogIn, settings: Settings
 ) -> None:
     settings.LOGIN_FAILURES_PER_ACCOUNT = 20
@@ -306,7 +302,7 @@ def test_login_by_the_admin_makes_a_network_known_too(
     assert log_in("admin", address="192.0.2.1").status_code == 200
 
 
-def test_the_limit_of_an_account_ends_after_an_hour(bruce: User, log_in: LogIn, settings: Settings) -> None:
+def test_limit_of_an_account_expires_after_an_hour(bruce: User, log_in: LogIn, settings: Settings) -> None:
     settings.LOGIN_FAILURES_PER_ACCOUNT = 20
     guess(log_in, "bruce", 20)
     age(minutes=59)
@@ -315,7 +311,7 @@ def test_the_limit_of_an_account_ends_after_an_hour(bruce: User, log_in: LogIn, 
     assert log_in().status_code == 200
 
 
-def test_a_network_is_known_for_thirty_days(bruce: User, log_in: LogIn, settings: Settings) -> None:
+def test_network_is_known_for_30_days(bruce: User, log_in: LogIn, settings: Settings) -> None:
     settings.LOGIN_FAILURES_PER_ACCOUNT = 20
     assert log_in().status_code == 200
     for days, status in ((29, 200), (30, 429)):
@@ -323,11 +319,11 @@ def test_a_network_is_known_for_thirty_days(bruce: User, log_in: LogIn, settings
         LoginFailure.objects.all().delete()
         guess(log_in, "bruce", 20)
         assert log_in().status_code == status
-    # Counting a failure has deleted it.
+    # Recording a failure deletes old networks.
     assert not KnownNetwork.objects.exists()
 
 
-def test_a_network_is_noted_once_a_day(bruce: User, log_in: LogIn) -> None:
+def test_known_network_is_updated_once_a_day(bruce: User, log_in: LogIn) -> None:
     def writes() -> list[str]:
         with CaptureQueriesContext(connection) as queries:
             assert log_in().status_code == 200
@@ -342,7 +338,7 @@ def test_a_network_is_noted_once_a_day(bruce: User, log_in: LogIn) -> None:
     assert timezone.now() - known.time < timedelta(minutes=1)
 
 
-def test_a_failed_login_makes_no_network_known(bruce: User, log_in: LogIn) -> None:
+def test_failed_login_does_not_make_the_network_known(bruce: User, log_in: LogIn) -> None:
     fail(log_in, 3)
     User.objects.update(is_active=False)
     fail(log_in, 1, password=PASSWORD)
@@ -354,19 +350,17 @@ def test_without_an_address_no_network_is_known(bruce: User, log_in: LogIn) -> N
     assert not KnownNetwork.objects.exists()
 
 
-def test_a_clock_that_was_a_day_ahead_locks_no_account(bruce: User, log_in: LogIn) -> None:
+def test_failures_of_a_clock_a_day_ahead_lock_no_account(bruce: User, log_in: LogIn) -> None:
     fail(log_in, 10)
     age(days=-1)
     assert log_in().status_code == 200
-    # Nor does it a day later.
+    # Recording a failure deletes those of the wrong clock.
     fail(log_in, 1)
     assert LoginFailure.objects.count() == 1
 
 
 @pytest.mark.parametrize(("seconds", "limited"), [(5, True), (60, False)])
-def test_the_clock_of_another_pod_may_be_a_few_seconds_ahead(
-    bruce: User, log_in: LogIn, seconds: int, limited: bool
-) -> None:
+def test_failures_of_a_clock_a_few_seconds_ahead_count(bruce: User, log_in: LogIn, seconds: int, limited: bool) -> None:
     fail(log_in, 10)
     age(seconds=-seconds)
     response = log_in()
@@ -376,10 +370,10 @@ def test_the_clock_of_another_pod_may_be_a_few_seconds_ahead(
         assert response.status_code == 200
 
 
-def test_failures_that_the_previous_release_counts_count_for_their_address(
+def test_failures_counted_by_the_previous_release_count_for_their_address(
     bruce: User, log_in: LogIn, settings: Settings
 ) -> None:
-    # Its pods know no site, and serve while the next release starts.
+    # Its pods do not set `site`, and still serve during a rollout.
     settings.LOGIN_FAILURES_PER_ADDRESS = 12
     fail(log_in, 10)
     for number in range(2):
@@ -389,11 +383,11 @@ def test_failures_that_the_previous_release_counts_count_for_their_address(
     assert log_in(address="192.0.2.2").status_code == 200
 
 
-def test_the_admin_has_the_same_limit(admin: User, api: Client, log_in: LogIn) -> None:
+def test_admin_login_shares_the_limit(admin: User, api: Client, log_in: LogIn) -> None:
     form = {"username": "admin", "password": "wrong"}
     for _ in range(5):
         assert api.post("/admin/login/", form, REMOTE_ADDR="192.0.2.1").status_code == 200
-    # It is one count.
+    # Both logins share one count.
     fail(log_in, 5, "admin")
 
     response = api.post("/admin/login/", form | {"password": PASSWORD}, REMOTE_ADDR="192.0.2.1")
@@ -409,7 +403,7 @@ def test_the_admin_has_the_same_limit(admin: User, api: Client, log_in: LogIn) -
     assert response.status_code == 302
 
 
-def test_the_old_password_in_the_admin_has_the_same_limit(admin: User, api: Client, log_in: LogIn) -> None:
+def test_wrong_old_passwords_in_the_admin_share_the_limit(admin: User, api: Client, log_in: LogIn) -> None:
     api.force_login(admin)
     new = {"new_password1": "another horse battery", "new_password2": "another horse battery"}
 
@@ -427,10 +421,10 @@ def test_the_old_password_in_the_admin_has_the_same_limit(admin: User, api: Clie
 
 
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize("username", ["bruce", "nobody"])
-def test_of_thirty_wrong_passwords_at_once_at_most_ten_are_judged(username: str) -> None:
+@pytest.mark.parametrize("username", ["bruce", "unknown"])
+def test_at_most_ten_of_30_concurrent_wrong_passwords_are_checked(username: str) -> None:
     User.objects.create_user("bruce", PASSWORD)
-    # As many at the same time as a process has threads; each gives its connection back.
+    # As many concurrent requests as a process has threads.
     together = Barrier(6)
     connections.close_all()
 
@@ -451,10 +445,8 @@ def test_of_thirty_wrong_passwords_at_once_at_most_ten_are_judged(username: str)
 
 
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize("username", ["bruce", "nobody"])
-def test_of_thirty_guesses_from_thirty_addresses_at_once_at_most_ten_are_judged(
-    settings: Settings, username: str
-) -> None:
+@pytest.mark.parametrize("username", ["bruce", "unknown"])
+def test_at_most_ten_of_30_concurrent_guesses_from_30_addresses_are_checked(settings: Settings, username: str) -> None:
     settings.LOGIN_FAILURES_PER_ACCOUNT = 10
     User.objects.create_user("bruce", PASSWORD)
     together = Barrier(6)
@@ -477,7 +469,7 @@ def test_of_thirty_guesses_from_thirty_addresses_at_once_at_most_ten_are_judged(
 
 
 @pytest.mark.django_db(transaction=True)
-def test_many_right_logins_at_once_all_succeed() -> None:
+def test_concurrent_correct_logins_all_succeed() -> None:
     User.objects.create_user("bruce", PASSWORD)
     connections.close_all()
 

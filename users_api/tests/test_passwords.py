@@ -1,4 +1,4 @@
-"""One rule for passwords wherever one is set: 8 to 128 characters, compared in NFC."""
+"""Password rules of all forms and commands: 8 to 128 characters, compared in NFC."""
 
 import unicodedata
 from collections.abc import Callable
@@ -21,7 +21,7 @@ COMPOSED = unicodedata.normalize("NFC", DECOMPOSED)
 
 @pytest.fixture
 def superuser(admin: User) -> Client:
-    """A browser in which the superuser is logged in."""
+    """Return a browser in which the superuser is logged in."""
     browser = Client(raise_request_exception=False)
     browser.force_login(admin)
     return browser
@@ -33,7 +33,7 @@ def changepassword(monkeypatch: pytest.MonkeyPatch, username: str, password: str
 
 
 @pytest.mark.parametrize(
-    ("password", "taken"),
+    ("password", "accepted"),
     [
         ("x7" * 64, True),
         ("x7" * 64 + "!", False),
@@ -50,36 +50,36 @@ def changepassword(monkeypatch: pytest.MonkeyPatch, username: str, password: str
         ("        x7", True),
     ],
 )
-def test_every_surface_has_the_same_rule(
+def test_all_forms_and_commands_share_the_password_rules(
     superuser: Client,
     admin: User,
     bruce: User,
     bearer: Callable[[User], dict[str, str]],
     monkeypatch: pytest.MonkeyPatch,
     password: str,
-    taken: bool,
+    accepted: bool,
 ) -> None:
     created = superuser.post("/admin/users/", {"username": "api", "password": password}, headers=bearer(admin))
-    assert (created.status_code == 201) == taken
+    assert (created.status_code == 201) == accepted
     superuser.post(f"{USERS}add/", {"username": "form", "password1": password, "password2": password})
-    assert User.objects.filter(username="form").exists() == taken
+    assert User.objects.filter(username="form").exists() == accepted
     superuser.post(f"{USERS}{bruce.pk}/password/", {"password1": password, "password2": password})
-    assert User.objects.get(username="bruce").check_password(password) == taken
+    assert User.objects.get(username="bruce").check_password(password) == accepted
     own = {"old_password": PASSWORD, "new_password1": password, "new_password2": password}
     superuser.post("/admin/password_change/", own)
-    assert User.objects.get(username="admin").check_password(password) == taken
+    assert User.objects.get(username="admin").check_password(password) == accepted
 
     stephen = User.objects.create_user("stephen", PASSWORD)
-    if taken:
+    if accepted:
         changepassword(monkeypatch, "stephen", password)
     else:
         with pytest.raises(CommandError):
             changepassword(monkeypatch, "stephen", password)
     stephen.refresh_from_db()
-    assert stephen.check_password(password) == taken
+    assert stephen.check_password(password) == accepted
 
 
-def test_command_stores_no_password_that_could_never_log_in(db: None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_command_refuses_a_too_long_password(db: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DJANGO_SUPERUSER_PASSWORD", "x" * 129)
     with pytest.raises(CommandError, match="at most 128 characters"):
         call_command("createsuperuser", username="grace", interactive=False)
@@ -88,7 +88,7 @@ def test_command_stores_no_password_that_could_never_log_in(db: None, monkeypatc
 
 @pytest.mark.parametrize("extra", [{}, {"unset-password": "x"}])
 @pytest.mark.parametrize("name", ["admin", "bruce"])
-def test_no_form_of_the_admin_takes_a_password_away(
+def test_no_form_of_the_admin_removes_a_password(
     superuser: Client, bruce: User, name: str, extra: dict[str, str]
 ) -> None:
     user = User.objects.get(username=name)
@@ -115,13 +115,13 @@ def test_account_without_a_password_gets_one_in_the_admin(superuser: Client, log
 
 @pytest.mark.parametrize("stored", [COMPOSED, DECOMPOSED])
 @pytest.mark.parametrize("typed", [COMPOSED, DECOMPOSED])
-def test_password_is_the_same_in_each_form_of_unicode(db: None, log_in: LogIn, stored: str, typed: str) -> None:
+def test_password_matches_in_every_unicode_form(db: None, log_in: LogIn, stored: str, typed: str) -> None:
     User.objects.create_user("grace", stored)
     assert log_in("grace", typed).status_code == 200
     assert log_in("grace", unicodedata.normalize("NFKD", typed).replace("\u0308", "")).status_code == 401
 
 
-def test_hash_that_an_earlier_release_stored_still_verifies(
+def test_hash_of_an_earlier_release_still_verifies(
     bruce: User, log_in: LogIn, settings: Settings, argon2id: None
 ) -> None:
     for old in (DECOMPOSED, COMPOSED):
@@ -129,7 +129,7 @@ def test_hash_that_an_earlier_release_stored_still_verifies(
         assert log_in(password=old).status_code == 200
 
 
-def test_old_password_is_taken_in_each_form_when_it_is_changed(superuser: Client, admin: User) -> None:
+def test_old_password_matches_in_every_unicode_form(superuser: Client, admin: User) -> None:
     User.objects.filter(pk=admin.pk).update(password=make_password(DECOMPOSED))
     superuser.force_login(User.objects.get(pk=admin.pk))
     own = {"old_password": DECOMPOSED, "new_password1": PASSWORD, "new_password2": PASSWORD}
@@ -137,6 +137,6 @@ def test_old_password_is_taken_in_each_form_when_it_is_changed(superuser: Client
     assert User.objects.get(pk=admin.pk).check_password(PASSWORD)
 
 
-def test_none_is_no_password(bruce: User) -> None:
+def test_none_is_not_a_password(bruce: User) -> None:
     assert not bruce.check_password(None)
     assert not User.objects.create_user("grace", None).check_password(None)

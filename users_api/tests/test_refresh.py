@@ -1,4 +1,4 @@
-"""Staying logged in: a refresh token gets access tokens until it ends, is revoked, or its account is off."""
+"""Refresh and logout: when a refresh token is valid, and what ends its session."""
 
 import json
 from collections.abc import Callable
@@ -35,7 +35,7 @@ def assert_refused(response: Any) -> None:
 
 @pytest.fixture
 def refresh(bruce: User, log_in: LogIn) -> str:
-    """The refresh token of a login of bruce's."""
+    """Log in as bruce and return the refresh token."""
     token: str = log_in().json()["refresh"]
     return token
 
@@ -44,35 +44,37 @@ def test_refresh_returns_an_access_token_and_the_next_refresh_token(refresh: str
     response = api.post("/api/token/refresh/", {"refresh": refresh})
     assert response.status_code == 200
     assert list(response.json()) == ["Authorized", "refresh"]
-    said = claims(response.json()["Authorized"])
-    assert (said["username"], said["user_id"]) == ("bruce", bruce.pk)
-    assert said["exp"] - said["iat"] == 15 * 60
+    payload = claims(response.json()["Authorized"])
+    assert (payload["username"], payload["user_id"]) == ("bruce", bruce.pk)
+    assert payload["exp"] - payload["iat"] == 15 * 60
 
 
-def test_an_answer_with_a_token_is_in_no_cache(refresh: str, log_in: LogIn, api: Client) -> None:
+def test_answers_with_tokens_are_not_cached(refresh: str, log_in: LogIn, api: Client) -> None:
     # RFC 6749 section 5.1.
     assert log_in()["Cache-Control"] == "no-store"
     assert api.post("/api/token/refresh/", {"refresh": refresh})["Cache-Control"] == "no-store"
 
 
-def test_a_refresh_token_serves_again_and_again(refresh: str, api: Client) -> None:
+def test_refresh_token_can_be_used_again(refresh: str, api: Client) -> None:
     tokens = [api.post("/api/token/refresh/", {"refresh": refresh}).json()["Authorized"] for _ in range(3)]
     assert len({claims(token)["jti"] for token in tokens}) == 3
 
 
 @pytest.mark.parametrize("path", ["/api/token/refresh", "/api/token/refresh/"])
 @pytest.mark.parametrize("kind", ["application/json", FORM, MULTIPART_CONTENT])
-def test_every_form_is_taken_with_and_without_the_last_slash(refresh: str, api: Client, path: str, kind: str) -> None:
+def test_every_content_type_is_accepted_with_and_without_the_last_slash(
+    refresh: str, api: Client, path: str, kind: str
+) -> None:
     data: Any = f"refresh={refresh}" if kind == FORM else {"refresh": refresh}
     assert api.post(path, data, content_type=kind).status_code == 200
 
 
-def test_a_right_that_was_given_is_in_the_next_access_token(refresh: str, bruce: User, api: Client) -> None:
+def test_new_right_is_in_the_next_access_token(refresh: str, bruce: User, api: Client) -> None:
     User.objects.filter(pk=bruce.pk).update(is_staff=True)
     assert claims(api.post("/api/token/refresh/", {"refresh": refresh}).json()["Authorized"])["is_staff"] is True
 
 
-def test_a_refresh_token_lasts_fourteen_days(refresh: str, api: Client) -> None:
+def test_refresh_token_expires_after_14_days(refresh: str, api: Client) -> None:
     session = Session.objects.get()
     assert session.ends - session.began == pytest.approx(timedelta(days=14), abs=timedelta(seconds=5))
     Session.objects.update(ends=timezone.now() + timedelta(minutes=1))
@@ -81,19 +83,19 @@ def test_a_refresh_token_lasts_fourteen_days(refresh: str, api: Client) -> None:
     assert_refused(api.post("/api/token/refresh/", {"refresh": refresh}))
 
 
-def test_who_is_switched_off_gets_no_more_access_tokens(refresh: str, api: Client) -> None:
-    # Whatever was there before, such as a statement by hand in the database.
+def test_switched_off_account_gets_no_access_token(refresh: str, api: Client) -> None:
+    # For example, by plain SQL, which does not end sessions.
     User.objects.update(is_active=False)
     assert_refused(api.post("/api/token/refresh/", {"refresh": refresh}))
 
 
-def test_who_is_switched_on_again_logs_in_again(refresh: str, bruce: User, api: Client) -> None:
+def test_account_switched_on_again_must_log_in_again(refresh: str, bruce: User, api: Client) -> None:
     for bruce.is_active in (False, True):
         bruce.save()
     assert_refused(api.post("/api/token/refresh/", {"refresh": refresh}))
 
 
-def test_a_new_password_ends_what_the_old_one_began(refresh: str, bruce: User, api: Client, log_in: LogIn) -> None:
+def test_new_password_ends_the_sessions(refresh: str, bruce: User, api: Client, log_in: LogIn) -> None:
     bruce.set_password("another horse battery")
     bruce.save()
     assert_refused(api.post("/api/token/refresh/", {"refresh": refresh}))
@@ -101,30 +103,28 @@ def test_a_new_password_ends_what_the_old_one_began(refresh: str, bruce: User, a
     assert api.post("/api/token/refresh/", {"refresh": new}).status_code == 200
 
 
-@pytest.mark.parametrize("take", [lambda user: user.set_unusable_password(), lambda user: user.set_password(None)])
-def test_a_password_that_is_taken_away_ends_what_it_began(
-    refresh: str, bruce: User, api: Client, take: Callable[[User], None]
+@pytest.mark.parametrize("remove", [lambda user: user.set_unusable_password(), lambda user: user.set_password(None)])
+def test_removed_password_ends_the_sessions(
+    refresh: str, bruce: User, api: Client, remove: Callable[[User], None]
 ) -> None:
-    take(bruce)
+    remove(bruce)
     bruce.save()
     assert_refused(api.post("/api/token/refresh/", {"refresh": refresh}))
     assert not Session.objects.exists()
 
 
-def test_a_token_from_before_the_password_is_refused_whoever_left_it(refresh: str, api: Client) -> None:
+def test_token_older_than_the_password_is_refused(refresh: str, api: Client) -> None:
     User.objects.update(password_set=timezone.now() + timedelta(seconds=11))
     assert_refused(api.post("/api/token/refresh/", {"refresh": refresh}))
 
 
-def test_clock_of_the_pod_that_set_the_password_may_be_ahead(bruce: User, api: Client, log_in: LogIn) -> None:
+def test_session_is_valid_if_the_password_was_set_by_a_fast_clock(bruce: User, api: Client, log_in: LogIn) -> None:
     User.objects.update(password_set=timezone.now() + timedelta(seconds=9))
     refresh = log_in().json()["refresh"]
     assert api.post("/api/token/refresh/", {"refresh": refresh}).status_code == 200
 
 
-def test_a_login_waits_for_a_change_of_its_account_and_leaves_nothing_half_done(
-    bruce: User, log_in: LogIn, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_login_locks_the_account_and_is_atomic(bruce: User, log_in: LogIn, monkeypatch: pytest.MonkeyPatch) -> None:
     with CaptureQueriesContext(connection) as queries:
         assert log_in().status_code == 200
     locks = [each["sql"] for each in queries if "FOR UPDATE" in each["sql"]]
@@ -139,7 +139,7 @@ def test_a_login_waits_for_a_change_of_its_account_and_leaves_nothing_half_done(
     assert User.objects.get().last_login == before
 
 
-def test_a_password_is_not_stored_whose_old_tokens_cannot_be_ended(
+def test_password_is_not_stored_if_the_sessions_cannot_be_ended(
     refresh: str, bruce: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*args: Any) -> None:
@@ -152,7 +152,7 @@ def test_a_password_is_not_stored_whose_old_tokens_cannot_be_ended(
     assert User.objects.get().check_password(PASSWORD)
 
 
-def test_a_password_that_is_hashed_anew_ends_nothing(
+def test_rehashed_password_keeps_the_sessions(
     refresh: str, bruce: User, api: Client, log_in: LogIn, settings: Settings
 ) -> None:
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.ScryptPasswordHasher", *settings.PASSWORD_HASHERS]
@@ -162,7 +162,7 @@ def test_a_password_that_is_hashed_anew_ends_nothing(
     assert api.post("/api/token/refresh/", {"refresh": refresh}).status_code == 200
 
 
-def test_a_login_while_a_new_password_is_stored_ends_with_the_old_one(bruce: User, api: Client, log_in: LogIn) -> None:
+def test_session_begun_before_a_new_password_is_saved_is_ended(bruce: User, api: Client, log_in: LogIn) -> None:
     bruce.set_password("another horse battery")
     refresh = log_in().json()["refresh"]
     bruce.save()
@@ -174,10 +174,10 @@ def test_a_login_while_a_new_password_is_stored_ends_with_the_old_one(bruce: Use
     [
         (lambda user: user.set_password("another horse battery"), 401),
         (lambda user: setattr(user, "is_active", False), 401),
-        (lambda user: user.set_password(PASSWORD), 200),  # another hash of it
+        (lambda user: user.set_password(PASSWORD), 200),  # another hash of the same password
     ],
 )
-def test_an_account_that_changes_while_somebody_logs_in_is_looked_at_again(
+def test_account_is_checked_again_after_the_password(
     bruce: User, log_in: LogIn, monkeypatch: pytest.MonkeyPatch, change: Callable[[User], None], status: int
 ) -> None:
     def check(*args: Any, **kwargs: Any) -> Any:
@@ -192,22 +192,22 @@ def test_an_account_that_changes_while_somebody_logs_in_is_looked_at_again(
     assert Session.objects.count() == (status == 200)
 
 
-def test_an_access_token_is_no_refresh_token(bruce: User, log_in: LogIn, api: Client) -> None:
+def test_access_token_is_not_accepted_as_a_refresh_token(bruce: User, log_in: LogIn, api: Client) -> None:
     authorization = log_in().json()["Authorized"]
     for token in (authorization, authorization.removeprefix("Bearer ")):
         assert_refused(api.post("/api/token/refresh/", {"refresh": token}))
 
 
 @pytest.mark.parametrize("token", ["rubbish", "ä😀", "x" * 2000, "' OR 1=1 --"])
-def test_a_token_that_is_none_is_refused(db: None, api: Client, token: str) -> None:
+def test_malformed_token_is_refused(db: None, api: Client, token: str) -> None:
     assert_refused(api.post("/api/token/refresh/", {"refresh": token}, content_type="application/json"))
 
 
-def test_what_is_in_the_database_is_no_token(refresh: str, api: Client) -> None:
+def test_stored_session_key_is_not_accepted_as_a_token(refresh: str, api: Client) -> None:
     assert_refused(api.post("/api/token/refresh/", {"refresh": Session.objects.get().key.hex}))
 
 
-def test_logging_out_ends_this_token_and_no_other(refresh: str, log_in: LogIn, api: Client) -> None:
+def test_logout_ends_only_its_own_session(refresh: str, log_in: LogIn, api: Client) -> None:
     elsewhere = log_in().json()["refresh"]
     response = api.post("/api/logout/", {"refresh": refresh})
     assert (response.status_code, response.content) == (204, b"")
@@ -217,13 +217,13 @@ def test_logging_out_ends_this_token_and_no_other(refresh: str, log_in: LogIn, a
 
 @pytest.mark.parametrize("path", ["/api/logout", "/api/logout/"])
 @pytest.mark.parametrize("kind", ["application/json", FORM, MULTIPART_CONTENT])
-def test_logging_out_takes_every_form(refresh: str, api: Client, path: str, kind: str) -> None:
+def test_logout_accepts_every_content_type(refresh: str, api: Client, path: str, kind: str) -> None:
     data: Any = f"refresh={refresh}" if kind == FORM else {"refresh": refresh}
     assert api.post(path, data, content_type=kind).status_code == 204
     assert not Session.objects.exists()
 
 
-def test_logging_out_twice_is_no_error(refresh: str, api: Client) -> None:
+def test_second_logout_is_not_an_error(refresh: str, api: Client) -> None:
     statuses = [api.post("/api/logout/", {"refresh": token}).status_code for token in (refresh, refresh, "rubbish")]
     assert statuses == [204, 204, 204]
 
@@ -240,7 +240,7 @@ def test_bad_input_is_400_and_names_the_field(db: None, api: Client, path: str, 
 
 
 @pytest.mark.parametrize("path", ["/api/login/", "/api/token/refresh/", "/api/logout/"])
-def test_another_method_is_405_and_says_which_there_are(api: Client, path: str) -> None:
+def test_wrong_method_is_405_with_an_allow_header(api: Client, path: str) -> None:
     for method in ("GET", "PUT", "PATCH", "DELETE"):
         response = api.generic(method, path)
         assert response.status_code == 405
@@ -248,12 +248,12 @@ def test_another_method_is_405_and_says_which_there_are(api: Client, path: str) 
         assert list(response.json()) == ["message"]
 
 
-def test_a_deleted_account_takes_its_tokens_along(refresh: str, bruce: User, api: Client) -> None:
+def test_refresh_token_of_a_deleted_account_is_refused(refresh: str, bruce: User, api: Client) -> None:
     bruce.delete()
     assert_refused(api.post("/api/token/refresh/", {"refresh": refresh}))
 
 
-def test_the_admin_takes_no_bearer_token_and_the_api_no_session(admin: User, api: Client, log_in: LogIn) -> None:
+def test_admin_refuses_bearer_tokens_and_the_api_refuses_cookies(admin: User, api: Client, log_in: LogIn) -> None:
     authorization = log_in("admin", PASSWORD).json()["Authorized"]
     assert api.get("/admin/", headers={"Authorization": authorization}).status_code == 302
     api.force_login(admin)

@@ -1,4 +1,4 @@
-"""The sample users."""
+"""The command that loads the sample users."""
 
 from collections.abc import Callable
 from typing import Any
@@ -10,7 +10,7 @@ from users_api.models import User
 
 
 @pytest.mark.django_db
-def test_they_log_in_with_their_names_and_a_second_time_changes_nothing(log_in: Callable[..., Any]) -> None:
+def test_sample_users_can_log_in_and_a_second_run_changes_nothing(log_in: Callable[..., Any]) -> None:
     call_command("load_sample_data")
     User.objects.filter(username="bruce").update(is_active=False)
     call_command("load_sample_data")

@@ -1,4 +1,4 @@
-"""The OpenAPI document and its page."""
+"""The OpenAPI document and the Swagger page."""
 
 import os
 import subprocess
@@ -15,13 +15,13 @@ from pytest_django import Settings
 
 @pytest.fixture(scope="module")
 def schema() -> Any:
-    """The document; a warning of drf-spectacular's is an error."""
+    """Return the document. Warnings of drf-spectacular are errors."""
     output = StringIO()
     call_command("spectacular", "--validate", "--fail-on-warn", stdout=output)
     return yaml.safe_load(output.getvalue())
 
 
-def test_the_schema_has_every_call_with_every_answer(schema: Any) -> None:
+def test_schema_lists_every_operation_and_status(schema: Any) -> None:
     answers = {
         operation["operationId"]: (method, path, list(operation["responses"]))
         for path, operations in schema["paths"].items()
@@ -41,7 +41,7 @@ def test_the_schema_has_every_call_with_every_answer(schema: Any) -> None:
     }
 
 
-def test_operations_that_need_a_token_say_so(schema: Any) -> None:
+def test_operations_that_require_a_token_are_secured(schema: Any) -> None:
     secured = {
         operation["operationId"]
         for operations in schema["paths"].values()
@@ -61,14 +61,14 @@ def test_the_schema_is_served(api: Client, schema: Any, path: str) -> None:
     assert yaml.safe_load(api.get(path).content)["paths"] == schema["paths"]
 
 
-def test_its_page_uses_files_of_this_site_alone(api: Client) -> None:
+def test_swagger_page_uses_only_files_of_this_site(api: Client) -> None:
     page = api.get("/").text
     assert "swagger-ui" in page
     assert "//cdn" not in page
     assert "https://" not in page
 
 
-def test_what_makes_the_schema_is_not_loaded_before_it_is_asked_for(settings: Settings) -> None:
+def test_schema_generator_loads_on_first_use(settings: Settings) -> None:
     code = "import users_api.wsgi, sys; from common.http.urls import load_views; load_views(); print(*sys.modules)"
     environment = {**os.environ, "TOKENS_KEYS": str(settings.TOKENS_KEYS)}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)  # noqa: S603
@@ -78,8 +78,6 @@ def test_what_makes_the_schema_is_not_loaded_before_it_is_asked_for(settings: Se
 
 
 @pytest.mark.parametrize("language", ["de", "xx", "x" * 1000])
-def test_no_translation_is_loaded_for_a_language_that_is_asked_for(
-    monkeypatch: pytest.MonkeyPatch, language: str
-) -> None:
+def test_lang_parameter_loads_no_translation(monkeypatch: pytest.MonkeyPatch, language: str) -> None:
     monkeypatch.setattr("django.utils.translation.trans_real.DjangoTranslation", None)
     assert Client().get(f"/schema/?lang={language}").status_code == 200

@@ -1,4 +1,4 @@
-"""Sessions: how they rotate, find thieves, expire, and end."""
+"""Sessions: rotation, reuse detection, expiry, and ending them."""
 
 import logging
 import time
@@ -30,7 +30,7 @@ IPHONE = (
 
 
 class Clock:
-    """The time of `django.utils.timezone.now`, which tests move forward."""
+    """A replacement of `django.utils.timezone.now` that tests can move forward."""
 
     def __init__(self) -> None:
         self.moved = timedelta()
@@ -75,7 +75,7 @@ def successor(refresh: Callable[..., Any]) -> Callable[..., str]:
 
 @pytest.fixture
 def first(bruce: User, log_in: LogIn) -> str:
-    """The refresh token of a login of bruce's."""
+    """Log in as bruce and return the refresh token."""
     token: str = log_in().json()["refresh"]
     return token
 
@@ -91,18 +91,18 @@ def test_every_refresh_rotates(first: str, successor: Callable[..., str]) -> Non
     assert len(set(tokens)) == 6
 
 
-def test_a_token_yields_the_same_successor_until_that_is_used(
+def test_token_returns_the_same_successor_until_it_is_used(
     first: str, successor: Callable[..., str], clock: Clock
 ) -> None:
     second = successor(first)
     assert successor(first) == second
-    # The answer was lost, and the client comes back two days later.
+    # The answer was lost, and the client retries two days later.
     clock.move(days=2)
     assert successor(first) == second
     successor(second)
 
 
-def test_an_old_token_is_good_for_60_s_after_its_successor_was_used(
+def test_old_token_is_valid_for_60_seconds_after_the_use_of_its_successor(
     first: str, successor: Callable[..., str], refresh: Callable[..., Any], clock: Clock
 ) -> None:
     second = successor(first)
@@ -113,12 +113,12 @@ def test_an_old_token_is_good_for_60_s_after_its_successor_was_used(
     assert successor(second) == third
     clock.move(seconds=3)
     assert refresh(first).status_code == 401
-    # It was stolen: the session ends for everybody.
+    # The token was stolen, so the whole session ends.
     assert refresh(third).status_code == 401
     assert not Session.objects.exists()
 
 
-def test_an_old_token_far_behind_is_good_as_long(first: str, successor: Callable[..., str], clock: Clock) -> None:
+def test_much_older_token_is_valid_within_the_overlap(first: str, successor: Callable[..., str], clock: Clock) -> None:
     tokens = [first]
     for _ in range(40):
         clock.move(seconds=1)
@@ -126,7 +126,7 @@ def test_an_old_token_far_behind_is_good_as_long(first: str, successor: Callable
     assert [successor(token) for token in tokens[:-1]] == tokens[1:]
 
 
-def test_a_busy_session_remembers_one_minute_at_most(
+def test_busy_session_stores_at_most_one_minute(
     first: str, successor: Callable[..., str], refresh: Callable[..., Any], clock: Clock
 ) -> None:
     tokens = [first]
@@ -138,7 +138,7 @@ def test_a_busy_session_remembers_one_minute_at_most(
     assert refresh(tokens[-140]).status_code == 401
 
 
-def test_reuse_is_logged_with_who_and_from_where(
+def test_reuse_is_logged_with_user_and_network(
     bruce: User,
     log_in: LogIn,
     successor: Callable[..., str],
@@ -158,10 +158,10 @@ def test_reuse_is_logged_with_who_and_from_where(
     assert third not in record.getMessage()
 
 
-def test_a_stolen_token_ends_the_session_of_both_within_the_life_of_an_access_token(
+def test_stolen_token_ends_the_session_within_15_minutes(
     first: str, successor: Callable[..., str], refresh: Callable[..., Any], clock: Clock
 ) -> None:
-    # Both renew when their access token ends, the thief first; the owner is away for one renewal.
+    # Both renew every 15 minutes, the thief first. The owner skips one renewal.
     thief = successor(first)
     clock.move(minutes=15)
     thief = successor(thief)
@@ -170,7 +170,7 @@ def test_a_stolen_token_ends_the_session_of_both_within_the_life_of_an_access_to
     assert refresh(thief).status_code == 401
 
 
-def test_a_thief_who_takes_turns_with_the_owner_is_found_by_the_device(
+def test_thief_who_alternates_with_the_owner_is_detected_by_the_device(
     bruce: User, log_in: LogIn, successor: Callable[..., str], refresh: Callable[..., Any], clock: Clock
 ) -> None:
     first = log_in(**{"User-Agent": FIREFOX}).json()["refresh"]
@@ -180,20 +180,20 @@ def test_a_thief_who_takes_turns_with_the_owner_is_found_by_the_device(
     assert refresh(stolen, agent="python-requests/2.32").status_code == 401
 
 
-def test_two_tabs_may_name_different_devices(bruce: User, log_in: LogIn, successor: Callable[..., str]) -> None:
-    # A phone's browser names another system for a tab that asks for the desktop's pages.
+def test_two_tabs_may_report_different_devices(bruce: User, log_in: LogIn, successor: Callable[..., str]) -> None:
+    # A mobile browser reports another system in a tab with the desktop view.
     first = log_in(**{"User-Agent": FIREFOX}).json()["refresh"]
     assert successor(first, agent=IPHONE) == successor(first, agent=FIREFOX)
 
 
-def test_a_token_that_a_restored_database_does_not_know_is_accepted(first: str, successor: Callable[..., str]) -> None:
+def test_token_newer_than_a_restored_database_is_accepted(first: str, successor: Callable[..., str]) -> None:
     second = successor(first)
     third = successor(second)
     Session.objects.update(rotation=0, issued=[])
     assert successor(third) not in (first, second, third)
 
 
-def test_a_token_of_a_lost_session_does_not_open_another_with_its_id(
+def test_token_of_a_lost_session_does_not_match_a_reused_id(
     first: str, bruce: User, refresh: Callable[..., Any]
 ) -> None:
     lost = Session.objects.get()
@@ -203,14 +203,14 @@ def test_a_token_of_a_lost_session_does_not_open_another_with_its_id(
 
 
 @pytest.mark.parametrize(("duration", "status"), [({"days": 2, "hours": 23}, 200), ({"days": 3, "seconds": 1}, 401)])
-def test_a_session_ends_after_three_days_without_use(
+def test_unused_session_expires_after_three_days(
     first: str, refresh: Callable[..., Any], clock: Clock, duration: dict[str, float], status: int
 ) -> None:
     clock.move(**duration)
     assert refresh(first).status_code == status
 
 
-def test_a_session_that_is_used_ends_after_fourteen_days(first: str, refresh: Callable[..., Any], clock: Clock) -> None:
+def test_used_session_expires_after_14_days(first: str, refresh: Callable[..., Any], clock: Clock) -> None:
     token = first
     for _ in range(6):
         clock.move(days=2, hours=7)
@@ -221,7 +221,7 @@ def test_a_session_that_is_used_ends_after_fourteen_days(first: str, refresh: Ca
     assert refresh(token).status_code == 401
 
 
-def test_the_durations_are_settings(
+def test_session_durations_are_settings(
     bruce: User, log_in: LogIn, refresh: Callable[..., Any], clock: Clock, settings: Settings
 ) -> None:
     settings.SESSION_LIFETIME, settings.SESSION_IDLE = timedelta(days=2), timedelta(hours=1)
@@ -233,7 +233,7 @@ def test_the_durations_are_settings(
 
 
 @pytest.mark.django_db(transaction=True)
-def test_threads_that_share_a_cookie_jar_are_never_logged_out(bruce: User, log_in: LogIn) -> None:
+def test_threads_with_a_shared_cookie_jar_stay_logged_in(bruce: User, log_in: LogIn) -> None:
     jar = {"refresh": log_in().json()["refresh"]}
     until = time.monotonic() + 3
 
@@ -242,7 +242,7 @@ def test_threads_that_share_a_cookie_jar_are_never_logged_out(bruce: User, log_i
         while time.monotonic() < until:
             answer = client.post("/api/token/refresh/", {"refresh": jar["refresh"]})
             statuses.append(answer.status_code)
-            if len(statuses) % 20:  # one answer of twenty is lost
+            if len(statuses) % 20:  # every twentieth answer is lost
                 jar["refresh"] = answer.json()["refresh"]
         connections.close_all()
         return statuses[seed:]
@@ -255,7 +255,7 @@ def test_threads_that_share_a_cookie_jar_are_never_logged_out(bruce: User, log_i
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_refresh_that_is_late_answers_the_same_and_sets_nothing_back(
+def test_late_refresh_returns_the_same_successor_and_resets_nothing(
     bruce: User, log_in: LogIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = log_in().json()["refresh"]
@@ -285,7 +285,7 @@ def test_a_refresh_that_is_late_answers_the_same_and_sets_nothing_back(
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_session_that_ends_during_a_refresh_stays_ended(
+def test_session_ended_during_a_refresh_stays_ended(
     bruce: User, log_in: LogIn, api: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = log_in().json()["refresh"]
@@ -319,7 +319,7 @@ def test_own_sessions_are_listed(bruce: User, log_in: LogIn, api: Client) -> Non
     assert str(Session.objects.first().key) not in response.text
 
 
-def test_a_refresh_says_where_the_session_was_last_used(
+def test_refresh_updates_the_last_use(
     bruce: User, log_in: LogIn, api: Client, refresh: Callable[..., Any], clock: Clock
 ) -> None:
     first = log_in().json()["refresh"]
@@ -341,7 +341,7 @@ def test_one_session_is_ended(bruce: User, log_in: LogIn, api: Client, refresh: 
     assert refresh(here.json()["refresh"]).status_code == 200
 
 
-def test_a_session_of_somebody_else_is_not_found(bruce: User, log_in: LogIn, api: Client) -> None:
+def test_session_of_another_user_is_not_found(bruce: User, log_in: LogIn, api: Client) -> None:
     User.objects.create_user("stephen", PASSWORD)
     log_in("stephen")
     other = Session.objects.get()
@@ -350,12 +350,12 @@ def test_a_session_of_somebody_else_is_not_found(bruce: User, log_in: LogIn, api
 
 
 @pytest.mark.parametrize("number", [0, 10**18, 10**40])
-def test_an_id_of_any_size_is_404(bruce: User, log_in: LogIn, api: Client, number: int) -> None:
+def test_unknown_id_of_any_size_is_404(bruce: User, log_in: LogIn, api: Client, number: int) -> None:
     assert api.delete(f"/api/sessions/{number}/", headers=bearer_of(log_in())).status_code == 404
 
 
 @pytest.mark.parametrize("path", ["/api/sessions", "/api/sessions/"])
-def test_all_sessions_but_this_one_are_ended(
+def test_all_other_sessions_are_ended(
     bruce: User, log_in: LogIn, api: Client, refresh: Callable[..., Any], path: str
 ) -> None:
     others, here = [log_in(), log_in()], log_in()
@@ -373,19 +373,19 @@ def test_all_sessions_but_this_one_are_ended(
         ("POST", "/api/password/"),
     ],
 )
-def test_without_a_token_it_is_401(db: None, api: Client, method: str, path: str) -> None:
+def test_missing_token_is_401(db: None, api: Client, method: str, path: str) -> None:
     response = api.generic(method, path)
     assert response.status_code == 401
     assert response["WWW-Authenticate"] == "Bearer"
 
 
-def test_the_access_token_of_an_ended_session_is_refused_here_at_once(bruce: User, log_in: LogIn, api: Client) -> None:
+def test_access_token_of_an_ended_session_is_refused_immediately(bruce: User, log_in: LogIn, api: Client) -> None:
     here = log_in()
     api.post("/api/logout/", {"refresh": here.json()["refresh"]})
     assert api.get("/api/sessions/", headers=bearer_of(here)).status_code == 401
 
 
-def test_the_access_token_of_an_account_that_is_off_is_refused_here_at_once(
+def test_access_token_of_a_switched_off_account_is_refused_immediately(
     bruce: User, log_in: LogIn, api: Client, bearer: Callable[[User], dict[str, str]]
 ) -> None:
     here = log_in()
@@ -402,7 +402,7 @@ def change(api: Client, response: Any, **body: Any) -> Any:
     return api.post("/api/password/", data, content_type="application/json", headers=bearer_of(response))
 
 
-def test_a_new_password_ends_the_other_sessions(
+def test_new_password_ends_the_other_sessions(
     bruce: User, log_in: LogIn, api: Client, refresh: Callable[..., Any]
 ) -> None:
     other, here = log_in(), log_in()
@@ -430,7 +430,7 @@ def test_a_new_password_ends_the_other_sessions(
         ({"new_password": "\ud800" * 9}, "new_password"),
     ],
 )
-def test_a_wrong_password_changes_nothing(
+def test_invalid_password_change_is_refused(
     bruce: User, log_in: LogIn, api: Client, body: dict[str, Any], field: str
 ) -> None:
     log_in()
@@ -441,13 +441,13 @@ def test_a_wrong_password_changes_nothing(
     assert log_in().status_code == 200
 
 
-def test_guesses_of_the_old_password_are_limited_like_logins(bruce: User, log_in: LogIn, api: Client) -> None:
+def test_guesses_of_the_old_password_share_the_limit(bruce: User, log_in: LogIn, api: Client) -> None:
     here = log_in()
     statuses = [change(api, here, old_password="wrong").status_code for _ in range(11)]
     assert statuses == [400] * 10 + [429]
 
 
-def test_flush_expired_deletes_what_has_expired(bruce: User, log_in: LogIn, admin: User) -> None:
+def test_flush_expired_deletes_only_expired_rows(bruce: User, log_in: LogIn, admin: User) -> None:
     now = timezone.now()
     log_in()
     log_in(password="wrong")
@@ -483,5 +483,5 @@ def test_flush_expired_deletes_what_has_expired(bruce: User, log_in: LogIn, admi
         ("", ""),
     ],
 )  # fmt: skip
-def test_the_kind_of_device_is_read_from_the_user_agent(rf: Any, agent: str, kind: str) -> None:
+def test_device_is_read_from_the_user_agent(rf: Any, agent: str, kind: str) -> None:
     assert sessions.device(rf.get("/", headers={"User-Agent": agent})) == kind

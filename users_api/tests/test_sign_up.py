@@ -1,4 +1,4 @@
-"""Signing up, and names that look like another account's."""
+"""Sign-up, and names that look like those of other accounts."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -21,7 +21,7 @@ GRACE = {"username": "grace", "password": PASSWORD}
 
 @pytest.fixture
 def sign_up(api: Client, db: None, settings: Settings) -> Callable[..., Any]:
-    """Return a function that signs up and returns the answer, where that is open."""
+    """Open sign-up, and return a function that signs up."""
     settings.SIGN_UP = "open"
 
     def sign_up(address: str = "192.0.2.1", **body: Any) -> Any:
@@ -30,7 +30,7 @@ def sign_up(api: Client, db: None, settings: Settings) -> Callable[..., Any]:
     return sign_up
 
 
-def test_an_account_of_ones_own_is_created(sign_up: Callable[..., Any], log_in: Callable[..., Any]) -> None:
+def test_sign_up_creates_an_account(sign_up: Callable[..., Any], log_in: Callable[..., Any]) -> None:
     response = sign_up(is_staff=True, is_superuser=True)
     assert response.status_code == 201
     assert list(response.json()) == ["id", "username", "creation"]
@@ -41,7 +41,7 @@ def test_an_account_of_ones_own_is_created(sign_up: Callable[..., Any], log_in: 
 
 
 @pytest.mark.parametrize("path", ["/api/users", "/api/users/"])
-def test_where_sign_up_is_closed_it_is_403(db: None, api: Client, path: str) -> None:
+def test_closed_sign_up_is_403(db: None, api: Client, path: str) -> None:
     for body in (GRACE, {}):
         response = api.post(path, body)
         assert response.status_code == 403
@@ -71,18 +71,18 @@ def test_bad_input_is_400_and_names_the_field(
     assert User.objects.count() == 1
 
 
-def test_attempts_are_limited_for_each_address(sign_up: Callable[..., Any], settings: Settings) -> None:
+def test_attempts_per_address_are_limited(sign_up: Callable[..., Any], settings: Settings) -> None:
     settings.SIGN_UPS_PER_ADDRESS = 3
     statuses = [sign_up(username=f"grace-{number}").status_code for number in range(5)]
     assert statuses == [201, 201, 201, 429, 429]
-    # Those that were refused are not counted, so the limit ends.
+    # Refused attempts are not counted, so the limit expires.
     assert SignUp.objects.count() == 3
     assert 0 < int(sign_up()["Retry-After"]) <= 15 * 60
     assert sign_up(address="192.0.2.2").status_code == 201
 
 
 @pytest.mark.parametrize(("ahead", "status"), [(timedelta(seconds=5), 429), (timedelta(days=1), 201)])
-def test_attempts_of_a_clock_that_is_far_ahead_do_not_count(
+def test_attempts_of_a_clock_far_ahead_do_not_count(
     sign_up: Callable[..., Any], settings: Settings, ahead: timedelta, status: int
 ) -> None:
     settings.SIGN_UPS_PER_ADDRESS = 2
@@ -96,13 +96,13 @@ def test_attempts_of_a_clock_that_is_far_ahead_do_not_count(
     assert SignUp.objects.count() == (1 if status == 201 else 2)
 
 
-def test_attempts_that_fail_count_too(sign_up: Callable[..., Any], bruce: User, settings: Settings) -> None:
-    # Each tells whether a name is taken.
+def test_failed_attempts_count(sign_up: Callable[..., Any], bruce: User, settings: Settings) -> None:
+    # Each attempt tells whether a name is taken.
     settings.SIGN_UPS_PER_ADDRESS = 3
     assert [sign_up(username="bruce").status_code for _ in range(4)] == [400, 400, 400, 429]
 
 
-def test_an_ipv6_network_is_one_address(sign_up: Callable[..., Any], settings: Settings) -> None:
+def test_ipv6_site_counts_as_one_address(sign_up: Callable[..., Any], settings: Settings) -> None:
     settings.SIGN_UPS_PER_ADDRESS = 1
     addresses = ["2001:db8::1", "2001:db8::2", "2001:db8:0:1::1", "2001:db8:1::1"]
     statuses = [sign_up(each, username=f"grace-{number}").status_code for number, each in enumerate(addresses)]
@@ -120,13 +120,13 @@ LOOKALIKES = [
 
 
 @pytest.mark.parametrize("name", LOOKALIKES)
-def test_a_name_that_looks_like_another_is_refused(
+def test_lookalike_name_is_refused(
     sign_up: Callable[..., Any], bruce: User, admin: User, bearer: Callable[[User], dict[str, str]], name: str
 ) -> None:
     response = sign_up(username=name)
     assert response.status_code == 400, name
     assert "looks like" in response.json()["errors"]["username"][0]
-    # Staff cannot create it either: by API, or in the admin.
+    # Staff cannot create it either, with the API or in the admin.
     client = Client()
     response = client.post("/admin/users/", GRACE | {"username": name}, headers=bearer(admin))
     assert response.status_code == 400
@@ -136,25 +136,23 @@ def test_a_name_that_looks_like_another_is_refused(
     assert User.objects.count() == 2
 
 
-def test_the_latin_name_is_refused_where_the_lookalike_was_first(sign_up: Callable[..., Any]) -> None:
+def test_latin_name_is_refused_if_its_lookalike_exists(sign_up: Callable[..., Any]) -> None:
     assert sign_up(username="gr\u0430ce").status_code == 201
     assert sign_up(username="grace").status_code == 400
     assert sign_up(username="\u0261race").status_code == 400
 
 
 @pytest.mark.parametrize("name", ["\u0438\u0432\u0430\u043d", "\u03c3\u03bf\u03c6\u03af\u03b1", "bj\u00f6rn", "1vy"])
-def test_a_name_of_another_script_that_looks_like_nobodys_is_accepted(
-    sign_up: Callable[..., Any], bruce: User, name: str
-) -> None:
+def test_non_latin_name_without_a_lookalike_is_accepted(sign_up: Callable[..., Any], bruce: User, name: str) -> None:
     assert sign_up(username=name).status_code == 201
 
 
-def test_the_database_refuses_a_lookalike_that_nobody_saw(bruce: User) -> None:
+def test_database_refuses_a_lookalike(bruce: User) -> None:
     with pytest.raises(IntegrityError):
         User.objects.create(username="bruc\u0435")
 
 
-def test_an_account_with_a_lookalike_from_before_can_be_changed(bruce: User, admin: User, client: Client) -> None:
+def test_existing_lookalike_account_can_be_changed(bruce: User, admin: User, client: Client) -> None:
     [other] = User.objects.bulk_create([User(username="bruc\u0435", username_key="bruc\u0435")])
     assert other.lookalike_key is None
     client.force_login(admin)
@@ -164,7 +162,7 @@ def test_an_account_with_a_lookalike_from_before_can_be_changed(bruce: User, adm
 
 
 @pytest.mark.django_db(transaction=True)
-def test_the_migration_gives_each_account_its_key_and_two_lookalikes_one() -> None:
+def test_migration_gives_only_one_of_two_lookalikes_the_key() -> None:
     executor = MigrationExecutor(connection)
     executor.migrate([("users_api", "0003_sessions")])
     old = executor.loader.project_state([("users_api", "0003_sessions")]).apps.get_model("users_api", "User")

@@ -1,6 +1,6 @@
-"""The classes of tokens.
+"""The token classes.
 
-`test_no_fault_…` are about faults of djangorestframework-simplejwt 5.5.1.
+The tests `test_no_fault_…` show that faults of djangorestframework-simplejwt 5.5.1 are fixed here.
 """
 
 import json
@@ -38,7 +38,7 @@ def unverified(token: Any) -> dict[str, Any]:
     return jwt.decode(str(token), options={"verify_signature": False})
 
 
-def test_an_access_token_is_read_back_and_verified_by_common(bruce: User, session: Session) -> None:
+def test_access_token_is_verified_by_common(bruce: User, session: Session) -> None:
     token = AccessToken.for_session(session)
     assert AccessToken(str(token)).payload == unverified(token)
     user = tokens.verify(str(token), key_set())
@@ -56,7 +56,7 @@ def test_a_refresh_token_is_determined_by_its_session(session: Session) -> None:
     assert jwt.get_unverified_header(token)["alg"] == "HS256"
 
 
-def test_a_refresh_token_is_no_access_token(session: Session) -> None:
+def test_refresh_token_is_not_accepted_as_an_access_token(session: Session) -> None:
     refresh = str(RefreshToken.for_session(session, 0))
     with pytest.raises(TokenError):
         AccessToken(refresh)
@@ -64,7 +64,7 @@ def test_a_refresh_token_is_no_access_token(session: Session) -> None:
         tokens.verify(refresh, key_set())
 
 
-def test_an_access_token_is_no_refresh_token(bruce: User, session: Session) -> None:
+def test_access_token_is_not_accepted_as_a_refresh_token(bruce: User, session: Session) -> None:
     with pytest.raises(TokenError):
         RefreshToken(str(AccessToken.for_session(session)))
 
@@ -76,7 +76,7 @@ def test_the_signing_key_cannot_make_a_refresh_token(session: Session) -> None:
         RefreshToken(forged)
 
 
-def test_the_secret_key_itself_signs_nothing(session: Session, settings: Settings) -> None:
+def test_secret_key_does_not_sign_directly(session: Session, settings: Settings) -> None:
     settings.SECRET_KEY = "s" * 32
     claims = RefreshToken.for_session(session, 0).payload
     with pytest.raises(TokenError):
@@ -98,7 +98,7 @@ def test_a_refresh_token_survives_a_new_secret_key(session: Session, settings: S
     [{"sid": None}, {"sid": "x"}, {"sid": 5}, {"rotation": None}, {"rotation": "x"}, {"token_type": "access"},
      {"token_type": None}, {"exp": None}, {"jti": None}],
 )  # fmt: skip
-def test_a_refresh_token_without_a_claim_is_refused(session: Session, changes: dict[str, Any]) -> None:
+def test_refresh_token_without_a_required_claim_is_refused(session: Session, changes: dict[str, Any]) -> None:
     token = RefreshToken.for_session(session, 0)
     token.payload = {name: value for name, value in (token.payload | changes).items() if value is not None}
     with pytest.raises(TokenError):
@@ -111,30 +111,30 @@ def test_an_expired_refresh_token_is_refused(session: Session) -> None:
         RefreshToken(str(RefreshToken.for_session(session, 0)))
 
 
-def test_a_pod_whose_clock_is_behind_accepts_a_new_token(session: Session) -> None:
+def test_pod_with_a_slow_clock_accepts_a_new_token(session: Session) -> None:
     session.began = timezone.now() + timedelta(seconds=5)
     assert RefreshToken(str(RefreshToken.for_session(session, 0))).key == session.key
 
 
-def test_the_classes_are_those_a_django_developer_knows() -> None:
+def test_token_classes_are_those_of_simplejwt() -> None:
     assert issubclass(AccessToken, SimpleAccessToken)
     assert issubclass(RefreshToken, SimpleRefreshToken)
 
 
-def test_no_fault_a_password_change_ends_the_refresh(bruce: User, log_in: LogIn, api: Client) -> None:
+def test_no_fault_password_change_ends_the_session(bruce: User, log_in: LogIn, api: Client) -> None:
     refresh = log_in().json()["refresh"]
     bruce.set_password("another horse battery")
     bruce.save()
     assert api.post("/api/token/refresh/", {"refresh": refresh}).status_code == 401
 
 
-def test_no_fault_neither_token_says_anything_of_the_password(bruce: User, log_in: LogIn) -> None:
+def test_no_fault_tokens_do_not_contain_the_password(bruce: User, log_in: LogIn) -> None:
     answer = log_in().json()
     for token in (answer["Authorized"].removeprefix("Bearer "), answer["refresh"]):
         assert not {"hash_password", "password"} & unverified(token).keys()
 
 
-def test_no_fault_no_token_is_stored_and_nothing_lists_the_revoked(bruce: User, log_in: LogIn) -> None:
+def test_no_fault_no_token_is_stored_or_blacklisted(bruce: User, log_in: LogIn) -> None:
     answer = log_in().json()
     assert not apps.is_installed("rest_framework_simplejwt.token_blacklist")
     assert not [
@@ -145,7 +145,7 @@ def test_no_fault_no_token_is_stored_and_nothing_lists_the_revoked(bruce: User, 
         assert token.rpartition(".")[2] not in stored
 
 
-def test_no_fault_claims_come_from_the_account_at_each_refresh(admin: User, log_in: LogIn, api: Client) -> None:
+def test_no_fault_each_refresh_reads_the_claims_from_the_account(admin: User, log_in: LogIn, api: Client) -> None:
     answer = log_in("admin").json()
     User.objects.update(is_staff=False)
     renewed = api.post("/api/token/refresh/", {"refresh": answer["refresh"]}).json()
@@ -153,7 +153,7 @@ def test_no_fault_claims_come_from_the_account_at_each_refresh(admin: User, log_
     assert unverified(renewed["Authorized"].removeprefix("Bearer "))["is_staff"] is False
 
 
-def test_no_fault_the_access_token_of_a_refresh_token_has_the_claims_of_now(session: Session) -> None:
+def test_no_fault_access_token_property_has_current_claims(session: Session) -> None:
     refresh = RefreshToken.for_session(session, 0)
     User.objects.update(is_staff=True)
     claims = unverified(refresh.access_token)
@@ -164,7 +164,7 @@ def test_no_fault_the_access_token_of_a_refresh_token_has_the_claims_of_now(sess
         _ = refresh.access_token
 
 
-def test_no_fault_a_deleted_account_is_401(bruce: User, log_in: LogIn, api: Client) -> None:
+def test_no_fault_deleted_account_is_401(bruce: User, log_in: LogIn, api: Client) -> None:
     refresh = log_in().json()["refresh"]
     bruce.delete()
     assert api.post("/api/token/refresh/", {"refresh": refresh}).status_code == 401

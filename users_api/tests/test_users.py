@@ -1,4 +1,4 @@
-"""Creating accounts by the API, for staff."""
+"""Staff create accounts with the API."""
 
 import json
 from collections.abc import Callable
@@ -21,7 +21,7 @@ GRACE = {"username": "grace", "password": PASSWORD}
 
 @pytest.fixture
 def create(api: Client, admin: User, bearer: Callable[[User], dict[str, str]]) -> Callable[..., Any]:
-    """Ask for an account as admin and return the answer."""
+    """Return a function that creates an account as admin."""
 
     def create(path: str = "/admin/users/", kind: str = "application/json", **body: Any) -> Any:
         data: Any = json.dumps(GRACE | body) if kind == "application/json" else GRACE | body
@@ -30,7 +30,7 @@ def create(api: Client, admin: User, bearer: Callable[[User], dict[str, str]]) -
     return create
 
 
-def test_staff_creates_an_account_that_can_log_in(create: Callable[..., Any], log_in: Callable[..., Any]) -> None:
+def test_staff_can_create_an_account(create: Callable[..., Any], log_in: Callable[..., Any]) -> None:
     response = create()
     assert response.status_code == 201
     grace = User.objects.get(username="grace")
@@ -45,14 +45,14 @@ def test_staff_creates_an_account_that_can_log_in(create: Callable[..., Any], lo
 
 @pytest.mark.parametrize("path", ["/admin/users", "/admin/users/"])
 @pytest.mark.parametrize("kind", ["application/json", FORM, MULTIPART_CONTENT])
-def test_every_form_is_taken_with_and_without_the_last_slash(
+def test_every_content_type_is_accepted_with_and_without_the_last_slash(
     api: Client, admin: User, bearer: Callable[[User], dict[str, str]], path: str, kind: str
 ) -> None:
     data: Any = f"username=grace&password={PASSWORD}" if kind == FORM else GRACE
     assert api.post(path, data, content_type=kind, headers=bearer(admin)).status_code == 201
 
 
-def test_an_account_that_is_created_has_no_rights_whatever_is_sent(create: Callable[..., Any]) -> None:
+def test_new_account_never_has_rights(create: Callable[..., Any]) -> None:
     assert create(is_staff=True, is_superuser=True, is_active=False, id=77, creation="2000-01-01").status_code == 201
     grace = User.objects.get(username="grace")
     assert (grace.is_staff, grace.is_superuser, grace.is_active) == (False, False, True)
@@ -64,12 +64,12 @@ def test_an_account_that_is_created_has_no_rights_whatever_is_sent(create: Calla
     ("taken", "name"),
     [("grace", "grace"), ("grace", "GRACE"), ("Émile", "éMILE"), ("straße", "STRASSE"), ("ﬁn", "fin")],
 )
-def test_a_taken_name_is_400_whatever_its_letter_case(create: Callable[..., Any], taken: str, name: str) -> None:
+def test_taken_name_is_400_in_any_letter_case(create: Callable[..., Any], taken: str, name: str) -> None:
     assert create(username=taken).status_code == 201
     response = create(username=name)
     assert response.status_code == 400
     assert list(response.json()["errors"]) == ["username"]
-    assert "exists already" in response.json()["message"]
+    assert "already exists" in response.json()["message"]
     assert User.objects.count() == 2
 
 
@@ -99,7 +99,7 @@ def test_a_taken_name_is_400_whatever_its_letter_case(create: Callable[..., Any]
         ({"password": "correct\x00horse"}, "password"),
     ],
 )
-def test_a_wrong_name_or_password_is_400_and_nothing_is_stored(
+def test_invalid_name_or_password_is_400_and_nothing_is_stored(
     create: Callable[..., Any], body: dict[str, Any], field: str
 ) -> None:
     response = create(**body)
@@ -108,12 +108,12 @@ def test_a_wrong_name_or_password_is_400_and_nothing_is_stored(
     assert User.objects.count() == 1
 
 
-def test_both_fields_that_are_wrong_are_named(create: Callable[..., Any]) -> None:
+def test_error_names_both_invalid_fields(create: Callable[..., Any]) -> None:
     assert sorted(create(username="a b", password="").json()["errors"]) == ["password", "username"]
 
 
 @pytest.mark.parametrize("name", ["x" * 50, "björn", "a.b+c-d_e@f", "李雷"])
-def test_names_of_all_scripts_are_taken(create: Callable[..., Any], log_in: Callable[..., Any], name: str) -> None:
+def test_names_in_all_scripts_are_accepted(create: Callable[..., Any], log_in: Callable[..., Any], name: str) -> None:
     assert create(username=name).json()["username"] == name
     assert log_in(name).status_code == 200
 
@@ -124,27 +124,27 @@ def test_spaces_in_a_password_count(create: Callable[..., Any], log_in: Callable
     assert log_in("grace", f" {PASSWORD} ").status_code == 200
 
 
-def test_a_name_is_case_sensitive_at_login(create: Callable[..., Any], log_in: Callable[..., Any]) -> None:
+def test_login_is_case_sensitive(create: Callable[..., Any], log_in: Callable[..., Any]) -> None:
     create(username="Grace")
     assert log_in("Grace").status_code == 200
     assert log_in("grace").status_code == 401
 
 
-def test_without_a_token_it_is_401(db: None, api: Client) -> None:
+def test_missing_token_is_401(db: None, api: Client) -> None:
     response = api.post("/admin/users/", GRACE)
     assert response.status_code == 401
     assert response["WWW-Authenticate"] == "Bearer"
     assert not User.objects.exists()
 
 
-def test_without_staff_it_is_403(api: Client, bruce: User, bearer: Callable[[User], dict[str, str]]) -> None:
+def test_non_staff_token_is_403(api: Client, bruce: User, bearer: Callable[[User], dict[str, str]]) -> None:
     response = api.post("/admin/users/", GRACE, headers=bearer(bruce))
     assert response.status_code == 403
     assert list(response.json()) == ["message"]
     assert User.objects.count() == 1
 
 
-def test_who_may_not_does_not_learn_which_names_are_taken(
+def test_non_staff_user_does_not_learn_taken_names(
     api: Client, bruce: User, bearer: Callable[[User], dict[str, str]]
 ) -> None:
     assert api.post("/admin/users/", {"username": "bruce"}, headers=bearer(bruce)).status_code == 403
@@ -156,26 +156,24 @@ def test_accounts_are_not_listed(api: Client, admin: User, bearer: Callable[[Use
     assert response["Allow"] == "POST, OPTIONS"
 
 
-def test_of_two_who_want_a_name_at_once_one_gets_it(
+def test_concurrent_creation_of_the_same_name_is_400(
     create: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     create()
-    # Neither sees the other before it stores its own.
+    # Neither request sees the other's name before the insert.
     monkeypatch.setattr(User, "clean", lambda self: None)
     response = create(username="GRACE")
     assert response.status_code == 400
     assert list(response.json()["errors"]) == ["username"]
 
 
-def test_name_that_is_stored_during_createsuperuser_is_an_error_of_the_command(
-    admin: User, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_name_stored_during_createsuperuser_is_a_command_error(admin: User, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(User, "clean", lambda self: None)
-    with pytest.raises(CommandError, match="exists already"):
+    with pytest.raises(CommandError, match="already exists"):
         call_command("createsuperuser", username="ADMIN", interactive=False)
 
 
-def test_an_account_that_was_created_by_api_is_in_the_log_of_the_admin(create: Callable[..., Any], admin: User) -> None:
+def test_account_created_with_the_api_is_in_the_admin_log(create: Callable[..., Any], admin: User) -> None:
     create()
     entry = LogEntry.objects.get()
     grace = User.objects.get(username="grace")
@@ -188,7 +186,7 @@ def test_an_account_that_was_created_by_api_is_in_the_log_of_the_admin(create: C
     ("change", "status"),
     [({"is_active": False}, 401), ({"is_staff": False}, 403), ({"is_staff": False, "is_superuser": False}, 403)],
 )
-def test_the_account_decides_and_not_what_its_token_says(
+def test_account_overrides_the_claims_of_its_token(
     api: Client, admin: User, log_in: Callable[..., Any], change: dict[str, Any], status: int
 ) -> None:
     headers = {"Authorization": log_in("admin").json()["Authorized"]}
@@ -197,15 +195,13 @@ def test_the_account_decides_and_not_what_its_token_says(
     assert User.objects.count() == 1
 
 
-def test_an_account_that_became_staff_creates_accounts_with_its_old_token(
-    api: Client, bruce: User, log_in: Callable[..., Any]
-) -> None:
+def test_new_staff_can_create_accounts_with_an_old_token(api: Client, bruce: User, log_in: Callable[..., Any]) -> None:
     headers = {"Authorization": log_in().json()["Authorized"]}
     User.objects.update(is_staff=True)
     assert api.post("/admin/users/", GRACE, headers=headers).status_code == 201
 
 
-def test_the_token_of_a_deleted_account_creates_nothing(
+def test_token_of_a_deleted_account_is_refused(
     api: Client, admin: User, bearer: Callable[[User], dict[str, str]]
 ) -> None:
     headers = bearer(admin)

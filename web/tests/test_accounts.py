@@ -64,7 +64,7 @@ def test_missing_session_cookie_is_renewed(visitor: Client, backend: Backend) ->
 @pytest.mark.parametrize("status", [401, 400])
 def test_refused_refresh_token_logs_out(log_in_as: LogInAs, backend: Backend, status: int) -> None:
     browser = log_in_as()
-    backend.answer(REFRESH, status, {"message": "The refresh token is not valid any more.", "errors": {}})
+    backend.answer(REFRESH, status, {"message": "The refresh token is no longer valid.", "errors": {}})
     response = browser.get("/thoughts/")
     assert response.status_code == 302
     assert response["Location"] == "/login/?next=%2Fthoughts%2F"
@@ -240,7 +240,7 @@ def test_public_pages_are_not_stored_by_shared_caches(visitor: Client, backend: 
 
 def test_a_public_page_deletes_no_cookie(log_in_as: LogInAs, backend: Backend) -> None:
     browser = log_in_as()
-    backend.answer(REFRESH, 401, {"message": "The refresh token is not valid any more."})
+    backend.answer(REFRESH, 401, {"message": "The refresh token is no longer valid."})
     for path in ("/search", "/login/", "/signup/", "/logout/", "/nowhere"):
         response = browser.get(path)
         assert not response.cookies.keys() - {"thoughts_csrftoken"}, path

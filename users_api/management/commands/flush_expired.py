@@ -1,4 +1,4 @@
-"""Deletes what has expired."""
+"""Delete expired rows."""
 
 from typing import Any
 
@@ -10,12 +10,12 @@ from users_api import login_limit, services, sessions
 
 
 class Command(BaseCommand):
-    help = "Deletes ended sessions, old login failures and sign-ups, and expired sessions of the admin."
+    help = "Deletes expired sessions, old login failures and sign-ups, and expired sessions of the admin."
 
     def handle(self, *args: Any, **options: Any) -> None:
         now = timezone.now()
         counts = {
-            "sessions": sessions.delete_ended(now),
+            "sessions": sessions.delete_expired(now),
             "login failures": login_limit.delete_old(now),
             "sign-ups": services.delete_old_sign_ups(now),
         }

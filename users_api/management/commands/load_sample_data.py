@@ -1,4 +1,4 @@
-"""Creates the sample users."""
+"""Create the sample users."""
 
 from typing import Any
 
