@@ -1,4 +1,7 @@
-"""axe-core on every page and state, in light and in dark: https://github.com/dequelabs/axe-core."""
+"""Accessibility of all pages and states, in light and dark mode, checked with axe-core.
+
+https://github.com/dequelabs/axe-core
+"""
 
 import uuid
 
@@ -11,14 +14,14 @@ from tools.system import System, answers, kill, within
 
 
 class Findings:
-    """Looks at a page with axe-core and keeps what it finds."""
+    """Checks pages with axe-core and collects the violations."""
 
     def __init__(self) -> None:
         self.found: list[str] = []
         self.axe = Axe()
 
     def __call__(self, page: Page, state: str) -> None:
-        """Look at the page as it is now."""
+        """Check the current state of a page."""
         page.wait_for_load_state()
         for violation in self.axe.run(page).response["violations"]:
             targets = [node["target"] for node in violation["nodes"]]
@@ -27,11 +30,11 @@ class Findings:
 
 @pytest.fixture(params=["light", "dark"])
 def browser_context_args(request: pytest.FixtureRequest, browser_context_args: dict[str, object]) -> dict[str, object]:
-    """Each test runs in both colour schemes."""
+    """Run each test in both colour schemes."""
     return {**browser_context_args, "color_scheme": request.param}
 
 
-def test_no_page_has_a_finding(page: Page, system: System) -> None:
+def test_pages_have_no_accessibility_violations(page: Page, system: System) -> None:
     look = Findings()
     page.goto(f"{system.web}/login/")
     look(page, "login")
@@ -40,7 +43,7 @@ def test_no_page_has_a_finding(page: Page, system: System) -> None:
     page.goto(f"{system.web}/nowhere")
     look(page, "404")
     page.goto(f"{system.web}/search")
-    look(page, "everyone's")
+    look(page, "everyone's thoughts")
     search(page, "the")
     look(page, "found")
     search(page, uuid.uuid4().hex)
@@ -55,15 +58,15 @@ def test_no_page_has_a_finding(page: Page, system: System) -> None:
 
     log_in(page, system, ("stephen", "stephen"))
     expect(page.get_by_role("heading", name="Your thoughts")).to_be_visible()
-    look(page, "one's own")
+    look(page, "own thoughts")
     share(page, "A thought about contrast")
     expect(page.get_by_role("status").first).to_be_visible()
-    look(page, "written")
+    look(page, "posted")
     share(page, "x" * 251)
     expect(page.get_by_role("alert")).to_be_visible()
     look(page, "too long")
     page.goto(f"{system.web}/thoughts/?before=999999999")
-    look(page, "a page that is empty")
+    look(page, "empty page")
     page.goto(f"{system.web}/account/")
     look(page, "account")
     page.get_by_label("Current password").fill("wrong")
@@ -76,7 +79,7 @@ def test_no_page_has_a_finding(page: Page, system: System) -> None:
     assert look.found == []
 
 
-def test_no_page_has_a_finding_while_the_services_are_away(page: Page, own: System) -> None:
+def test_error_pages_have_no_accessibility_violations(page: Page, own: System) -> None:
     look = Findings()
     assert within(30, lambda: answers(f"{own.users}/readyz") and answers(f"{own.thoughts}/readyz"))
     log_in(page, own, ("bruce", "bruce"))
@@ -84,12 +87,12 @@ def test_no_page_has_a_finding_while_the_services_are_away(page: Page, own: Syst
     kill(own, "thoughts_api")
     page.goto(f"{own.web}/thoughts/")
     look(page, "no list")
-    share(page, "Typed while it was away")
+    share(page, "Typed during the outage")
     look(page, "not stored")
     page.goto(f"{own.web}/search?search=a")
     look(page, "no search")
     page.context.clear_cookies()
     kill(own, "users_api")
     log_in(page, own, ("bruce", "bruce"), "/login/")
-    look(page, "no log-in")
+    look(page, "no login")
     assert look.found == []

@@ -1,6 +1,6 @@
-"""Each project alone: with its own lock and the shared app, without the other two.
+"""Each project alone, with its own lock and `common`, but without the other projects.
 
-The only thing that shows a dependency that is used and not declared: in the developers' environment all are there.
+Only this test finds undeclared dependencies, because the development environment contains all packages.
 """
 
 import os
@@ -17,7 +17,7 @@ from tools.system import answers, free_ports
 
 
 def run(*command: object, cwd: Path, env: dict[str, str]) -> str:
-    """Run a command and return its output; fail with that output if it does not exit with 0."""
+    """Run a command and return its output. If it fails, fail with the output."""
     done = subprocess.run(
         [str(part) for part in command],
         cwd=cwd,
@@ -32,10 +32,10 @@ def run(*command: object, cwd: Path, env: dict[str, str]) -> str:
 
 
 @pytest.mark.parametrize("project", PROJECTS)
-def test_a_project_installs_tests_migrates_and_serves_alone(project: str, tmp_path: Path) -> None:
+def test_project_installs_tests_migrates_and_serves_alone(project: str, tmp_path: Path) -> None:
     app = scratch.copy(tmp_path / "app", "common", project)
 
-    # Only the project's own lock; what its tests need beside it is in another place, and not there when it serves.
+    # Only the project's own lock. Test packages go to another folder, which is not on the path of the server.
     uv = [sys.executable, "-m", "uv"]
     environment = dict(os.environ)
     run(*uv, "venv", "--quiet", "--python", sys.executable, tmp_path / "venv", cwd=ROOT, env=environment)

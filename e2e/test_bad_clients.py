@@ -1,4 +1,4 @@
-"""Slow, silent, broken and hostile clients of gunicorn, which serves the project of common's tests."""
+"""Slow, silent, broken and hostile clients of gunicorn, which serves the test project of common."""
 
 import os
 import socket
@@ -39,7 +39,7 @@ THREADS = 3
 
 @contextmanager
 def server(*before: str) -> Iterator[tuple["subprocess.Popen[bytes]", int]]:
-    """Start gunicorn, by these words of a command; yield its process and its port when it answers, and end it."""
+    """Start gunicorn, and yield its process and port. `before` are words before the command."""
     (port,) = free_ports(1)
     command = [*before, sys.executable, "-m", "gunicorn", "-c", "python:common.server.gunicorn_conf", APPLICATION]
     environment = os.environ | {
@@ -60,31 +60,31 @@ def server(*before: str) -> Iterator[tuple["subprocess.Popen[bytes]", int]]:
 
 @pytest.fixture(scope="module")
 def port() -> Iterator[int]:
-    """The port of a server for all tests here."""
+    """Start a server for all tests of this file, and return its port."""
     with server() as (_, port):
         yield port
 
 
 def send(port: int, request: bytes) -> socket.socket:
-    """Connect, send, and return the connection."""
+    """Send a request and return the open connection."""
     client = socket.create_connection(("127.0.0.1", port), timeout=20)
     client.sendall(request)
     return client
 
 
 def read(client: socket.socket) -> bytes:
-    """Return what comes until the server closes; close too."""
+    """Read until the server closes, then close the connection."""
     with client, client.makefile("rb") as answer:
         return answer.read()
 
 
 def healthy(port: int) -> bool:
-    """Return whether a new client is answered; the time is short beside what a thread would wait for a client."""
+    """Return whether a new client gets an answer before a thread's timeout."""
     return requests.get(f"http://127.0.0.1:{port}/healthz", timeout=5).ok
 
 
 @pytest.mark.parametrize("start", [*UNFINISHED.values(), *ANSWERED.values()], ids=[*UNFINISHED, *ANSWERED])
-def test_many_clients_that_send_slowly_or_do_not_close_occupy_no_thread(port: int, start: bytes) -> None:
+def test_slow_or_idle_clients_occupy_no_thread(port: int, start: bytes) -> None:
     with ExitStack() as stack:
         clients = [stack.enter_context(send(port, start)) for _ in range(CLIENTS)]
         for _ in range(10):
@@ -92,7 +92,7 @@ def test_many_clients_that_send_slowly_or_do_not_close_occupy_no_thread(port: in
         assert len(clients) == CLIENTS
 
 
-def test_many_clients_that_do_not_read_occupy_no_thread(port: int) -> None:
+def test_clients_that_do_not_read_occupy_no_thread(port: int) -> None:
     with ExitStack() as stack:
         for _ in range(20 * THREADS):
             client = stack.enter_context(socket.socket())
@@ -103,18 +103,18 @@ def test_many_clients_that_do_not_read_occupy_no_thread(port: int) -> None:
             assert healthy(port)
 
 
-def test_an_answer_that_is_read_slowly_arrives_whole(port: int) -> None:
+def test_slowly_read_answer_arrives_complete(port: int) -> None:
     with socket.socket() as client:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         client.connect(("127.0.0.1", port))
         client.sendall(b"GET /large/ HTTP/1.1\r\nHost: testserver\r\nConnection: close\r\n\r\n")
         received = bytearray()
-        while piece := client.recv(65536):
-            received += piece
+        while chunk := client.recv(65536):
+            received += chunk
     assert bytes(received).endswith(b"\r\n\r\n" + b"x" * LARGE)
 
 
-def test_requests_that_do_not_arrive_in_time_are_refused(port: int) -> None:
+def test_slow_requests_time_out(port: int) -> None:
     clients = {name: send(port, start) for name, start in UNFINISHED.items()}
     received = {name: read(client) for name, client in clients.items()}
     assert received.pop("silent") == b""
@@ -124,7 +124,7 @@ def test_requests_that_do_not_arrive_in_time_are_refused(port: int) -> None:
 
 
 @pytest.mark.parametrize("start", [UNFINISHED["a body"], UNFINISHED["chunks"]])
-def test_a_body_that_ends_too_early_is_refused(port: int, start: bytes) -> None:
+def test_truncated_body_is_refused(port: int, start: bytes) -> None:
     with send(port, start) as client:
         client.shutdown(socket.SHUT_WR)
         answer = client.recv(1000)
@@ -134,7 +134,7 @@ def test_a_body_that_ends_too_early_is_refused(port: int, start: bytes) -> None:
 
 @pytest.mark.parametrize("length", [64 * 1024 + 1, 2_600_000])
 @pytest.mark.parametrize("chunked", [False, True])
-def test_a_body_that_is_too_large_is_refused(port: int, length: int, chunked: bool) -> None:
+def test_too_large_body_is_refused(port: int, length: int, chunked: bool) -> None:
     body = b"x" * length
     sent: Any = iter([body]) if chunked else body
     response = requests.post(f"http://127.0.0.1:{port}/echo/", data=sent, timeout=20)
@@ -142,7 +142,7 @@ def test_a_body_that_is_too_large_is_refused(port: int, length: int, chunked: bo
     assert response.json() == {"message": "The body is too large. Send at most 65536 bytes."}
 
 
-def test_the_largest_body_is_accepted_also_with_expect(port: int) -> None:
+def test_largest_body_is_accepted_even_with_expect(port: int) -> None:
     body = b'{"text": "hello"}'.ljust(64 * 1024)
     headers = {"Content-Type": "application/json", "Expect": "100-continue"}
     response = requests.post(f"http://127.0.0.1:{port}/echo/", data=body, headers=headers, timeout=20)
@@ -154,7 +154,7 @@ def test_100_continue_is_sent_before_the_body(port: int) -> None:
         assert client.recv(1000) == b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
-def test_requests_that_are_sent_in_a_row_are_answered_in_order(port: int) -> None:
+def test_pipelined_requests_are_answered_in_order(port: int) -> None:
     with send(
         port, GET + b"\r\n" + b"GET /healthz HTTP/1.1\r\nHost: testserver\r\nConnection: close\r\n\r\n"
     ) as client:
@@ -164,7 +164,7 @@ def test_requests_that_are_sent_in_a_row_are_answered_in_order(port: int) -> Non
 
 
 @pytest.mark.parametrize(("path", "chunked"), [("/open/", False), ("/echo/", False), ("/echo/", True)])
-def test_a_connection_is_kept_for_the_next_request(port: int, path: str, chunked: bool) -> None:
+def test_connection_is_kept_for_the_next_request(port: int, path: str, chunked: bool) -> None:
     method, body = ("GET", None) if path == "/open/" else ("POST", b'{"text": "hello"}')
     headers = {"Content-Type": "application/json"} | ({"Transfer-Encoding": "chunked"} if chunked else {})
     connection = HTTPConnection("127.0.0.1", port, timeout=10)
@@ -179,14 +179,14 @@ def test_a_connection_is_kept_for_the_next_request(port: int, path: str, chunked
     connection.close()
 
 
-def test_without_host_a_request_is_refused(port: int) -> None:
+def test_request_without_host_is_refused(port: int) -> None:
     answer = read(send(port, b"GET /healthz HTTP/1.1\r\n\r\n"))
     assert answer.startswith(b"HTTP/1.1 400 Bad Request\r\n")
-    # HTTP/1.0 does not ask for it.
+    # HTTP/1.0 does not require it.
     assert b" 200 OK" in read(send(port, b"GET /healthz HTTP/1.0\r\n\r\n"))
 
 
-def test_more_connections_than_file_descriptors_end_nothing() -> None:
+def test_server_survives_more_connections_than_file_descriptors() -> None:
     with server("sh", "-c", 'ulimit -n 256 && exec "$0" "$@"') as (process, port), ExitStack() as stack:
         for _ in range(600):
             stack.enter_context(send(port, GET + b"\r\n"))
@@ -204,7 +204,7 @@ def test_more_connections_than_file_descriptors_end_nothing() -> None:
         POST + b"No colon\r\n\r\n",
     ],
 )
-def test_what_is_not_http_is_told_so(port: int, wrong: bytes) -> None:
+def test_invalid_http_is_400(port: int, wrong: bytes) -> None:
     with send(port, wrong) as client, client.makefile("rb") as answer:
         head, _, body = answer.read().partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 400 Bad Request\r\n")

@@ -1,4 +1,4 @@
-"""The pages in a real browser, as people use them."""
+"""The pages in a real browser."""
 
 import re
 import secrets
@@ -20,7 +20,7 @@ THOUGHT = "Grüße an Zoë 🎉 100% <b>"
 
 @pytest.fixture(autouse=True)
 def no_faults(context: BrowserContext, system: System) -> Iterator[None]:
-    """Fail when a page says an error on its console, breaks its policy, or asks another host for anything."""
+    """Fail if a page logs an error, violates its policy, or requests another host."""
     faults: list[str] = []
 
     def foreign(request: Request) -> None:
@@ -28,7 +28,7 @@ def no_faults(context: BrowserContext, system: System) -> Iterator[None]:
             faults.append(request.url)
 
     def console(message: ConsoleMessage) -> None:
-        # A page that is answered with 400 or 503 is an error to the console; here it is wanted.
+        # The console reports pages with status 400 or 503 as errors, but tests expect them.
         if message.type in ("error", "warning") and not message.text.startswith("Failed to load resource"):
             faults.append(message.text)
 
@@ -42,35 +42,35 @@ def no_faults(context: BrowserContext, system: System) -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def admin(system: System) -> dict[str, str]:
-    """The header of the staff user."""
+    """Log in as the staff user and return the Authorization header."""
     answer = requests.post(f"{system.users}/api/login/", {"username": "admin", "password": "admin"}, timeout=TIMEOUT)
     return {"Authorization": answer.json()["Authorized"]}
 
 
-Person = tuple[str, str]
+User = tuple[str, str]
 
 
 @pytest.fixture
-def new_person(system: System, admin: dict[str, str]) -> Callable[..., Person]:
+def new_user(system: System, admin: dict[str, str]) -> Callable[..., User]:
     """Return a function that creates an account and returns its name and password."""
 
-    def new_person(name: str = "") -> Person:
+    def new_user(name: str = "") -> User:
         name, password = name or f"grace-{uuid.uuid4().hex[:8]}", secrets.token_urlsafe(12)
         body = {"username": name, "password": password}
         assert requests.post(f"{system.users}/admin/users/", body, headers=admin, timeout=TIMEOUT).status_code == 201
         return name, password
 
-    return new_person
+    return new_user
 
 
-def log_in(page: Page, system: System, person: Person, path: str = "/") -> None:
+def log_in(page: Page, system: System, user: User, path: str = "/") -> None:
     page.goto(f"{system.web}{path}")
-    fill_in(page, person)
+    fill_in(page, user)
 
 
-def fill_in(page: Page, person: Person, button: str = "Log in") -> None:
-    page.get_by_label("User name").fill(person[0])
-    page.get_by_label("Password").fill(person[1])
+def fill_in(page: Page, user: User, button: str = "Log in") -> None:
+    page.get_by_label("User name").fill(user[0])
+    page.get_by_label("Password").fill(user[1])
     page.get_by_role("main").get_by_role("button", name=button).click()
 
 
@@ -79,14 +79,14 @@ def share(page: Page, text: str) -> None:
     page.get_by_role("button", name="Share").click()
 
 
-def search(page: Page, piece: str) -> None:
-    page.get_by_role("searchbox").fill(piece)
+def search(page: Page, text: str) -> None:
+    page.get_by_role("searchbox").fill(text)
     page.get_by_role("button", name="Search").click()
 
 
-def write(system: System, person: Person, texts: list[str]) -> None:
-    """Store thoughts by the API."""
-    body = {"username": person[0], "password": person[1]}
+def write(system: System, user: User, texts: list[str]) -> None:
+    """Store thoughts with the API."""
+    body = {"username": user[0], "password": user[1]}
     authorization = requests.post(f"{system.users}/api/login/", body, timeout=TIMEOUT).json()["Authorized"]
 
     def post(text: str) -> int:
@@ -98,8 +98,8 @@ def write(system: System, person: Person, texts: list[str]) -> None:
         assert set(pool.map(post, texts)) == {201}
 
 
-def tell_the_story(page: Page, system: System) -> None:
-    """Log in, write, find, delete, log out."""
+def write_find_and_delete(page: Page, system: System) -> None:
+    """Log in, write a thought, find it, delete it, and log out."""
     log_in(page, system, ("bruce", "bruce"))
     expect(page.get_by_role("heading", name="Your thoughts")).to_be_visible()
     share(page, THOUGHT)
@@ -107,7 +107,7 @@ def tell_the_story(page: Page, system: System) -> None:
     expect(page.get_by_role("article").first.locator(".text")).to_have_text(THOUGHT)
     expect(page.get_by_label("New thought")).to_have_value("")
 
-    # A piece of it, in the other letter case and without its accent.
+    # A substring in another letter case and without its accent.
     search(page, "OE")
     found = page.get_by_role("article").filter(has_text=THOUGHT).first
     expect(found.locator("mark")).to_have_text("oë")
@@ -116,13 +116,13 @@ def tell_the_story(page: Page, system: System) -> None:
     expect(page.get_by_role("article").first.locator("mark")).to_have_text("% <b")
     search(page, "🎉")
     expect(page.get_by_role("article").first.locator("mark")).to_have_text("🎉")
-    search(page, f"nobody writes this {uuid.uuid4().hex}")
+    search(page, f"no thought contains this {uuid.uuid4().hex}")
     expect(page.get_by_text("No thoughts found")).to_be_visible()
 
     page.get_by_role("link", name="Yours").click()
     mine = page.get_by_role("article").first
     expect(mine.get_by_role("button")).to_be_hidden()
-    mine.locator("summary").click()  # once is not enough
+    mine.locator("summary").click()  # shows the button that confirms
     mine.get_by_role("button", name="Delete for good").click()
     expect(page.get_by_role("status").filter(has_text="Deleted.")).to_be_visible()
     expect(page.get_by_role("article").filter(has_text=THOUGHT)).to_have_count(0)
@@ -133,8 +133,8 @@ def tell_the_story(page: Page, system: System) -> None:
     expect(page.get_by_role("heading", name="Log in")).to_be_visible()
 
 
-def test_a_thought_is_written_found_and_deleted(page: Page, system: System) -> None:
-    tell_the_story(page, system)
+def test_thought_is_written_found_and_deleted(page: Page, system: System) -> None:
+    write_find_and_delete(page, system)
 
 
 class TestWithoutJavaScript:
@@ -142,31 +142,31 @@ class TestWithoutJavaScript:
     def browser_context_args(self, browser_context_args: dict[str, object]) -> dict[str, object]:
         return {**browser_context_args, "java_script_enabled": False}
 
-    def test_a_thought_is_written_found_and_deleted(self, page: Page, system: System) -> None:
-        tell_the_story(page, system)
+    def test_thought_is_written_found_and_deleted(self, page: Page, system: System) -> None:
+        write_find_and_delete(page, system)
 
-    def test_an_account_is_made_and_managed(self, page: Page, system: System) -> None:
+    def test_account_is_created_and_managed(self, page: Page, system: System) -> None:
         manage_the_account(page, system, f"eve-{uuid.uuid4().hex[:8]}")
 
-    def test_what_is_too_long_comes_back_with_the_reason(
-        self, page: Page, system: System, new_person: Callable[..., Person]
+    def test_too_long_thought_is_shown_again_with_the_error(
+        self, page: Page, system: System, new_user: Callable[..., User]
     ) -> None:
-        log_in(page, system, new_person())
+        log_in(page, system, new_user())
         share(page, "x" * 251)
         expect(page.get_by_role("alert")).to_contain_text("251 characters")
         expect(page.get_by_label("New thought")).to_have_value("x" * 251)
 
 
-def test_60_thoughts_are_paged_through_both_ways(page: Page, system: System, new_person: Callable[..., Person]) -> None:
-    person = new_person()
-    write(system, person, [f"Thought number {number}" for number in range(60)])
-    log_in(page, system, person)
+def test_60_thoughts_are_paged_in_both_directions(page: Page, system: System, new_user: Callable[..., User]) -> None:
+    user = new_user()
+    write(system, user, [f"Thought number {number}" for number in range(60)])
+    log_in(page, system, user)
 
     def texts() -> list[str]:
         return page.get_by_role("article").locator(".text").all_inner_texts()
 
     def follow(link: Locator) -> None:
-        with page.expect_navigation():  # until the whole next page is there
+        with page.expect_navigation():  # until the next page is loaded
             link.click()
 
     older = page.get_by_role("link", name="Older")
@@ -186,36 +186,34 @@ def test_60_thoughts_are_paged_through_both_ways(page: Page, system: System, new
     expect(newer).to_have_count(0)
 
 
-def test_the_characters_are_counted_while_one_types(
-    page: Page, system: System, new_person: Callable[..., Person]
-) -> None:
-    log_in(page, system, new_person())
-    box, hint = page.get_by_label("New thought"), page.locator("#id_text_helptext")
+def test_characters_are_counted_while_typing(page: Page, system: System, new_user: Callable[..., User]) -> None:
+    log_in(page, system, new_user())
+    field, hint = page.get_by_label("New thought"), page.locator("#id_text_helptext")
     expect(hint).to_have_text("Up to 250 characters. Everyone can read them.")
-    box.fill("🎉")
+    field.fill("🎉")
     expect(hint).to_have_text("249 left")
-    box.fill("x" * 250)
+    field.fill("x" * 250)
     expect(hint).to_have_text("0 left")
-    box.fill("x" * 252)
+    field.fill("x" * 252)
     expect(hint).to_have_text("2 too many")
 
     page.get_by_role("button", name="Share").click()
     expect(page.get_by_role("alert")).to_contain_text("252 characters")
-    expect(box).to_have_value("x" * 252)
+    expect(field).to_have_value("x" * 252)
     expect(hint).to_have_text("2 too many")
-    box.fill("x" * 250)
+    field.fill("x" * 250)
     page.get_by_role("button", name="Share").click()
     expect(page.get_by_role("article").first.locator(".text")).to_have_text("x" * 250)
 
 
-def test_nothing_is_asked_for_something(page: Page, system: System, new_person: Callable[..., Person]) -> None:
-    log_in(page, system, new_person())
+def test_empty_thought_is_refused(page: Page, system: System, new_user: Callable[..., User]) -> None:
+    log_in(page, system, new_user())
     expect(page.get_by_text("You have not written anything yet")).to_be_visible()
     share(page, "   ")
     expect(page.get_by_role("alert")).to_contain_text("Write something first")
 
 
-def test_a_wrong_password_is_said_and_the_name_stays(page: Page, system: System) -> None:
+def test_wrong_password_shows_an_error_and_keeps_the_name(page: Page, system: System) -> None:
     log_in(page, system, ("bruce", "wrong"))
     expect(page.get_by_role("alert")).to_contain_text("The user name or the password is wrong")
     expect(page.get_by_label("User name")).to_have_value("bruce")
@@ -223,17 +221,15 @@ def test_a_wrong_password_is_said_and_the_name_stays(page: Page, system: System)
     expect(page.get_by_label("Password")).to_be_focused()
 
 
-def test_after_a_login_one_is_where_one_wanted_to_be(
-    page: Page, system: System, new_person: Callable[..., Person]
-) -> None:
-    log_in(page, system, new_person(), "/thoughts/?before=5")
+def test_login_returns_to_the_requested_page(page: Page, system: System, new_user: Callable[..., User]) -> None:
+    log_in(page, system, new_user(), "/thoughts/?before=5")
     expect(page).to_have_url(f"{system.web}/thoughts/?before=5")
 
 
-def test_a_session_that_has_ended_is_renewed_without_a_word(
-    page: Page, context: BrowserContext, system: System, new_person: Callable[..., Person]
+def test_missing_access_token_is_renewed_silently(
+    page: Page, context: BrowserContext, system: System, new_user: Callable[..., User]
 ) -> None:
-    log_in(page, system, new_person())
+    log_in(page, system, new_user())
     expect(page.get_by_role("heading", name="Your thoughts")).to_be_visible()
     context.clear_cookies(name=SESSION_COOKIE)
     share(page, "Written with a renewed session")
@@ -241,27 +237,25 @@ def test_a_session_that_has_ended_is_renewed_without_a_word(
     assert any(SESSION_COOKIE.fullmatch(cookie["name"]) for cookie in context.cookies())
 
 
-def test_who_is_not_logged_in_any_more_keeps_the_text(
-    page: Page, context: BrowserContext, system: System, new_person: Callable[..., Person]
+def test_expired_session_keeps_the_text(
+    page: Page, context: BrowserContext, system: System, new_user: Callable[..., User]
 ) -> None:
-    person = new_person()
-    log_in(page, system, person)
+    user = new_user()
+    log_in(page, system, user)
     expect(page.get_by_role("heading", name="Your thoughts")).to_be_visible()
     context.clear_cookies(name=re.compile("session|refresh"))
     share(page, "Not lost")
     expect(page.get_by_role("alert")).to_contain_text("Please log in")
     with context.expect_page() as opened:
         page.get_by_role("link", name="Log in in a new tab").click()
-    fill_in(opened.value, person)
+    fill_in(opened.value, user)
     expect(opened.value.get_by_role("heading", name="Your thoughts")).to_be_visible()
     page.get_by_role("button", name="Share").click()
     expect(page.get_by_role("article").first).to_contain_text("Not lost")
 
 
-def test_too_many_wrong_passwords_are_slowed_down(
-    page: Page, system: System, new_person: Callable[..., Person]
-) -> None:
-    name, password = new_person()
+def test_too_many_wrong_passwords_are_limited(page: Page, system: System, new_user: Callable[..., User]) -> None:
+    name, password = new_user()
     for _ in range(10):
         log_in(page, system, (name, "wrong"), "/login/")
         expect(page.get_by_role("alert")).to_contain_text("wrong")
@@ -269,8 +263,8 @@ def test_too_many_wrong_passwords_are_slowed_down(
     expect(page.get_by_role("alert")).to_contain_text(re.compile(r"Please wait.*again in 1[45] minutes"))
 
 
-def test_all_can_be_done_with_the_keyboard(page: Page, system: System, new_person: Callable[..., Person]) -> None:
-    name, password = new_person()
+def test_site_works_with_the_keyboard(page: Page, system: System, new_user: Callable[..., User]) -> None:
+    name, password = new_user()
     page.goto(f"{system.web}/login/")
     expect(page.get_by_label("User name")).to_be_focused()
     page.keyboard.type(name)
@@ -289,7 +283,7 @@ def test_all_can_be_done_with_the_keyboard(page: Page, system: System, new_perso
     page.keyboard.press("Enter")
     expect(page.get_by_role("article").first).to_contain_text("Written without a mouse")
 
-    # Whatever has the focus shows it.
+    # Every focused element has a visible outline.
     names: list[str] = []
     while not names or not names[-1].startswith("Delete"):
         page.keyboard.press("Tab")
@@ -304,10 +298,10 @@ def test_all_can_be_done_with_the_keyboard(page: Page, system: System, new_perso
     expect(page.get_by_role("status").filter(has_text="Deleted.")).to_be_visible()
 
 
-def test_everything_fits_a_phone(page: Page, system: System, new_person: Callable[..., Person]) -> None:
+def test_pages_fit_a_phone(page: Page, system: System, new_user: Callable[..., User]) -> None:
     page.set_viewport_size(PHONE)
-    person = new_person("w" * 40 + uuid.uuid4().hex[:10])
-    write(system, person, ["W" * 250, "A short one"])
+    user = new_user("w" * 40 + uuid.uuid4().hex[:10])
+    write(system, user, ["W" * 250, "A short one"])
 
     def fits() -> bool:
         return bool(page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"))
@@ -315,7 +309,7 @@ def test_everything_fits_a_phone(page: Page, system: System, new_person: Callabl
     for path in ("/login/", "/search?search=" + "W" * 250, "/nowhere"):
         page.goto(f"{system.web}{path}")
         assert fits(), path
-    log_in(page, system, person)
+    log_in(page, system, user)
     expect(page.get_by_role("article")).to_have_count(2)
     assert fits()
     share(page, "W" * 251)
@@ -361,11 +355,11 @@ def manage_the_account(page: Page, system: System, name: str) -> None:
     expect(page.get_by_role("heading", name="Your thoughts")).to_be_visible()
 
 
-def test_an_account_is_made_and_managed(page: Page, system: System) -> None:
+def test_account_is_created_and_managed(page: Page, system: System) -> None:
     manage_the_account(page, system, f"ada-{uuid.uuid4().hex[:8]}")
 
 
-def test_an_account_of_the_admin_logs_in_at_once_and_ends_when_it_is_switched_off(
+def test_account_created_in_the_admin_works_until_it_is_switched_off(
     page: Page, context: BrowserContext, system: System
 ) -> None:
     page.goto(f"{system.users}/admin/")
@@ -373,15 +367,15 @@ def test_an_account_of_the_admin_logs_in_at_once_and_ends_when_it_is_switched_of
     page.get_by_label("Password").fill("admin")
     page.get_by_role("button", name="Log in").click()
     page.get_by_role("link", name="Add").first.click()
-    person = f"ada-{uuid.uuid4().hex[:8]}", "nanosecond-wire"
-    page.get_by_label("Username").fill(person[0])
-    page.get_by_label("Password", exact=False).nth(0).fill(person[1])
-    page.get_by_label("Password confirmation").fill(person[1])
+    user = f"ada-{uuid.uuid4().hex[:8]}", "nanosecond-wire"
+    page.get_by_label("Username").fill(user[0])
+    page.get_by_label("Password", exact=False).nth(0).fill(user[1])
+    page.get_by_label("Password confirmation").fill(user[1])
     page.get_by_role("button", name="Save", exact=True).click()
     expect(page.get_by_text("was added successfully")).to_be_visible()
 
     visitor = context.new_page()
-    log_in(visitor, system, person)
+    log_in(visitor, system, user)
     expect(visitor.get_by_role("heading", name="Your thoughts")).to_be_visible()
 
     page.reload()
@@ -390,16 +384,16 @@ def test_an_account_of_the_admin_logs_in_at_once_and_ends_when_it_is_switched_of
     page.get_by_role("button", name="Save", exact=True).click()
     expect(page.get_by_text("was changed successfully")).to_be_visible()
 
-    # What is left is the access token, for a quarter of an hour; without it, nothing is.
+    # The access token remains valid for 15 minutes. Without it, the user is logged out.
     context.clear_cookies(name=SESSION_COOKIE)
     visitor.goto(f"{system.web}/thoughts/")
     expect(visitor.get_by_role("heading", name="Log in")).to_be_visible()
-    fill_in(visitor, person)
+    fill_in(visitor, user)
     expect(visitor.get_by_role("alert")).to_contain_text("wrong")
 
 
 @pytest.mark.parametrize(("project", "path"), [("thoughts", "/api/thoughts/"), ("users", "/.well-known/jwks.json")])
-def test_swagger_shows_the_calls_and_makes_one(page: Page, system: System, project: str, path: str) -> None:
+def test_swagger_page_can_send_a_request(page: Page, system: System, project: str, path: str) -> None:
     page.goto(f"{getattr(system, project)}/")
     call = page.locator(f".opblock-get:has([data-path='{path}'])")
     call.get_by_role("button").first.click()
@@ -408,25 +402,25 @@ def test_swagger_shows_the_calls_and_makes_one(page: Page, system: System, proje
     expect(call.locator(".live-responses-table tbody .response-col_status").first).to_contain_text("200")
 
 
-def test_without_thoughts_api_nothing_typed_is_lost_and_it_heals(page: Page, own: System) -> None:
+def test_typed_text_survives_an_outage_of_thoughts_api(page: Page, own: System) -> None:
     log_in(page, own, ("bruce", "bruce"))
     expect(page.get_by_role("article")).to_have_count(4)
     kill(own, "thoughts_api")
-    share(page, "Typed while it was away")
+    share(page, "Typed during the outage")
     expect(page.get_by_role("alert")).to_contain_text("The thoughts service is temporarily unavailable")
-    expect(page.get_by_label("New thought")).to_have_value("Typed while it was away")
+    expect(page.get_by_label("New thought")).to_have_value("Typed during the outage")
     expect(page.get_by_role("navigation", name="Main")).to_be_visible()
     other = page.context.new_page()
     other.goto(f"{own.web}/search?search=tea")
     expect(other.get_by_role("alert")).to_contain_text("The thoughts service is temporarily unavailable")
 
     assert within(30, lambda: answers(f"{own.thoughts}/readyz"))
-    share(page, "Typed while it was away")
-    expect(page.get_by_role("article").first).to_contain_text("Typed while it was away")
+    share(page, "Typed during the outage")
+    expect(page.get_by_role("article").first).to_contain_text("Typed during the outage")
     expect(page.get_by_role("article")).to_have_count(5)
 
 
-def test_without_users_api_the_rest_goes_on_and_it_heals(page: Page, own: System) -> None:
+def test_logged_in_users_can_write_during_an_outage_of_users_api(page: Page, own: System) -> None:
     log_in(page, own, ("bruce", "bruce"))
     expect(page.get_by_role("heading", name="Your thoughts")).to_be_visible()
     kill(own, "users_api")

@@ -1,4 +1,4 @@
-"""A client of the contract: what it did with the teaching services, it does with these."""
+"""The HTTP contract, as a client of the former teaching services uses it."""
 
 import re
 from concurrent.futures import ThreadPoolExecutor
@@ -22,11 +22,11 @@ def log_in(system: System, name: str) -> dict[str, str]:
     return {"Authorization": response.json()["Authorized"]}
 
 
-def test_a_client_logs_in_writes_searches_and_deletes(system: System) -> None:
+def test_client_logs_in_writes_searches_and_deletes(system: System) -> None:
     bruce = log_in(system, "bruce")
     word = uuid4().hex
 
-    # Form-encoded, with the last slash.
+    # Form-encoded, with a trailing slash.
     first = requests.post(
         f"{system.thoughts}/api/me/thoughts/", data={"text": f"One {word}"}, headers=bruce, timeout=TIMEOUT
     )
@@ -36,7 +36,7 @@ def test_a_client_logs_in_writes_searches_and_deletes(system: System) -> None:
     assert (thought["username"], thought["text"]) == ("bruce", f"One {word}")
     assert datetime.fromisoformat(thought["timestamp"]).utcoffset() == timedelta(0)
 
-    # JSON, without it.
+    # JSON, without a trailing slash.
     second = requests.post(
         f"{system.thoughts}/api/me/thoughts", json={"text": f"Two {word}"}, headers=bruce, timeout=TIMEOUT
     )
@@ -49,14 +49,14 @@ def test_a_client_logs_in_writes_searches_and_deletes(system: System) -> None:
     mine = requests.get(f"{system.thoughts}/api/me/thoughts/?limit=1000", headers=bruce, timeout=TIMEOUT).json()
     assert [item for item in mine if word in item["text"]] == found
 
-    # Others cannot delete it; oneself can, once.
+    # Only the author can delete it, and only once.
     stephen = log_in(system, "stephen")
     own = f"{system.thoughts}/api/me/thoughts/{thought['id']}/"
     assert requests.delete(own, headers=stephen, timeout=TIMEOUT).status_code == 404
     assert requests.delete(own, headers=bruce, timeout=TIMEOUT).status_code == 204
     assert requests.delete(own, headers=bruce, timeout=TIMEOUT).status_code == 404
 
-    # Staff can delete anything, as often as they like; others cannot.
+    # Only staff can delete any thought, even twice.
     anyone = f"{system.thoughts}/admin/thoughts/{second.json()['id']}/"
     assert requests.delete(anyone, timeout=TIMEOUT).status_code == 401
     assert requests.delete(anyone, headers=bruce, timeout=TIMEOUT).status_code == 403
@@ -87,13 +87,13 @@ def test_staff_create_a_user_who_logs_in_refreshes_and_logs_out(system: System) 
     headers = {"Authorization": renewed.json()["Authorized"]}
     assert requests.get(f"{system.thoughts}/api/me/thoughts/", headers=headers, timeout=TIMEOUT).json() == []
 
-    # After logging out, the refresh token is dead.
+    # After the logout, the refresh token is refused.
     for path, status in [("api/logout/", 204), ("api/token/refresh/", 401)]:
         response = requests.post(f"{system.users}/{path}", json={"refresh": tokens["refresh"]}, timeout=TIMEOUT)
         assert response.status_code == status
 
 
-def test_a_refresh_token_is_no_access_token(system: System) -> None:
+def test_refresh_token_is_not_accepted_as_an_access_token(system: System) -> None:
     refresh = requests.post(
         f"{system.users}/api/login/", json={"username": "bruce", "password": "bruce"}, timeout=TIMEOUT
     ).json()["refresh"]
@@ -106,7 +106,7 @@ def test_a_refresh_token_is_no_access_token(system: System) -> None:
 
 
 @pytest.mark.parametrize("size", [5_000, 100_000])
-def test_a_header_of_any_size_is_refused_by_the_view_or_the_server(system: System, size: int) -> None:
+def test_invalid_header_of_any_size_is_refused(system: System, size: int) -> None:
     headers = {"Authorization": f"Bearer {'a.' * (size // 2)}"}
     response = requests.get(f"{system.thoughts}/api/me/thoughts/", headers=headers, timeout=TIMEOUT)
     assert response.status_code in (400, 401, 431)
@@ -117,7 +117,7 @@ def test_a_header_of_any_size_is_refused_by_the_view_or_the_server(system: Syste
 def test_200_logins_through_the_api_all_succeed(system: System, at_once: int) -> None:
     with ThreadPoolExecutor(max_workers=at_once) as pool:
         tokens = list(pool.map(lambda _: log_in(system, "bruce")["Authorization"], range(200)))
-    # Each is a token of its own.
+    # All tokens differ.
     assert len(set(tokens)) == 200
 
 
@@ -141,7 +141,7 @@ def test_200_logins_through_the_page_all_succeed(system: System, at_once: int) -
         assert set(pool.map(log_in_by_form, range(200))) == {200}
 
 
-def test_a_request_id_comes_back_and_a_bad_one_does_not(system: System) -> None:
+def test_valid_request_id_is_returned_and_an_invalid_one_replaced(system: System) -> None:
     for url in (system.thoughts, system.users, system.web):
         assert (
             requests.get(f"{url}/healthz", headers={"X-Request-ID": "abc-1"}, timeout=TIMEOUT).headers["X-Request-ID"]
@@ -154,14 +154,14 @@ def test_a_request_id_comes_back_and_a_bad_one_does_not(system: System) -> None:
 
 
 @pytest.mark.parametrize("charset", ["rot13", "utf-7", "undefined", "nonsense"])
-def test_the_charset_of_a_request_without_a_body_changes_nothing(system: System, charset: str) -> None:
+def test_charset_of_a_request_without_a_body_is_ignored(system: System, charset: str) -> None:
     headers = {"Content-Type": f"text/plain; charset={charset}"}
     for url in (f"{system.thoughts}/api/thoughts/", f"{system.users}/.well-known/jwks.json", f"{system.web}/search"):
         answer = requests.get(url, params={"search": "tea"}, headers=headers, timeout=TIMEOUT)
         assert answer.status_code == 200, url
 
 
-def test_static_files_are_hashed_compressed_and_kept_for_a_year(system: System) -> None:
+def test_static_files_are_hashed_compressed_and_cached(system: System) -> None:
     page = requests.get(f"{system.web}/login/", timeout=TIMEOUT).text
     style = re.search(r'href="(/static/web/style\.\w+\.css)"', page)
     assert style
@@ -189,7 +189,7 @@ def test_every_response_has_security_headers(system: System, project: str) -> No
 @pytest.mark.parametrize("project", ["thoughts", "users", "web"])
 @pytest.mark.parametrize("folder", ["/static", "/static/", "/static/common/", "/.git/", "/static/../settings.py"])
 def test_folders_and_other_files_are_not_served(system: System, project: str, folder: str) -> None:
-    # Not `requests`, which would shorten the path.
+    # `requests` would normalize the path.
     address = urlsplit(getattr(system, project))
     connection = HTTPConnection(address.netloc, timeout=TIMEOUT)
     connection.request("GET", folder)

@@ -1,4 +1,4 @@
-"""Readiness on the management port: thoughts_api as gunicorn serves it, and a PostgreSQL that fails in several ways."""
+"""Readiness on the management port of thoughts_api, while its PostgreSQL fails."""
 
 import os
 import signal
@@ -18,13 +18,13 @@ from tools import postgres
 from tools.local import PROJECTS, ROOT, Local
 from tools.system import free_ports, within
 
-SOON = 60.0  # seconds; everything here takes a few, but the machine may be busy
+SOON = 60.0  # seconds; usually a few suffice, but the machine may be busy
 PROBE = 1.0  # seconds within which a probe must be answered
 
 
 @dataclass
 class Api:
-    """A running thoughts_api, its management port, and its database."""
+    """A running thoughts_api, with its management port and its database."""
 
     url: str
     management: str
@@ -35,11 +35,11 @@ class Api:
         return requests.get(f"{self.management}/readyz", timeout=SOON).status_code == 200
 
     def reason(self) -> str:
-        """Return what /readyz says."""
+        """Return the status text of /readyz."""
         return str(requests.get(f"{self.management}/readyz", timeout=SOON).json()["status"])
 
     def statuses(self, count: int = 12) -> set[int]:
-        """Return the statuses of some requests that need the database."""
+        """Send requests that need the database, and return their statuses."""
         return {requests.get(f"{self.url}/api/thoughts/1/", timeout=SOON).status_code for _ in range(count)}
 
 
@@ -82,14 +82,14 @@ def _answers(api: Api) -> bool:
         return False
 
 
-def test_probes_are_not_on_the_port_for_users(api: Api) -> None:
+def test_probes_are_only_on_the_management_port(api: Api) -> None:
     for path in ("/healthz", "/readyz", "/metrics"):
         assert requests.get(f"{api.url}{path}", timeout=SOON).status_code == 404
     assert "http_request_duration" in requests.get(f"{api.management}/metrics", timeout=SOON).text
     assert requests.get(f"{api.management}/api/thoughts/", timeout=SOON).status_code == 404
 
 
-def test_a_pod_stays_ready_while_the_database_is_down(api: Api) -> None:
+def test_pod_stays_ready_while_the_database_is_down(api: Api) -> None:
     api.database.stop()
     try:
         for _ in range(8):
@@ -97,10 +97,10 @@ def test_a_pod_stays_ready_while_the_database_is_down(api: Api) -> None:
             assert api.ready()
     finally:
         api.database.start()
-    assert within(SOON, lambda: api.statuses() == {404})  # the thought, not the service, is not there
+    assert within(SOON, lambda: api.statuses() == {404})  # the thought does not exist
 
 
-def test_a_pod_stays_ready_and_probes_are_answered_while_the_database_hangs(api: Api) -> None:
+def test_pod_stays_ready_and_answers_probes_while_the_database_is_stuck(api: Api) -> None:
     api.database.signal(signal.SIGSTOP)
     try:
         durations = []
@@ -110,13 +110,13 @@ def test_a_pod_stays_ready_and_probes_are_answered_while_the_database_hangs(api:
             assert api.ready()
             assert _answers(api)
             durations.append(time.monotonic() - begin)
-        assert statistics.median(durations) < PROBE  # one of them may wait for a CPU
+        assert statistics.median(durations) < PROBE  # one may wait for a CPU
     finally:
         api.database.signal(signal.SIGCONT)
     assert within(SOON, lambda: api.statuses() == {404})
 
 
-def test_a_pod_whose_own_connections_fail_is_unready(api: Api) -> None:
+def test_pod_with_failing_connections_is_not_ready(api: Api) -> None:
     with psycopg.connect(api.database.url, autocommit=True) as connection:
         connection.execute("ALTER ROLE api NOLOGIN")
         connection.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'api'")

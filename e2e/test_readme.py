@@ -1,4 +1,4 @@
-"""The commands of the README, run as printed against a system that was just started."""
+"""The commands of the README, run as printed against a fresh system."""
 
 import re
 import subprocess
@@ -14,14 +14,14 @@ MARK = "--- the next command ---"
 
 @pytest.fixture
 def fresh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
-    """A system with nothing but its sample data."""
+    """Start a system with only its sample data."""
     system = start(tmp_path_factory.mktemp("fresh"))
     yield system
     stop(system)
 
 
 def examples() -> list[tuple[str, str]]:
-    """Return the commands of the README's console blocks, each with the output that is printed there."""
+    """Return the commands of the README's console blocks with their outputs."""
     readme = (ROOT / "README.md").read_text()
     blocks = re.findall(r"^```console\n(.*?)^```$", readme, re.MULTILINE | re.DOTALL)
     return [
@@ -33,10 +33,10 @@ def examples() -> list[tuple[str, str]]:
     ]
 
 
-def test_the_commands_of_the_readme_print_what_it_says(fresh: System) -> None:
+def test_readme_commands_print_the_documented_output(fresh: System) -> None:
     printed = examples()
     assert len(printed) > 20
-    # One shell for all, because later commands use variables that earlier ones set.
+    # One shell for all: later commands use variables of earlier ones.
     script = "\n".join(f"{command}\necho; echo '{MARK}'" for command, _ in printed)
     ports = {8000: fresh.thoughts, 8001: fresh.users, 8002: fresh.web}
     for port, url in ports.items():
@@ -48,10 +48,10 @@ def test_the_commands_of_the_readme_print_what_it_says(fresh: System) -> None:
 
     for (command, expected), output in zip(printed, outputs.split(f"{MARK}\n"), strict=False):
         pattern = ".+".join(re.escape(part) for part in expected.strip().split("…"))
-        assert re.fullmatch(pattern, output.strip()), f"$ {command}\n{output}\nis not what the README says:\n{expected}"
+        assert re.fullmatch(pattern, output.strip()), f"$ {command}\n{output}\ndiffers from the README:\n{expected}"
 
 
-def test_every_endpoint_has_a_command_in_the_readme(fresh: System) -> None:
+def test_readme_has_a_command_for_every_endpoint(fresh: System) -> None:
     commands = "\n".join(command for command, _ in examples())
     for url, port in [(fresh.thoughts, 8000), (fresh.users, 8001)]:
         schema = subprocess.run(["curl", "-s", f"{url}/schema/"], capture_output=True, text=True, check=True).stdout

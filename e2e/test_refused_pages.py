@@ -1,4 +1,4 @@
-"""What a browser sees when the server refuses a request before Django gets it."""
+"""Error pages for requests that the server refuses before Django sees them."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from tools.system import System
 TIMEOUT = 10
 
 
-def test_a_search_that_is_too_long_for_an_address_is_explained_on_a_page(system: System, page: Page) -> None:
+def test_search_too_long_for_a_url_shows_an_error_page(system: System, page: Page) -> None:
     page.goto(f"{system.web}/search?search={'x' * 9000}")
     expect(page.get_by_role("heading", name="The address is too long")).to_be_visible()
     expect(page.get_by_text("search for a shorter text")).to_be_visible()
@@ -26,7 +26,9 @@ def test_a_search_that_is_too_long_for_an_address_is_explained_on_a_page(system:
         ({"method": "POST", "data": b"x" * 70_000}, 413),
     ],
 )
-def test_web_refuses_with_a_page_and_the_apis_with_json(system: System, request_: dict[str, Any], status: int) -> None:
+def test_web_refuses_requests_with_a_page_and_the_apis_with_json(
+    system: System, request_: dict[str, Any], status: int
+) -> None:
     page = requests.request(url=system.web, timeout=TIMEOUT, **request_)
     assert page.status_code == status
     assert page.headers["Content-Type"] == "text/html; charset=utf-8"

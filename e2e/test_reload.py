@@ -1,4 +1,4 @@
-"""The server of development: a change is tried, then taken; what is broken never is, asked for before or not."""
+"""The development server: it checks each change before it loads it, and never loads broken code."""
 
 import os
 import shutil
@@ -17,12 +17,12 @@ from tools.local import PROJECTS, ROOT, Local
 from tools.system import answers, free_ports, within
 
 TIMEOUT = 10
-LOADED_AFTER = 1.0  # seconds; what a worker loads beside its first requests takes a twentieth of that
+LOADED_AFTER = 1.0  # seconds, 20 times as long as a worker loads modules in the background
 
 
 @dataclass(frozen=True)
 class Server:
-    """web, run as in a pod of `tilt up` from a copy of its code."""
+    """web with a copy of its code, run as in a pod of `tilt up`."""
 
     code: Path
     pipe: Path
@@ -30,7 +30,7 @@ class Server:
     master: int
 
     def change(self, file: str, before: str, after: str) -> str:
-        """Write something else into a file; return what the server says of its code then."""
+        """Replace text in a file, and return the server's load-check result."""
         path = self.code / file
         text = path.read_text()
         assert before in text
@@ -38,7 +38,7 @@ class Server:
         return self.pipe.read_text()
 
     def page(self) -> requests.Response:
-        """Ask for a page that needs none of the APIs."""
+        """Request a page that calls no API."""
         return requests.get(f"{self.url}/login/", timeout=TIMEOUT)
 
 
@@ -62,7 +62,7 @@ def web(tmp_path: Path) -> Iterator[Server]:
         os.killpg(master.pid, signal.SIGKILL)
 
 
-def test_a_template_is_there_at_once(web: Server) -> None:
+def test_changed_template_is_served_immediately(web: Server) -> None:
     assert "<h1>Log in" in web.page().text
     assert web.change("web/templates/login.html", "<h1>Log in", "<h1>Come in") == "ok"
     assert "<h1>Come in" in web.page().text
@@ -77,19 +77,19 @@ def test_a_template_is_there_at_once(web: Server) -> None:
         ("base.html", '{% url "thoughts"', '{% url "thoghts"', "There is no URL named 'thoghts'."),
     ],
 )
-def test_a_broken_template_is_named_and_the_last_good_one_served(
+def test_broken_template_is_reported_and_the_last_working_version_served(
     web: Server, file: str, before: str, after: str, error: str
 ) -> None:
-    said = web.change(f"web/templates/{file}", before, after)
-    assert f'{file}", line ' in said
-    assert error in said
+    result = web.change(f"web/templates/{file}", before, after)
+    assert f'{file}", line ' in result
+    assert error in result
     response = web.page()
     assert (response.status_code, "<h1>Log in" in response.text) == (200, True)
     assert web.change(f"web/templates/{file}", after, before) == "ok"
     assert web.page().status_code == 200
 
 
-def test_code_is_taken_by_new_workers_and_a_broken_line_is_named(web: Server) -> None:
+def test_new_workers_load_changed_code_and_a_broken_line_is_reported(web: Server) -> None:
     assert 'middleware.py", line' in web.change("common/http/middleware.py", "class ", "nothing\n\n\nclass ")
     assert web.page().status_code == 200
     assert web.change("common/http/middleware.py", "nothing\n\n\nclass ", "class ") == "ok"

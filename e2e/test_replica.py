@@ -1,4 +1,4 @@
-"""Searches on a read replica: two PostgreSQL with streaming replication, and thoughts_api as gunicorn serves it."""
+"""Searches of thoughts_api on a read replica: two PostgreSQL servers with streaming replication."""
 
 import json
 import re
@@ -25,8 +25,8 @@ from tools import postgres
 from tools.local import PROJECTS, ROOT, Local
 from tools.system import answers, free_ports, within
 
-OPTIONS = f"{postgres.FAST} -c wal_retrieve_retry_interval=200ms"  # not 5 s until it looks for the primary again
-SOON = 60.0  # seconds; all of it happens in a few, but on a machine that is busy
+OPTIONS = f"{postgres.FAST} -c wal_retrieve_retry_interval=200ms"  # reconnect to the primary faster than in 5 s
+SOON = 60.0  # seconds; usually a few suffice, but the machine may be busy
 
 
 @dataclass
@@ -37,8 +37,8 @@ class Replicated:
     replica: postgres.Server
 
 
-def ask(server: postgres.Server, statement: str) -> Any:
-    """Run a statement on a server and return the first column of its first row."""
+def query(server: postgres.Server, statement: str) -> Any:
+    """Run a statement and return the first column of its first row."""
     with psycopg.connect(server.url, autocommit=True) as connection:
         row = connection.execute(statement).fetchone()
         return row and row[0]
@@ -46,7 +46,7 @@ def ask(server: postgres.Server, statement: str) -> Any:
 
 @dataclass
 class Api:
-    """A thoughts_api that runs, and a person who writes there."""
+    """A running thoughts_api, and the token of a user."""
 
     url: str
     token: str
@@ -60,27 +60,27 @@ class Api:
         assert answer.status_code == 201, answer.text
 
     def own(self, limit: int = 100) -> list[str]:
-        """Return the texts of one's own thoughts, the newest first."""
+        """Return the texts of the user's own thoughts, newest first."""
         headers, params = {"Authorization": f"Bearer {self.token}"}, {"ordering": "-id", "limit": str(limit)}
         answer = requests.get(f"{self.url}/api/me/thoughts/", params, headers=headers, timeout=SOON)
         return [each["text"] for each in answer.json()]
 
-    def search(self, piece: str) -> list[str]:
-        """Return the texts that a search finds."""
-        answer = requests.get(f"{self.url}/api/thoughts/", {"search": piece}, timeout=SOON)
+    def search(self, text: str) -> list[str]:
+        """Return the texts of the thoughts that contain a text."""
+        answer = requests.get(f"{self.url}/api/thoughts/", {"search": text}, timeout=SOON)
         self.statuses.append(answer.status_code)
         return [each["text"] for each in answer.json()] if answer.ok else []
 
-    def fit(self) -> bool:
+    def usable(self) -> bool:
         """Return whether searches go to the replica, as the metrics say."""
         return 'database_usable{database="replica"} 1.0' in requests.get(f"{self.url}/metrics", timeout=SOON).text
 
     def said(self) -> list[str]:
-        """Return what was logged about the replica."""
+        """Return the log lines about the replica."""
         return [line for line in self.log.read_text().splitlines() if "thoughts_api.replica" in line]
 
     def ready(self) -> bool:
-        """Return whether pods would get requests."""
+        """Return whether the pod is ready."""
         return answers(f"{self.url}/readyz")
 
 
@@ -92,7 +92,7 @@ def replicated() -> Iterator[Replicated]:
 
 @contextmanager
 def serve(replicated: Replicated, folder: Path, **environment: str) -> Iterator[Api]:
-    """Serve thoughts_api with both databases, until the replica is used."""
+    """Serve thoughts_api with both databases, and wait until it uses the replica."""
     local = Local(folder, dict(zip(PROJECTS, free_ports(len(PROJECTS)), strict=True)))
     local.make_secrets()
     key: Any = load_pem_private_key((folder / "keys" / "signing.pem").read_bytes(), None)
@@ -120,8 +120,8 @@ def serve(replicated: Replicated, folder: Path, **environment: str) -> Iterator[
     api = Api(local.url("thoughts_api"), token, log)
     try:
         assert within(SOON, api.ready), log.read_text()
-        api.search("anything")  # from the first one on, the replica is watched
-        assert within(SOON, api.fit), log.read_text()
+        api.search("anything")  # the first search starts the checks of the replica
+        assert within(SOON, api.usable), log.read_text()
         yield api
     finally:
         server.terminate()
@@ -130,14 +130,14 @@ def serve(replicated: Replicated, folder: Path, **environment: str) -> Iterator[
 
 @pytest.fixture(scope="module")
 def api(replicated: Replicated, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
-    """A thoughts_api for all tests here but one."""
+    """Serve thoughts_api for all tests of this file except one."""
     with serve(replicated, tmp_path_factory.mktemp("api"), REPLICA_MAX_LAG="1", THREADS="5", MAX_PODS="100") as api:
         yield api
 
 
 @contextmanager
 def searches(api: Api) -> Iterator[None]:
-    """Search all the time from four threads, as many as may; afterwards, each search must have been answered."""
+    """Search continuously from four threads, and check that all searches succeed."""
     api.statuses.clear()
     end = threading.Event()
 
@@ -160,17 +160,17 @@ def searches(api: Api) -> Iterator[None]:
 
 @contextmanager
 def paused(replicated: Replicated) -> Iterator[None]:
-    """Let the replica receive, and not replay."""
-    ask(replicated.replica, "SELECT pg_wal_replay_pause()")
-    assert within(SOON, lambda: ask(replicated.replica, "SELECT pg_get_wal_replay_pause_state()") == "paused")
+    """Pause the replay on the replica, which still receives changes."""
+    query(replicated.replica, "SELECT pg_wal_replay_pause()")
+    assert within(SOON, lambda: query(replicated.replica, "SELECT pg_get_wal_replay_pause_state()") == "paused")
     try:
         yield
     finally:
-        ask(replicated.replica, "SELECT pg_wal_replay_resume()")
+        query(replicated.replica, "SELECT pg_wal_replay_resume()")
 
 
-def test_a_search_goes_to_the_replica_and_ones_own_list_to_the_primary(replicated: Replicated, tmp_path: Path) -> None:
-    # However far behind it is, so that it shows which of the two has answered; and with one connection to the primary.
+def test_searches_use_the_replica_and_own_lists_the_primary(replicated: Replicated, tmp_path: Path) -> None:
+    # Allow any lag, so that the answers show which server was used. Use one connection to the primary.
     with serve(replicated, tmp_path, REPLICA_MAX_LAG="3600", THREADS="1") as api:
         api.write("Seen by both")
         assert within(SOON, lambda: api.search("seen by") == ["Seen by both"])
@@ -178,7 +178,7 @@ def test_a_search_goes_to_the_replica_and_ones_own_list_to_the_primary(replicate
             api.write("Seen by one")
             assert api.own()[0] == "Seen by one"
             assert api.search("seen by") == ["Seen by both"]
-            # No search, and so from the primary.
+            # An empty search uses the primary.
             newest = requests.get(f"{api.url}/api/thoughts/?search=&ordering=-id", timeout=SOON).json()[0]
             assert newest["text"] == "Seen by one"
             assert answers(f"{api.url}/api/thoughts/{newest['id']}/")
@@ -186,120 +186,121 @@ def test_a_search_goes_to_the_replica_and_ones_own_list_to_the_primary(replicate
         assert "MAX_PODS" not in api.log.read_text()
 
 
-def test_a_replica_that_is_behind_is_left_out_until_it_has_caught_up(replicated: Replicated, api: Api) -> None:
+def test_lagging_replica_is_removed_from_rotation_until_it_is_in_sync(replicated: Replicated, api: Api) -> None:
     before = len(api.said())
     with paused(replicated):
         api.write("Late for the replica")
         assert api.own()[0] == "Late for the replica"
         assert within(SOON, lambda: api.search("late for") == ["Late for the replica"])
-        assert within(SOON, lambda: not api.fit())
+        assert within(SOON, lambda: not api.usable())
         assert api.ready()
-    assert within(SOON, api.fit)
+    assert within(SOON, api.usable)
     assert changes(api, before) == "WARNING INFO"
     assert "lags by more than 1 s" in api.said()[before]
 
 
-def test_an_idle_primary_leaves_nobody_behind(replicated: Replicated, api: Api) -> None:
+def test_replica_of_an_idle_primary_stays_in_rotation(replicated: Replicated, api: Api) -> None:
     before = len(api.said())
-    time.sleep(2)  # twice the lag that is allowed
-    assert api.fit()
+    time.sleep(2)  # twice the allowed lag
+    assert api.usable()
     assert len(api.said()) == before
 
 
 def changes(api: Api, before: int) -> str:
-    """Return the levels of the lines about the replica after so many of them."""
+    """Return the levels of the log lines about the replica, after the first `before`."""
     return " ".join(line.split()[0] for line in api.said()[before:])
 
 
-def disturb(api: Api, away: Callable[[], None], back: Callable[[], None]) -> None:
-    """Take the replica away under searches, and bring it back."""
+def disturb(api: Api, interrupt: Callable[[], None], restore: Callable[[], None]) -> None:
+    """Interrupt and restore the replica during searches."""
     before = len(api.said())
     with searches(api):
-        away()
-        assert within(SOON, lambda: not api.fit())
-        # All threads go on, with the primary.
+        interrupt()
+        assert within(SOON, lambda: not api.usable())
+        # All threads continue with the primary.
         answered = len(api.statuses)
         assert within(SOON, lambda: len(api.statuses) > answered + 20)
         assert api.ready()
-        back()
-        assert within(SOON, api.fit)
+        restore()
+        assert within(SOON, api.usable)
         answered = len(api.statuses)
         assert within(SOON, lambda: len(api.statuses) > answered + 20)
-    assert within(SOON, api.fit)
-    # Once is what there is to see; on a machine that is very busy, the replica may be slow once more.
+    assert within(SOON, api.usable)
+    # Usually once. On a very busy machine, the replica may be removed from rotation again.
     assert re.fullmatch("(WARNING INFO ?)+", changes(api, before))
 
 
-def test_a_replica_that_stops_costs_no_search_and_comes_back(replicated: Replicated, api: Api) -> None:
+def test_stopped_replica_fails_no_search_and_is_restored(replicated: Replicated, api: Api) -> None:
     disturb(api, replicated.replica.stop, replicated.replica.start)
 
 
-def test_a_replica_that_hangs_costs_no_search_and_comes_back(replicated: Replicated, api: Api) -> None:
+def test_stuck_replica_fails_no_search_and_is_restored(replicated: Replicated, api: Api) -> None:
     server = replicated.replica
     disturb(api, lambda: server.signal(signal.SIGSTOP), lambda: server.signal(signal.SIGCONT))
 
 
 @contextmanager
-def without_primary(replicated: Replicated, api: Api, hangs: bool) -> Iterator[None]:
-    """Take the primary away, and bring it back."""
+def without_primary(replicated: Replicated, api: Api, stuck: bool) -> Iterator[None]:
+    """Stop the primary, or make it unresponsive, and restore it."""
     primary = replicated.primary
-    if hangs:
+    if stuck:
         primary.signal(signal.SIGSTOP)
     else:
         primary.stop()
     try:
         yield
     finally:
-        if hangs:
+        if stuck:
             primary.signal(signal.SIGCONT)
         else:
             primary.start()
     assert within(SOON, api.ready)
-    api.write("The primary is back")
-    assert within(SOON, lambda: "The primary is back" in api.search("primary is back"))
-    assert within(SOON, api.fit)
+    api.write("The primary is restored")
+    assert within(SOON, lambda: "The primary is restored" in api.search("primary is restored"))
+    assert within(SOON, api.usable)
 
 
-@pytest.mark.parametrize("hangs", [False, True], ids=["away", "hangs"])
-def test_searches_go_on_without_the_primary(replicated: Replicated, api: Api, hangs: bool) -> None:
-    with without_primary(replicated, api, hangs), searches(api):
-        time.sleep(3)  # more than the lag that is allowed and a look or two
+@pytest.mark.parametrize("stuck", [False, True], ids=["stopped", "stuck"])
+def test_searches_work_without_the_primary(replicated: Replicated, api: Api, stuck: bool) -> None:
+    with without_primary(replicated, api, stuck), searches(api):
+        time.sleep(3)  # longer than the allowed lag and two checks
         answered = len(api.statuses)
         assert within(SOON, lambda: len(api.statuses) > answered + 20)
-        assert within(SOON, api.fit)
+        assert within(SOON, api.usable)
 
 
-def test_a_replica_comes_back_though_the_primary_hangs(replicated: Replicated, api: Api) -> None:
-    with without_primary(replicated, api, hangs=True):
-        time.sleep(2)  # until it is asked
+def test_replica_is_restored_while_the_primary_is_stuck(replicated: Replicated, api: Api) -> None:
+    with without_primary(replicated, api, stuck=True):
+        time.sleep(2)  # until the next check
         replicated.replica.stop()
-        assert within(SOON, lambda: not api.fit())
+        assert within(SOON, lambda: not api.usable())
         replicated.replica.start()
-        assert within(SOON, api.fit)
+        assert within(SOON, api.usable)
 
 
-def test_probes_are_answered_while_the_primary_hangs(replicated: Replicated, api: Api) -> None:
-    with without_primary(replicated, api, hangs=True), ThreadPoolExecutor(8) as pool:  # more than there are threads
+def test_probes_are_answered_while_the_primary_is_stuck(replicated: Replicated, api: Api) -> None:
+    with (
+        without_primary(replicated, api, stuck=True),
+        ThreadPoolExecutor(8) as pool,
+    ):  # more than the server has threads
         probes = pool.map(lambda _: requests.get(f"{api.url}/readyz", timeout=SOON).status_code, range(8))
-        assert set(probes) == {200}  # it hangs for all pods: none of them leaves its Service
+        assert set(probes) == {200}  # all pods share the primary, so they stay in their Service
         assert requests.get(f"{api.url}/healthz", timeout=SOON).status_code == 200
 
 
-def test_who_asks_a_primary_that_hangs_is_told_so_and_nobody_gets_an_answer_of_somebody_else(
-    replicated: Replicated, api: Api
-) -> None:
+def test_stuck_primary_is_503_and_answers_are_not_mixed_up(replicated: Replicated, api: Api) -> None:
     headers = {"Authorization": f"Bearer {api.token}"}
-    api.write("Before it hangs")
+    api.write("Before it is stuck")
 
     def own(limit: int) -> int:
         return requests.get(f"{api.url}/api/me/thoughts/?limit={limit}", headers=headers, timeout=SOON).status_code
 
-    with without_primary(replicated, api, hangs=True), ThreadPoolExecutor(10) as pool:  # twice as many as threads
+    with without_primary(replicated, api, stuck=True), ThreadPoolExecutor(10) as pool:  # twice as many as threads
         assert set(pool.map(own, range(1, 11))) == {503}
     assert all(len(api.own(limit)) == limit for limit in (1, 2) for _ in range(10))
 
 
-def test_a_thread_has_no_more_than_one_connection_to_each(replicated: Replicated, api: Api) -> None:
+def test_thread_has_at_most_one_connection_per_database(replicated: Replicated, api: Api) -> None:
     count = "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
     headers = {"Authorization": f"Bearer {api.token}"}
     with searches(api), ThreadPoolExecutor(6) as pool:
@@ -307,12 +308,12 @@ def test_a_thread_has_no_more_than_one_connection_to_each(replicated: Replicated
             lambda _: requests.get(f"{api.url}/api/me/thoughts/", headers=headers, timeout=SOON), range(100)
         ):
             pass
-    # And the one that watches. A server may take a moment to end what was given up while it hung.
-    assert within(SOON, lambda: ask(replicated.primary, count) <= 6)
-    assert within(SOON, lambda: ask(replicated.replica, count) == 6)
+    # Plus one for the checks. A server may need a moment to close connections given up while it was stuck.
+    assert within(SOON, lambda: query(replicated.primary, count) <= 6)
+    assert within(SOON, lambda: query(replicated.replica, count) == 6)
 
 
-def test_the_start_says_that_so_many_pods_would_open_too_many(api: Api) -> None:
+def test_start_warns_if_the_pods_may_open_too_many_connections(api: Api) -> None:
     def warnings() -> list[str]:
         return [line for line in api.log.read_text().splitlines() if "MAX_PODS" in line]
 

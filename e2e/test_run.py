@@ -1,4 +1,4 @@
-"""`make run` as a person meets it: starting, crashing, ending."""
+"""`make run`: start, crash, errors, and stop."""
 
 import json
 import os
@@ -22,7 +22,7 @@ from tools.system import System, answers, children, free_ports, kill, start, sto
 TIMEOUT = 10
 
 
-def test_the_banner_says_all_that_a_person_needs_in_80_columns(own: System) -> None:
+def test_banner_lists_addresses_and_logins_in_80_columns(own: System) -> None:
     assert own.log
     assert within(5, lambda: "Log in as" in own.log.read_text())
     text = own.log.read_text()
@@ -33,7 +33,7 @@ def test_the_banner_says_all_that_a_person_needs_in_80_columns(own: System) -> N
     assert all(len(line) < 80 for line in banner.splitlines())
 
 
-def test_keys_are_made_once_and_readable_by_their_owner_alone(own: System) -> None:
+def test_keys_are_readable_only_by_their_owner(own: System) -> None:
     assert own.log
     keys = own.log.parent / "keys"
     assert {path.name for path in keys.iterdir()} == {"signing.pem", "users_api.secret", "web.secret"}
@@ -41,20 +41,20 @@ def test_keys_are_made_once_and_readable_by_their_owner_alone(own: System) -> No
     assert subprocess.run(["git", "check-ignore", "-q", "var/keys/signing.pem"], cwd=ROOT, check=False).returncode == 0
 
 
-def said(log: Path, before: int, line: str) -> bool:
-    """Return whether the log has a line after so many characters."""
+def logged(log: Path, before: int, line: str) -> bool:
+    """Return whether the log contains a line after the first `before` characters."""
     return line in log.read_text()[before:]
 
 
 @pytest.mark.parametrize("projects", [["thoughts_api"], ["users_api"], ["thoughts_api", "users_api"]])
-def test_a_crash_is_said_by_name_the_pages_still_render_and_it_heals(own: System, projects: list[str]) -> None:
+def test_crashed_project_is_named_and_restarted_while_pages_still_render(own: System, projects: list[str]) -> None:
     assert own.log
     before = len(own.log.read_text())
     urls = {"thoughts_api": own.thoughts, "users_api": own.users}
     for project in projects:
         kill(own, project)
     for project in projects:
-        assert within(5, partial(said, own.log, before, f"{project} crashed (SIGKILL)"))
+        assert within(5, partial(logged, own.log, before, f"{project} crashed (SIGKILL)"))
 
     search = requests.get(f"{own.web}/search?search=tea", timeout=TIMEOUT)
     assert search.status_code == (503 if "thoughts_api" in projects else 200)
@@ -73,7 +73,7 @@ def test_a_crash_is_said_by_name_the_pages_still_render_and_it_heals(own: System
         ("GET /api/thoughts/?search=größer".encode(), b"400", ["message", "errors"]),
     ],
 )
-def test_what_does_not_get_as_far_as_a_view_has_the_body_of_all_errors(
+def test_requests_refused_before_a_view_have_the_common_error_body(
     own: System, line: bytes, status: bytes, keys: list[str]
 ) -> None:
     address = urlsplit(own.thoughts)
@@ -84,7 +84,7 @@ def test_what_does_not_get_as_far_as_a_view_has_the_body_of_all_errors(
     assert list(json.loads(body)) == keys
 
 
-def test_a_taken_port_is_one_line_and_nothing_is_made(tmp_path: Path) -> None:
+def test_port_in_use_is_one_line_and_creates_no_files(tmp_path: Path) -> None:
     copy = bare_copy(tmp_path)
     with socket.socket() as taken:
         taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -92,7 +92,7 @@ def test_a_taken_port_is_one_line_and_nothing_is_made(tmp_path: Path) -> None:
             taken.bind(("127.0.0.1", 8001))
             taken.listen()
         except OSError:
-            pass  # somebody has it already, which is the case in question
+            pass  # the port is already in use, which is what this test needs
         done = make_run(copy)
     assert done.returncode != 0
     assert re.match(r"Port 800\d \(\w+\) is in use\. .+", done.stderr)
@@ -100,7 +100,7 @@ def test_a_taken_port_is_one_line_and_nothing_is_made(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("ports", ["9000", "9000 9001 http", "9000 9001 9001", "9000 9001 99999"])
-def test_ports_that_cannot_be_are_one_line_and_nothing_is_made(tmp_path: Path, ports: str) -> None:
+def test_invalid_ports_are_one_line_and_create_no_files(tmp_path: Path, ports: str) -> None:
     copy = bare_copy(tmp_path)
     done = make_run(copy, ports=ports)
     assert re.match(
@@ -110,7 +110,7 @@ def test_ports_that_cannot_be_are_one_line_and_nothing_is_made(tmp_path: Path, p
     assert_nothing_made(copy, done)
 
 
-def test_while_it_runs_its_data_stay_and_nobody_else_uses_them(own: System, tmp_path: Path) -> None:
+def test_running_system_protects_its_data(own: System, tmp_path: Path) -> None:
     assert own.log
     copy = bare_copy(tmp_path)
     (copy / "var").symlink_to(own.log.parent)
@@ -132,7 +132,7 @@ def test_while_it_runs_its_data_stay_and_nobody_else_uses_them(own: System, tmp_
     assert (own.log.parent / "thoughts.sqlite3").exists()
 
 
-def test_a_venv_that_was_left_half_made_is_made_anew(tmp_path: Path) -> None:
+def test_incomplete_venv_is_recreated(tmp_path: Path) -> None:
     copy = bare_copy(tmp_path)
     python = Path(sys.executable).resolve()
     (copy / ".venv" / "bin").mkdir(parents=True)
@@ -145,7 +145,7 @@ def test_a_venv_that_was_left_half_made_is_made_anew(tmp_path: Path) -> None:
     subprocess.run([copy / ".venv" / "bin" / "pip", "--version"], check=True)
 
 
-def test_a_python_that_is_too_old_is_one_line_and_nothing_is_made(tmp_path: Path) -> None:
+def test_old_python_is_one_line_and_creates_no_files(tmp_path: Path) -> None:
     copy = bare_copy(tmp_path)
     pretend(copy, "import sys; sys.version_info = (3, 9, 18)")
     done = make_run(copy, PYTHON=f"{sys.executable} -S pretend.py")
@@ -153,7 +153,7 @@ def test_a_python_that_is_too_old_is_one_line_and_nothing_is_made(tmp_path: Path
     assert_nothing_made(copy, done)
 
 
-def test_a_missing_venv_module_is_one_line_and_nothing_is_made(tmp_path: Path) -> None:
+def test_missing_venv_module_is_one_line_and_creates_no_files(tmp_path: Path) -> None:
     copy = bare_copy(tmp_path)
     pretend(copy, "import sys; sys.modules['ensurepip'] = None")
     done = make_run(copy, PYTHON=f"{sys.executable} -S pretend.py")
@@ -161,7 +161,7 @@ def test_a_missing_venv_module_is_one_line_and_nothing_is_made(tmp_path: Path) -
     assert_nothing_made(copy, done)
 
 
-def test_ctrl_c_ends_everything(tmp_path: Path) -> None:
+def test_ctrl_c_stops_all_processes(tmp_path: Path) -> None:
     system = start(tmp_path)
     assert system.process
     started = children(system.process.pid)
@@ -174,7 +174,7 @@ def test_ctrl_c_ends_everything(tmp_path: Path) -> None:
     assert not answers(f"{system.web}/healthz")
 
 
-def test_the_three_ask_each_other_without_a_proxy(tmp_path: Path) -> None:
+def test_services_call_each_other_without_a_proxy(tmp_path: Path) -> None:
     log = tmp_path / "log"
     proxy = f"http://127.0.0.1:{free_ports(1)[0]}"
     system = start(tmp_path, http_proxy=proxy, HTTP_PROXY=proxy, NO_PROXY="elsewhere.example", no_proxy="")
@@ -183,13 +183,13 @@ def test_the_three_ask_each_other_without_a_proxy(tmp_path: Path) -> None:
         account = {"username": "bruce", "password": "bruce"}
         login = requests.post(f"{system.users}/api/login/", json=account, timeout=TIMEOUT).json()
         own = {"url": f"{system.thoughts}/api/me/thoughts/", "headers": {"Authorization": login["Authorized"]}}
-        assert requests.get(**own, timeout=TIMEOUT).status_code == 200  # the key set is there
+        assert requests.get(**own, timeout=TIMEOUT).status_code == 200  # thoughts_api has fetched the key set
         assert requests.get(f"{system.web}/search", timeout=TIMEOUT).status_code == 200
     finally:
         stop(system)
 
 
-def test_ctrl_c_while_all_is_being_prepared_ends_it_quietly(tmp_path: Path) -> None:
+def test_ctrl_c_during_the_preparation_exits_quietly(tmp_path: Path) -> None:
     ports = ["--ports", *map(str, free_ports(len(PROJECTS)))]
     process = subprocess.Popen(
         [sys.executable, "-m", "tools.run", f"--var={tmp_path}", *ports],
@@ -200,14 +200,14 @@ def test_ctrl_c_while_all_is_being_prepared_ends_it_quietly(tmp_path: Path) -> N
         start_new_session=True,
     )
     assert within(30, lambda: len(children(process.pid)) == len(PROJECTS))
-    # A terminal sends it to all of them.
+    # A terminal sends the signal to all processes.
     os.killpg(process.pid, signal.SIGINT)
     output, _ = process.communicate(timeout=30)
     assert (process.returncode, output) == (0, "run          | preparing keys, databases and files …\n")
     assert not Path(f"/proc/{process.pid}").exists()
 
 
-def test_a_wrong_environment_is_one_line_that_names_the_variable(tmp_path: Path) -> None:
+def test_invalid_environment_is_one_line_that_names_the_variable(tmp_path: Path) -> None:
     for project, name, value in [
         ("thoughts_api", "DATABASE_URL", "mysql://somewhere"),
         ("users_api", "TOKENS_KEYS", str(tmp_path / "missing")),
@@ -245,12 +245,12 @@ def test_a_wrong_environment_is_one_line_that_names_the_variable(tmp_path: Path)
         assert done.returncode != 0
         lines = [line for line in done.stderr.splitlines() if line and "[INFO]" not in line]
         assert len(lines) == 1, done.stderr
-        assert lines[0].startswith("The environment is not right.")
+        assert lines[0].startswith("Invalid environment.")
         assert name in lines[0]
 
 
 def bare_copy(folder: Path) -> Path:
-    """Return a copy of what `make run` looks at before it installs anything."""
+    """Copy the files that `make run` reads before it installs anything."""
     copy = folder / "copy"
     (copy / "tools").mkdir(parents=True)
     for name in ("Makefile", "projects.toml"):
@@ -260,14 +260,14 @@ def bare_copy(folder: Path) -> Path:
 
 
 def pretend(copy: Path, statement: str) -> None:
-    """Write pretend.py, which runs a script as on another machine."""
+    """Write pretend.py, which runs a script with a modified Python."""
     (copy / "pretend.py").write_text(
         f"{statement}; import runpy; del sys.argv[0]; runpy.run_path(sys.argv[0], run_name='__main__')\n"
     )
 
 
 def make_run(copy: Path, **variables: str) -> "subprocess.CompletedProcess[str]":
-    """Run `make run` there and return how it ended."""
+    """Run `make run` in the copy and return the result."""
     options = [f"{name}={value}" for name, value in variables.items()]
     environment = {"PATH": os.environ["PATH"], "HOME": str(copy)}
     return subprocess.run(
@@ -276,7 +276,7 @@ def make_run(copy: Path, **variables: str) -> "subprocess.CompletedProcess[str]"
 
 
 def assert_nothing_made(copy: Path, done: "subprocess.CompletedProcess[str]") -> None:
-    """Assert that only the one line was said (make adds its own), and that no file is there that was not."""
+    """Assert that one line was printed (make adds its own), and no file created."""
     assert len([line for line in done.stderr.splitlines() if not line.startswith("make: ***")]) == 1
     assert {path.name for path in copy.iterdir()} <= {"Makefile", "projects.toml", "tools", "pretend.py"}
     assert not (copy / ".venv").exists()

@@ -15,7 +15,7 @@ from tools.local import PROJECTS
 from tools.system import answers, free_ports, within
 
 STEPS = "invoices_api lint format imports templates manifests Tiltfile"
-# It copies the tree and repeats two steps there.
+# Skipped, because it copies the tree and repeats two steps there.
 TWICE = "k8s/tests/manifests/test_set_once.py"
 TIMEOUT = 10
 
@@ -28,26 +28,26 @@ def run(tree: Path, *command: str) -> "subprocess.CompletedProcess[str]":
 
 
 def passes(tree: Path, *command: str) -> str:
-    """Run a command in a tree and return its output; fail with that output if it does not exit with 0."""
+    """Run a command in a tree and return its output. If it fails, fail with the output."""
     done = run(tree, *command)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
 
 def status(tree: Path) -> str:
-    """Return what `git status` says about changed and new files."""
+    """Return the changed and new files that `git status` lists."""
     return passes(tree, "git", "status", "--porcelain", "--untracked-files=all")
 
 
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A clone of the repository."""
+    """Clone the repository."""
     return scratch.clone(tmp_path_factory.mktemp("service") / "clone")
 
 
 @pytest.fixture(scope="module")
 def made(tree: Path) -> Path:
-    """The clone, with invoices_api."""
+    """Make the service invoices_api in the clone."""
     said = passes(tree, ".venv/bin/python", "-m", "tools.service", "make", "invoices")
     assert "Made invoices_api. It listens on port 8003" in said
     passes(tree, "make", "lock")
@@ -150,7 +150,7 @@ def test_openapi_document_of_the_new_service_is_valid(made: Path) -> None:
 
 @pytest.fixture
 def urls(made: Path) -> Iterator[dict[str, str]]:
-    """The addresses of all projects, which `make run` has started."""
+    """Start all projects with `make run`, and return their URLs."""
     ports = dict(zip([*PROJECTS, "invoices_api"], free_ports(len(PROJECTS) + 1), strict=True))
     found = {project: f"http://localhost:{port}" for project, port in ports.items()}
     log = made / "var" / "log"
@@ -177,10 +177,10 @@ def test_new_service_answers_a_user_with_a_token(urls: dict[str, str]) -> None:
     assert written.status_code == 201, written.text
     found = requests.get(api, headers=token, timeout=TIMEOUT).json()["results"]
     assert found[0] == written.json()
-    assert {each["username"] for each in found} == {"bruce"}  # and the sample
+    assert {each["username"] for each in found} == {"bruce"}  # including the sample data
 
 
-def test_second_service_gets_the_next_port_and_goes_without_a_trace(made: Path) -> None:
+def test_second_service_gets_the_next_port_and_is_removed_completely(made: Path) -> None:
     passes(made, "git", "add", ".")
     service = [".venv/bin/python", "-m", "tools.service"]
     assert "port 8004" in passes(made, *service, "make", "stories", "Story")
@@ -191,7 +191,7 @@ def test_second_service_gets_the_next_port_and_goes_without_a_trace(made: Path) 
     passes(made, "git", "reset", "--quiet")
 
 
-def test_changed_line_is_not_removed_but_named(made: Path) -> None:
+def test_changed_line_is_named_and_not_removed(made: Path) -> None:
     procfile = made / "Procfile"
     before = procfile.read_text()
     procfile.write_text(before.replace("invoices_api.wsgi", "invoices_api.wsgi --threads=2"))

@@ -1,4 +1,4 @@
-"""Sessions of the whole system: a cookie jar that many share, and a stolen cookie."""
+"""Sessions of the whole system: a shared cookie jar, and a stolen cookie."""
 
 import os
 import re
@@ -17,7 +17,7 @@ REFRESH_COOKIE = re.compile(r"(__Host-)?thoughts_(\d+_)?refresh")
 
 
 def log_in(system: System) -> tuple[str, str]:
-    """Log in through the page; return name and value of the refresh cookie."""
+    """Log in with the form, and return the name and value of the refresh cookie."""
     with requests.Session() as browser:
         form = browser.get(f"{system.web}/login/", timeout=TIMEOUT).text
         token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', form)
@@ -31,7 +31,7 @@ def log_in(system: System) -> tuple[str, str]:
         return cookie.name, cookie.value or ""
 
 
-def test_threads_that_share_a_cookie_jar_are_never_logged_out(system: System) -> None:
+def test_threads_with_a_shared_cookie_jar_stay_logged_in(system: System) -> None:
     name, value = log_in(system)
     jar = {name: value}
     until = time.monotonic() + SECONDS
@@ -41,13 +41,13 @@ def test_threads_that_share_a_cookie_jar_are_never_logged_out(system: System) ->
     def browse(_: int) -> None:
         nonlocal counted, lost
         while time.monotonic() < until:
-            # Without the cookie of the access token, each page is renewed.
+            # Without the cookie of the access token, each page renews the tokens.
             page = requests.get(f"{system.web}/thoughts/", cookies=dict(jar), allow_redirects=False, timeout=TIMEOUT)
             with lock:
                 counted += 1
                 if page.status_code != 200:
                     refused.append((page.status_code, page.headers.get("Location", "")))
-                elif counted % 20 == 0:  # the answer is lost on its way
+                elif counted % 20 == 0:  # simulate a lost answer
                     lost += 1
                 elif name in page.cookies:
                     jar[name] = page.cookies[name] or ""
@@ -59,7 +59,7 @@ def test_threads_that_share_a_cookie_jar_are_never_logged_out(system: System) ->
     assert refused == []
 
 
-def test_a_stolen_cookie_ends_the_session_of_both(system: System) -> None:
+def test_stolen_cookie_ends_the_session(system: System) -> None:
     headers = {"User-Agent": "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"}
 
     def page(name: str, value: str) -> requests.Response:
@@ -81,7 +81,7 @@ def test_a_stolen_cookie_ends_the_session_of_both(system: System) -> None:
     url = f"{system.users}/api/token/refresh/"
     assert requests.post(url, {"refresh": first}, timeout=TIMEOUT).status_code == 401
     assert page(name, second).status_code == 302
-    # From now on neither renews: what is left are access tokens, for 15 minutes.
+    # Neither can renew any longer. Their access tokens expire within 15 minutes.
     for value in owned:
         assert page(name, value).status_code == 302
         assert requests.post(url, {"refresh": value}, timeout=TIMEOUT).status_code == 401

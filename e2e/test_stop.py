@@ -1,4 +1,4 @@
-"""How a server stops, and how it replaces a worker."""
+"""Graceful stop of a server, and replacement of a killed worker."""
 
 import os
 import signal
@@ -29,27 +29,27 @@ def application(environ, start_response):
 
 
 def pending(process_id: int) -> int:
-    """Return which signals a process has not taken yet, a bit for each."""
+    """Return the pending signals of a process as a bit mask."""
     status = Path(f"/proc/{process_id}/status").read_text()
     return int(status.partition("ShdPnd:")[2].split()[0], 16)
 
 
 def stop(process_id: int) -> None:
-    """Stop a process, and wait until it is: of two signals that it has not taken, it takes SIGTERM first."""
+    """Stop a process with SIGSTOP, and wait until it has stopped."""
     os.kill(process_id, signal.SIGSTOP)
     while "\nState:\tT" not in Path(f"/proc/{process_id}/status").read_text():
         time.sleep(0.01)
 
 
 def read(client: socket.socket) -> bytes:
-    """Return what comes until the other side closes; close too."""
+    """Read until the server closes, then close the connection."""
     with client, client.makefile("rb") as answer:
         return answer.read()
 
 
 @contextmanager
 def server(application: str, processes: int, **environment: str) -> Iterator[tuple["subprocess.Popen[str]", int]]:
-    """Start a server with so many processes that answer; yield it and its port when it listens, and end it."""
+    """Start a server with worker processes, and yield it and its port when it listens."""
     (port,) = free_ports(1)
     command = [sys.executable, "-m", "gunicorn", "-c", "python:common.server.gunicorn_conf", application]
     environment |= {"HOST": "127.0.0.1", "PORT": str(port), "WEB_CONCURRENCY": str(processes)}
@@ -70,13 +70,13 @@ def workers(process_id: int) -> list[int]:
     return list(children(process_id))
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only there can be seen which signals wait")
+@pytest.mark.skipif(sys.platform != "linux", reason="needs /proc to see pending signals")
 @pytest.mark.parametrize("processes", [1, 2])
-def test_sigterm_answers_all_that_have_connected_and_takes_nobody_after_them(processes: int) -> None:
+def test_sigterm_answers_connected_clients_and_refuses_new_ones(processes: int) -> None:
     with server("bench.constant", processes) as (process, port):
         assert within(20, lambda: answers(f"http://127.0.0.1:{port}/"))
         assert within(20, lambda: len(workers(process.pid)) == processes)
-        # They connect while no worker can take them, and the signal comes first when one can.
+        # Clients connect while all workers are stopped. When a worker continues, it handles SIGTERM first.
         for worker in workers(process.pid):
             stop(worker)
         waiting = [socket.create_connection(("127.0.0.1", port), timeout=10) for _ in range(20)]
@@ -99,20 +99,20 @@ def test_sigterm_answers_all_that_have_connected_and_takes_nobody_after_them(pro
 
 @pytest.fixture
 def slow(tmp_path: Path) -> str:
-    """The folder of a module that is the constant one, but that /readyz takes two seconds, and /slow a minute."""
+    """Write a module like `bench.constant`, where /readyz needs 2 s and /slow 60 s."""
     (tmp_path / "slow.py").write_text(SLOW)
     return str(tmp_path)
 
 
 @pytest.mark.parametrize("processes", [1, 2])
-def test_sigterm_ends_a_server_that_is_starting(slow: str, processes: int) -> None:
+def test_sigterm_stops_a_starting_server(slow: str, processes: int) -> None:
     with server("slow", processes, PYTHONPATH=slow) as (process, _):
         process.terminate()
         assert process.wait(timeout=30) == 0
 
 
 @pytest.mark.parametrize("processes", [1, 2])
-def test_sigterm_waits_no_longer_than_it_is_told(slow: str, processes: int) -> None:
+def test_sigterm_waits_no_longer_than_the_graceful_timeout(slow: str, processes: int) -> None:
     with server("slow", processes, PYTHONPATH=slow, GRACEFUL_TIMEOUT="1") as (process, port):
         assert within(20, lambda: answers(f"http://127.0.0.1:{port}/"))
         with socket.create_connection(("127.0.0.1", port), timeout=30) as client:
@@ -123,7 +123,7 @@ def test_sigterm_waits_no_longer_than_it_is_told(slow: str, processes: int) -> N
             assert client.recv(1000) == b""
 
 
-def test_a_worker_that_was_killed_is_replaced_by_the_server() -> None:
+def test_killed_worker_is_replaced() -> None:
     with server("bench.constant", 1) as (process, port):
         assert within(20, lambda: answers(f"http://127.0.0.1:{port}/"))
         [worker] = workers(process.pid)

@@ -16,7 +16,7 @@ from tools.system import NO_LIMITS, System, start, stop
 
 DESCRIPTION = ROOT / "e2e" / "web.openapi.yaml"
 EXAMPLES = int(os.environ.get("EXAMPLES") or 25)  # for each operation and visitor
-# The same requests in each run of CI, so that a failure is about the change.
+# CI repeats the same requests, so that a failure is caused by the change.
 SEED = 1 if os.environ.get("CI") else None
 
 config = schemathesis.Config.from_dict({"seed": SEED} if SEED else {})
@@ -37,7 +37,7 @@ class Page(HTMLParser):
 
 @pytest.fixture(scope="module")
 def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
-    """A system whose limits do not hide the rest."""
+    """Start a system without rate limits."""
     system = start(tmp_path_factory.mktemp("own"), **NO_LIMITS)
     yield system
     stop(system)
@@ -45,7 +45,7 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
 
 @pytest.fixture(params=["anonymous", "logged in", "logged in with invalid cookies", "logged in without a CSRF token"])
 def visitor(own: System, request: pytest.FixtureRequest) -> dict[str, dict[str, str]]:
-    """The cookies and the headers of a browser."""
+    """Return the cookies and headers of a browser."""
     with requests.Session() as browser:
         page = browser.get(f"{own.web}/login/", timeout=10)
         token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', page.text)
@@ -60,7 +60,7 @@ def visitor(own: System, request: pytest.FixtureRequest) -> dict[str, dict[str, 
 
 
 def is_a_page(context: schemathesis.CheckContext, response: schemathesis.Response, case: schemathesis.Case) -> None:
-    """Check the policy of every answer, the address of a redirect, and the navigation of a page."""
+    """Check the policy of an answer, the target of a redirect, and the navigation."""
     policy = response.headers.get("content-security-policy", [""])[0]
     assert "default-src 'none'" in policy
     assert "unsafe" not in policy
@@ -84,7 +84,7 @@ def test_every_request_is_answered_with_a_page(
     case.validate_response(response, checks=[status_code_conformance, content_type_conformance, is_a_page])
 
 
-def test_every_address_of_web_is_described() -> None:
+def test_every_url_of_web_is_described() -> None:
     addresses = re.findall(r'\bpath\("([^"]*)"', (ROOT / "web" / "urls.py").read_text())
     described = re.findall(r"^  (/.*):$", DESCRIPTION.read_text(), re.MULTILINE)
 
