@@ -17,7 +17,7 @@ from tools.system import answers, free_ports
 
 
 def run(*command: object, cwd: Path, env: dict[str, str]) -> str:
-    """Run a command and return its output. If it fails, fail with the output."""
+    """Run a command and return its output, or fail with the output."""
     done = subprocess.run(
         [str(part) for part in command],
         cwd=cwd,

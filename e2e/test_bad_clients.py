@@ -39,7 +39,7 @@ THREADS = 3
 
 @contextmanager
 def server(*before: str) -> Iterator[tuple["subprocess.Popen[bytes]", int]]:
-    """Start gunicorn, and yield its process and port. `before` are words before the command."""
+    """Start gunicorn and yield its process and port. `before` precedes the command."""
     (port,) = free_ports(1)
     command = [*before, sys.executable, "-m", "gunicorn", "-c", "python:common.server.gunicorn_conf", APPLICATION]
     environment = os.environ | {

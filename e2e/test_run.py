@@ -92,7 +92,7 @@ def test_port_in_use_is_one_line_and_creates_no_files(tmp_path: Path) -> None:
             taken.bind(("127.0.0.1", 8001))
             taken.listen()
         except OSError:
-            pass  # the port is already in use, which is what this test needs
+            pass  # another program already uses the port
         done = make_run(copy)
     assert done.returncode != 0
     assert re.match(r"Port 800\d \(\w+\) is in use\. .+", done.stderr)

@@ -28,7 +28,7 @@ def run(tree: Path, *command: str) -> "subprocess.CompletedProcess[str]":
 
 
 def passes(tree: Path, *command: str) -> str:
-    """Run a command in a tree and return its output. If it fails, fail with the output."""
+    """Run a command in a tree and return its output, or fail with the output."""
     done = run(tree, *command)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout

@@ -88,7 +88,7 @@ def test_every_url_of_web_is_described() -> None:
     addresses = re.findall(r'\bpath\("([^"]*)"', (ROOT / "web" / "urls.py").read_text())
     described = re.findall(r"^  (/.*):$", DESCRIPTION.read_text(), re.MULTILINE)
 
-    # YAML would take the last of two that are equal.
+    # YAML silently uses the last of two equal keys.
     assert sorted(re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", f"/{address}") for address in addresses) == sorted(described)
 
 

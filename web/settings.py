@@ -28,8 +28,8 @@ VERSION = env.str("VERSION", "dev")
 COMMIT = env.str("COMMIT", "unknown")
 env.seal()
 
-# Seconds, for: a connection, each read, a call with its retries. A page makes at most three calls (renew, write, list).
-# Together they stay below gunicorn's timeout of 30 seconds.
+# Timeouts in seconds: to connect, for each read, and for a call with its retries. A page makes at most three calls
+# (renew, write, list), which together stay below gunicorn's timeout of 30 seconds.
 BACKEND_CONNECT_TIMEOUT = 1.0
 BACKEND_READ_TIMEOUT = 5.0
 BACKEND_TOTAL_TIMEOUT = 8.0

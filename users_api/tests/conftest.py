@@ -31,7 +31,7 @@ def write_key(path: Path) -> rsa.RSAPrivateKey:
 
 @pytest.fixture(scope="session")
 def django_db_modify_db_settings(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Store a SQLite database in a file, as in use. In memory, threads work differently."""
+    """Store a SQLite database in a file, because in memory threads work differently."""
     if connection.vendor == "sqlite":
         connection.settings_dict["TEST"]["NAME"] = str(tmp_path_factory.mktemp("database") / "users.sqlite3")
 
