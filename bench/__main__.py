@@ -35,20 +35,20 @@ def nothing() -> str:
 
 
 def overlay() -> str:
-    """Return the missing requirement if the local overlay does not run in the current cluster, else ""."""
+    """Return "", or the requirement if the local overlay is not running."""
     there = _answers("get", "deployment", "web", "thoughts-api", "users-api")
     return "" if there else "the local overlay in a cluster (tilt up)"
 
 
 def tilt() -> str:
-    """Return the missing requirement if there is no cluster or Tilt, or if Tilt is running, else ""."""
+    """Return "", or the requirement if Tilt or a cluster is missing."""
     if not shutil.which(inner_loop.TILT) or not _answers("version"):
         return "Tilt and a cluster"
     return "that the running Tilt is stopped, because it starts Tilt" if inner_loop.resources() else ""
 
 
 def builder() -> str:
-    """Return the missing requirement if Docker cannot build or there is no registry, else ""."""
+    """Return "", or the requirement if Docker or a registry is missing."""
     try:
         cluster.docker()
         urlopen(f"http://{images.REGISTRY}/v2/", timeout=5).close()
@@ -58,7 +58,7 @@ def builder() -> str:
 
 
 def history() -> str:
-    """Return the missing requirement if git lacks the commit of bench.sessions, else ""."""
+    """Return "", or the requirement if git lacks the commit BEFORE."""
     command = ["git", "cat-file", "-e", sessions.BEFORE]
     known = subprocess.run(command, cwd=ROOT, capture_output=True, check=False)
     return "" if known.returncode == 0 else f"git's commit {sessions.BEFORE}"

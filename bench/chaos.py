@@ -151,7 +151,10 @@ def unlimited(kubectl: Kubectl) -> Iterator[None]:
 
 
 def run(kubectl: Kubectl, kills: int) -> tuple[Outcome, Counter[str]]:
-    """Kill PostgreSQL `kills` times under load. Return the outcome, and how often each text is stored."""
+    """Kill PostgreSQL `kills` times under load.
+
+    Return the outcome, and how often each text is stored.
+    """
     outcome, name = Outcome(), f"chaos {uuid.uuid4().hex[:8]}"
     with load(outcome, name):
         for _ in range(kills):

@@ -40,7 +40,10 @@ watching = requests.Session()  # shared, because a new session costs as much CPU
 
 
 def answer(url: str, session: requests.Session = watching) -> str:
-    """Return the headers and the body of a response as text. Record an exception or a server error in `failed`."""
+    """Return the headers and the body of a response as text.
+
+    Record an exception or a server error in `failed`.
+    """
     try:
         response = session.get(url, timeout=10)
     except requests.RequestException as error:
@@ -52,14 +55,17 @@ def answer(url: str, session: requests.Session = watching) -> str:
 
 
 def resources() -> dict[str, Any]:
-    """Return the status of each resource of the running Tilt, by name. It is empty if Tilt does not run."""
+    """Return the status of each resource of the running Tilt, by name.
+
+    It is empty if Tilt does not run.
+    """
     done = subprocess.run([TILT, "get", "uiresources", "--output=json"], capture_output=True, text=True, check=False)
     items = json.loads(done.stdout)["items"] if done.returncode == 0 else []
     return {each["metadata"]["name"]: each["status"] for each in items}
 
 
 def green() -> bool:
-    """Return whether all resources are green, except tests, which do not start automatically."""
+    """Return whether all resources are green. Tests do not start, so they do not count."""
     states = [(status.get("updateStatus"), status.get("runtimeStatus")) for status in resources().values()]
     return ("ok", "ok") in states and {each for both in states for each in both} <= {"ok", "none", "not_applicable"}
 
@@ -81,7 +87,10 @@ def seconds_until(what: str, holds: Callable[[], bool]) -> float:
 
 @contextmanager
 def tilt_up() -> Iterator[float]:
-    """Run `tilt up`, and yield the seconds until all is green. The deployed objects stay."""
+    """Run `tilt up`, and yield the seconds until all is green.
+
+    The deployed objects stay.
+    """
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen([TILT, "up", "--stream"], cwd=ROOT, stdout=log, stderr=log)
         try:
@@ -136,7 +145,10 @@ def shown(name: str, path: str, text: str, instead: str, *urls: str) -> Kind:
 
 
 def in_pod(resource: str, script: str, word: str = "") -> str:
-    """Return the output of a shell script in a container, with `word` as $0. It is empty if the pod terminates."""
+    """Return the output of a shell script in a container, with `word` as $0.
+
+    It is empty if the pod terminates.
+    """
     try:
         return Kubectl()("exec", resource, "--", "sh", "-c", script, word).strip()
     except KubectlError:

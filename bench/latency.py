@@ -1,7 +1,7 @@
 """Compare HTTP latency with a million thoughts and with a thousand, at the same load.
 
 Each size has its own database, on one PostgreSQL server, and its own thoughts_api. Requests alternate between the two
-at a fixed rate, and every round includes all kinds, so that other load on the machine affects all of them.
+at a fixed rate, and every round includes all kinds. So other load on the machine affects all of them.
 """
 
 import statistics
@@ -40,7 +40,7 @@ load(int(sys.argv[1]))
 Send = Callable[[requests.Session, str], requests.Response]
 
 
-def kinds(people: list[str], random: Random) -> dict[str, Send]:
+def kinds(tokens: list[str], random: Random) -> dict[str, Send]:
     """Return the kinds of requests: functions that send one request to a URL."""
     common = list(islice(texts(), SMALL))  # the texts of both databases
 
@@ -56,7 +56,7 @@ def kinds(people: list[str], random: Random) -> dict[str, Send]:
         return lambda session, url: session.get(f"{url}/api/thoughts/", params={"search": substring()}, timeout=30)
 
     def own(session: requests.Session, url: str) -> requests.Response:
-        return session.get(f"{url}/api/me/thoughts/", headers={"Authorization": random.choice(people)}, timeout=30)
+        return session.get(f"{url}/api/me/thoughts/", headers={"Authorization": random.choice(tokens)}, timeout=30)
 
     def one(session: requests.Session, url: str) -> requests.Response:
         return session.get(f"{url}/api/thoughts/{random.randint(1, SMALL)}/", timeout=30)
@@ -74,7 +74,7 @@ def kinds(people: list[str], random: Random) -> dict[str, Send]:
 
 
 def measure(urls: dict[str, str], send: Send) -> dict[str, list[float]]:
-    """Send requests to the URLs in turn at a fixed rate, and return each duration in milliseconds."""
+    """Send requests to the URLs in turn, and return the durations in milliseconds."""
     session = requests.Session()
     session.mount("http://", requests.adapters.HTTPAdapter(pool_maxsize=CLIENTS))
     times: dict[str, list[float]] = {name: [] for name in urls}
@@ -102,9 +102,12 @@ def percentile(times: list[float], share: float) -> float:
 
 
 def report(database_url: str, rows: int, folder: Path) -> str:
-    """Return the table as Markdown. `database_url` has `rows` thoughts, and `folder` is for keys."""
+    """Return the table as Markdown.
+
+    `database_url` has `rows` thoughts, and `folder` is for keys.
+    """
     small = postgres.database(database_url, "template1")
-    people = authorizations(folder, *(f"user{number * 7919 % 20011}" for number in range(50)))
+    tokens = authorizations(folder, *(f"user{number * 7919 % 20011}" for number in range(50)))
     local = Local(folder, PORTS)
     local.make_secrets()
     environment = local.environment("thoughts_api")
@@ -123,7 +126,7 @@ def report(database_url: str, rows: int, folder: Path) -> str:
         for name, url in (("small", small), ("large", database_url)):
             server = gunicorn("thoughts_api.wsgi", {**environment, "DATABASE_URL": url}, free_ports(1)[0])
             urls[name] = stack.enter_context(server).url
-        senders = kinds(people, Random(3))
+        senders = kinds(tokens, Random(3))
         times: dict[str, dict[str, list[float]]] = {kind: {name: [] for name in urls} for kind in senders}
         for number in range(ROUNDS + 1):
             for kind, send in senders.items():

@@ -24,7 +24,7 @@ class Browser(FastHttpUser):
 
     def on_start(self) -> None:
         """Log in."""
-        self.text = f"Written under load, {uuid.uuid4()}"  # several people share an account
+        self.text = f"Written under load, {uuid.uuid4()}"  # several users share an account
         name = random.choice(ACCOUNTS)
         token = self._token(self.client.get("/login/", name="web: login page").text)
         data = {"username": name, "password": name, "csrfmiddlewaretoken": token}

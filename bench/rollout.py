@@ -41,7 +41,7 @@ SEARCHES = 5  # attempts, if a search is refused because others are running
 TEXT = "written during a rollout"
 
 
-class Person:
+class User:
     """A client with persistent connections, logged in to the APIs and the pages. It retries only refused searches."""
 
     def __init__(self) -> None:
@@ -122,12 +122,12 @@ def void(_: object) -> None:
 
 
 # Of 25 requests: 2 log in, 4 write, 2 delete, the others read.
-ACTS: list[Callable[[Person], None]] = [
-    Person.login,
-    *[Person.search, Person.own, Person.write, Person.web_search, Person.web_own, Person.delete, Person.search] * 2,
-    Person.web_login,
-    *[Person.web_search, Person.own, Person.web_own, Person.search] * 2,
-    Person.web_write,
+ACTS: list[Callable[[User], None]] = [
+    User.login,
+    *[User.search, User.own, User.write, User.web_search, User.web_own, User.delete, User.search] * 2,
+    User.web_login,
+    *[User.web_search, User.own, User.web_own, User.search] * 2,
+    User.web_write,
 ]
 
 
@@ -144,14 +144,14 @@ class Phase:
 class Load:
     """Requests at a constant rate, independent of response times."""
 
-    def __init__(self, people: int = 32) -> None:
+    def __init__(self, users: int = 32) -> None:
         self.phase = Phase("")
         self.stopped = threading.Event()
-        self.people: queue.SimpleQueue[Person] = queue.SimpleQueue()
+        self.users: queue.SimpleQueue[User] = queue.SimpleQueue()
         with ThreadPoolExecutor(4) as pool:
-            for person in pool.map(lambda _: Person(), range(people)):
-                self.people.put(person)
-        self.pool = ThreadPoolExecutor(people)
+            for user in pool.map(lambda _: User(), range(users)):
+                self.users.put(user)
+        self.pool = ThreadPoolExecutor(users)
         self.sender = threading.Thread(target=self._send)
 
     def _send(self) -> None:
@@ -163,16 +163,16 @@ class Load:
             self.phase.sent += 1
             self.pool.submit(self._act, self.phase, act, time.monotonic())
 
-    def _act(self, phase: Phase, act: Callable[[Person], None], sent: float) -> None:
-        person = self.people.get()
+    def _act(self, phase: Phase, act: Callable[[User], None], sent: float) -> None:
+        user = self.users.get()
         try:
-            act(person)
+            act(user)
         except (requests.RequestException, WrongAnswer) as error:
             phase.failures[f"{act.__name__}: {error}"] += 1
         else:
             phase.seconds.append(time.monotonic() - sent)
         finally:
-            self.people.put(person)
+            self.users.put(user)
 
     @contextmanager
     def running(self) -> Iterator[None]:
@@ -266,13 +266,13 @@ def report(done: list[Phase]) -> bool:
 
 def tidy() -> None:
     """Delete the written thoughts."""
-    person = Person()
+    user = User()
     url = "http://thoughts.localhost/api/me/thoughts/"
     while True:
-        page = person.http.get(url, params={"limit": "1000", "ordering": "-id"}, headers=person.token, timeout=TIMEOUT)
+        page = user.http.get(url, params={"limit": "1000", "ordering": "-id"}, headers=user.token, timeout=TIMEOUT)
         ids = [thought["id"] for thought in page.json() if thought["text"] == TEXT]
         for each in ids:
-            person.http.delete(f"{url}{each}/", headers=person.token, timeout=TIMEOUT)
+            user.http.delete(f"{url}{each}/", headers=user.token, timeout=TIMEOUT)
         if not ids:
             return
 
@@ -290,7 +290,7 @@ def busy(count: int) -> Iterator[None]:
 
 
 def main() -> int:
-    """Scale each service to two replicas with a budget, run all phases, and scale back."""
+    """Scale each service to two replicas, run all phases, and scale back."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--context", help="kubectl's context (default: the current one)")
     parser.add_argument("--busy", action="store_true", help="keep two CPUs of this machine busy")

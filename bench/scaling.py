@@ -22,7 +22,7 @@ from tools.local import ROOT
 
 LOCUST = ROOT / ".venv" / "locust" / "bin" / "locust"
 SECONDS = 30  # of each step
-STEPS = (10, 20, 30, 40, 60, 80, 110, 150, 200)  # people
+STEPS = (10, 20, 30, 40, 60, 80, 110, 150, 200)  # users
 TOO_SLOW = 1000  # milliseconds, for the 99th percentile
 
 
@@ -30,7 +30,7 @@ TOO_SLOW = 1000  # milliseconds, for the 99th percentile
 class Step:
     """Results of a number of users: requests per second, failures, milliseconds."""
 
-    people: int
+    users: int
     rate: float
     failed: int
     median: float
@@ -42,10 +42,10 @@ class Step:
         return not self.failed and self.p99 <= TOO_SLOW
 
 
-def run(people: int, seconds: int) -> Step:
+def run(users: int, seconds: int) -> Step:
     """Run locust with this number of users for some seconds."""
     with tempfile.TemporaryDirectory() as folder:
-        options = (f"--users={people}", f"--spawn-rate={max(5, people // 4)}", f"--run-time={seconds}s")
+        options = (f"--users={users}", f"--spawn-rate={max(5, users // 4)}", f"--run-time={seconds}s")
         report = Path(folder) / "report"
         done = subprocess.run(
             [
@@ -72,7 +72,7 @@ def run(people: int, seconds: int) -> Step:
             print(f"    {entry['method']} {entry['name']}: {entry['num_failures']} failed", file=sys.stderr)
     begin = min(entry["start_time"] for entry in entries)
     end = max(entry["last_request_timestamp"] for entry in entries)
-    return Step(people, count / (end - begin), failed, percentile(times, 0.5), percentile(times, 0.99))
+    return Step(users, count / (end - begin), failed, percentile(times, 0.5), percentile(times, 0.99))
 
 
 def memory(kubectl: Kubectl, deployment: str) -> float:
@@ -82,7 +82,10 @@ def memory(kubectl: Kubectl, deployment: str) -> float:
 
 
 def percentile(times: dict[float, int], share: float) -> float:
-    """Return the percentile for a share from 0 to 1. `times` has the number of requests for each duration."""
+    """Return the percentile for a share from 0 to 1.
+
+    `times` has the number of requests for each duration.
+    """
     wanted = share * sum(times.values())
     seen = 0
     for milliseconds in sorted(times):
@@ -93,10 +96,10 @@ def percentile(times: dict[float, int], share: float) -> float:
 
 
 def report(pods: tuple[int, ...] = (1, 2, 3), seconds: int = SECONDS) -> str:
-    """Measure with each number of pods, scale back to one, and return the table as Markdown."""
+    """Measure with each number of pods, and return the table as Markdown."""
     kubectl = Kubectl()
     lines = [
-        f"| pods of each | people | requests/s | failed | median ms | 99 % ms | MB of {' | '.join(cluster.IMAGES)} |",
+        f"| pods of each | users | requests/s | failed | median ms | 99 % ms | MB of {' | '.join(cluster.IMAGES)} |",
         f"| --- | --: | --: | --: | --: | --: |{' --: |' * len(cluster.IMAGES)}",
     ]
     try:
@@ -106,15 +109,15 @@ def report(pods: tuple[int, ...] = (1, 2, 3), seconds: int = SECONDS) -> str:
             cluster.wait(kubectl)
             run(STEPS[0], 10)  # the first requests of a pod are slower
             best = None
-            for people in STEPS:
-                step = run(people, seconds)
+            for users in STEPS:
+                step = run(users, seconds)
                 print(number, step, file=sys.stderr, flush=True)
                 if not step.holds:
                     break
                 best = step
             figures = "none held | | | |"
             if best:
-                figures = f"{best.people} | {best.rate:.0f} | {best.failed} | {best.median:.0f} | {best.p99:.0f}"
+                figures = f"{best.users} | {best.rate:.0f} | {best.failed} | {best.median:.0f} | {best.p99:.0f}"
             taken = " | ".join(f"{memory(kubectl, name):.0f}" for name in cluster.IMAGES)
             lines.append(f"| {number} | {figures} | {taken} |")
     finally:

@@ -136,7 +136,7 @@ def timed(action: Callable[[], Any]) -> tuple[Any, Clock]:
 
 
 def used(action: Callable[[], Any]) -> tuple[float, float]:
-    """Return the CPU seconds of an action (here and in the backend) and its elapsed seconds."""
+    """Return the CPU seconds (here and in the backend) and elapsed seconds."""
     with connection.cursor():  # connects
         start = time.process_time() + backend_seconds(), time.perf_counter()
         action()
@@ -155,7 +155,10 @@ def load(count: int) -> None:
 
 
 def index() -> None:
-    """Build the search index without CONCURRENTLY. The migration later builds it again."""
+    """Build the search index without CONCURRENTLY.
+
+    The migration later builds it again.
+    """
     migration: Any = import_module("thoughts_api.migrations.0002_search_index")
     with connection.cursor() as cursor:
         cursor.execute(migration.FUNCTION)
@@ -163,7 +166,7 @@ def index() -> None:
 
 
 def queries(random: Random, folded: list[str], corpus: Corpus, count: int) -> list[Query]:
-    """Return the queries: substrings of the texts, words by frequency, single signs, and absent texts."""
+    """Return queries of all kinds: substrings, words, signs, and absent texts."""
     ids = range(corpus.ids[0], corpus.ids[-1] + 1)
     cut = [
         Query("substring of a text, " + kind, substring)
@@ -224,16 +227,16 @@ def _cut(random: Random, folded: list[str]) -> Iterator[tuple[str, str]]:
 
 
 def pages(corpus: Corpus, random: Random, substring: str) -> list[tuple[range, bool]]:
-    """Return the ids and the direction of each page: from either end, and one deep inside."""
+    """Return ids and direction of pages: from either end, and one deep inside."""
     ids = range(corpus.ids[0], corpus.ids[-1] + 1)
     deep = next(itertools.islice(corpus.scan(substring, ids, False), DEEP, None), None) or random.choice(corpus.ids)
     return [(EVERYTHING, False), (EVERYTHING, True), (EVERYTHING[deep:], False)]
 
 
 def measure(all_queries: list[Query], corpus: Corpus, random: Random) -> tuple[float, float]:
-    """Measure the shares and check each result against the scan. Return the seconds of an `ILIKE` of a rare word.
+    """Measure the shares, and check each result against the scan.
 
-    The first figure is CPU time, and the second is elapsed time with PostgreSQL's parallel workers.
+    Return the seconds of an `ILIKE` of a rare word: CPU time, and elapsed time with PostgreSQL's parallel workers.
     """
     from thoughts_api.search import search
 
@@ -281,7 +284,7 @@ def creating(write: Callable[[str], Any]) -> tuple[float, float]:
 
 
 def writers(authorization: str) -> dict[str, Callable[[str], Any]]:
-    """Return two ways to create a thought: a request to the API without a server, and only the row."""
+    """Return two ways to create a thought: an API request, and only its row."""
     from thoughts_api.models import Thought
 
     client = Client(headers={"Authorization": authorization, "Host": "localhost"})
@@ -305,7 +308,7 @@ def reading() -> dict[str, float]:
 
 
 def plans(all_queries: list[Query]) -> Iterator[tuple[Query, list[list[str]]]]:
-    """Yield the slowest query of each kind, and the plan of each of its statements, as lines."""
+    """Yield the slowest query of each kind, with the plans of its statements."""
     from thoughts_api.search import search
 
     for _, group in itertools.groupby(sorted(all_queries, key=lambda query: query.kind), lambda query: query.kind):
@@ -353,7 +356,7 @@ def table(all_queries: list[Query]) -> str:
 
 
 def run(rows: int, count: int, authorization: str, explain: bool = False) -> str:
-    """Run all measurements in the configured database, and return the tables as Markdown."""
+    """Run all measurements, and return the tables as Markdown."""
     from thoughts_api.models import Thought
 
     random = Random(1)

@@ -54,7 +54,7 @@ LOGIN = post(LOGIN_BODY)
 
 
 def proportional_set_size(rollups: str) -> float:
-    """Return the sum of the proportional set sizes in concatenated smaps_rollup files, in MB."""
+    """Return the sum of the PSS in concatenated smaps_rollup files, in MB."""
     return sum(map(int, re.findall(r"^Pss: +(\d+) kB$", rollups, re.MULTILINE))) * 1024 / 1e6
 
 
@@ -86,7 +86,7 @@ class Server:
 
 
 def renewing(users: Server) -> str:
-    """Log in once per connection, and return a script for wrk that sends each refresh token once."""
+    """Log in, and return a script for wrk that sends each refresh token once."""
     url = f"{users.url}/api/login/"
     # One more than connections, because wrk builds one request that it does not send.
     tokens = [requests.post(url, LOGIN_BODY, timeout=9).json()["refresh"] for _ in range(CONNECTIONS + 1)]
@@ -115,7 +115,7 @@ class Case:
     cpu: list[float] = field(default_factory=list)
 
     def round(self, seconds: float) -> None:
-        """Send requests for some seconds, and record the rate and the CPU milliseconds per request."""
+        """Send requests for some seconds, and record rate and CPU."""
         script = self.script if isinstance(self.script, str) else self.script()
         before = sum(server.cpu() for server in self.servers)
         count, rate, _ = wrk(self.servers[0].url + self.path, seconds, self.headers, script)
@@ -134,7 +134,9 @@ class Case:
 
 
 def wrk(url: str, seconds: float, headers: dict[str, str] | None = None, script: str = "") -> tuple[int, float, float]:
-    """Run wrk. Return the number of requests, the requests per second, and the 99th percentile in milliseconds.
+    """Run wrk.
+
+    Return the number of requests, the requests per second, and the 99th percentile in milliseconds.
 
     Raise SystemExit if a response is an error.
     """
@@ -179,7 +181,7 @@ def gunicorn(
     options: Sequence[str] = (),
     root: Path = ROOT,
 ) -> Iterator[Server]:
-    """Run gunicorn with one worker, unless `options` set another number, and wait until `path` answers 200."""
+    """Run gunicorn, by default with one worker, and wait until `path` answers."""
     begin = time.perf_counter()
     process = subprocess.Popen(
         [sys.executable, "-m", "gunicorn", "-c", "python:common.server.gunicorn_conf", *options, application],
@@ -203,7 +205,10 @@ def gunicorn(
 
 @contextmanager
 def environments(ports: dict[str, int]) -> Iterator[dict[str, dict[str, str]]]:
-    """Yield the environment of each project. Databases are migrated and have sample data."""
+    """Yield the environment of each project.
+
+    Databases are migrated and have sample data.
+    """
     with tempfile.TemporaryDirectory() as folder, postgres.server() as url:
         local = Local(Path(folder), ports)
         local.make_secrets()
@@ -228,7 +233,7 @@ def environments(ports: dict[str, int]) -> Iterator[dict[str, dict[str, str]]]:
 
 @contextmanager
 def system() -> Iterator[tuple[dict[str, Server], Server]]:
-    """Start the services with sample data, and the constant views with as many threads as thoughts_api."""
+    """Start the services, with sample data, and the constant views."""
     *ports, constant = free_ports(len(PROJECTS) + 1)
     with ExitStack() as stack:
         found = stack.enter_context(environments(dict(zip(PROJECTS, ports, strict=True))))
@@ -241,7 +246,7 @@ def system() -> Iterator[tuple[dict[str, Server], Server]]:
 
 
 def authorizations(folder: Path, *names: str) -> list[str]:
-    """Write a key set to folder/jwks.json, and return an Authorization header for each user name."""
+    """Write folder/jwks.json, and return an Authorization header for each name."""
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     jwk = RSAAlgorithm.to_jwk(key.public_key(), as_dict=True) | {"kid": "bench", "use": "sig"}
     (folder / "jwks.json").write_text(json.dumps({"keys": [jwk]}))
@@ -254,14 +259,14 @@ def authorizations(folder: Path, *names: str) -> list[str]:
 
 
 def forget_created(thoughts: Server) -> None:
-    """Delete all thoughts except the sample data, so that every round reads the same rows."""
+    """Delete the created thoughts, so that every round reads the same rows."""
     with psycopg.connect(thoughts.environment["DATABASE_URL"], autocommit=True) as database:
         database.execute("DELETE FROM thoughts_api_thought WHERE text = %s", [CREATED])
         database.execute("VACUUM (FULL, ANALYZE) thoughts_api_thought")
 
 
 def rates(servers: dict[str, Server], constant: Server, rounds: int, seconds: float) -> str:
-    """Run all cases in turn, and return the tables of rates, CPU and ratios as Markdown."""
+    """Run all cases in turn, and return rates, CPU and ratios as Markdown."""
     answer = requests.post(
         f"{servers['users_api'].url}/api/login/", {"username": "bruce", "password": "bruce"}, timeout=9
     )
@@ -334,7 +339,7 @@ def verifying(authorization: str, users: Server) -> tuple[float, float]:
 
 
 def during_logins(users: Server, seconds: float) -> tuple[float, float]:
-    """Return the 99th percentile of a read in milliseconds: alone, and during eight concurrent logins."""
+    """Return the 99th percentile of a read in ms: alone, and during logins."""
     read = f"{users.url}/.well-known/jwks.json"
     alone = wrk(read, seconds)[2]
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as file:
@@ -360,7 +365,7 @@ def reads(users: Server, seconds: float) -> str:
 
 
 def connections(servers: dict[str, Server], pages: int = 1000) -> str:
-    """Return the number of new connections to the APIs for a thousand pages, as a sentence."""
+    """Return the number of new connections for a thousand pages, as a sentence."""
     ports = {int(servers[name].url.rpartition(":")[2]) for name in ("thoughts_api", "users_api")}
 
     def seen() -> set[str]:

@@ -41,7 +41,10 @@ class KeysetPagination(BasePagination):
     """
 
     def paginate(self, read: Page, request: Request) -> list[Row]:
-        """Read the page given by the query parameters. Raise `ValidationError` (400) if they are invalid."""
+        """Read the page given by the query parameters.
+
+        Raise `ValidationError` (400) if they are invalid.
+        """
         data = validated_query(PageSerializer, request)
         after, before = data.get("after"), data.get("before")
         newest_first = data["ordering"] == "-id"

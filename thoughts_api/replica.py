@@ -67,7 +67,10 @@ class Replica:
         self._lock = threading.Lock()
 
     def watch(self) -> None:
-        """Check both servers in a thread each, so that a stuck server does not delay the other check."""
+        """Check both servers in separate threads.
+
+        A stuck server does not delay the other check.
+        """
         for check in (self.check_primary, self.check_replica):
             threading.Thread(target=_repeat, args=[check], name=check.__name__, daemon=True).start()
 
@@ -96,11 +99,11 @@ class Replica:
             self._written.popleft()
 
     def compare(self, replayed: int | None) -> None:
-        """Remove or restore the replica by its position, which is None if it is in fact a primary.
+        """Remove or restore the replica by its position.
 
-        It must have replayed what the primary had written `max_lag` seconds ago. The time of the last replay would not
-        do: an idle primary sends nothing, and neither does one that the replica has lost. While the primary is
-        unreachable, its last known position counts, and searches go on.
+        The position is None if the server is no replica. A replica must have replayed what the primary had written
+        `max_lag` seconds ago. The time of the last replay says too little: an idle primary sends nothing, and neither
+        does a lost one. While the primary is unreachable, its last known position counts, so searches go on.
         """
         if replayed is None:
             self.remove("it is not in recovery")
@@ -128,7 +131,10 @@ _starting = threading.Lock()
 
 
 def watched() -> Replica:
-    """Return the replica of this process. The first call starts the checks, after gunicorn has forked."""
+    """Return the replica of this process.
+
+    The first call starts the checks, after gunicorn has forked.
+    """
     with _starting:
         return _watched()
 

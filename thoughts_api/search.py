@@ -95,9 +95,10 @@ def _page_by_steps(matches: Selection, folded: str, ids: range, descending: bool
 
 
 def walk(matches: Selection, ids: range, descending: bool, count: int, width: int) -> tuple[list[Row], range]:
-    """Search `width` ids along the primary key, from the lowest id or from the highest existing one.
+    """Search `width` ids along the primary key.
 
-    Return up to `count` rows, and the remaining ids, up to the highest existing one.
+    It starts at the lowest id or, descending, at the highest existing one. Return up to `count` rows, and the remaining
+    ids, up to the highest existing one.
     """
     near = matches.with_ids(ids).filter("id > highest - %s", width) if descending else matches.with_ids(ids[:width])
     rows = execute(
@@ -114,13 +115,19 @@ def walk(matches: Selection, ids: range, descending: bool, count: int, width: in
 
 
 def skip_missing_ids(using: str, ids: range) -> range:
-    """Return the range from its lowest existing id. It is empty if no thought is in it."""
+    """Return the range from its lowest existing id.
+
+    It is empty if no thought is in it.
+    """
     sql = "SELECT id FROM thoughts_api_thought WHERE id >= %s ORDER BY id LIMIT 1"
     return next((range(lowest, ids.stop) for (lowest,) in execute(using, sql, (ids.start,))), range(0))
 
 
 def by_index(matches: Selection, folded: str, ids: range) -> Selection:
-    """Select the matches within an id range through the index, by spans unless there are too many."""
+    """Select the matches within an id range through the index.
+
+    It uses spans, unless there are too many.
+    """
     found = matches.filter(
         "thought_pieces(folded) @> %s::int4[] AND id + 0 BETWEEN %s AND %s", ngrams(folded), ids[0], ids[-1]
     )
@@ -159,7 +166,7 @@ def _split(ids: range, width: int, descending: bool) -> tuple[range, range]:
 
 
 def _next_width(width: int, found: int, missing: int) -> int:
-    """Return how many ids the next step covers: twice the estimate for the missing rows."""
+    """Return the width of the next step: twice the estimate for the missing rows."""
     return min(FAR, max(2 * width, 2 * width * missing // found)) if found else FAR
 
 

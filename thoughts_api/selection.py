@@ -35,7 +35,10 @@ class Selection:
         return self.filter("id >= %s AND id < %s", ids.start, ids.stop)
 
     def statement(self, count: int, descending: bool = False, key: str = "id") -> str:
-        """Return the SELECT of the first `count` rows, ordered by `key`. Its parameters are `params`."""
+        """Return the SELECT of the first `count` rows, ordered by `key`.
+
+        Its parameters are `params`.
+        """
         order = order_by(key, descending)
         return f"SELECT {COLUMNS} FROM thoughts_api_thought WHERE {self.condition} ORDER BY {order} LIMIT {count}"  # noqa: S608
 

@@ -40,7 +40,9 @@ class TooManyThoughts(Throttled):
 
 
 def count(username: str) -> None:
-    """Count a thought of this user. Raise `TooManyThoughts`, without counting, if a limit is reached.
+    """Count a thought of this user.
+
+    Raise `TooManyThoughts`, without counting, if a limit is reached.
 
     Call it in the transaction that saves the thought, so that both succeed or fail together.
     """

@@ -33,7 +33,7 @@ def lock_files() -> list[Path]:
 
 
 def audit(locks: Sequence[Path], databases: Iterable[list[str]]) -> tuple[bool, str]:
-    """Return whether no known vulnerability was found, and a report that ends with a summary.
+    """Return whether no vulnerability was found, and a report with a summary.
 
     Databases are tried in order; each is a list of pip-audit's options. Raise `NoReport` for an invalid lock file.
     """
@@ -61,7 +61,10 @@ def _knows_advisories(database: list[str]) -> bool:
 
 
 def _pip_audit(options: list[str]) -> list[Dependency]:
-    """Return pip-audit's result for each dependency. Raise `NoReport` if it prints no report."""
+    """Return pip-audit's result for each dependency.
+
+    Raise `NoReport` if it prints no report.
+    """
     command = [*PIP_AUDIT, f"--timeout={TIMEOUT}", *options]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     try:

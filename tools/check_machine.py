@@ -43,7 +43,7 @@ def own_ports():
 
 
 def taken_port(ports):
-    """Return the first port of these projects that is in use, with the remedy, or None."""
+    """Return the first port that is in use, with the remedy, or None."""
     for project in sorted(ports):
         probe = socket.socket()
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -57,7 +57,10 @@ def taken_port(ports):
 
 
 def locked(file):
-    """Try to lock an open file, and return whether it worked. `make run` holds the lock while it runs."""
+    """Try to lock an open file, and return whether it worked.
+
+    `make run` holds the lock while it runs.
+    """
     import fcntl  # missing on Windows
 
     try:

@@ -21,7 +21,7 @@ NOTHING_WORKS = (
 
 
 def find() -> Path | None:
-    """Return the Chromium on the PATH or in its usual place, else the one Playwright downloaded, else None."""
+    """Return an installed Chromium, or the one that Playwright downloaded, or None."""
     on_path = next((path for path in map(shutil.which, NAMES) if path), None)
     if on_path:
         return Path(on_path)

@@ -19,7 +19,10 @@ HOSTING = ("--namespace=kube-public", "get", "configmap", "local-registry-hostin
 
 
 def registry(kubectl: Kubectl) -> str:
-    """Return the registry that a local cluster pulls from. Raise `Failed` if the cluster names none."""
+    """Return the registry that a local cluster pulls from.
+
+    Raise `Failed` if the cluster names none.
+    """
     try:
         hosting: str = kubectl.json(*HOSTING)["data"]["localRegistryHosting.v1"]
     except (KubectlError, KeyError):
@@ -28,7 +31,10 @@ def registry(kubectl: Kubectl) -> str:
 
 
 def docker() -> str:
-    """Return the first docker on the PATH that can build images. Since version 23, that needs the buildx plug-in."""
+    """Return the first docker on the PATH that can build images.
+
+    Since version 23, that needs the buildx plug-in.
+    """
     for folder in os.get_exec_path():
         program = shutil.which("docker", path=folder)
         if program and _build(program, "-", given="FROM scratch\nLABEL empty=true\n").returncode == 0:
@@ -90,14 +96,14 @@ def _build(program: str, *arguments: str, given: str | None = None) -> "subproce
 
 
 def apply(kubectl: Kubectl, registry: str, tags: dict[str, str], overlay: str = "local") -> str:
-    """Apply a release from a copy of k8s/ with these tags and this registry, and return kubectl's output."""
+    """Apply a release with these tags and this registry. Return kubectl's output."""
     with tempfile.TemporaryDirectory() as folder:
         manifests = configured(Path(folder), registry, tags, overlay)
         return kubectl("apply", "--kustomize", str(manifests / "overlays" / overlay))
 
 
 def configured(folder: Path, registry: str, tags: dict[str, str], overlay: str) -> Path:
-    """Copy k8s/, set the tags of the release and the registry of the overlay, and return the copy."""
+    """Copy k8s/, set tags and registry in the copy, and return it."""
     copy = Path(shutil.copytree(ROOT / "k8s", folder / "k8s"))
     release = copy / "components" / "release" / "kustomization.yaml"
     lines = release.read_text().splitlines()

@@ -47,7 +47,10 @@ def run(*command: str, **env: str) -> None:
 
 
 def test(*more: str, thoughts: str, users: str, web: str, **env: str) -> None:
-    """Run e2e/ and further test folders against these URLs. Raise `Failed` if a test fails."""
+    """Run e2e/ and further test folders against these URLs.
+
+    Raise `Failed` if a test fails.
+    """
     run(
         *(sys.executable, "-m", "pytest", "-c", "e2e/pytest.ini", "-p", "no:cacheprovider", "-p", "tools.localhost"),
         *(f"--ignore=e2e/test_{name}.py" for name in WITHOUT),

@@ -53,7 +53,10 @@ def running_cluster() -> Iterator[None]:
 
 @contextmanager
 def namespace(kubectl: Kubectl) -> Iterator[None]:
-    """Delete the namespace at the end, unless it existed before. In CI, delete it first too."""
+    """Delete the namespace at the end, unless it existed before.
+
+    In CI, delete it first too.
+    """
     there = bool(kubectl("get", "namespace", NAMESPACE, "--ignore-not-found"))
     if there and os.environ.get("CI"):
         kubectl("delete", "namespace", NAMESPACE)

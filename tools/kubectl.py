@@ -20,7 +20,10 @@ class Kubectl:
         self.command = ["kubectl", *([f"--context={context}"] if context else []), f"--namespace={namespace}"]
 
     def __call__(self, *arguments: str, given: str | None = None) -> str:
-        """Run kubectl with `given` as its input, and return its output. Raise `KubectlError` if it fails."""
+        """Run kubectl with `given` as its input, and return its output.
+
+        Raise `KubectlError` if it fails.
+        """
         if not shutil.which("kubectl"):
             raise KubectlError("kubectl is not on the PATH.")
         done = subprocess.run(

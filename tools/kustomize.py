@@ -26,7 +26,7 @@ class RenderError(Exception):
 
 
 def find() -> list[str] | None:
-    """Return the command that renders: an installed kubectl or kustomize, else the one from PyPI, else None."""
+    """Return the command that renders, or None if nothing is installed."""
     for program in (shutil.which("kubectl"), shutil.which("kustomize"), shutil.which("kubectl", path=WHEEL / "bin")):
         if program and _version(program) >= MIN_VERSION:
             return [program, "kustomize" if Path(program).stem == "kubectl" else "build"]
@@ -34,7 +34,10 @@ def find() -> list[str] | None:
 
 
 def find_or_install() -> list[str]:
-    """Return the command that renders, and install it if necessary. Raise SystemExit if that fails."""
+    """Return the command that renders, and install it if necessary.
+
+    Raise SystemExit if that fails.
+    """
     command = find() or _from_wheel()
     if not command:
         raise SystemExit(NOTHING_WORKS)

@@ -80,7 +80,7 @@ class Local:
             list(pool.map(self._prepare_project, PROJECTS))
 
     def manage(self, project: str, *commands: str) -> None:
-        """Run Django commands of a project in one process, because Django takes a second to start."""
+        """Run Django commands of a project in one process. Django takes a second to start."""
         done = subprocess.run(
             [sys.executable, "-c", _RUN_COMMANDS, *commands],
             cwd=ROOT,
@@ -108,7 +108,10 @@ class Local:
             stamp.write_text(state)
 
     def make_secrets(self) -> None:
-        """Create the signing key and the secrets, readable only by their owner. Keep existing ones."""
+        """Create the signing key and the secrets, readable only by their owner.
+
+        Keep existing ones.
+        """
         keys = self.var / "keys"
         keys.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not (keys / "signing.pem").exists():
@@ -121,7 +124,10 @@ class Local:
         return (self.var / "keys" / f"{project}.secret").read_text()
 
     def loopback(self, project: str) -> str:
-        """Return the URL for calls between projects. It does not depend on how `localhost` resolves."""
+        """Return the URL for calls between projects.
+
+        It does not depend on how `localhost` resolves.
+        """
         return f"http://127.0.0.1:{self.ports[project]}"
 
 
@@ -137,7 +143,10 @@ def secret_key() -> bytes:
 
 
 def write_secret(path: Path, content: bytes) -> None:
-    """Write a file that only its owner may read. It is renamed at the end, so it is never incomplete."""
+    """Write a file that only its owner may read.
+
+    It is renamed at the end, so it is never incomplete.
+    """
     unfinished = path.with_suffix(".unfinished")
     with os.fdopen(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
         file.write(content)
@@ -145,7 +154,10 @@ def write_secret(path: Path, content: bytes) -> None:
 
 
 def _static_state() -> str:
-    """Return a digest of the static files and of the locked packages, which may contain some."""
+    """Return a digest of the static files and of the lock files.
+
+    Locked packages contain static files too.
+    """
     static = [file for app in ("common", *PROJECTS) for file in (ROOT / app / "static").rglob("*")]
     files = [*static, *ROOT.glob("*/requirements.txt")]
     states = [f"{file} {file.stat().st_mtime_ns} {file.stat().st_size}" for file in sorted(files) if file.is_file()]

@@ -35,7 +35,10 @@ FAST = "-c fsync=off -c synchronous_commit=off -c full_page_writes=off"
 
 
 def database(url: str, name: str) -> str:
-    """Return the URL of another database on the same server. Projects tested in parallel need different databases."""
+    """Return the URL of another database on the same server.
+
+    Projects tested in parallel need different databases.
+    """
     return f"{url.rpartition('/')[0]}/{name}"
 
 
@@ -85,7 +88,10 @@ class Server:
 
 @contextlib.contextmanager
 def server(options: str = FAST) -> Iterator[str]:
-    """Run a server and yield the DATABASE_URL of its database `postgres`. Ctrl-C and SIGTERM stop it too."""
+    """Run a server and yield the DATABASE_URL of its database `postgres`.
+
+    Ctrl-C and SIGTERM stop it too.
+    """
     with primary(options) as server:
         yield server.url
 
@@ -139,7 +145,7 @@ def _place(options: str) -> Iterator[Server]:
 
 
 def find() -> Path | None:
-    """Return the folder with PostgreSQL's programs, on the PATH or in Debian's place, or None."""
+    """Return the folder with PostgreSQL's programs, or None."""
     debian = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: _version(path) or 0, reverse=True)
     on_path = shutil.which("postgres")
     candidates = [Path(on_path).resolve().parent] if on_path else []
@@ -147,7 +153,10 @@ def find() -> Path | None:
 
 
 def install() -> Path:
-    """Install PostgreSQL and return the folder with its programs. Raise SystemExit if that fails."""
+    """Install PostgreSQL and return the folder with its programs.
+
+    Raise SystemExit if that fails.
+    """
     if os.geteuid() == 0 and shutil.which("apt-get"):
         print("Installing PostgreSQL with apt …", file=sys.stderr, flush=True)
         found = _from_apt()
@@ -160,7 +169,7 @@ def install() -> Path:
 
 
 def _version(programs: Path) -> int | None:
-    """Return the major version of the server in a folder, or None if a program is missing."""
+    """Return the major version in a folder, or None if a program is missing."""
     if not all((programs / name).exists() for name in ("postgres", "initdb", "pg_ctl")):
         return None
     printed = subprocess.run([programs / "postgres", "--version"], capture_output=True, text=True, check=False).stdout

@@ -25,7 +25,10 @@ class Project:
 
 
 def read(file: Path) -> dict[str, Project]:
-    """Read the projects of a file, by package. Raise `TypeError` for a missing or unknown field."""
+    """Read the projects of a file, by package.
+
+    Raise `TypeError` for a missing or unknown field.
+    """
     rows = tomllib.loads(file.read_text())
     return {package: Project(package, **row) for package, row in rows.items()}
 

@@ -31,7 +31,10 @@ class Process:
         self.restart_at: float | None = None
 
     def start(self) -> None:
-        """Start the process in a new process group, so that Ctrl-C reaches it only through `stop`."""
+        """Start the process in a new process group.
+
+        So Ctrl-C reaches it only through `stop`.
+        """
         self.restart_at = None
         self.child = subprocess.Popen(
             self.command.split(),
@@ -97,7 +100,10 @@ def ready(url: str) -> bool:
 
 
 def banner(local: Local) -> str:
-    """Return the message that is printed when all projects are ready, in less than 80 columns."""
+    """Return the message for the user when all projects are ready.
+
+    It has less than 80 columns.
+    """
     lines = (
         f"    {TABLE[name].title:<21} {local.url(name)}" for name in sorted(local.ports, key=lambda name: name != "web")
     )
@@ -113,7 +119,7 @@ def banner(local: Local) -> str:
 
 
 def run(local: Local) -> int:
-    """Prepare and start the projects, run until a signal, stop them, and return the exit code."""
+    """Run the projects until a signal, and return the exit code."""
     lock = threading.Lock()
 
     def say(name: str, line: str) -> None:

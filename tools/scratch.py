@@ -25,7 +25,7 @@ def copy(folder: Path, *folders: str) -> Path:
 
 
 def clone(folder: Path) -> Path:
-    """Copy the repository into a new git repository with one commit, and return its folder.
+    """Copy the repository into a new git repository, and return its folder.
 
     It links to the packages of this .venv. Its own stamp files keep `make` from installing again.
     """

@@ -82,7 +82,10 @@ class Insert:
         return [cls(**{**row, "file": ROOT / row["file"], "text": names.render(row["text"])}) for row in rows]
 
     def insert(self, content: str) -> str:
-        """Add the lines to the content of the file. Raise `Refused` if their place is not found."""
+        """Add the lines to the content of the file.
+
+        Raise `Refused` if their place is not found.
+        """
         if not self.before:
             return f"{content}{self.text}"
         if content.count(self.before) != self.times:
@@ -90,7 +93,10 @@ class Insert:
         return content.replace(self.before, f"{self.text}{self.before}")
 
     def remove(self, content: str) -> str:
-        """Remove the lines from the content of the file. Raise `Refused` if they are not found."""
+        """Remove the lines from the content of the file.
+
+        Raise `Refused` if they are not found.
+        """
         # A release changes the tag of the image.
         pattern = re.escape(self.text).replace("newTag:\\ v1", r"newTag: \S+")
         found, count = re.subn(f"(?m)^{pattern}", "", content)
@@ -105,7 +111,10 @@ class Insert:
 
 
 def make(name: str, model: str) -> Names:
-    """Create a project and return its names. Raise `Refused` before anything is written."""
+    """Create a project and return its names.
+
+    Raise `Refused` before anything is written.
+    """
     check_name(name)
     model = model or name.removesuffix("s").capitalize()
     if not re.fullmatch(r"[A-Z][A-Za-z0-9]*", model) or keyword.iskeyword(model):
@@ -147,7 +156,10 @@ def check_name(name: str) -> None:
 
 
 def edited(edit: Callable[[Insert, str], str], names: Names) -> dict[Path, str]:
-    """Return the new content of each file that has inserts. Raise `Refused` before anything is written."""
+    """Return the new content of each file that has inserts.
+
+    Raise `Refused` before anything is written.
+    """
     contents: dict[Path, str] = {}
     for insert in Insert.of(names):
         contents[insert.file] = edit(insert, contents.get(insert.file) or insert.file.read_text())
@@ -155,7 +167,10 @@ def edited(edit: Callable[[Insert, str], str], names: Names) -> dict[Path, str]:
 
 
 def remove(name: str) -> Names:
-    """Remove a project created by `make` and return its names. Raise `Refused` before anything is changed."""
+    """Remove a project created by `make` and return its names.
+
+    Raise `Refused` before anything is changed.
+    """
     if f"{name}_api" not in TABLE:
         usage = f"projects.toml lists {', '.join(TABLE)}: make remove-service name=notes removes notes_api"
         raise Refused(f"There is no {name}_api. {usage}" if name else f"The service has no name. {usage}")

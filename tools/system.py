@@ -14,7 +14,7 @@ from pathlib import Path
 from tools.local import PROJECTS, ROOT
 
 START_WITHIN = 60.0  # seconds
-# For tests that send more than a person would.
+# For tests that send more than a user would.
 NO_LIMITS = dict.fromkeys(
     [
         "LOGIN_FAILURES_PER_NAME",
@@ -62,7 +62,10 @@ def free_ports(count: int) -> list[int]:
 
 
 def start(var: Path, **environment: str) -> System:
-    """Start all projects with `tools.run` and wait until they are ready. Raise RuntimeError after 60 seconds."""
+    """Start all projects with `tools.run` and wait until they are ready.
+
+    Raise RuntimeError after 60 seconds.
+    """
     ports = dict(zip(PROJECTS, free_ports(len(PROJECTS)), strict=True))
     var.mkdir(parents=True, exist_ok=True)
     log = var / "log"

@@ -53,7 +53,10 @@ class Step:
     result: str = r"^=* ?(\d+ (?:passed|failed|error).*?) in "
 
     def run(self) -> tuple[bool, str, float]:
-        """Run the command. Return whether it passed, its output, and its duration in seconds."""
+        """Run the command.
+
+        Return whether it passed, its output, and its duration in seconds.
+        """
         start = time.monotonic()
         done = subprocess.run(
             self.command,
@@ -109,7 +112,7 @@ def steps(local: Local, database_url: str) -> Iterator[Step]:
 
 
 def chosen(names: list[str], only: list[str]) -> list[str]:
-    """Return the step whose name is these words, or the steps whose names contain one of them."""
+    """Return the step with this name, or the steps whose names contain a word."""
     if not only:
         return names
     if (whole := " ".join(only)) in names:

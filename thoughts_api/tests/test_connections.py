@@ -17,7 +17,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 @pytest.fixture
 def short_timeout() -> Iterator[Any]:
-    """Return another connection to the same database, with a statement timeout of a second."""
+    """Return another connection, with a statement timeout of a second."""
     other = connection.copy()
     other.settings_dict = other.settings_dict | {"STATEMENT_TIMEOUT": 1}
     yield other

@@ -87,7 +87,7 @@ def test_search_finds_what_python_finds(bruce: APIClient, text: str, substring: 
 
 
 def walk(api: APIClient, path: str, rel: str, between: Callable[[], None]) -> list[list[int]]:
-    """Follow links from a page, call `between` after each page, and return the ids of each."""
+    """Follow links, call `between` after each page, and return the ids by page."""
     pages = []
     while path:
         response = api.get(path)

@@ -46,7 +46,10 @@ def watched(settings: Settings, connection: FakeConnection, monkeypatch: pytest.
 
 
 def usable(written: list[tuple[float, int]], replayed: int | None) -> bool | None:
-    """Return whether a replica is usable, given (seconds, position) of the primary and its own position."""
+    """Return whether a replica is usable.
+
+    `written` has pairs of seconds and position of the primary.
+    """
     watched = Replica(LAG)
     for when, amount in written:
         watched.record(amount, when)

@@ -139,7 +139,10 @@ def test_page_equals_a_scan(
 
 @pytest.fixture
 def drop_the_index(transactional_db: None) -> Iterator[Callable[[], object]]:
-    """Return a function that reverts the index migration. It is applied again after the test."""
+    """Return a function that reverts the index migration.
+
+    It is applied again after the test.
+    """
     yield lambda: call_command("migrate", "thoughts_api", "0001", verbosity=0)
     call_command("migrate", "thoughts_api", verbosity=0)
 

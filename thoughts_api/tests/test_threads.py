@@ -69,7 +69,10 @@ def test_concurrent_users_do_not_share_a_limit(sign: Sign, settings: Settings) -
 
 @contextmanager
 def blocked_searches(count: int) -> Iterator[list["Future[Any]"]]:
-    """Start searches that wait for a table lock. On exit, release the lock and wait for them."""
+    """Start searches that wait for a table lock.
+
+    On exit, release the lock and wait for them.
+    """
 
     def search(_: int) -> Any:
         try:

@@ -18,7 +18,10 @@ LOCK = "requests==2.34.2 --hash=sha256:00\nidna==3.20 --hash=sha256:00\n"
 
 @contextmanager
 def database(*vulnerable: str, fail_on: str = "") -> Iterator[list[str]]:
-    """Serve a database with one vulnerability of each package, and yield pip-audit's options that use it."""
+    """Serve a database with one vulnerability per package.
+
+    Yield the options of pip-audit for it.
+    """
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:

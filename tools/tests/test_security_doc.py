@@ -32,7 +32,7 @@ def functions() -> frozenset[str]:
 
 
 def stale(evidence: str) -> list[str]:
-    """Return the words in backticks that do not exist: a test, a file, or a name in the file before it."""
+    """Return the words in backticks that name no test, file, or name in a file."""
     missing, before = [], ""
     for word in re.findall(r"`([^`]+)`", evidence):
         if word.startswith("test_"):

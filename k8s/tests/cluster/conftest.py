@@ -32,7 +32,10 @@ def tag() -> str:
 
 @contextmanager
 def own_namespace(name: str) -> Iterator[Kubectl]:
-    """Yield kubectl in a separate namespace, and delete that before (after an interrupted run) and after."""
+    """Yield kubectl in a separate namespace.
+
+    Delete it before and after, because an interrupted run leaves it.
+    """
     kubectl, delete = Kubectl(namespace=name), ("delete", "namespace", name, "--ignore-not-found")
     kubectl(*delete)
     try:

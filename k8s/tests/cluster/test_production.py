@@ -84,7 +84,10 @@ def certificate(name: str, host: str, folder: Path) -> None:
 
 @pytest.fixture(scope="module")
 def postgres(kubectl: Kubectl) -> Iterator[str]:
-    """Run PostgreSQL in another namespace, with a database for each API. Yield its URL without a database."""
+    """Run PostgreSQL in another namespace, with a database for each API.
+
+    Yield its URL without a database.
+    """
     with own_namespace(OUTSIDE) as outside:
         outside("create", "namespace", OUTSIDE)
         outside("apply", "--filename=-", given=POSTGRES)
@@ -108,7 +111,10 @@ def controller(kubectl: Kubectl) -> str:
 def production(
     postgres: str, registry: str, tag: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[Kubectl, Path]]:
-    """Deploy the overlay, and yield kubectl in its namespace and the folder with the manifests."""
+    """Deploy the overlay.
+
+    Yield kubectl in its namespace and the folder with the manifests.
+    """
     assert COMMANDS
     assert SET_DOMAIN
     folder = tmp_path_factory.mktemp("production")
@@ -263,7 +269,7 @@ def csrf(body: str) -> str:
 
 
 def create_admin(kubectl: Kubectl, name: str, password: str) -> None:
-    """Create a superuser with the command of the docs, and answer its prompts on a terminal."""
+    """Create a superuser with the command of the docs, on a terminal."""
     printed = b""
     answers = {b"Username": name, b"Email": "", b"Password:": password, b"Password (again):": password}
     process_id, terminal = pty.fork()

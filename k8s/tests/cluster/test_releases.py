@@ -12,7 +12,7 @@ SEARCH = "http://thoughts.localhost/api/thoughts/?search=tea"
 
 
 def pods(kubectl: Kubectl, service: str) -> dict[str, bool]:
-    """Return whether each pod of a service is ready, by name, without terminating pods."""
+    """Return whether each pod is ready, by name, without terminating pods."""
     selector = f"--selector=app.kubernetes.io/name={service},app.kubernetes.io/component=server"
     return {
         pod["metadata"]["name"]: pod["status"]["containerStatuses"][0]["ready"]

@@ -17,12 +17,12 @@ class Peer:
 
 
 def sends(policies: list[Object], source: Peer, target: Peer, port: int, protocol: str = "TCP") -> bool:
-    """Return whether the egress policies of a pod allow a connection to a pod or address."""
+    """Return whether the egress policies of a pod allow a connection."""
     return _allows(policies, "Egress", source, target, port, protocol)
 
 
 def accepts(policies: list[Object], target: Peer, source: Peer, port: int, protocol: str = "TCP") -> bool:
-    """Return whether the ingress policies of a pod allow a connection from another."""
+    """Return whether the ingress policies of a pod allow a connection."""
     return _allows(policies, "Ingress", target, source, port, protocol)
 
 

@@ -41,7 +41,10 @@ class Overlay:
         ]
 
     def environment(self, container: Object) -> Object:
-        """Return the environment of a container. Variables from a Secret have the reference as their value."""
+        """Return the environment of a container.
+
+        Variables from a Secret have the reference as their value.
+        """
         env: Object = {}
         for source in container.get("envFrom", []):
             env |= self.get("ConfigMap", source["configMapRef"]["name"])["data"]
@@ -93,7 +96,10 @@ def containers(workload: Object) -> list[Object]:
 
 
 def selects(selector: Object, labels: dict[str, str]) -> bool:
-    """Return whether a label selector matches these labels. Only the operator `In` is supported."""
+    """Return whether a label selector matches these labels.
+
+    Only the operator `In` is supported.
+    """
     expressions = selector.get("matchExpressions", [])
     assert all(each["operator"] == "In" for each in expressions)
     return selector.get("matchLabels", {}).items() <= labels.items() and all(

@@ -150,7 +150,10 @@ def settings(overlay: Overlay, service: str) -> Object:
 
 
 def variables(*files: str | Path) -> set[str]:
-    """Return the variables that Python files read: `env.str("NAME")`, `os.environ.get("NAME")`, `number("NAME", 1)`."""
+    """Return the environment variables that Python files read.
+
+    It knows `env.str("NAME")`, `os.environ.get("NAME")` and `number("NAME", 1)`.
+    """
     calls = [node for file in files for node in ast.walk(ast.parse((ROOT / file).read_text()))]
     return {
         str(call.args[0].value)
