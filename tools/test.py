@@ -89,6 +89,7 @@ def steps(local: Local, database_url: str) -> Iterator[Step]:
     yield Step("dependency audit", [sys.executable, "-m", "tools.audit"], result="^(.*audited.*)$")
     yield Step("lint", [str(BIN / "ruff"), "check", "--no-cache", "."])
     yield Step("format", [str(BIN / "ruff"), "format", "--no-cache", "--check", "."])
+    yield Step("words", [sys.executable, "-m", "tools.words"], result="^(.*found)$")
     yield Step("imports", [str(BIN / "lint-imports"), "--no-cache"])
     yield Step("templates", [str(BIN / "djlint"), "--quiet", "--lint", "--check", "web", "users_api"])
     for project in PORTS:

@@ -1,0 +1,61 @@
+"""The words of tools/words.toml are found in prose, comments and names, and nothing else is."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tools import words
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Read it anew.",
+        "Anew",
+        "def test_while_users_api_is_away_no_user_is_logged_out():",
+        "The service is\naway.",
+        "# The service was\n    # away.",
+        "Whoever asks",
+        "The token has ended.",
+        "the log-in page",
+    ],
+)
+def test_listed_word_is_found(text: str) -> None:
+    assert list(words.find(text))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "renewed",
+        "It is recommended.",
+        "besides",
+        "Without an index, search is falling back to a scan.",
+        "right away",
+        "The session has ended.",
+        "Users log in.",
+        "telling",
+        "for every user",
+    ],
+)
+def test_normal_use_of_a_word_is_accepted(text: str) -> None:
+    assert not list(words.find(text))
+
+
+def test_finding_has_its_line_and_the_remedy() -> None:
+    assert list(words.find("a\nb\nRead it anew.")) == [(3, "anew", "again")]
+
+
+def test_code_in_markdown_is_not_prose() -> None:
+    assert words.without_code("a `anew\nb` c") == "a `\n` c"
+
+
+def test_exit_code_is_1_for_a_finding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    subprocess.run(["git", "init", "--quiet", tmp_path], check=True)
+    (tmp_path / "a.py").write_text("# Read it anew.\n")
+    (tmp_path / "image.png").write_bytes(b"\0anew")
+    monkeypatch.setattr(words, "ROOT", tmp_path)
+    monkeypatch.setattr(words, "FILE", tmp_path / "words.toml")
+    assert words.findings(["."]) == ["a.py:1: 'anew'. Write: again."]
+    assert words.main(["."]) == 1
