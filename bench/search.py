@@ -169,17 +169,20 @@ def queries(random: Random, folded: list[str], corpus: Corpus, count: int) -> li
     """Return queries of all kinds: substrings, words, signs, and absent texts."""
     ids = range(corpus.ids[0], corpus.ids[-1] + 1)
     cut = [
-        Query("substring of a text, " + kind, substring)
-        for kind, substring in itertools.islice(_cut(random, folded), count)
+        Query("substrings of " + kind, substring) for kind, substring in itertools.islice(_cut(random, folded), count)
     ]
 
     sample = random.sample(folded, min(50_000, len(folded)))
     words = collections.Counter(word for text in sample for word in set(re.findall(r"\w+", text)))
     grams = collections.Counter(text[at : at + 3] for text in sample for at in range(len(text) - 2))
     common = [word for word, _ in words.most_common(60)]
-    often = [Query("the commonest words", word) for word in common]
-    middle = [Query("words in 2 to 5 % of all", word) for word in words if 0.02 < words[word] / len(sample) < 0.05]
-    rarer = [Query("words in 0.1 to 2 % of all", word) for word in words if 0.001 < words[word] / len(sample) < 0.02]
+    often = [Query("most frequent words", word) for word in common]
+    middle = [
+        Query("words in 2 to 5 % of the texts", word) for word in words if 0.02 < words[word] / len(sample) < 0.05
+    ]
+    rarer = [
+        Query("words in 0.1 to 2 % of the texts", word) for word in words if 0.001 < words[word] / len(sample) < 0.02
+    ]
     single = [Query("signs", text) for text in [*SINGULAR, *map(fold, EMOJI)]]
 
     def absent(kind: str, make: Callable[[], str], wanted: int) -> Iterator[Query]:
@@ -209,9 +212,9 @@ def queries(random: Random, folded: list[str], corpus: Corpus, count: int) -> li
     third = max(1, count // 20)
     return [
         *cut, *often, *middle, *random.sample(rarer, min(100, len(rarer))), *single,
-        *absent("in none, of the commonest trigrams", chain, third),
-        *absent("in none, of the commonest words", phrase, third),
-        *absent("in none, a letter changed", typo, third),
+        *absent("absent, made of frequent n-grams", chain, third),
+        *absent("absent, made of frequent words", phrase, third),
+        *absent("absent, with a changed letter", typo, third),
     ]  # fmt: skip
 
 
@@ -222,7 +225,8 @@ def _cut(random: Random, folded: list[str]) -> Iterator[tuple[str, str]]:
             text = random.choice(folded)
             length = min(random.randint(shortest, longest), len(text))
             start = random.randint(0, len(text) - length)
-            kind = f"{shortest} to {longest} characters" if longest > 3 else f"{shortest} of its characters"
+            size = f"{shortest} to {longest}" if longest > 3 else str(shortest)
+            kind = f"{size} character{'s' * (longest > 1)}"
             yield kind, text[start : start + length]
 
 
@@ -289,8 +293,8 @@ def writers(authorization: str) -> dict[str, Callable[[str], Any]]:
 
     client = Client(headers={"Authorization": authorization, "Host": "localhost"})
     return {
-        "a request": lambda text: client.post("/api/me/thoughts/", {"text": text}, "application/json"),
-        "its row alone": lambda text: Thought.objects.create(username="bench", text=text),
+        "whole request": lambda text: client.post("/api/me/thoughts/", {"text": text}, "application/json"),
+        "only its row": lambda text: Thought.objects.create(username="bench", text=text),
     }
 
 
@@ -299,8 +303,8 @@ def reading() -> dict[str, float]:
     from thoughts_api import selection
 
     pages_of = {
-        "the newest hundred": partial(selection.EVERYONE.page, EVERYTHING, True, PAGE),
-        "one's own": partial(selection.by_author("user1").page, EVERYTHING, True, PAGE),
+        "the newest hundred thoughts": partial(selection.EVERYONE.page, EVERYTHING, True, PAGE),
+        "the thoughts of an author": partial(selection.by_author("user1").page, EVERYTHING, True, PAGE),
     }
     return {
         name: statistics.median(timed(page)[1].seconds for _ in range(50)) * 1000 for name, page in pages_of.items()
@@ -392,18 +396,20 @@ def run(rows: int, count: int, authorization: str, explain: bool = False) -> str
     )
     return f"""{table(all_queries)}
 
-The scan took {scan * 1000:.0f} ms of CPU; with parallel workers, {parallel * 1000:.0f} ms from start to end.
-Every result equals that of a full scan of all texts. The median of all is {each:.1f} ms of CPU; {others}.
+The percentages are the CPU of a query, relative to a full scan. The scan took {scan * 1000:.0f} ms of CPU, and
+{parallel * 1000:.0f} ms of wall time with parallel workers. Every result equals that of a full scan.
 
-EXPLAIN (ANALYZE) of the first page of the slowest query of each kind: the scan of each statement, and its milliseconds.
+CPU of the median query: {each:.1f} ms; {others}.
+
+The scan of each statement, in milliseconds, for the first page of the slowest query of each kind (EXPLAIN ANALYZE):
 
 {plan_table(explained)}
 
 | {rows:,} thoughts | | |
 | --- | ---: | ---: |
-| size of the search index, of the table | {index_size:.0f} MB | {table_size:.0f} MB |
-| | **CPU** | **from start to end** |
-| loading them by COPY, with their making | {loading[0]:.0f} s | {loading[1]:.0f} s |
+| size of the search index and of the table | {index_size:.0f} MB | {table_size:.0f} MB |
+| | **CPU** | **wall time** |
+| generating the texts and loading them with COPY | {loading[0]:.0f} s | {loading[1]:.0f} s |
 | building the search index | {building[0]:.0f} s | {building[1]:.0f} s |
 | building it `CONCURRENTLY`, as the migration does | {migrating[0]:.0f} s | {migrating[1]:.0f} s |
 {created}
