@@ -13,7 +13,19 @@ from tools.local import ROOT
 
 FILE = ROOT / "tools" / "words.toml"
 WORDS: dict[str, str] = tomllib.loads(FILE.read_text())
-COVERED = ["README.md", "CHANGELOG.md", "docs", "thoughts_api", "tools", "bench", "k8s", "tilt_modules"]
+COVERED = [
+    "README.md",
+    "CHANGELOG.md",
+    "docs",
+    "thoughts_api",
+    "users_api",
+    "web",
+    "tools",
+    "bench",
+    "e2e",
+    "k8s",
+    "tilt_modules",
+]
 # Texts that are data, and the list of words with its tests.
 EXCLUDED = ["bench/texts.py", "tools/words.toml", "tools/tests/test_words.py", "*requirements*.txt", "common/static"]
 GAP = r"(?:[\s_]|#\s)+"  # between the words of a phrase; a comment continues after "# "
