@@ -1,9 +1,9 @@
-"""Everything that users_api, thoughts_api and web share. It has no models and imports none of the three.
+"""Code that users_api, thoughts_api and web share. It has no models and imports none of them.
 
-tokens      verify access tokens: the heart, to read first
-api         make a Django REST framework project speak the contract
-http        read requests: middleware, request ids, addresses, routes
-operations  health and metrics
-database    connections to PostgreSQL
-server      gunicorn, its worker, and live reload
+tokens      verifies access tokens. Start here.
+api         Django REST framework: authentication, permissions, errors, OpenAPI
+http        middleware, request ids, client addresses, routes
+operations  health, metrics, log filters
+database    PostgreSQL connections
+server      gunicorn, its worker, live reload
 """

@@ -1,6 +1,6 @@
-"""Variables of the environment that gunicorn's settings and the database check read, without Django's settings.
+"""Environment variables that gunicorn's settings and the database check read.
 
-In development, gunicorn's master imports this module once, and its workers never reload it.
+They cannot use `common.settings`: in development, workers must load it themselves, so the master must not.
 """
 
 import math
@@ -15,7 +15,10 @@ _env = FileEnv(strip_whitespace=True)
 
 
 def available_cpus() -> int:
-    """Return how many CPUs this container or machine may use, rounded up (cgroup v2, cgroup v1, else all)."""
+    """Return the CPU limit of this container, rounded up, else all CPUs.
+
+    Reads cgroup v2, then cgroup v1.
+    """
     try:
         quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
     except (OSError, ValueError):
@@ -31,21 +34,21 @@ def available_cpus() -> int:
 
 
 def text(name: str, default: str) -> str:
-    """Return a text from the environment; raise SystemExit if it is in a file that cannot be read."""
+    """Return a string variable. Raise SystemExit if its file is unreadable."""
     return str(_read(_env.str, name, default))
 
 
 def flag(name: str, default: bool) -> bool:
-    """Return a boolean from the environment; raise SystemExit if it is none."""
+    """Return a boolean variable. Raise SystemExit if it is invalid."""
     return bool(_read(_env.bool, name, default))
 
 
 def number(name: str, default: int, least: int = 1, most: float = math.inf) -> int:
-    """Return a number from the environment; raise SystemExit, which names the variable, if it is wrong."""
+    """Return a numeric variable. Raise SystemExit if it is invalid."""
     value = text(name, "")
     if value and not (value.isdecimal() and least <= int(value) <= most):
         limits = f"from {least}" if most == math.inf else f"from {least} to {most}"
-        raise SystemExit(f"The environment is not right. {name}: not a number {limits}: {value!r}")
+        raise SystemExit(f"Invalid environment. {name}: not a number {limits}: {value!r}")
     return int(value or default)
 
 
@@ -53,24 +56,24 @@ def _read(parse: Callable[..., Any], name: str, default: object) -> Any:
     try:
         return parse(name, default)
     except ValueError as error:
-        raise SystemExit(f"The environment is not right. {error}") from None
+        raise SystemExit(f"Invalid environment. {error}") from None
 
 
 def pods() -> int:
-    """Return how many pods may run at the same time (MAX_PODS)."""
+    """Return the largest number of pods (MAX_PODS)."""
     return number("MAX_PODS", 1)
 
 
 def workers() -> int:
-    """Return the number of worker processes (WEB_CONCURRENCY)."""
+    """Return the number of worker processes per pod (WEB_CONCURRENCY)."""
     return number("WEB_CONCURRENCY", available_cpus())
 
 
 def threads() -> int:
-    """Return the number of threads of each worker process (THREADS)."""
+    """Return the number of threads per worker (THREADS)."""
     return number("THREADS", 8)
 
 
 def management_port() -> int:
-    """Return the management port (MANAGEMENT_PORT), 0 for none."""
+    """Return the management port (MANAGEMENT_PORT), or 0 for none."""
     return number("MANAGEMENT_PORT", 0, least=0, most=65535)

@@ -1,18 +1,17 @@
-"""Text as search compares it: without letter case and without accents, in any script.
+"""Fold text for search: remove letter case and accents, in any script.
 
-Each character is folded by itself, so that the folded form of a piece of a text is always a piece of
-the folded form of the text, wherever it was cut, on every database.
+Each character is folded separately. So a folded substring is always a substring of the folded text, on every database.
 """
 
 import unicodedata
 
 
 def fold(text: str) -> str:
-    """Return the text without letter case and accents; never fails, and folding twice changes nothing."""
+    """Return the text without letter case and accents. Never fails; idempotent."""
     return text.translate(_TABLE)
 
 
-# More than the letters of any one language; a client could send all of Unicode.
+# Limits the cache: a client could send every character of Unicode. No language has this many letters.
 _MAX_CHARACTERS = 8192
 
 
@@ -28,17 +27,17 @@ _TABLE = _Table()
 
 
 def _fold_character(character: str) -> str:
-    # Through upper case, because some letters meet only there: the dotless i and i, the long s and s.
+    # Through upper case: only there are the dotless i and i, or the long s and s, the same letter.
     folded = unicodedata.normalize("NFD", character).upper().casefold()
     return "".join(map(_base_letter, unicodedata.normalize("NFD", folded)))
 
 
 def _base_letter(character: str) -> str:
-    """Return the letter below an accent, "" for an accent alone, and any other character as it is."""
+    """Return the character without its accent, "" for a lone accent."""
     category = unicodedata.category(character)
     if category == "Mn" or unicodedata.combining(character):
         return ""
-    # The letters of which Unicode keeps the accent in one piece, such as ø and ł.
+    # Unicode does not decompose some letters with an accent, such as ø and ł.
     base, accent, _ = unicodedata.name(character, "").partition(" WITH ")
     if accent and category == "Ll":
         try:

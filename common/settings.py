@@ -1,4 +1,4 @@
-"""Settings from the environment, and the settings that are the same in several projects.
+"""Read settings from the environment, and define the settings that projects share.
 
 Each project's `settings.py` reads its variables from one `Env`, then calls `seal()`.
 """
@@ -15,17 +15,17 @@ from common._compat import FileEnv
 
 ROOT = Path(__file__).resolve().parent.parent
 VAR = ROOT / "var"
-# A database server whose machine has gone is known as gone after 5 s with a question, and after a minute without.
+# Detects an unreachable database server: within 5 s during a query, within a minute on an idle connection.
 # https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNECT-TCP-USER-TIMEOUT
-GONE = {"tcp_user_timeout": 5000, "keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
+DEAD_PEER = {"tcp_user_timeout": 5000, "keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
 
 
 class Env(FileEnv):
-    """The process's environment, read by type: `env.str`, `env.bool`, `env.int`, `env.path`, …
+    """Typed environment variables: `env.str`, `env.bool`, `env.int`, `env.path`, …
 
-    `env.database` gives one of DATABASES; `env.replica` too, for a read replica, and {} for an empty variable;
-    `env.names` and `env.hosts` a list, without spaces and empty parts.
-    Any variable may be in a file instead, as secrets often are: `SECRET_KEY_FILE` names the one with SECRET_KEY.
+    `env.database` returns an entry for DATABASES. `env.replica` does too, and returns {} for an empty variable.
+    `env.names` and `env.hosts` return lists without spaces and empty items.
+    Any variable may be in a file instead: `SECRET_KEY_FILE` names the file with SECRET_KEY.
     """
 
     def __init__(self) -> None:
@@ -41,13 +41,13 @@ class Env(FileEnv):
         self.add_parser("count", _count)
 
     def seal(self) -> None:
-        """End the process with one line that names each variable that is missing or wrong, if any is."""
+        """Raise SystemExit with one line that names every missing or invalid variable."""
         try:
             super().seal()
         except environs.EnvValidationError as error:
             errors = cast(dict[str, list[str]], error.error_messages)
             wrong = "; ".join(f"{name}: {', '.join(messages)}" for name, messages in errors.items())
-            raise SystemExit(f"The environment is not right. {wrong}") from None
+            raise SystemExit(f"Invalid environment. {wrong}") from None
 
 
 def _database(value: str) -> dict[str, Any]:
@@ -56,22 +56,22 @@ def _database(value: str) -> dict[str, Any]:
     except (ValueError, KeyError) as error:
         raise environs.EnvError(f"not a database URL: {error}") from None
     options = database.setdefault("OPTIONS", {})
-    # In memory, each connection would have a database of its own.
+    # With :memory:, every connection would have a separate database.
     if ":memory:" in database["NAME"] or not (database["NAME"] or "service" in options):
-        raise environs.EnvError("the URL names no database: sqlite:///<file> or postgresql://<host>/<name>")
+        raise environs.EnvError("the URL has no database name: sqlite:///<file> or postgresql://<host>/<name>")
     if options.pop("pool", False):
-        raise environs.EnvError("a pool is not supported: each thread keeps a connection of its own")
+        raise environs.EnvError("a pool is not supported: each thread keeps its own connection")
     if database["ENGINE"] == "django.db.backends.sqlite3":
         # https://docs.djangoproject.com/en/5.2/ref/databases/#database-is-locked-errors
         options |= {
             "transaction_mode": "IMMEDIATE",
             "timeout": 20,
-            # FULL: what was acknowledged survives a power cut. https://www.sqlite.org/pragma.html#pragma_synchronous
+            # FULL: committed data survives a power cut. https://www.sqlite.org/pragma.html#pragma_synchronous
             "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL",
         }
     elif database["ENGINE"] == "django.db.backends.postgresql":
-        # A connection for each thread: a pool of as many would be asked for one, and looked at, in each request.
-        options |= {"connect_timeout": 2, **GONE}
+        # One persistent connection per thread. A pool would cost every request a check-out and a health check.
+        options |= {"connect_timeout": 2, **DEAD_PEER}
         database |= {"ENGINE": "common.database.postgresql", "CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True}
     else:
         raise environs.EnvError("the database must be sqlite:///<file> or postgresql://…")
@@ -84,7 +84,7 @@ def _replica(value: str) -> dict[str, Any]:
     database = _database(value)
     if database["ENGINE"] != "common.database.postgresql":
         raise environs.EnvError("a replica must be postgresql://…")
-    # What is slow or away is asked of the primary instead.
+    # If the replica is slow or unreachable, the primary answers.
     return database | {
         "STATEMENT_TIMEOUT": 1,
         "CONN_MAX_AGE": None,
@@ -115,7 +115,7 @@ def _names(value: str) -> list[str]:
 
 def _hosts(value: str) -> list[str]:
     if not (hosts := _names(value)):
-        raise environs.EnvError("empty: no request would be answered")
+        raise environs.EnvError("empty: every request would be refused")
     return hosts
 
 
@@ -135,17 +135,17 @@ def _count(value: str | int) -> int:
     return int(value)
 
 
-# Whether anybody may create an account: read by users_api, which decides, and by web.
+# SIGN_UP: whether visitors may create accounts. users_api enforces it; web shows or hides the form.
 SIGN_UP = environs.validate.OneOf(["closed", "open"])
 
-# The names with which a service is reached without a cluster; *.localhost needs no hosts file.
+# Host names of a service without a cluster. Browsers resolve *.localhost without a hosts file.
 LOCAL_HOSTS = "localhost, 127.0.0.1, [::1], .localhost"
 
-# The largest body that any call needs has a few kB. Django's default lets eight clients fill a pod's memory.
+# No call needs more than a few kB. With Django's default, eight clients could fill a pod's memory.
 # https://docs.djangoproject.com/en/5.2/ref/settings/#data-upload-max-memory-size
 DATA_UPLOAD_MAX_MEMORY_SIZE = 64 * 1024  # bytes
-DATA_UPLOAD_MAX_NUMBER_FIELDS = 250  # the admin's list sends the ids of up to 200 selected accounts
-DATA_UPLOAD_MAX_NUMBER_FILES = 1  # no call takes a file; one in place of a text is an error of its field
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 250  # the admin sends the ids of up to 200 selected accounts
+DATA_UPLOAD_MAX_NUMBER_FILES = 1  # no call accepts files; a file instead of a text is a field error
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["common.api.authentication.TokenAuthentication"],
@@ -160,7 +160,7 @@ REST_FRAMEWORK = {
     "DEFAULT_SCHEMA_CLASS": "common.api.schema.AutoSchema",
     "EXCEPTION_HANDLER": "common.api.errors.exception_handler",
     "UNAUTHENTICATED_USER": None,
-    # No other: /schema/ would take over into the document what the first who asks for it has in `?version=`.
+    # drf-spectacular would write any other `?version=` of the first request into the cached document.
     "ALLOWED_VERSIONS": [""],
 }
 
@@ -178,8 +178,9 @@ SPECTACULAR_SETTINGS = {
 
 
 def content_security_policy(**sources: str) -> str:
-    """Return a Content-Security-Policy: this site's own scripts, styles, images and forms, and these further sources.
+    """Return a Content-Security-Policy that allows only this site, plus `sources`.
 
+    Each keyword is a directive: `style_src="'self' 'unsafe-inline'"`.
     https://cheatsheetseries.owasp.org/cheatsheets/Content_Security_Policy_Cheat_Sheet.html
     """
     own = {"default_src": "'none'", "base_uri": "'none'", "frame_ancestors": "'none'"}
@@ -187,23 +188,23 @@ def content_security_policy(**sources: str) -> str:
     return "; ".join(f"{name.replace('_', '-')} {value}" for name, value in (own | sources).items())
 
 
-# Swagger UI has inline styles and images, and calls the API; the admin needs no more than web.
+# Swagger UI has inline styles and data: images, and calls the API.
 API_CONTENT_SECURITY_POLICY = content_security_policy(
     style_src="'self' 'unsafe-inline'", img_src="'self' data:", connect_src="'self'"
 )
 
 
 def cookie_prefix(env: Env, project: str) -> str:
-    """Return the start of the names of a project's cookies.
+    """Return the prefix of a project's cookie names.
 
-    A browser sends a cookie to every port of a host. So the name has the port of PORT, which is unset in a container.
+    Browsers send cookies to every port of a host, so the prefix contains PORT. Containers do not set PORT.
     """
     port = env.str("PORT", "")
     return f"{project}_{port}_" if port else f"{project}_"
 
 
 def logging(level: int) -> dict[str, Any]:
-    """Django's LOGGING: one line an entry on stderr, with the request's id; `level` is one of its own."""
+    """Return Django's LOGGING: one line per record on stderr, with the request id."""
     return {
         "version": 1,
         "disable_existing_loggers": False,
@@ -227,14 +228,14 @@ def logging(level: int) -> dict[str, Any]:
 
 
 def template_loaders(cached: bool) -> list[Any]:
-    """Django's template loaders for the apps' folders: each template is read once, or whenever it is used."""
+    """Return Django's template loaders: cached, or rereading files on every use."""
     if cached:
         return [("django.template.loaders.cached.Loader", ["django.template.loaders.app_directories.Loader"])]
     return ["common.server.templates.LastGoodLoader"]
 
 
 def storages(hashed: bool) -> dict[str, Any]:
-    """Django's STORAGES: static files with hashed, compressed names that `collectstatic` made, or as they are."""
+    """Return Django's STORAGES: hashed, compressed static files, or plain ones."""
     hashed_storage = "whitenoise.storage.CompressedManifestStaticFilesStorage"
     plain_storage = "django.contrib.staticfiles.storage.StaticFilesStorage"
     return {"staticfiles": {"BACKEND": hashed_storage if hashed else plain_storage}}

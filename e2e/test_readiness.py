@@ -122,7 +122,7 @@ def test_pod_with_failing_connections_is_not_ready(api: Api) -> None:
         connection.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'api'")
         try:
             assert within(SOON, lambda: not api.ready())
-            assert api.reason() == "the database accepts connections, but none of this process"
+            assert api.reason() == "the database accepts connections, but not from this process"
             assert _answers(api)
         finally:
             connection.execute("ALTER ROLE api LOGIN")

@@ -16,7 +16,7 @@ from tools.projects import TABLE
 
 ROOT = Path(__file__).resolve().parent.parent
 PROJECTS = tuple(TABLE)
-WRONG = "The environment is not right."
+WRONG = "Invalid environment."
 _RUN_COMMANDS = """
 import sys
 import django

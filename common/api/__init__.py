@@ -1,4 +1,4 @@
-"""Make a Django REST framework project speak the contract: tokens, errors, input, OpenAPI.
+"""Extend Django REST framework: token authentication, one error body, strict input, OpenAPI.
 
-`common.settings.REST_FRAMEWORK` names the classes in here.
+`common.settings.REST_FRAMEWORK` names these classes.
 """

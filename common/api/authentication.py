@@ -1,4 +1,4 @@
-"""Token authentication for Django REST framework."""
+"""Authenticate API requests by their access token."""
 
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
@@ -10,10 +10,13 @@ from common.tokens.keys import KeysUnavailable, key_set
 
 
 class TokenAuthentication(BaseAuthentication):
-    """Sets `request.user` to a `common.tokens.TokenUser` from the Authorization header."""
+    """DRF authentication class: `request.user` becomes a `common.tokens.TokenUser`."""
 
     def authenticate(self, request: Request) -> tuple[tokens.TokenUser, None] | None:
-        """Return the user, or None without a header; 401 for a bad token, 503 while there is no key."""
+        """Return the user, or None without a header.
+
+        Raise `NotAuthenticated` for an invalid token, `ServiceUnavailable` if no keys have been loaded yet.
+        """
         header = request.META.get("HTTP_AUTHORIZATION")
         if header is None:
             return None
@@ -27,5 +30,5 @@ class TokenAuthentication(BaseAuthentication):
             raise ServiceUnavailable("Tokens cannot be verified right now. Try again soon.") from None
 
     def authenticate_header(self, request: Request) -> str:
-        """Return the WWW-Authenticate of a 401 (RFC 6750 section 3)."""
+        """Return the WWW-Authenticate header of a 401 (RFC 6750 section 3)."""
         return "Bearer"

@@ -1,4 +1,7 @@
-"""The one body of every error of both APIs: `{"message": str, "errors": {field: [str]}}`."""
+"""Give every error the same JSON body: `{"message": str, "errors": {field: [str]}}`.
+
+`errors` appears with 400 only.
+"""
 
 import logging
 import sys
@@ -18,24 +21,24 @@ from common.api.exceptions import ServiceUnavailable
 
 logger = logging.getLogger(__name__)
 
-AWAY = (OperationalError, InterfaceError)
+UNAVAILABLE = (OperationalError, InterfaceError)
 
 
 class DatabaseUnavailable(ServiceUnavailable):
-    """503: the database does not answer."""
+    """503: the database is unreachable, or too slow."""
 
-    default_detail = "The database does not answer right now. Try again soon."
+    default_detail = "The database is temporarily unavailable. Try again soon."
 
 
 def exception_handler(exc: Exception, context: dict[str, Any]) -> Response | None:
-    """Return the answer for an exception that a view raised; None leaves it to Django (500)."""
-    if isinstance(exc, AWAY):
+    """Return the response for an exception of a view, or None for Django's 500."""
+    if isinstance(exc, UNAVAILABLE):
         log_unavailable(exc)
         exc = DatabaseUnavailable()
     response = rest_framework_exception_handler(exc, context)
     if response is None:
         return None
-    # In a view that answers with something else too, such as Swagger UI with a page.
+    # A view such as Swagger UI may have chosen another renderer.
     context["request"].accepted_renderer = JSONRenderer()
     context["request"].accepted_media_type = JSONRenderer.media_type
     if response.status_code == status.HTTP_401_UNAUTHORIZED:
@@ -51,17 +54,20 @@ def exception_handler(exc: Exception, context: dict[str, Any]) -> Response | Non
 
 
 def log_unavailable(error: BaseException) -> None:
-    """Log why a request gets a 503 in place of this error."""
+    """Log the database error behind a 503."""
     logger.warning("The database is unavailable: %s", reason(error))
 
 
 def reason(error: BaseException) -> str:
-    """Return the first line of a database's message. The others may quote the statement and its parameters."""
+    """Return the first line of a database error.
+
+    The other lines may contain the statement and its parameters.
+    """
     return str(error).strip().partition("\n")[0] or type(error).__name__
 
 
 def field_errors(detail: Any, name: str = api_settings.NON_FIELD_ERRORS_KEY) -> dict[str, list[str]]:
-    """Return Django REST framework's `detail` as lists of messages by field; nested names are joined by dots."""
+    """Return DRF's `detail` as lists of messages by field. Dots join nested names."""
     if isinstance(detail, dict):
         prefix = "" if name == api_settings.NON_FIELD_ERRORS_KEY else f"{name}."
         return {
@@ -81,7 +87,7 @@ def _summary(errors: dict[str, list[str]]) -> str:
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> JsonResponse:
-    """Answer what Django itself refuses (handler400): a body that is too large (413), or an unknown host (400)."""
+    """Respond to requests that Django refuses (handler400): 413 or 400."""
     if isinstance(exception, RequestDataTooBig):  # RFC 9110 section 15.5.14
         limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE // 1024
         return JsonResponse({"message": f"The body is larger than {limit} KiB."}, status=413)
@@ -89,27 +95,26 @@ def bad_request(request: HttpRequest, exception: Exception) -> JsonResponse:
 
 
 def forbidden(request: HttpRequest, exception: Exception) -> JsonResponse:
-    """Answer what Django's own views forbid, those of the admin (handler403)."""
+    """Respond to requests that Django's own views, the admin's, forbid (handler403)."""
     return JsonResponse({"message": exceptions.PermissionDenied.default_detail}, status=403)
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> JsonResponse:
-    """Answer a form of the admin whose CSRF token is missing or too old (CSRF_FAILURE_VIEW)."""
-    again = "This form is not from a page of this site, is too old, or cookies are off. Load the page again."
-    return JsonResponse({"message": again}, status=403)
+    """Respond to an admin form with a missing or old CSRF token (CSRF_FAILURE_VIEW)."""
+    message = "This form has expired, or cookies are off. Reload the page and try again."
+    return JsonResponse({"message": message}, status=403)
 
 
 def not_found(request: HttpRequest, exception: Exception) -> JsonResponse:
-    """Answer a path that no view serves (handler404)."""
+    """Respond to unknown paths (handler404)."""
     return JsonResponse({"message": "There is nothing at this address."}, status=404)
 
 
 def server_error(request: HttpRequest) -> JsonResponse:
-    """Answer what nobody else has, such as an exception in the admin (handler500): a fault of ours, or 503."""
-    if isinstance(error := sys.exception(), AWAY):
+    """Respond to exceptions outside of DRF, such as in the admin (handler500)."""
+    if isinstance(error := sys.exception(), UNAVAILABLE):
         log_unavailable(error)
-        away = DatabaseUnavailable()
-        return JsonResponse(
-            {"message": str(away.detail)}, status=away.status_code, headers={"Retry-After": str(away.wait)}
-        )
+        unavailable = DatabaseUnavailable()
+        headers = {"Retry-After": str(unavailable.wait)}
+        return JsonResponse({"message": str(unavailable.detail)}, status=unavailable.status_code, headers=headers)
     return JsonResponse({"message": "Something went wrong on our side."}, status=500)

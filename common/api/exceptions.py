@@ -1,12 +1,12 @@
-"""What the APIs raise beside Django REST framework's own exceptions."""
+"""Exceptions of the APIs, in addition to those of Django REST framework."""
 
 from rest_framework import exceptions, status
 
 
 class NotAuthenticated(exceptions.APIException):
-    """401: no valid token, or a wrong pair of user name and password.
+    """401: no valid token, or wrong user name or password.
 
-    Not Django REST framework's own class, which is a 403 in a view without authentication.
+    Django REST framework's own class becomes a 403 in views without authentication.
     """
 
     status_code = status.HTTP_401_UNAUTHORIZED
@@ -14,9 +14,9 @@ class NotAuthenticated(exceptions.APIException):
 
 
 class ServiceUnavailable(exceptions.APIException):
-    """503: something that this service needs is away; `Retry-After` says when to come again, in seconds."""
+    """503: a dependency is unavailable. `wait` is the Retry-After header, in seconds."""
 
     status_code = status.HTTP_503_SERVICE_UNAVAILABLE
-    default_detail = "The service is not available right now. Try again soon."
+    default_detail = "The service is temporarily unavailable. Try again soon."
     default_code = "service_unavailable"
     wait = 5

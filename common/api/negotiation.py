@@ -1,4 +1,4 @@
-"""Choosing the form of an answer."""
+"""Choose the parser of a request and the renderer of a response."""
 
 from collections.abc import Iterable
 
@@ -10,13 +10,16 @@ from rest_framework.request import Request
 
 
 class OnlyJSON(BaseContentNegotiation):
-    """The APIs speak JSON and disregard `Accept`, as RFC 9110 section 12.1 allows.
+    """Content negotiation of APIs that always respond with JSON (RFC 9110 section 12.1 allows to ignore `Accept`).
 
-    The OpenAPI document alone has several forms. `?format=` or `Accept` chooses one, YAML by default.
+    Only the OpenAPI document has several formats. `?format=` or `Accept` selects one; YAML is the default.
     """
 
     def select_parser(self, request: Request, parsers: Iterable[BaseParser]) -> BaseParser | None:
-        """Return the parser for the body's Content-Type, or None (415); JSON is UTF-8 (RFC 8259 section 8.1)."""
+        """Return the parser for the Content-Type, or None for a 415.
+
+        Bodies must be UTF-8, as RFC 8259 section 8.1 requires for JSON.
+        """
         parameters = request._request.content_params or {}
         if parameters.get("charset", "utf-8").lower() not in ("utf-8", "utf8", "us-ascii"):
             return None
@@ -26,7 +29,10 @@ class OnlyJSON(BaseContentNegotiation):
     def select_renderer(
         self, request: Request, renderers: Iterable[BaseRenderer], format_suffix: str | None = None
     ) -> tuple[BaseRenderer, str]:
-        """Return the renderer and its media type; `NotFound` (404) for a `?format=` that there is not."""
+        """Return the renderer and its media type.
+
+        Raise `NotFound` for an unknown `?format=`.
+        """
         choices = list(renderers)
         if len(choices) > 1:
             if form := request.query_params.get("format"):
@@ -34,5 +40,5 @@ class OnlyJSON(BaseContentNegotiation):
                 if not choices:
                     raise NotFound
             preferred = request._request.get_preferred_type([str(each.media_type) for each in choices])
-            choices.sort(key=lambda each: each.media_type != preferred)  # stable: without a preference, the first one
+            choices.sort(key=lambda each: each.media_type != preferred)  # stable: the first one is the default
         return choices[0], str(choices[0].media_type)

@@ -1,4 +1,4 @@
-"""Reading request bodies."""
+"""Parse request bodies: JSON and forms, in strict UTF-8."""
 
 from io import BytesIO
 from typing import Any
@@ -9,10 +9,10 @@ from rest_framework.exceptions import ParseError
 
 
 class JSONParser(parsers.JSONParser):
-    """JSON, with a body that is nested too deeply refused like any other that is broken."""
+    """JSON parser that refuses bodies that are nested too deeply."""
 
     def parse(self, stream: Any, media_type: Any = None, parser_context: Any = None) -> Any:
-        """Return the parsed body; `ParseError` (400) if it is not JSON."""
+        """Return the parsed body. Raise `ParseError` (400) if it is not JSON."""
         try:
             return super().parse(stream, media_type, parser_context)
         except RecursionError:
@@ -20,28 +20,31 @@ class JSONParser(parsers.JSONParser):
 
 
 class FormParser(parsers.FormParser):
-    """Forms; Django itself takes bytes that are not UTF-8 for U+FFFD."""
+    """Form parser that requires UTF-8. Django replaces invalid bytes with U+FFFD."""
 
     def parse(self, stream: Any, media_type: Any = None, parser_context: Any = None) -> Any:
-        """Return the parsed body; `ParseError` (400) if it is not UTF-8."""
+        """Return the parsed body. Raise `ParseError` (400) if it is not UTF-8."""
         body = stream.read()
         check_utf8(unquote_to_bytes(body))
         return super().parse(BytesIO(body), media_type, parser_context)
 
 
 class MultiPartParser(parsers.MultiPartParser):
-    """Forms of several parts; no call takes a file, so all of it is text."""
+    """Multipart parser that requires UTF-8. No call accepts files, so the whole body is text."""
 
     def parse(self, stream: Any, media_type: Any = None, parser_context: Any = None) -> Any:
-        """Return the parsed body; `ParseError` (400) if it is not UTF-8."""
+        """Return the parsed body. Raise `ParseError` (400) if it is not UTF-8."""
         body = stream.read()
         check_utf8(body)
         return super().parse(BytesIO(body), media_type, parser_context)
 
 
 def check_utf8(text: bytes) -> None:
-    """Raise `ParseError` (400) if it is not UTF-8, a lone surrogate included (RFC 3629 section 3)."""
+    """Raise `ParseError` (400) for invalid UTF-8.
+
+    Lone surrogates are invalid too (RFC 3629 section 3).
+    """
     try:
         text.decode()
     except UnicodeDecodeError as error:
-        raise ParseError(f"It is not UTF-8: {error}") from None
+        raise ParseError(f"Invalid UTF-8: {error}") from None

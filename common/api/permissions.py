@@ -1,4 +1,4 @@
-"""Who may call."""
+"""Permissions for DRF views."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from rest_framework.request import Request
 
 from common.tokens import TokenUser
 
-if TYPE_CHECKING:  # it imports the default permissions itself
+if TYPE_CHECKING:  # avoids a circular import: it loads the default permissions
     from rest_framework.views import APIView
 
 
 class HasToken(BasePermission):
-    """Only with a valid token: 401 otherwise."""
+    """Allow requests with a valid token; others get a 401."""
 
     def has_permission(self, request: Request, view: APIView) -> bool:
-        """Return whether the request carries a valid token."""
+        """Return whether the request has a valid token."""
         return request.user is not None
 
 
 class HasStaffToken(HasToken):
-    """Only with the valid token of a staff user: 401 without a token, 403 without staff."""
+    """Allow requests with the token of a staff user: others get a 401 without a token, else a 403."""
 
     def has_permission(self, request: Request, view: APIView) -> bool:
-        """Return whether the request carries a valid token of a staff user."""
+        """Return whether the request has a valid token of a staff user."""
         return isinstance(request.user, TokenUser) and request.user.is_staff

@@ -1,4 +1,4 @@
-"""OpenAPI: what drf-spectacular cannot see by itself, said once for both APIs."""
+"""Extend drf-spectacular: add to the OpenAPI documents what it cannot derive from the views."""
 
 import threading
 from typing import Any
@@ -20,47 +20,47 @@ InputError = inline_serializer(
         "message": serializers.CharField(help_text="What went wrong."),
         "errors": serializers.DictField(
             child=serializers.ListField(child=serializers.CharField()),
-            help_text="Why, for each field that is wrong.",
+            help_text="Messages for each invalid field.",
         ),
     },
 )
 
 TEXT_PATTERN = r"^[^\x00]*$"
-# What Python trims, spelled out: `\s` is something else in each dialect of regular expressions.
+# The characters that str.strip() removes. `\s` differs between dialects of regular expressions.
 _SPACES = r"\t-\r\x1c-\x20\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
 DESCRIPTIONS = {
     "200": "OK",
     "201": "Created",
     "204": "Done",
-    "304": "It is what the ETag in If-None-Match was for.",
-    "400": "The input is wrong.",
+    "304": "Not modified since the ETag in If-None-Match.",
+    "400": "Invalid input.",
     "401": "Not authenticated.",
     "403": "Not allowed.",
-    "404": "There is no such thing.",
+    "404": "Not found.",
     "413": "The body is larger than 64 KiB.",
-    "414": "The address is too long.",
+    "414": "The URL is too long.",
     "415": "The body is neither JSON nor a form in UTF-8.",
     "429": "Too many requests.",
-    "503": "Something that this service needs is away.",
+    "503": "A dependency of this service is unavailable.",
 }
 EXAMPLES = {
     "Error": {"message": "What went wrong."},
     "InputError": {"message": "text: Too long.", "errors": {"text": ["Too long."]}},
 }
-_RETRY_AFTER = {"description": "In how many seconds to try again.", "schema": {"type": "integer", "minimum": 1}}
+_RETRY_AFTER = {"description": "Seconds to wait before a retry.", "schema": {"type": "integer", "minimum": 1}}
 HEADERS = {
     "401": {"WWW-Authenticate": {"description": "How to authenticate (RFC 9110).", "schema": {"type": "string"}}},
     "429": {"Retry-After": _RETRY_AFTER},
     "503": {"Retry-After": _RETRY_AFTER},
 }
 ETAG = {"description": "For If-None-Match (RFC 9110).", "schema": {"type": "string"}}
-_making = threading.Lock()
+_lock = threading.Lock()
 _documents: dict[Any, Any] = {}
-LINK = {"description": "The next and the previous page, if there is one (RFC 8288).", "schema": {"type": "string"}}
+LINK = {"description": "Next and previous page, if any (RFC 8288).", "schema": {"type": "string"}}
 
 
 class TokenAuthenticationScheme(OpenApiAuthenticationExtension):
-    """Swagger's Authorize button."""
+    """Security scheme of access tokens: the Authorize button of Swagger UI."""
 
     target_class = "common.api.authentication.TokenAuthentication"
     match_subclasses = True
@@ -68,12 +68,12 @@ class TokenAuthenticationScheme(OpenApiAuthenticationExtension):
 
     def get_security_definition(self, auto_schema: SpectacularAutoSchema) -> dict[str, Any]:
         """Return the OpenAPI security scheme."""
-        where = "What `POST /api/login/` of the Users API answers as `Authorized`, without the word Bearer."
-        return {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": where}
+        description = "The value of `Authorized` from `POST /api/login/` of the Users API, without the word Bearer."
+        return {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": description}
 
 
 class TextFieldPattern(OpenApiSerializerFieldExtension):
-    """What a `TextField` refuses beside its length."""
+    """Pattern of a `TextField` in requests: no NUL, and the length after trimming."""
 
     target_class = "common.api.serializers.TextField"
 
@@ -87,50 +87,50 @@ class TextFieldPattern(OpenApiSerializerFieldExtension):
         return schema
 
     def _trimmed_pattern(self) -> str:
-        """Return the pattern of a text whose spaces at both ends do not count."""
+        """Return the pattern of a text, ignoring spaces at both ends."""
         longest = self.target.max_length
-        # The first and the last character that stay, and what is between them.
+        # The first and the last character are matched separately.
         between = f"{{0,{longest - 2}}}" if longest else "*"
         return rf"^[{_SPACES}]*[^\x00{_SPACES}]([^\x00]{between}[^\x00{_SPACES}])?[{_SPACES}]*$"
 
 
 class SchemaGenerator(SpectacularSchemaGenerator):
-    """Makes the document once in a process: it takes long, and drf-spectacular is not made for two threads at once."""
+    """Generator that caches the document per process. It is slow, and not thread-safe in drf-spectacular."""
 
     def get_schema(self, request: Any = None, public: bool = False) -> Any:
-        """Return the OpenAPI document; it does not depend on the request."""
-        with _making:
+        """Return the OpenAPI document, which does not depend on the request."""
+        with _lock:
             if self.urlconf not in _documents:
                 _documents[self.urlconf] = super().get_schema(request, public)  # type: ignore[no-untyped-call]
             return _documents[self.urlconf]
 
 
 class AutoSchema(TextFieldAutoSchema):
-    """Adds to each operation the errors that follow from its method and permissions."""
+    """Schema of a view, with the errors that follow from its method and permissions."""
 
     def get_operation(self, *args: Any, **kwargs: Any) -> dict[str, Any] | None:
-        """Return the operation with all its answers, or None if it is not in the document."""
+        """Return the operation with all its responses, or None if it is excluded."""
         operation: dict[str, Any] | None = super().get_operation(*args, **kwargs)
         if operation:
             operation["responses"] = self._complete(operation["responses"])
         return operation
 
     def get_auth(self) -> list[dict[str, list[str]]]:
-        """Return the security requirement: a token where a permission asks for one."""
+        """Return the security requirement: a token, if a permission requires it."""
         return super().get_auth() if self._has_permission(HasToken) else []
 
     def get_tags(self) -> list[str]:
-        """Return the group of the operation: who may ask for it."""
+        """Return the group of the operation, by permission."""
         if self._has_permission(HasStaffToken):
             return ["For staff"]
         return ["With a token"] if self._has_permission(HasToken) else ["For everyone"]
 
     def get_summary(self) -> str:
-        """Return what is said of the operation where it is folded: the first sentence about it."""
+        """Return the first sentence of the description."""
         return self.get_description().partition(".")[0]
 
     def get_paginated_name(self, serializer_name: str) -> str:
-        """Return the name of a page: it is an array, as a list without pages would be."""
+        """Return the schema name of a page, which is an array like an unpaginated list."""
         return f"{serializer_name}List"
 
     def _complete(self, answers: dict[str, Any]) -> dict[str, Any]:
@@ -171,7 +171,7 @@ class AutoSchema(TextFieldAutoSchema):
         return getattr(self.view, "pagination_class", None) if self.method == "GET" else None
 
     def _has_cursor(self) -> bool:
-        # The body has the addresses of the other pages, and an invalid cursor is a 404.
+        # CursorPagination puts the links into the body, and responds to an invalid cursor with 404.
         return issubclass(self._pagination_class() or object, CursorPagination)
 
     def _has_permission(self, permission_class: type[HasToken]) -> bool:

@@ -1,4 +1,4 @@
-"""Reading what a request says."""
+"""Validate the query and the body of a request."""
 
 import functools
 import re
@@ -12,19 +12,19 @@ from common.api.parsers import check_utf8
 
 
 class TextField(serializers.CharField):
-    """A string that is a string: Django REST framework's own field also takes numbers."""
+    """Text field that refuses numbers. Django REST framework's own field accepts them."""
 
     def to_internal_value(self, data: Any) -> str:
-        """Return the string, trimmed unless told otherwise."""
+        """Return the string, trimmed if the field trims."""
         if not isinstance(data, str):
             self.fail("invalid")
         return super().to_internal_value(data)
 
 
 class IntegerField(serializers.IntegerField):
-    """An integer in the query, in the one way that JSON writes it: RFC 8259, section 6, without fraction and exponent.
+    """Integer in a query, written as in JSON, without fraction and exponent (RFC 8259 section 6).
 
-    Django REST framework's own field also takes `1.0`, `1_0` and ` 1`.
+    Django REST framework's own field also accepts `1.0`, `1_0` and ` 1`.
     """
 
     def to_internal_value(self, data: Any) -> int:
@@ -34,16 +34,16 @@ class IntegerField(serializers.IntegerField):
         return super().to_internal_value(data)
 
 
-@functools.cache  # a serializer copies its fields, which takes as long as the database does
+@functools.cache  # a serializer copies its fields, which takes as long as a query
 def _fields(serializer_class: type[serializers.Serializer[Any]]) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
     return dict(serializer_class().fields)
 
 
 def validated_query(serializer_class: type[serializers.Serializer[Any]], request: Request) -> dict[str, Any]:
-    """Return the query parameters as the serializer's validated data; `ValidationError` (400) names each wrong one.
+    """Return the validated query parameters.
 
-    A parameter that is there twice is a wrong one: which of the two was meant is not ours to say. `ParseError` (400)
-    if the query is not UTF-8, which Django reads as U+FFFD.
+    Raise `ValidationError` (400) for invalid and for repeated parameters, which are ambiguous. Raise `ParseError`
+    (400) if the query is not UTF-8: Django replaces invalid bytes with U+FFFD.
     """
     check_utf8(unquote_to_bytes(request.META["QUERY_STRING"].encode("latin-1")))
     data: dict[str, Any] = {}
@@ -65,7 +65,7 @@ def validated_query(serializer_class: type[serializers.Serializer[Any]], request
 
 
 def validated(serializer_class: type[serializers.Serializer[Any]], request: Request) -> dict[str, Any]:
-    """Return the request's body as the serializer's validated data; `ValidationError` (400) names each wrong field."""
+    """Return the validated body. Raise `ValidationError` (400) for invalid fields."""
     serializer = serializer_class(data=request.data)
     serializer.is_valid(raise_exception=True)
     data: dict[str, Any] = serializer.validated_data

@@ -1,4 +1,4 @@
-"""Connect to PostgreSQL: connections that are kept, statements with a time limit, and enough connections for all pods.
+"""Connect to PostgreSQL: persistent connections, time limits for statements, a check of the connection limit.
 
-`common.settings.Env.database` chooses this backend for postgresql:// addresses.
+`common.settings.Env.database` selects this backend for postgresql:// URLs.
 """

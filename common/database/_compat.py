@@ -5,9 +5,9 @@ from typing import Any
 
 
 def limit_waits(connection: Any, seconds: float) -> None:
-    """Make each wait of a psycopg connection for its server raise OperationalError after some seconds.
+    """Limit how long a psycopg connection waits for the server, in seconds.
 
-    psycopg leaves the time limit to the server (statement_timeout), but a server that is stuck keeps none:
+    After that, it raises OperationalError. psycopg relies on the server's statement_timeout, but a stuck server does not enforce it.
     https://www.psycopg.org/psycopg3/docs/api/connections.html
     """
     connection.wait = partial(connection.wait, timeout=seconds)

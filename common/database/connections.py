@@ -20,16 +20,17 @@ logger = logging.getLogger(__name__)
 
 
 class DatabaseValidation(BaseDatabaseValidation):
-    """Database check of Django's system check framework: `manage.py check --database default` runs it.
+    """System check of PostgreSQL's connection limit. `manage.py check --database default` runs it.
 
     https://docs.djangoproject.com/en/5.2/topics/checks/#builtin-tags
     """
 
     def check(self, **kwargs: Any) -> list[checks.CheckMessage]:
-        """Return a warning if all pods, workers and threads may open more connections than PostgreSQL allows.
+        """Return a warning if PostgreSQL allows fewer connections than needed.
 
-        A thread has one connection to each database. A process has one more for readiness if there is a management
-        port, and one more to watch a read replica. A migration needs one. An unreachable server is skipped.
+        Each thread has one connection to each database. Each process has one more for readiness if it has a
+        management port, and one more if it watches a read replica. A migration needs one. Unreachable servers are
+        skipped.
         """
         try:
             with self.connection.cursor() as cursor:
@@ -52,7 +53,7 @@ class DatabaseValidation(BaseDatabaseValidation):
 
 
 def log_warnings() -> None:
-    """Run Django's system checks of all databases, log their messages, and close the connections."""
+    """Run Django's database checks, log their messages, close the connections."""
     try:
         for message in checks.run_checks(tags=[checks.Tags.database], databases=list(connections)):
             logger.log(message.level, message.msg)

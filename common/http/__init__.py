@@ -1,4 +1,4 @@
-"""Read requests: the WSGI application, middleware, request ids, client addresses, and routes with an optional slash.
+"""Process HTTP requests: WSGI application, middleware, request ids, client addresses, routes.
 
-All three projects use it. It knows neither tokens nor Django REST framework.
+All projects use it. It depends on neither tokens nor Django REST framework.
 """

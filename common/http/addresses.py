@@ -1,4 +1,4 @@
-"""The address of the client that sent a request."""
+"""Find the IP address of the client that sent a request."""
 
 import ipaddress
 import logging
@@ -12,7 +12,7 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 logger = logging.getLogger(__name__)
 
-# An address with a port, or in brackets, and perhaps in quotes. A bare IPv6 address has no port: it would be ambiguous.
+# An address with a port or in brackets, optionally in quotes. A port after a bare IPv6 address would be ambiguous.
 _HOP = re.compile(r'("?)(?:\[([^\[\]"]+)\]|([0-9.]+))(?::[0-9]{1,5})?\1')
 _warned = threading.Event()
 
@@ -20,9 +20,9 @@ _warned = threading.Event()
 def client_address(request: HttpRequest) -> str:
     """Return the client's IP address as text.
 
-    Proxies in the networks of the setting TRUSTED_PROXIES are believed about whom they passed on in
-    X-Forwarded-For, read from its end; what a client wrote there itself is not. A port is dropped. Where a proxy sends
-    what is no address, its own address is returned, and the log has one warning in the life of the process.
+    X-Forwarded-For is read from its end, as long as the sender is in the networks of TRUSTED_PROXIES. So a client
+    cannot forge its address. Ports are dropped. If a proxy sends an invalid address, its own address is returned, and
+    a warning is logged once per process.
     """
     forwarded = request.META.get("HTTP_X_FORWARDED_FOR", "")
     hops = [hop.strip() for hop in forwarded.split(",") if hop.strip()]
@@ -33,7 +33,7 @@ def client_address(request: HttpRequest) -> str:
         if address is None and not _warned.is_set():
             _warned.set()
             logger.warning(
-                "The proxy %s sent what is no address in X-Forwarded-For: %.60r. Its clients share one limit on failed "
+                "The proxy %s sent an invalid address in X-Forwarded-For: %.60r. Its clients share one limit on failed "
                 "logins until it sends their addresses.",
                 proxy,
                 hop,
@@ -42,7 +42,10 @@ def client_address(request: HttpRequest) -> str:
 
 
 def _parse(text: str) -> Address | None:
-    """Return the address in its one spelling: without a port or zone (RFC 4007), and IPv4 as what it is."""
+    """Return the address without port and zone (RFC 4007), or None if it is invalid.
+
+    IPv4-mapped IPv6 addresses become IPv4, so that every client has one spelling.
+    """
     if hop := _HOP.fullmatch(text):
         text = hop[2] or hop[3]
     try:

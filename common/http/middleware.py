@@ -1,4 +1,4 @@
-"""Middleware that all three projects use, beside `common.operations.health` and `common.operations.metrics`."""
+"""Middleware of all projects. `common.operations` has two more, for health and metrics."""
 
 import re
 from collections.abc import Callable
@@ -16,33 +16,33 @@ from whitenoise import middleware as whitenoise
 
 from common.http import request_id
 
-# gunicorn refuses a longer header, but joins the repeated ones of a name.
+# gunicorn has the same limit, but joins repeated headers after its check.
 MAX_HEADER_LENGTH = 8190  # bytes
-# The bytes that make a body expensive to parse, and how many of them it may have. The longest thought has 1,000 "%".
+# Characters that make a body expensive to parse, and their limits. The longest valid thought has 1,000 "%".
 COSTLY = {
     "application/json": (b"[{,", 1_000),
     "application/x-www-form-urlencoded": (b"%", 10_000),
     "multipart/form-data": (b";", 1_000),
 }
-# A parameter that names its charset, such as name*=utf-8''x (RFC 2231). Clients must not send it in forms (RFC 7578
-# section 4.2). Django refuses an unknown charset with an exception, and Python keeps each name that it looked up.
+# A parameter with a charset, such as name*=utf-8''x (RFC 2231). Clients must not send it in forms (RFC 7578 section
+# 4.2). Django raises an exception for an unknown charset, and Python caches every name that was looked up.
 ENCODED_PARAMETER = re.compile(r"\*\s*=")
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
 
 
 class Middleware:
-    """Keeps the next layer as `get_response`; a subclass says what happens around it in `__call__`."""
+    """Base class. Subclasses implement `__call__` and call `self.get_response`."""
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
 
 
 class RequestIDMiddleware(Middleware):
-    """Gives each request an id, taken from its X-Request-ID or new, and says it in the answer."""
+    """Set the request id, from X-Request-ID or new, and return it in the response."""
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        """Pass the request on with its id set."""
+        """Set the id, then call the next middleware."""
         identifier = request_id.begin(request)
         response = self.get_response(request)
         response["X-Request-ID"] = identifier
@@ -50,12 +50,12 @@ class RequestIDMiddleware(Middleware):
 
 
 class RequestLimitsMiddleware(Middleware):
-    """Refuses a request that is larger than any client needs, before anything parses it."""
+    """Refuse oversized and expensive requests before anything parses them."""
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        """Pass the request on; a header or a body that costs too much is 400, a body that is too large 413."""
+        """Raise `BadRequest` or `RequestDataTooBig`, or call the next middleware."""
         for name, value in request.META.items():
-            # A token that is too long is 401 (`common.api.authentication`).
+            # `common.api.authentication` answers a long token with 401.
             if name.startswith("HTTP_") and len(value) > MAX_HEADER_LENGTH and name != "HTTP_AUTHORIZATION":
                 raise BadRequest("A header is too long.")
         if int(request.META.get("CONTENT_LENGTH") or 0) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
@@ -74,34 +74,34 @@ class RequestLimitsMiddleware(Middleware):
 
 
 class ContentSecurityPolicyMiddleware(Middleware):
-    """Sends the setting CONTENT_SECURITY_POLICY with every response."""
+    """Send the setting CONTENT_SECURITY_POLICY with every response."""
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        """Pass the request on and set the header."""
+        """Call the next middleware, then set the header."""
         response = self.get_response(request)
         response["Content-Security-Policy"] = settings.CONTENT_SECURITY_POLICY
         return response
 
 
 class ConditionalGetMiddleware(http.ConditionalGetMiddleware):
-    """Django's, whose ETag is of the body alone: here it is also of the links to other pages, which are in a header."""
+    """Django's middleware, with an ETag that also covers the Link header, which has the next page."""
 
     def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
-        """Return the response, or 304 where its ETag is the one in If-None-Match (RFC 9110, section 13.1.2)."""
+        """Return the response, or 304 if If-None-Match has its ETag."""
         if isinstance(response, HttpResponse) and "Link" in response and self.needs_etag(response):
             response["ETag"] = quote_etag(sha256(response["Link"].encode() + response.content).hexdigest())
         return super().process_response(request, response)
 
 
 class WhiteNoiseMiddleware(whitenoise.WhiteNoiseMiddleware):  # type: ignore[misc]  # it has no types
-    """WhiteNoise's, with two faults fixed.
+    """WhiteNoise's middleware with two bugs fixed.
 
-    In development, it may promise the size of a file that is replaced before it is read. And it looks for `gzip`
-    anywhere in Accept-Encoding, so that `gzip;q=0` would get it.
+    In development, Content-Length is wrong if a file changes between the size check and the read. And WhiteNoise
+    searches Accept-Encoding for the substring `gzip`, so it ignores `gzip;q=0`.
     """
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        """Answer with a static file, whose length is that of what is sent, or pass the request on."""
+        """Return a static file with its real length, or call the next middleware."""
         response: HttpResponseBase = super().__call__(request)
         if self.autorefresh and isinstance(response, FileResponse) and response.file_to_stream:
             with closing(response):
@@ -112,14 +112,17 @@ class WhiteNoiseMiddleware(whitenoise.WhiteNoiseMiddleware):  # type: ignore[mis
 
     @staticmethod
     def serve(static_file: Any, request: HttpRequest) -> HttpResponseBase:
-        """Answer with a static file, compressed only if the client accepts that."""
+        """Return a static file, compressed only if the client accepts it."""
         request.META["HTTP_ACCEPT_ENCODING"] = accepted_codings(request.META.get("HTTP_ACCEPT_ENCODING", ""))
         response: HttpResponseBase = whitenoise.WhiteNoiseMiddleware.serve(static_file, request)
         return response
 
 
 def accepted_codings(header: str) -> str:
-    """Return an Accept-Encoding header without weights, and without what it refuses (RFC 9110 section 12.5.3)."""
+    """Return Accept-Encoding without weights and without codings of weight 0.
+
+    See RFC 9110 section 12.5.3.
+    """
     codings = [parse_header_parameters(part) for part in header.split(",")]
     return ", ".join(name for name, parameters in codings if _weight(parameters.get("q", "1")))
 

@@ -1,4 +1,4 @@
-"""The id of the request that is being answered, for the logs and for calls to other services."""
+"""Id and trace context of the current request, for logs and for calls to other services."""
 
 import logging
 import re
@@ -16,7 +16,10 @@ _TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
 
 def begin(request: HttpRequest) -> str:
-    """Take over the request's id and trace context, and return the id; a new one if it has none that is safe to log."""
+    """Read the request id and the trace context from the headers; return the id.
+
+    Generate an id if there is none, or if it is unsafe to log.
+    """
     given = request.headers.get("X-Request-ID", "")
     request_id = given if _ACCEPTED.fullmatch(given) else uuid.uuid4().hex
     headers = {"X-Request-ID": request_id}
@@ -32,14 +35,14 @@ def begin(request: HttpRequest) -> str:
 
 
 def outgoing_headers() -> dict[str, str]:
-    """Return the headers that carry the request id and the trace context on to another service."""
+    """Return the headers that pass request id and trace context to another service."""
     return dict(_headers.get())
 
 
 class LogFilter(logging.Filter):
-    """Gives every log record a `request_id`; `-` outside of a request."""
+    """Log filter that adds `request_id` to every record: `-` outside of a request."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Set it; always True."""
+        """Add the id; always return True."""
         record.request_id = _headers.get().get("X-Request-ID", "-")
         return True

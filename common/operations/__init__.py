@@ -1,4 +1,4 @@
-"""Answer Kubernetes and Prometheus: health, readiness and metrics.
+"""Health, readiness and metrics for Kubernetes and Prometheus, and log filters.
 
-`common.server.management` serves them on a port of their own; without one, the middleware in here does.
+`common.server.management` serves them on a separate port. Without that port, the middleware here does.
 """

@@ -1,4 +1,4 @@
-"""Health for Kubernetes: /healthz says that the process answers, /readyz that it can serve; /metrics is for Prometheus.
+"""Probes for Kubernetes: /healthz (the process responds), /readyz (it can serve). /metrics is for Prometheus.
 
 https://kubernetes.io/docs/concepts/configuration/liveness-readiness-startup-probes/
 """
@@ -18,11 +18,11 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from common.http.middleware import GetResponse, Middleware
 from common.operations import metrics
 
-PERIOD = 2.0  # seconds between two checks of readiness
+PERIOD = 2.0  # seconds between two readiness checks
 MIGRATIONS_MISSING = "migrations are not applied"
 DATABASE_UNREACHABLE = "the database cannot be reached"
-NO_CONNECTION = "the database accepts connections, but none of this process"
-# In a process of its own: psycopg's ping stops all threads of this one until the server answers.
+NO_CONNECTION = "the database accepts connections, but not from this process"
+# In a subprocess: psycopg's ping blocks all threads of its process until the server responds.
 PING = "import sys; from psycopg import pq; sys.exit(pq.PGconn.ping(sys.argv[1].encode()))"
 ACCEPTS_CONNECTIONS = 0  # https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-PQPING
 
@@ -30,11 +30,11 @@ logger = logging.getLogger(__name__)
 
 
 class Readiness:
-    """Tells whether this process can serve.
+    """Readiness of this process.
 
-    It can once its database has all migrations of this release. After that, a database that is unreachable for everyone
-    changes nothing: without it all pods would be unready, and the ingress would answer 404 instead of our 503. A
-    process whose own connections fail while the database accepts others is not ready.
+    It is ready after all migrations of its release are applied. Later, a database that is down for everyone does not
+    change that: if all pods became unready, the ingress would answer 404 instead of our 503. A process is not ready
+    if only its own connections fail.
     """
 
     def __init__(self) -> None:
@@ -42,7 +42,7 @@ class Readiness:
         self._reason: str | None = "starting"
 
     def check(self) -> str | None:
-        """Check now; return why this process cannot serve, or None."""
+        """Check now. Return the reason why this process is not ready, or None."""
         reason = self._check()
         if reason != self._reason:
             logger.warning("not ready: %s", reason) if reason else logger.info("ready")
@@ -50,20 +50,20 @@ class Readiness:
         return reason
 
     def last(self) -> str | None:
-        """Return what the last check has found; never waits."""
+        """Return the result of the last check without waiting."""
         return self._reason
 
     def watch(self) -> None:
-        """Check every two seconds, for as long as the process lives."""
+        """Check every `PERIOD` seconds, in an endless loop."""
         while True:
             try:
                 self.check()
             except Exception:
-                logger.exception("readiness could not be checked")
+                logger.exception("the readiness check failed")
             time.sleep(PERIOD)
 
     def _check(self) -> str | None:
-        if connection.vendor == "unknown":  # Django's stand-in where a project has no database
+        if connection.vendor == "unknown":  # the dummy backend: this project has no database
             return None
         try:
             with connection.cursor() as cursor:
@@ -84,7 +84,10 @@ readiness = Readiness()
 
 
 def accepts_connections() -> bool:
-    """Return whether the database accepts connections from anyone, as `pg_isready` does; always True for SQLite."""
+    """Return whether the database server accepts connections, like `pg_isready`.
+
+    Always True for SQLite.
+    """
     if connection.vendor != "postgresql":
         return True
     from psycopg.conninfo import make_conninfo
@@ -101,9 +104,9 @@ PATHS = ("/healthz", "/readyz", "/metrics")
 
 
 def answer(method: str | None, path: str, not_ready: Callable[[], str | None]) -> HttpResponse:
-    """Return the answer for one of PATHS, else 404.
+    """Return the response for one of PATHS, else a 404.
 
-    `not_ready` returns why this process cannot serve, or None: `Readiness.check` or `Readiness.last`.
+    `not_ready` is `Readiness.check` or `Readiness.last`.
     """
     path = path.removesuffix("/")
     if path not in PATHS:
@@ -120,9 +123,9 @@ def answer(method: str | None, path: str, not_ready: Callable[[], str | None]) -
 
 
 class HealthMiddleware(Middleware):
-    """Answers PATHS on the port for users, before the host check, where there is no management port.
+    """Respond to PATHS on the public port, before the host check, if there is no management port.
 
-    A request that came through a proxy, which adds X-Forwarded-For, finds nothing there.
+    Requests through a proxy have X-Forwarded-For, and are passed on. So the internet cannot see PATHS.
     """
 
     def __init__(self, get_response: GetResponse) -> None:
@@ -131,7 +134,7 @@ class HealthMiddleware(Middleware):
             raise MiddlewareNotUsed
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        """Answer the request, or pass it on."""
+        """Return the response for one of PATHS, or call the next middleware."""
         if request.path_info.removesuffix("/") in PATHS and "HTTP_X_FORWARDED_FOR" not in request.META:
             return answer(request.method, request.path_info, readiness.check)
         return self.get_response(request)

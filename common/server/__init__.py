@@ -1,4 +1,4 @@
-"""Serve with gunicorn: its settings, the worker, its log, its error answers, the management port, and live reload.
+"""Serve with gunicorn: settings, worker, logger, error responses, management port, live reload.
 
-`gunicorn_conf` has the settings and names everything else in here.
+Start with `gunicorn_conf`: it uses all the others.
 """

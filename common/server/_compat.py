@@ -9,16 +9,16 @@ _QUOTED = re.compile(r": b?['\"].*", re.DOTALL)
 
 
 def set_error_writer(write_error: Callable[..., None]) -> None:
-    """Make gunicorn call this function to answer requests that do not reach the application.
+    """Make gunicorn send its own errors with this function.
 
-    There is no setting for it: https://github.com/benoitc/gunicorn/issues/993
+    gunicorn has no setting for it: https://github.com/benoitc/gunicorn/issues/993
     """
     util.write_error = write_error
 
 
 def without_quotation(message: str) -> str:
-    """Return a message of gunicorn's log without the bytes that it quotes of a malformed request.
+    """Return a log message of gunicorn without the part of the request that it quotes.
 
-    gunicorn's worker puts them into the message itself: the logger cannot tell them from its own words.
+    The worker formats the message before it calls the logger, so the quotation is not a separate argument.
     """
     return _QUOTED.sub("", message) if message.startswith("Invalid request") else message

@@ -1,4 +1,4 @@
-"""Answers to requests that do not reach Django, such as a line that is too long."""
+"""Error responses to requests that never reach Django, such as one with a malformed header."""
 
 import functools
 import socket
@@ -14,13 +14,16 @@ Render = Callable[[int, str], HttpResponse]
 
 
 def as_json(status: int, message: str) -> HttpResponse:
-    """Return the body of all errors of the APIs."""
+    """Return an error with the JSON body of the APIs."""
     return JsonResponse({"message": message} | ({"errors": {}} if status == 400 else {}), status=status)
 
 
-@functools.lru_cache(maxsize=32)  # there are a few messages, and a hostile client may cause many errors
+@functools.lru_cache(maxsize=32)  # few distinct messages, but a hostile client may cause many errors
 def _error(status: int, reason: str, message: str) -> bytes:
-    """Return a whole answer. The setting SERVER_ERROR names the function that renders it: `as_json` by default."""
+    """Return a complete HTTP response.
+
+    The setting SERVER_ERROR names the function that renders it. Default: `as_json`.
+    """
     render: Render = import_string(getattr(settings, "SERVER_ERROR", "common.server.errors.as_json"))
     response = render(status, message)
     headers = {**response.headers, "Connection": "close", "Content-Length": str(len(response.content))}
@@ -29,7 +32,7 @@ def _error(status: int, reason: str, message: str) -> bytes:
 
 
 def write_error(sock: socket.socket, status_int: int, reason: str, mesg: str) -> None:
-    """Answer with an error and `Connection: close`. gunicorn calls it for its own errors too."""
+    """Send an error with `Connection: close`. gunicorn calls it for its own errors."""
     sock.sendall(_error(status_int, reason, mesg or reason))
 
 

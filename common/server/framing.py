@@ -1,16 +1,16 @@
-"""Where a request ends in the bytes of a connection, so that a thread never waits for the rest of it.
+"""Find the end of a request in the bytes of a connection, so that no thread waits for the rest of it.
 
-Only the framing of RFC 9112 is read here. gunicorn's parser reads the request itself and refuses what is malformed.
+Only the framing of RFC 9112 is parsed here. gunicorn parses the request itself, and refuses malformed ones.
 """
 
-MAX_HEAD = 32 * 1024  # bytes of a request line and all headers; nginx allows the same in total
-MAX_BODY = 64 * 1024  # bytes; the largest body that a call needs is a few kB
-MAX_CHUNKED_BODY = 2 * MAX_BODY  # bytes, with the sizes and line ends of the chunks
+MAX_HEAD = 32 * 1024  # bytes of the request line and all headers; nginx has the same limit
+MAX_BODY = 64 * 1024  # bytes; no call needs more than a few kB
+MAX_CHUNKED_BODY = 2 * MAX_BODY  # bytes, including chunk sizes and line ends
 FRAMING = ("CONTENT-LENGTH", "TRANSFER-ENCODING")
 
 
 class TooLarge(Exception):
-    """The request is larger than this server accepts. `status` is 413 or 431 (RFC 9110, RFC 6585)."""
+    """The request is too large. `status` is 413 or 431 (RFC 9110, RFC 6585)."""
 
     def __init__(self, status: int, reason: str, message: str) -> None:
         super().__init__(message)
@@ -18,10 +18,10 @@ class TooLarge(Exception):
 
 
 class RequestBuffer:
-    """The bytes that a client has sent and no thread has taken yet.
+    """Bytes received from a client and not yet passed to a thread.
 
-    Once the head is complete, `framing` has the headers that say how long the body is, as (NAME, value) pairs.
-    `is_clear` is False if gunicorn may disagree about where the request ends: no other request may follow then.
+    When the head is complete, `framing` has the headers with the body's length, as (NAME, value) pairs. `is_clear` is
+    False if gunicorn may find another end of the request; then the connection must close after it.
     """
 
     def __init__(self) -> None:
@@ -32,16 +32,16 @@ class RequestBuffer:
         self.framing: list[tuple[str, str]] = []
         self.is_clear = True
         self.expects_continue = False
-        self._head = 0  # length of the head; 0 until it is complete
-        self._end = -1  # length of the request; -1 until it is known
-        self._position = 0  # up to where the bytes have been looked through
+        self._head = 0  # length of the head, 0 until it is complete
+        self._end = -1  # length of the request, -1 until it is known
+        self._position = 0  # end of the bytes already searched
 
     def feed(self, data: bytes) -> None:
-        """Add bytes that the client has sent."""
+        """Append received bytes."""
         self.data += data
 
     def is_complete(self) -> bool:
-        """Return whether a whole request is there. Raise `TooLarge` as soon as it cannot become an acceptable one."""
+        """Return whether the request is complete. Raise `TooLarge` as early as possible."""
         if not self._head and not self._find_head():
             return False
         if self._end < 0:
@@ -49,28 +49,31 @@ class RequestBuffer:
         return 0 <= self._end <= len(self.data)
 
     def has_head(self) -> bool:
-        """Return whether the request line and all headers are there."""
+        """Return whether the request line and all headers are complete."""
         return self._head > 0
 
     def take(self) -> bytes:
-        """Remove the request from the buffer and return it. What is said about it stays until `next` is called."""
+        """Remove the request from the buffer and return it.
+
+        Its attributes stay until `next` is called.
+        """
         request = bytes(self.data[: self._end])
         del self.data[: self._end]
         return request
 
     def next(self) -> None:
-        """Begin to look for the next request."""
+        """Start to look for the next request."""
         self._begin()
 
     def request_line(self) -> str:
-        """Return method and path, without the query, for the log; "-" where there is no such line yet."""
+        """Return method and path for the log, without the query; "-" if incomplete."""
         line = bytes(self.data[:MAX_HEAD]).lstrip(b"\r\n").partition(b"\r\n")[0].decode("latin-1")
         method, _, target = line.partition(" ")
         path = target.partition(" ")[0].partition("?")[0]
         return f"{method[:20]} {path[:200]}".encode("unicode_escape").decode() if path else "-"
 
     def _find_head(self) -> bool:
-        # One empty line may come first (RFC 9112 section 2.2).
+        # An empty line may precede the request (RFC 9112 section 2.2).
         start = 2 if self.data.startswith(b"\r\n") else 0
         found = self.data.find(b"\r\n\r\n", max(start, self._position - 3))
         self._position = len(self.data)
@@ -84,7 +87,7 @@ class RequestBuffer:
         return self._head > 0
 
     def _is_malformed(self, start: int) -> bool:
-        """Return whether gunicorn refuses these bytes, whatever follows: TLS, a bare LF, an endless first line."""
+        """Return whether gunicorn will refuse the bytes: TLS, bare LF, endless line."""
         first = self.data[start : start + 1]
         return (
             (bool(first) and not first.isalpha() and first != b"\r")
@@ -99,7 +102,7 @@ class RequestBuffer:
     def _read_head(self, head: bytes) -> None:
         lower = head.lower()
         if b"content-length" not in lower and b"transfer-encoding" not in lower:
-            self._end = self._head  # no body, as most requests
+            self._end = self._head  # no body, like most requests
             return
         headers = [
             (name.decode("latin-1").upper(), value.strip(b" \t").decode("latin-1"))
@@ -114,19 +117,19 @@ class RequestBuffer:
                 self._end = self._head + int(length)
             case [("TRANSFER-ENCODING", coding)] if coding.lower() == "chunked":
                 pass
-            case _:  # no body, or one that gunicorn refuses
+            case _:  # no body, or gunicorn refuses it
                 self._end = self._head
                 self.is_clear = not self.framing
 
     def _find_end_of_chunks(self) -> None:
-        """Follow the chunks (RFC 9112 section 7.1) as far as they are there."""
+        """Skip the chunks that have arrived (RFC 9112 section 7.1)."""
         while self._end < 0:
             line_end = self.data.find(b"\r\n", self._position)
             if line_end < 0:
                 break
             size = _chunk_size(bytes(self.data[self._position : line_end]))
             if size is None:
-                self._end_here()  # gunicorn says what is wrong
+                self._end_here()  # gunicorn refuses it
             elif size:
                 after = line_end + 2 + size + 2
                 if size > MAX_BODY:

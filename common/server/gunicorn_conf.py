@@ -1,4 +1,4 @@
-"""gunicorn's settings for all three projects: `gunicorn -c python:common.server.gunicorn_conf <project>.wsgi`.
+"""gunicorn's settings for all projects: `gunicorn -c python:common.server.gunicorn_conf <project>.wsgi`.
 
 https://gunicorn.org/reference/settings/
 """
@@ -20,8 +20,8 @@ from common.server.logger import QuietLogger
 from common.server.reload import load_libraries, serve
 from common.server.worker import BufferingWorker
 
-# A wrong environment then ends the start once, with its own message. In development, where code changes under the
-# master, its workers load the code themselves, anew after each HUP.
+# With preloading, an invalid environment stops the start with one message. In development, workers load the code
+# themselves, so that a HUP reloads it.
 preload_app = not environment.flag("RELOAD", False)
 host = environment.text("HOST", "0.0.0.0")  # noqa: S104
 port = environment.number("PORT", 8000, least=0, most=65535)
@@ -30,17 +30,17 @@ management_port = environment.management_port()  # 0: none
 worker_class = BufferingWorker
 workers = environment.workers()
 threads = environment.threads()
-# Room for files and database connections is left. Beyond this, the connection that has waited longest is closed.
+# Leaves file descriptors for files and database connections. Above this, the longest-waiting connection is closed.
 worker_connections = max(threads + 1, min(1000, resource.getrlimit(resource.RLIMIT_NOFILE)[0] - 4 * threads - 64))
-limit_request_line = 8190  # bytes, the most that gunicorn allows
-sendfile = False  # it would wait for the client
+limit_request_line = 8190  # bytes, the maximum that gunicorn allows
+sendfile = False  # it would block on a slow client
 pods = environment.pods()
 timeout = 30
 graceful_timeout = environment.number("GRACEFUL_TIMEOUT", 20, least=0)
-# Longer than an ingress keeps an idle connection (nginx 60 s, Traefik 90 s): it must be the one that closes it.
+# Longer than the ingress keeps an idle connection (nginx 60 s, Traefik 90 s). The ingress must be first to close it.
 keepalive = 120
 control_socket_disable = True
-# Memory, not disk: a slow disk must not look like a worker that hangs.
+# In memory: on a slow disk, the heartbeat could make a worker look stuck.
 worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: S108
 logger_class = QuietLogger
 accesslog = "-"
@@ -48,13 +48,13 @@ accesslog = "-"
 if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
     metrics = Path(os.environ["PROMETHEUS_MULTIPROC_DIR"])
     metrics.mkdir(parents=True, exist_ok=True)
-    # What a container that was killed has left there. https://prometheus.github.io/client_python/multiprocess/
+    # Remove files that a killed container has left. https://prometheus.github.io/client_python/multiprocess/
     for file in metrics.glob("*.db"):
         file.unlink()
 
 
 def on_starting(server: Any) -> None:
-    """In development, load libraries in the master, for workers to start sooner, and be ready to try changed code."""
+    """In development, preload libraries and fork the process that checks code."""
     if not preload_app:
         load_libraries(server.app.app_uri)
         if os.fork() == 0:
@@ -65,43 +65,43 @@ def on_starting(server: Any) -> None:
 
 
 def when_ready(server: Any) -> None:
-    """Load before the workers are forked what they share: all views, and what a probe of the database loads."""
+    """Load views and database code before the fork, so that workers share the memory."""
     if preload_app:
         from django.db import connections
 
-        from common.http.urls import load_views  # Django is set up now
+        from common.http.urls import load_views  # Django is set up only now
         from common.operations.health import readiness
 
         load_views()
-        _ask(server.app.wsgi(), "/readyz")
+        _get(server.app.wsgi(), "/readyz")
         readiness.check()
         connections.close_all()
-        # What is there is not looked through for garbage, which would copy its pages into each process.
+        # The garbage collector must not touch shared pages: that would copy them into each process.
         gc.collect()
         gc.freeze()
 
 
-def _ask(application: Any, path: str) -> None:
-    """Send a request through an application in this process."""
+def _get(application: Any, path: str) -> None:
+    """Send a request to the application in this process."""
     environ: dict[str, Any] = {"PATH_INFO": path}
     setup_testing_defaults(environ)
-    # In a context of its own, which the request's id does not outlive.
+    # A separate context keeps the request id from leaking.
     copy_context().run(application, environ, lambda status, headers: None).close()
 
 
 def post_worker_init(worker: Worker) -> None:
-    """Start the management port, and load in development what the master has not loaded.
+    """Start the management port; in development, load the code.
 
-    Views are loaded at once: a file that changes before the first request must not become this worker's code. Lazy
-    views and templates are loaded in the background. The first worker checks, in the background too, whether the
-    databases allow as many connections as the service may open.
+    Views are loaded immediately: a file that changes before the first request must not become part of this worker.
+    Lazy views and templates are loaded in background threads. The first worker runs the database checks, also in a
+    background thread.
     """
     if management_port:
         from common.server import management
 
         management.serve(host, management_port)
     if not preload_app:
-        # Of both the master has nothing.
+        # Imported here, because the master must not load this code.
         from common.http.urls import load_views
         from common.server.templates import load_templates
 
@@ -115,6 +115,6 @@ def post_worker_init(worker: Worker) -> None:
 
 
 def child_exit(server: object, worker: Worker) -> None:
-    """Forget the gauges of a worker that ended."""
+    """Remove the gauges of a worker that exited."""
     if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
         multiprocess.mark_process_dead(worker.pid)

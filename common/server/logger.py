@@ -1,4 +1,4 @@
-"""gunicorn's logger in the format of the others."""
+"""Logger of gunicorn, in the format of the other logs."""
 
 from collections.abc import MutableMapping
 from datetime import timedelta
@@ -10,16 +10,16 @@ from common.server._compat import without_quotation
 
 
 class QuietLogger(Logger):
-    """Writes a line for each request, but for probes and metrics, and quotes nothing that a client has sent."""
+    """Logger with one line per request, except for probes and metrics. It never quotes request data."""
 
     error_fmt = "%(levelname)s gunicorn [-] %(message)s"
     access_fmt = "%(levelname)s gunicorn.access %(message)s"
 
     def access(self, resp: Any, req: Any, environ: MutableMapping[str, Any], request_time: timedelta) -> None:
-        """Write the line of one request, with control characters in its path as escapes.
+        """Log one request, with control characters of the path escaped.
 
-        It has no query and no header but the request's id: a search and a token are private. gunicorn's own method
-        collects all headers and variables first, whatever the format, which takes a twelfth of a search's CPU.
+        Query and headers are private, so only the request id is logged. gunicorn's own method is slow: it collects
+        all headers and variables, whatever the format.
         """
         if req.path in ("/healthz", "/readyz", "/metrics"):
             return
@@ -31,5 +31,5 @@ class QuietLogger(Logger):
         self.access_log.info(f"{method} {path} {status} {resp.sent} bytes {milliseconds:.0f} ms [{identifier}]")
 
     def warning(self, msg: object, *args: object, **kwargs: Any) -> None:
-        """Write a warning, without what it quotes of a malformed request: that may be a search or a token."""
+        """Log a warning without quoting a malformed request, which may contain a token."""
         super().warning(without_quotation(str(msg)), *args, **kwargs)

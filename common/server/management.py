@@ -1,6 +1,6 @@
-"""The management port: /healthz, /readyz and /metrics, on a port that no Service and no ingress leads to.
+"""Management port: /healthz, /readyz and /metrics, on a port without Service and ingress.
 
-A thread of each worker serves it, so probes are answered whatever requests do. Kubernetes and Prometheus ask there.
+A thread of each worker serves it, so slow requests do not delay probes. Kubernetes and Prometheus use it.
 https://kubernetes.io/docs/concepts/configuration/liveness-readiness-startup-probes/
 """
 
@@ -16,27 +16,27 @@ from common.operations import health
 
 class _Server(ThreadingMixIn, WSGIServer):
     daemon_threads = True
-    allow_reuse_port = True  # each worker listens, and any of them may answer
+    allow_reuse_port = True  # all workers listen; the kernel chooses one
 
 
 class _Handler(WSGIRequestHandler):
-    timeout = 5  # seconds that a client may be silent
+    timeout = 5  # seconds until a silent client is disconnected
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Log nothing: probes come every second."""
+        """Log nothing: probes arrive every second."""
 
 
 def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-    """Answer a probe or Prometheus (WSGI)."""
+    """Respond to a probe or to Prometheus (WSGI)."""
     response = health.answer(environ["REQUEST_METHOD"], environ["PATH_INFO"], health.readiness.last)
     start_response(f"{response.status_code} {response.reason_phrase}", list(response.items()))
     return [response.content] if environ["REQUEST_METHOD"] != "HEAD" else []
 
 
 def serve(host: str, port: int) -> WSGIServer:
-    """Serve the management port, and check readiness, in background threads; return the server.
+    """Start the management port and the readiness checks in background threads.
 
-    Raise SystemExit, with one line that names the variable, if the port cannot be used.
+    Return the server. Raise SystemExit with one line that names the variable if the port is unusable.
     """
 
     class Server(_Server):
@@ -45,7 +45,7 @@ def serve(host: str, port: int) -> WSGIServer:
     try:
         server = Server((host, port), _Handler)
     except OSError as error:
-        raise SystemExit(f"The environment is not right. MANAGEMENT_PORT: {host}:{port}: {error.strerror}") from None
+        raise SystemExit(f"Invalid environment. MANAGEMENT_PORT: {host}:{port}: {error.strerror}") from None
     server.set_app(application)
     threading.Thread(target=health.readiness.watch, name="readiness", daemon=True).start()
     threading.Thread(target=server.serve_forever, name="management", daemon=True).start()

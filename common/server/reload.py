@@ -1,7 +1,7 @@
-"""Development only: tries changed code before gunicorn's workers take it: `cat /tmp/reload` says ok, or what is wrong.
+"""Check changed code before workers load it. Development only: `cat /tmp/reload` prints ok, or the traceback.
 
-gunicorn's master leaves a process behind at its start that has the libraries loaded. For each question it forks one
-that loads the application with all its views and templates: what is wrong with them is known while the old code serves.
+At its start, gunicorn's master forks a process with the libraries loaded. For each check, that process forks a child
+that loads the application with all views and templates. Meanwhile, the workers keep serving the old code.
 """
 
 import contextlib
@@ -14,17 +14,17 @@ import tempfile
 import traceback
 from typing import TextIO
 
-PIPE = os.path.join(tempfile.gettempdir(), "reload")  # in a container, where nobody else is
+PIPE = os.path.join(tempfile.gettempdir(), "reload")  # only in a container, which has no other users
 
 
 def load_libraries(application: str) -> None:
-    """Import what a module with an application does, but for this tree's own code, and what needs its settings."""
+    """Import the third-party modules that the application uses."""
     code = f"""
 import sys
 from common.server.reload import load
 try:
     load({application!r})
-finally:  # what is broken may be mended soon
+finally:  # also if the code is broken now
     print(*sys.modules)
 """
     done = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, check=False)  # noqa: S603
@@ -32,30 +32,30 @@ finally:  # what is broken may be mended soon
     settings = os.environ.pop("DJANGO_SETTINGS_MODULE", None)
     for name in done.stdout.split():
         if name.partition(".")[0] not in own:
-            with contextlib.suppress(Exception):  # as Django's, where a module asks for a setting
+            with contextlib.suppress(Exception):  # some modules need Django's settings
                 importlib.import_module(name)
     if settings:
         os.environ["DJANGO_SETTINGS_MODULE"] = settings
 
 
 def serve(application: str, path: str = PIPE) -> None:
-    """Say to each who reads the named pipe, for ever, why a module with an application cannot be loaded, or ok."""
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the forked ones
+    """Serve load-check results on a named pipe: "ok", or the traceback."""
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # no zombies: no code waits for the children
     while True:
-        # A new pipe for each: this one's reader must not get the next one's answer.
+        # A new pipe for each check: a reader must not get the result of the next one.
         with contextlib.suppress(FileNotFoundError):
             os.unlink(path)
         os.mkfifo(path)
-        with open(path, "w") as answer:  # waits for a reader
+        with open(path, "w") as output:  # blocks until a reader opens it
             if os.fork() == 0:
-                _answer(application, answer)
+                _check(application, output)
                 os._exit(0)
 
 
 def load(application: str) -> None:
-    """Import a module with an application, and all views and templates of its project; raises what is wrong."""
+    """Import an application, all its views and templates. Raise the first error."""
     importlib.import_module(application)
-    # Here, because the process that forks must have none of this code.
+    # Imported here: the process that forks must not load this code.
     from common.http.urls import load_views
     from common.server.templates import load_templates
 
@@ -63,10 +63,10 @@ def load(application: str) -> None:
     load_templates()
 
 
-def _answer(application: str, answer: TextIO) -> None:
-    with answer:
+def _check(application: str, output: TextIO) -> None:
+    with output:
         try:
             load(application)
-            answer.write("ok")
-        except BaseException:  # noqa: BLE001 - SystemExit too: settings end the process so
-            traceback.print_exc(file=answer)
+            output.write("ok")
+        except BaseException:  # noqa: BLE001 - also SystemExit, which settings raise
+            traceback.print_exc(file=output)

@@ -1,4 +1,4 @@
-"""The templates of this tree in development: compiled before they are taken, and good ones kept meanwhile."""
+"""Load templates in development: check each one before use, and keep its last working version."""
 
 from pathlib import Path
 from typing import Any
@@ -15,17 +15,20 @@ from common.settings import ROOT
 
 
 class LastGoodLoader(app_directories.Loader):
-    """Reads a template each time that it is used; while it is away or wrong, the last good one stays."""
+    """Template loader that rereads files. If one is missing or broken, its last working version stays in use."""
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
         self._good: dict[str, str] = {}
 
     def get_contents(self, origin: Origin) -> str:
-        """Return a template's text, or its last good one; raises what is wrong if none was good."""
+        """Return the text of a template, or of its last working version.
+
+        Raise the error of the template if it never worked.
+        """
         good = self._good.get(origin.name)
         try:
-            contents = super().get_contents(origin) or good or ""  # a file that is being written is empty first
+            contents = super().get_contents(origin) or good or ""  # a file is empty while an editor writes it
             if contents != good:
                 self._check(Template(contents, origin, engine=self.engine))
         except (TemplateDoesNotExist, TemplateSyntaxError, UnicodeDecodeError):
@@ -36,8 +39,11 @@ class LastGoodLoader(app_directories.Loader):
         return contents
 
     def _check(self, template: Template) -> None:
-        """Raise TemplateSyntaxError for a template or a URL that there is not, of which Django only hears in use."""
-        for kind, attribute, there, what in (
+        """Raise TemplateSyntaxError for an unknown template or URL name.
+
+        Django finds these only when it renders the template.
+        """
+        for kind, attribute, exists, noun in (
             (ExtendsNode, "parent_name", self._has_template, "template"),
             (IncludeNode, "template", self._has_template, "template"),
             (URLNode, "view_name", _has_url, "URL named"),
@@ -47,9 +53,9 @@ class LastGoodLoader(app_directories.Loader):
                 expression = getattr(node, attribute)
                 constant = isinstance(expression.var, str) and not expression.filters
                 optional = getattr(node, "asvar", None)  # {% url "x" as path %}
-                if constant and not optional and not there(expression.var):
-                    error: Any = TemplateSyntaxError(f"There is no {what} {str(expression.var)!r}.")
-                    error.token = node.token  # as Django's own parser does, for the line
+                if constant and not optional and not exists(expression.var):
+                    error: Any = TemplateSyntaxError(f"There is no {noun} {str(expression.var)!r}.")
+                    error.token = node.token  # Django's parser sets it too; it has the line number
                     raise error
 
     def _has_template(self, name: str) -> bool:
@@ -58,7 +64,10 @@ class LastGoodLoader(app_directories.Loader):
 
 
 def load_templates() -> None:
-    """Compile the project's own templates; TemplateSyntaxError has the file, and mostly the line, of what is wrong."""
+    """Compile the project's own templates.
+
+    Raise TemplateSyntaxError with the file and, if known, the line.
+    """
     for app in apps.get_app_configs():
         if Path(app.path).parent != ROOT:
             continue
@@ -73,4 +82,4 @@ def load_templates() -> None:
 
 
 def _has_url(name: str) -> bool:
-    return ":" in name or name in get_resolver().reverse_dict  # one in a namespace is not looked for
+    return ":" in name or name in get_resolver().reverse_dict  # names in a namespace are not checked

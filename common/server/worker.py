@@ -1,7 +1,7 @@
-"""gunicorn's thread worker, except that its event loop reads requests and sends what clients are slow to read.
+"""Thread worker for gunicorn whose event loop receives requests and sends slow responses.
 
-A thread gets a request once it has arrived whole, and leaves an answer that the client does not read to the loop. So
-slow, silent and hostile clients cost a file descriptor and some memory, never a thread.
+A thread gets a request only when it is complete. It leaves the unsent part of a response to the event loop. So slow,
+silent and hostile clients occupy a file descriptor and some memory, but never a thread.
 """
 
 import contextlib
@@ -22,31 +22,31 @@ from gunicorn.workers.gthread import TConn, ThreadWorker
 from common.server.errors import write_error
 from common.server.framing import RequestBuffer, TooLarge
 
-REQUEST_TIMEOUT = 10.0  # seconds from the first byte of a request to its last
-SEND_TIMEOUT = 30.0  # seconds for the rest of an answer that the client did not read at once
-LINGER_TIMEOUT = 2.0  # seconds to wait for the client to close, as RFC 9112 section 9.6 asks
-STOP_TIMEOUT = 2.0  # seconds that a stopping worker waits for a request on an idle connection
-MAX_UNSENT = 16_000_000  # bytes of all answers that clients are slow to read
-TICK = 0.5  # seconds between two looks for connections that have timed out
+REQUEST_TIMEOUT = 10.0  # seconds between the first and the last byte of a request
+SEND_TIMEOUT = 30.0  # seconds for the part of a response that was not sent immediately
+LINGER_TIMEOUT = 2.0  # seconds to wait until the client closes (RFC 9112 section 9.6)
+STOP_TIMEOUT = 2.0  # seconds that a stopping worker keeps an idle connection
+MAX_UNSENT = 16_000_000  # bytes of unsent responses, for all clients
+TICK = 0.5  # seconds between two checks for timed-out connections
 CHUNK = 65_536  # bytes
-ACCEPT_AT_ONCE = 64  # connections that are accepted before others are served again
+ACCEPT_AT_ONCE = 64  # connections to accept before other events are handled
 
 
 class ClientSocket(socket.socket):
-    """A socket whose `sendall` never waits: `unsent` keeps what the client does not read at once."""
+    """Socket whose `sendall` never blocks: `unsent` buffers the rest."""
 
     unsent: bytearray
 
     @classmethod
     def of(cls, accepted: socket.socket) -> "ClientSocket":
-        """Return the socket of a connection that was just accepted."""
+        """Return a `ClientSocket` for an accepted connection."""
         client = cls(accepted.family, accepted.type, accepted.proto, fileno=accepted.detach())
         client.setblocking(False)
         client.unsent = bytearray()
         return client
 
     def sendall(self, data: Any, flags: int = 0) -> None:
-        """Send what the kernel takes now, and keep the rest."""
+        """Send as much as possible now, and buffer the rest."""
         sent = 0
         if not self.unsent:
             with contextlib.suppress(BlockingIOError):
@@ -55,11 +55,11 @@ class ClientSocket(socket.socket):
             self.unsent += memoryview(data)[sent:]
 
     def receive(self) -> bytes:
-        """Return what has arrived, b"" at the end; raise BlockingIOError if nothing has."""
+        """Return received bytes, b"" at the end. Raise BlockingIOError if none."""
         return self.recv(CHUNK, socket.MSG_DONTWAIT)
 
     def send_rest(self) -> bool:
-        """Send more of what was kept; return whether nothing is left."""
+        """Send more of the buffer; return whether it is empty."""
         try:
             while self.unsent:
                 del self.unsent[: self.send(self.unsent, socket.MSG_DONTWAIT)]
@@ -69,7 +69,7 @@ class ClientSocket(socket.socket):
 
 
 class Connection(TConn):
-    """A connection that the event loop waits for until `deadline` (of `time.monotonic`), or a thread answers."""
+    """Connection that waits in the event loop until `deadline` (`time.monotonic`), or is in a thread."""
 
     sock: ClientSocket
     client: Any
@@ -79,37 +79,43 @@ class Connection(TConn):
         super().__init__(cfg, sock, client, server)
         self.buffer = RequestBuffer()
         self.deadline = 0.0
-        self.events = 0  # for which the poller waits
+        self.events = 0  # that the poller waits for
         self.on_event: Callable[[Connection], None] = _ignore
-        self.continued = False  # 100 (Continue) was sent
-        self.data_ready = True  # gunicorn need not wait for it in the thread
+        self.continued = False  # whether 100 (Continue) was sent
+        self.data_ready = True  # tells gunicorn not to wait for data in the thread
 
     def init(self) -> None:
-        """Let gunicorn parse the request that is complete, and nothing beyond it."""
+        """Let gunicorn parse the complete request, and no bytes after it."""
         self.parser = http.get_parser(self.cfg, iter([self.buffer.take()]), self.client)
 
     def may_continue(self, request: Any) -> bool:
-        """Return whether another request may follow: gunicorn has read the same framing, and to the same end."""
+        """Return whether another request may follow.
+
+        It may if gunicorn found the same framing, and so the same end of the request.
+        """
         framing = [(name, value) for name, value in request.headers if name in ("CONTENT-LENGTH", "TRANSFER-ENCODING")]
         return self.buffer.is_clear and framing == self.buffer.framing
 
 
 def _ignore(connection: Connection) -> None:
-    """Do nothing: no event is waited for."""
+    """Do nothing."""
 
 
 class BufferingWorker(ThreadWorker):
-    """Reads each request whole before a thread answers it, and closes what waits longest when there is no room."""
+    """Worker that buffers requests and responses. At its limit, it closes the longest-waiting connection."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.parked: dict[Connection, None] = {}  # those that no thread has, the longest parked first
+        self.parked: dict[Connection, None] = {}  # connections without a thread, oldest first
         self._next_tick = 0.0
         self._next_warning = 0.0
 
     def run(self) -> None:
-        """Serve until the worker is told to stop, then finish what has begun, for `graceful_timeout` at most."""
-        queue: Any = self.method_queue  # by which threads wake this loop
+        """Serve until a signal stops the worker, then finish open requests.
+
+        That takes up to `graceful_timeout` seconds.
+        """
+        queue: Any = self.method_queue  # threads wake this loop through it
         self.poller.register(queue, selectors.EVENT_READ, queue.run_callbacks)
         self.set_accept_enabled(True)
         while self.alive and self.is_parent_alive():
@@ -128,9 +134,9 @@ class BufferingWorker(ThreadWorker):
         self.tpool.shutdown(wait=False)
 
     def set_accept_enabled(self, enabled: bool | None) -> None:
-        """Begin or stop to accept connections. To stop, accept those that the kernel has queued, and close the socket.
+        """Start or stop accepting connections.
 
-        gunicorn closes its sockets last. Until then the kernel takes more connections, which it resets in the end.
+        When stopping, drain the accept queue, then close the socket. gunicorn closes its sockets last. Until then, the kernel would accept connections and finally reset them.
         """
         super().set_accept_enabled(enabled)
         if not enabled:
@@ -140,13 +146,13 @@ class BufferingWorker(ThreadWorker):
                 listener.close()
 
     def accept(self, listener: Any) -> None:
-        """Accept the connections that wait, some at a time."""
+        """Accept queued connections, up to `ACCEPT_AT_ONCE`."""
         for _ in range(ACCEPT_AT_ONCE):
             if not self._accept_one(listener):
                 break
 
     def _accept_one(self, listener: Any) -> bool:
-        """Accept a connection; return False if none waits, or there is no room for it at this moment."""
+        """Accept a connection; return False if none is queued, or there is no room now."""
         if self.nr_conns >= self.worker_connections and not self._make_room():
             return False
         try:
@@ -154,7 +160,7 @@ class BufferingWorker(ThreadWorker):
         except OSError as error:
             if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM):
                 return self._make_room()
-            # With any other error, that client has closed already, or the network failed: accept(2), "Error handling".
+            # Other errors concern only this connection: see accept(2), "Error handling".
             return error.errno not in (errno.EAGAIN, errno.EWOULDBLOCK)
         connection = Connection(self.cfg, ClientSocket.of(accepted), address, listener.getsockname())
         self.nr_conns += 1
@@ -162,23 +168,23 @@ class BufferingWorker(ThreadWorker):
         return True
 
     def _make_room(self) -> bool:
-        """Close the connection that has waited longest; return whether there was one."""
+        """Close the longest-waiting connection; return False if none waits."""
         now = time.monotonic()
         if now > self._next_warning:
             self._next_warning = now + 60
-            self.log.warning("Too many connections (%s): closing those that have waited longest.", self.nr_conns)
+            self.log.warning("Too many connections (%s): closing the longest-waiting ones.", self.nr_conns)
         if not self.parked:
-            time.sleep(0.01)  # threads answer all of them, and will be done soon
+            time.sleep(0.01)  # threads are busy with all connections, and will finish soon
             return False
         self._close(next(iter(self.parked)))
         return True
 
-    # Connections that no thread has
+    # Connections that wait in the event loop
 
     def _park(
         self, connection: Connection, events: int, on_event: Callable[[Connection], None], timeout: float
     ) -> None:
-        """Wait for events on a connection, `timeout` seconds at most."""
+        """Wait for events on a connection, up to `timeout` seconds."""
         connection.on_event = on_event
         connection.deadline = time.monotonic() + timeout
         self.parked[connection] = None
@@ -194,21 +200,21 @@ class BufferingWorker(ThreadWorker):
         connection.events = events
 
     def _dispatch(self, connection: Connection, _sock: Any) -> None:
-        if connection in self.parked:  # an event before it, in the same turn of the loop, may have closed it
+        if connection in self.parked:  # an earlier event of the same poll may have closed it
             self._guarded(connection, connection.on_event, connection)
 
     def _guarded(self, connection: Connection, action: Callable[..., None], *arguments: Any) -> None:
-        """Do something with a connection, and close it if that fails: nothing may end the event loop."""
+        """Run an action; close the connection if it fails, but keep the loop alive."""
         try:
             action(*arguments)
-        except OSError:  # the client has reset it
+        except OSError:  # for example, the client reset the connection
             self._close(connection)
         except Exception:
-            self.log.exception("Closing a connection after an error of the server")
+            self.log.exception("Closing a connection after an internal error")
             self._close(connection)
 
     def _hurry(self, connection: Connection) -> None:
-        """Shorten the wait for a client that has not begun a request: this worker stops."""
+        """Shorten the timeout of an idle connection, because this worker stops."""
         if connection.on_event == self._receive and not connection.buffer.data:
             connection.deadline = min(connection.deadline, time.monotonic() + STOP_TIMEOUT)
 
@@ -219,13 +225,16 @@ class BufferingWorker(ThreadWorker):
             connection.events = 0
 
     def _close(self, connection: Connection) -> None:
-        if connection.sock.fileno() >= 0:  # not yet closed
+        if connection.sock.fileno() >= 0:  # not closed yet
             self._unpark(connection)
             self.nr_conns -= 1
             connection.close()
 
     def _expire(self) -> None:
-        """Close connections that have timed out; tell the client, if it was sending a request (RFC 9110, 15.5.9)."""
+        """Close timed-out connections. Send 408 to a client with an incomplete request.
+
+        See RFC 9110 section 15.5.9.
+        """
         now = time.monotonic()
         if now < self._next_tick:
             return
@@ -237,7 +246,7 @@ class BufferingWorker(ThreadWorker):
             else:
                 self._close(connection)
 
-    # What a client sends
+    # Receiving requests
 
     def _receive(self, connection: Connection) -> None:
         try:
@@ -245,7 +254,7 @@ class BufferingWorker(ThreadWorker):
         except BlockingIOError:
             return
         if data:
-            if not connection.buffer.data and connection.initialized:  # the next request has begun
+            if not connection.buffer.data and connection.initialized:  # the next request starts
                 connection.deadline = time.monotonic() + REQUEST_TIMEOUT
             connection.buffer.feed(data)
             self._proceed(connection)
@@ -255,7 +264,7 @@ class BufferingWorker(ThreadWorker):
             self._close(connection)
 
     def _proceed(self, connection: Connection) -> None:
-        """Give the request to a thread if it is complete."""
+        """Pass the request to a thread if it is complete."""
         buffer = connection.buffer
         try:
             complete = buffer.is_complete()
@@ -270,22 +279,22 @@ class BufferingWorker(ThreadWorker):
             connection.sock.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")  # RFC 9110 section 10.1.1
 
     def _refuse(self, connection: Connection, status: int, reason: str, message: str) -> None:
-        """Answer a request that no thread gets, and close the connection."""
+        """Respond to an invalid request in the event loop, and close the connection."""
         self.log.info("%s %s from %s: %s", connection.buffer.request_line(), status, connection.client[0], reason)
         write_error(connection.sock, status, reason, message)
         self._finish(connection, keep_open=False)
 
-    # What a client reads
+    # Sending responses
 
     def finish_request(self, conn: Any, fs: "Future[Any]") -> None:
-        """Take a connection back from a thread."""
+        """Handle a connection after its thread has finished."""
         answered = not fs.cancelled() and fs.exception() is None and fs.result()
-        # What gunicorn has not read of the request would be taken for the next one.
+        # Unread bytes of this request would be parsed as the next one.
         keep_open = bool(answered) and not conn.parser.unreader.take_buffered()
         self._guarded(conn, self._finish, conn, keep_open)
 
     def _finish(self, connection: Connection, keep_open: bool) -> None:
-        """Send the rest of an answer, then wait for the next request or close."""
+        """Send the rest of a response, then wait for the next request or close."""
         if connection.sock.send_rest():
             self._after_answer(connection, keep_open)
             return
@@ -310,19 +319,22 @@ class BufferingWorker(ThreadWorker):
         connection.initialized, connection.continued = True, False
         connection.buffer.next()
         self._park(connection, selectors.EVENT_READ, self._receive, self.cfg.keepalive)
-        if connection.buffer.data:  # the client did not wait for the answer
+        if connection.buffer.data:  # the client has pipelined the next request
             connection.deadline = time.monotonic() + REQUEST_TIMEOUT
             self._proceed(connection)
 
     def _discard(self, connection: Connection) -> None:
-        """Read what a client still sends: closed earlier, the connection would be reset and the answer lost."""
+        """Read and ignore data until the client closes.
+
+        Closing earlier would reset the connection, and the client could lose the response.
+        """
         if not connection.sock.receive():
             self._close(connection)
 
     # In a thread
 
     def handle_request(self, req: Any, conn: Any) -> bool:
-        """Answer a request; return whether the connection may be used for another."""
+        """Process a request; return whether the connection may be reused."""
         if req.version >= (1, 1) and not any(name == "HOST" for name, _ in req.headers):
             raise InvalidHeader("Host is missing", req=req)  # RFC 9112 section 3.2
         return bool(super().handle_request(req, conn)) and conn.may_continue(req)

@@ -101,7 +101,7 @@ def test_warning_is_logged_once_when_a_proxy_sends_no_address(
     [record] = caplog.records
     assert record.levelname == "WARNING"
     line = record.getMessage()
-    assert line.startswith("The proxy 10.0.0.3 sent what is no address in X-Forwarded-For: ")
+    assert line.startswith("The proxy 10.0.0.3 sent an invalid address in X-Forwarded-For: ")
     assert line.isprintable()
     assert len(line) < 250
 

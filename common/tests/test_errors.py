@@ -28,8 +28,8 @@ def assert_bad(response: Any, *fields: str) -> None:
         ("403", 403, "Not you."),
         ("429", 429, "Request was throttled. Expected available in 7 seconds."),
         ("503", 503, "Away."),
-        ("database", 503, "The database does not answer right now. Try again soon."),
-        ("interface", 503, "The database does not answer right now. Try again soon."),
+        ("database", 503, "The database is temporarily unavailable. Try again soon."),
+        ("interface", 503, "The database is temporarily unavailable. Try again soon."),
         ("fault", 500, "Something went wrong on our side."),
     ],
 )

@@ -81,7 +81,7 @@ def test_reload_is_what_it_is_to_django(monkeypatch: pytest.MonkeyPatch, reload:
     ],
 )
 def test_a_wrong_variable_is_named_in_one_line(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
-    with pytest.raises(SystemExit, match=rf"^The environment is not right\. .*{name}.*$"):
+    with pytest.raises(SystemExit, match=rf"^Invalid environment\. .*{name}.*$"):
         settings(monkeypatch, **{name: value})
 
 

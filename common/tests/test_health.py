@@ -98,7 +98,7 @@ def test_a_pod_whose_own_connections_fail_is_not_ready(api: Client, database: An
     execute.side_effect = error
     response = api.get("/readyz")
     assert response.status_code == 503
-    assert response.json() == {"status": "the database accepts connections, but none of this process"}
+    assert response.json() == {"status": "the database accepts connections, but not from this process"}
 
     execute.side_effect = None
     assert api.get("/readyz").status_code == 200

@@ -52,7 +52,7 @@ def test_code_that_loads_is_ok_and_each_change_is_seen(code: Path) -> None:
     [
         ("views.py", "\nimport missing", 'views.py", line 2'),
         ("views.py", "urlpatterns = [nothing]", "NameError: name 'nothing' is not defined"),
-        ("application.py", "raise SystemExit('The environment is not right.')", "The environment is not right."),
+        ("application.py", "raise SystemExit('Invalid environment.')", "Invalid environment."),
         ("application.py", "(", 'application.py", line 1'),
     ],
 )

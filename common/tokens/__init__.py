@@ -1,4 +1,4 @@
-"""Verify access tokens with the public keys of users_api. This is the heart of the repository: Django and PyJWT alone.
+"""Verify access tokens with the public keys of users_api. Needs only Django and PyJWT.
 
 Read `verification` first, then `keys`.
 """

@@ -1,4 +1,4 @@
-"""The public keys that verify tokens: a JSON Web Key Set (RFC 7517), loaded once and kept."""
+"""Load and cache the public keys that verify tokens: a JSON Web Key Set (RFC 7517)."""
 
 import functools
 import json
@@ -19,15 +19,15 @@ from django.dispatch import receiver
 logger = logging.getLogger(__name__)
 
 ALGORITHM = "RS256"
-MIN_BITS = 2048  # of an RSA key: RFC 7518 section 3.3
-MIN_INTERVAL = 10.0  # seconds between two loads, whatever key ids arrive
-FIRST_INTERVAL = 1.0  # seconds between two loads while there is no key yet
-MAX_AGE = 300.0  # seconds after which a key set that is in use is loaded again
-TIMEOUT = 2.0  # seconds that a load over HTTP may wait for a connection, and for each piece of the answer
+MIN_BITS = 2048  # minimum size of an RSA key (RFC 7518 section 3.3)
+MIN_INTERVAL = 10.0  # seconds between two loads, even if unknown key ids arrive
+FIRST_INTERVAL = 1.0  # seconds between two loads until the first one succeeds
+MAX_AGE = 300.0  # seconds after which the key set is loaded again
+TIMEOUT = 2.0  # seconds to connect, and between two reads of the response
 
 
 class KeysUnavailable(Exception):
-    """No key could be loaded yet, so no token can be judged: 503, not 401."""
+    """No key set has been loaded yet, so no token can be verified: 503, not 401."""
 
 
 class UnknownKey(Exception):
@@ -35,23 +35,23 @@ class UnknownKey(Exception):
 
 
 class KeySet:
-    """Public RSA keys, each a `jwt.PyJWK`, by key id (`kid`), from a `load` function that returns a JWK Set as a dict.
+    """Cached public RSA keys by key id (`kid`).
 
-    The log calls the place they come from `source`. An unknown id loads the set again, at most once in
-    `MIN_INTERVAL` seconds (`FIRST_INTERVAL` until there is a key); a set older than `MAX_AGE` seconds is loaded
-    again beside the requests, so that a withdrawn key ends too. An empty set means that all keys are withdrawn.
-    When loading fails, or gives what is no key set, the keys that are there stay in use, and it is tried again after
-    `MIN_INTERVAL`.
+    `load` returns a JWK Set as a dict. `source` names its origin in the log.
+
+    An unknown `kid` reloads the set, at most once in `MIN_INTERVAL` seconds (`FIRST_INTERVAL` before the first
+    success). A set older than `MAX_AGE` seconds is reloaded in a background thread, so withdrawn keys disappear. An
+    empty set withdraws all keys. If a load fails, the old keys stay in use and it is retried after `MIN_INTERVAL`.
     """
 
     def __init__(self, load: Callable[[], dict[str, Any]], source: str = "a function") -> None:
         self._load, self._source = load, source
-        self._keys: dict[str, jwt.PyJWK] | None = None  # before the first load that succeeds
+        self._keys: dict[str, jwt.PyJWK] | None = None  # until the first load succeeds
         self._attempted = self._stale = -math.inf
         self._lock = threading.Lock()
 
     def find(self, kid: str) -> jwt.PyJWK:
-        """Return the key with this id; raise `UnknownKey`, or `KeysUnavailable` when no set has been loaded yet."""
+        """Return the key with this id, or raise `UnknownKey` or `KeysUnavailable`."""
         key = (self._keys or {}).get(kid)
         if key is None:
             self._reload()
@@ -65,7 +65,7 @@ class KeySet:
         return key
 
     def _reload(self) -> None:
-        # Whoever waited here for another thread's load finds it done: one load serves all.
+        # Threads that waited for the lock return here: the load that they waited for counts for them too.
         with self._lock:
             if time.monotonic() - self._attempted <= (FIRST_INTERVAL if self._keys is None else MIN_INTERVAL):
                 return
@@ -75,7 +75,7 @@ class KeySet:
                 if not keys and self._keys != {}:
                     logger.warning("the key set from %s has no usable key, so all tokens are refused", self._source)
                 self._keys, good_for = keys, MAX_AGE
-            except Exception as error:  # noqa: BLE001 - whatever a source says, the requests go on
+            except Exception as error:  # noqa: BLE001 - a broken source must not break requests
                 logger.warning("the key set could not be loaded from %s (TOKENS_JWKS): %s", self._source, error)
             finally:
                 self._attempted = time.monotonic()
@@ -87,7 +87,7 @@ def _rsa_keys(jwks: dict[str, Any]) -> dict[str, jwt.PyJWK]:
         raise TypeError("`keys` is not a list")
     keys = {}
     for jwk in jwks["keys"]:
-        # RFC 7517 section 5: a key of another type or use, or without what it needs, is not an error.
+        # RFC 7517 section 5: ignore keys of another type or use, and incomplete keys.
         try:
             if (
                 jwk["kty"] == "RSA"
@@ -98,13 +98,13 @@ def _rsa_keys(jwks: dict[str, Any]) -> dict[str, jwt.PyJWK]:
             ):
                 keys[jwk["kid"]] = key
         except (jwt.PyJWTError, LookupError, TypeError, ValueError, AttributeError) as error:
-            logger.warning("the key set has a key that is not one: %s", type(error).__name__)
+            logger.warning("the key set contains an invalid key: %s", type(error).__name__)
     return keys
 
 
-@functools.lru_cache(maxsize=16)  # a key that is loaded again stays the same object, by which its tokens are known
+@functools.lru_cache(maxsize=16)  # a reloaded key stays the same object, so its verified tokens stay cached
 def _key(jwk: str) -> jwt.PyJWK | None:
-    """Return the key, or None if it is not an RSA key that is long enough."""
+    """Return the key, or None if it is not an RSA key or is too short."""
     key = jwt.PyJWK.from_json(jwk)
     if not isinstance(key.key, RSAPublicKey):
         return None
@@ -116,7 +116,10 @@ def _key(jwk: str) -> jwt.PyJWK | None:
 
 @functools.cache
 def key_set() -> KeySet:
-    """Return this process's key set, from the setting TOKENS_JWKS: a URL, a JSON file, or a function."""
+    """Return the key set of this process.
+
+    The setting TOKENS_JWKS is a URL, the path of a JSON file, or a function.
+    """
     source = settings.TOKENS_JWKS
     if callable(source):
         return KeySet(source)

@@ -1,4 +1,4 @@
-"""Access tokens: JSON Web Tokens (RFC 7519) signed with RS256. Signing is in users_api alone."""
+"""Verify access tokens: JSON Web Tokens (RFC 7519) that users_api signs with RS256."""
 
 import functools
 import json
@@ -12,16 +12,16 @@ from jwt.utils import base64url_decode
 from common.tokens.keys import ALGORITHM, KeySet, UnknownKey
 
 TOKEN_TYPE = "access"  # noqa: S105 - the claim `token_type` of djangorestframework-simplejwt
-CLOCK_SKEW = 10  # seconds by which another machine's clock may be ahead
+CLOCK_SKEW = 10  # seconds that the clock of users_api may be ahead of ours
 
 
 class InvalidToken(Exception):
-    """The token is not one that users_api signed for now; the text says why."""
+    """The token is not valid. The message says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class TokenUser:
-    """The person that a valid access token speaks for; `expires` is in whole seconds since 1970."""
+    """The user of a valid access token. `expires` is in whole seconds since 1970."""
 
     username: str
     user_id: int | None
@@ -32,10 +32,10 @@ class TokenUser:
 
 
 def verify(token: str, keys: KeySet) -> TokenUser:
-    """Return whom an access token speaks for.
+    """Return the user of an access token.
 
-    Raises `InvalidToken`, or `common.tokens.keys.KeysUnavailable` when no key is known yet. The key is found
-    by `kid` alone; what else the header offers (`jwk`, `jku`, `x5u`) is never used (RFC 8725 section 3.10).
+    Raise `InvalidToken`, or `KeysUnavailable` if no keys have been loaded yet. Only `kid` selects the key. Keys and
+    URLs in the token's header (`jwk`, `jku`, `x5u`) are ignored (RFC 8725 section 3.10).
     """
     try:
         user = _user(token, keys.find(_key_id(token.partition(".")[0])), settings.TOKENS_ISSUER)
@@ -47,15 +47,15 @@ def verify(token: str, keys: KeySet) -> TokenUser:
         raise InvalidToken("The token is from another issuer.") from None
     except (jwt.PyJWTError, ValueError, RecursionError):
         raise InvalidToken("The token is not valid.") from None
-    # Each time, and without the leeway for `iat` and `nbf`: what has ended has ended (RFC 7519 section 4.1.4).
+    # `_user` is cached, and its leeway is only for `iat` and `nbf` (RFC 7519 section 4.1.4).
     if user.expires <= time.time():
         raise InvalidToken("The token has expired.")
     return user
 
 
-@functools.lru_cache(maxsize=1024)  # people send the same token with each request; what is refused is not kept
+@functools.lru_cache(maxsize=1024)  # clients send the same token with every request; errors are not cached
 def _user(token: str, key: jwt.PyJWK, issuer: str) -> TokenUser:
-    """Return whom a token that this key has signed speaks for; when it ends is for the caller to look at."""
+    """Return the user of a token signed with this key. The caller checks the expiry."""
     claims = jwt.decode(
         token,
         key,
@@ -68,9 +68,9 @@ def _user(token: str, key: jwt.PyJWK, issuer: str) -> TokenUser:
         raise InvalidToken("The token is not an access token.")
     expires, username = claims["exp"], claims["username"]
     if not isinstance(expires, (int, float)):
-        raise InvalidToken("The token does not say when it ends.")
+        raise InvalidToken("The token has no valid expiry time.")
     if not isinstance(username, str) or not username:
-        raise InvalidToken("The token names nobody.")
+        raise InvalidToken("The token has no username.")
     return TokenUser(
         username=username,
         user_id=claims.get("user_id"),
@@ -80,11 +80,11 @@ def _user(token: str, key: jwt.PyJWK, issuer: str) -> TokenUser:
     )
 
 
-@functools.lru_cache(maxsize=16)  # all tokens that a key has signed begin with the same header
+@functools.lru_cache(maxsize=16)  # all tokens of a key have the same header
 def _key_id(header_segment: str) -> str:
-    """Return the `kid` of a header; what else is wrong with it, `jwt.decode` finds, which reads all of the token."""
+    """Return the `kid` of a header. `jwt.decode` checks the rest."""
     header = json.loads(base64url_decode(header_segment))
-    # Only the one algorithm, before any key is touched (RFC 8725 section 3.1).
+    # Before any key is used (RFC 8725 section 3.1).
     if not isinstance(header, dict) or header.get("alg") != ALGORITHM or "crit" in header:
         raise InvalidToken("The token is not signed with RS256.")
     kid = header.get("kid")
@@ -94,10 +94,10 @@ def _key_id(header_segment: str) -> str:
 
 
 def from_header(value: str, keys: KeySet) -> TokenUser:
-    """Return whom the value of an Authorization header speaks for: `Bearer <token>` (RFC 6750 section 2.1).
+    """Return the user of an Authorization header: `Bearer <token>`.
 
-    Raises what `verify` raises; the scheme's name is taken in any case, with any number of spaces after it
-    (RFC 9110 sections 11.1 and 11.4).
+    See RFC 6750 section 2.1. Raise the same errors as `verify`. The scheme is case-insensitive, and several spaces may follow it (RFC 9110
+    sections 11.1 and 11.4).
     """
     scheme, _, token = value.partition(" ")
     token = token.lstrip(" ")

@@ -293,7 +293,7 @@ def test_form_of_another_site_is_refused(admin: User, bruce: User) -> None:
     browser.force_login(admin)
     refused = browser.post(page(bruce), {})
     assert refused.status_code == 403
-    assert refused.json()["message"].startswith("This form is not from a page of this site")
+    assert refused.json()["message"].startswith("This form has expired")
     assert browser.post(f"{USERS}add/", NEW).status_code == 403
     assert list(User.objects.filter(is_active=True)) == [admin, bruce]
 

@@ -1,1 +1,1 @@
-"""Django's backend for PostgreSQL, with a cheaper look at a connection that has been kept."""
+"""Django's PostgreSQL backend with cheaper health checks and time limits."""

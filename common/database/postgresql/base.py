@@ -1,4 +1,4 @@
-"""Connections that are kept, and statements that have a limit.
+"""Persistent connections with cheap health checks, and statements with a time limit.
 
 https://docs.djangoproject.com/en/5.2/ref/databases/#subclassing-the-built-in-database-backends
 """
@@ -13,20 +13,21 @@ from psycopg.pq import TransactionStatus
 from common.database._compat import limit_waits
 from common.database.connections import DatabaseValidation
 
-HANGING = 0.5  # seconds after which a server that should have ended a statement itself is taken for one that hangs
+HANGING = 0.5  # seconds after STATEMENT_TIMEOUT until a server counts as unresponsive
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
-    """Keeps a connection for each thread, and looks at it before each request as CONN_HEALTH_CHECKS has it.
+    """Database connection with two changes to Django's backend.
 
-    With STATEMENT_TIMEOUT, in seconds, among its settings, a statement that takes longer raises OperationalError: the
-    server ends it, or if that hangs, it is given up half a second later.
+    The health check before each request (CONN_HEALTH_CHECKS) usually needs no query. And a statement that takes longer
+    than the setting STATEMENT_TIMEOUT, in seconds, raises OperationalError. If the server does not cancel it in time,
+    the client gives up `HANGING` seconds later.
     """
 
     validation_class = DatabaseValidation
 
     def get_connection_params(self) -> dict[str, Any]:
-        """Return what psycopg is given to connect."""
+        """Return the connection parameters for psycopg."""
         params: dict[str, Any] = super().get_connection_params()
         if seconds := self.settings_dict.get("STATEMENT_TIMEOUT"):
             own = params.get("options", "")
@@ -34,7 +35,10 @@ class DatabaseWrapper(base.DatabaseWrapper):
         return params
 
     def connect(self) -> None:
-        """Connect, or raise what psycopg raises: one on which the time zone could not be set must not be used."""
+        """Connect. Raise the error of psycopg, and close the connection, if setup fails.
+
+        Django would keep a connection whose time zone could not be set.
+        """
         try:
             super().connect()
         except Exception:
@@ -42,10 +46,10 @@ class DatabaseWrapper(base.DatabaseWrapper):
             raise
 
     def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
-        """Return a connection, or raise what psycopg raises, with nothing left open.
+        """Return a new connection, or raise the error of psycopg and release the socket.
 
-        Its exception would keep the socket until garbage is collected: a server that hung for a minute would find
-        every try of that minute still there.
+        The exception's traceback would keep the socket open until the next garbage collection. An unresponsive server
+        would accumulate one socket per attempt.
         """
         try:
             connection = super().get_new_connection(conn_params)
@@ -53,14 +57,14 @@ class DatabaseWrapper(base.DatabaseWrapper):
             traceback.clear_frames(error.__traceback__)
             raise
         if seconds := self.settings_dict.get("STATEMENT_TIMEOUT"):
-            # A process that hangs still has its packets acknowledged by its kernel: no time-out of TCP ends that wait.
+            # The kernel of a stuck server still acknowledges packets, so no TCP timeout applies.
             limit_waits(connection, seconds + HANGING)
         return connection
 
     def is_usable(self) -> bool:
-        """Return whether the connection may be used again: it is open, and no statement on it was given up.
+        """Return whether the connection is open, and no statement on it was abandoned.
 
-        A server that has ended it has said so: only then is it asked.
+        A server that closes a connection sends a message first. So a query is needed only if there is data to read.
         """
         if self.connection is None or self.connection.closed:
             return False
