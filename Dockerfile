@@ -1,5 +1,5 @@
-# One image for each project: docker build --build-arg PROJECT=web --tag web .
-# The stage `production` is the default; `development` lets its user write the code, for Tilt's live update.
+# Builds one image per project: docker build --build-arg PROJECT=web --tag web .
+# The default stage is `production`. In `development`, the code is writable for Tilt's live update.
 
 FROM python:3.13-slim-trixie AS base
 ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
@@ -8,7 +8,7 @@ WORKDIR /app
 FROM base AS dependencies
 ARG PROJECT
 COPY ${PROJECT}/requirements.txt ./
-# What is removed is a third of it, and nothing asks for it: other languages than English, and Redoc beside Swagger.
+# Removes unused files, a third of the size: languages other than English, and Redoc, since Swagger UI is used.
 RUN --mount=type=cache,target=/root/.cache/pip \
     python -m venv --without-pip /venv \
     && pip --python /venv install --require-hashes -r requirements.txt \
@@ -19,17 +19,17 @@ FROM dependencies AS static
 ARG PROJECT
 COPY common common
 COPY ${PROJECT} ${PROJECT}
-# The settings want all that they know; collectstatic uses none of it. Source maps are half of Swagger's size.
+# The settings require these variables, but collectstatic does not use them. Source maps are half of Swagger UI.
 RUN SECRET_KEY=x TOKENS_KEYS=/x TOKENS_JWKS=/x THOUGHTS_BACKEND_URL=http://x USER_BACKEND_URL=http://x \
     STATIC_ROOT=/static python ${PROJECT}/manage.py collectstatic --no-input --verbosity=0 \
     && find /static -name '*.map*' -delete
 
-# Without the static files that are collected.
+# Removes static files that are already in /static.
 FROM dependencies AS lean
 RUN find /venv -path '*/site-packages/*/static' -prune -exec rm -r {} +
 
-# One arena of glibc's malloc for all threads. From 4 MiB on a block is given back to the system, such as the 19 MiB of a login, and
-# is of huge pages, if the system has them for who asks: small ones take longer to clear. Less than that is kept for the next.
+# glibc's malloc: one arena for all threads. Blocks from 4 MiB, such as the 19 MiB of a password hash, are returned to
+# the system. They use huge pages if the system allows it, which are faster to clear. Smaller blocks are reused.
 # https://www.gnu.org/software/libc/manual/html_node/Memory-Allocation-Tunables.html
 FROM base AS runtime
 ARG PROJECT
@@ -50,10 +50,10 @@ COPY --from=static /static /static
 ENV RELOAD=true
 COPY --chown=10001:10001 common common
 COPY --chown=10001:10001 ${PROJECT} ${PROJECT}
-# What has not changed is not compiled again at each reload. By a hash of the source: two edits may be of one second.
+# Bytecode makes reloads faster. It is checked by hash, not by time: two edits may happen in the same second.
 ENV PYTHONDONTWRITEBYTECODE=
 RUN python -m compileall -q --invalidation-mode=checked-hash common ${PROJECT}
-# A migration may come with a lock file, which a live update does not take.
+# Applies migrations here too: a change of the lock file rebuilds the image instead of a live update.
 CMD test ! -d ${PROJECT}/migrations || python ${PROJECT}/manage.py migrate --no-input; \
     exec gunicorn -c python:common.server.gunicorn_conf ${PROJECT}.wsgi
 

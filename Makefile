@@ -1,73 +1,73 @@
-# `make` or `make help` says what there is.
+# Run `make` or `make help` to list the targets.
 
-# The first that is new enough; if none is, check_machine.py says so.
+# The first Python that is new enough. If none is, check_machine.py prints an error.
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && exit; done; echo python3)
 UV_COMPILE = .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--no-header --no-annotate
-# The machine's own certificates, as pip uses them.
+# Use the certificates of the system, like pip.
 export UV_SYSTEM_CERTS := true
 PROJECTS = $(shell sed -n 's/^\[\(.*\)\]$$/\1/p' projects.toml)
-# Anew where one was left half made.
+# Recreate an incomplete virtual environment.
 VENV = .venv/bin/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv
 PIP = .venv/bin/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
 
 .PHONY: help
-help: ## Say what there is
+help: ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
 
 .PHONY: run
-run: ## Start all projects; ports="9000 9001 9002" takes other ports
+run: ## Start all projects; ports="9000 9001 9002" changes the ports
 	@$(PYTHON) tools/check_machine.py --ports $(ports)
 	@$(MAKE) --silent .venv/run
 	@exec .venv/bin/python -m tools.run $(if $(ports),--ports $(ports))
 
 .PHONY: test
-test: ## Lint, types, tests; only="types lint" runs just these
+test: ## Run lint, type checks and tests; only="types lint" selects
 	@$(PYTHON) tools/check_machine.py
 	@$(MAKE) --silent .venv/dev
 	@.venv/bin/python -m tools.test $(only)
 
 .PHONY: bench
-bench: .venv/dev .venv/locust/done ## Measure into docs/performance.md; only="serve" runs one
+bench: .venv/dev .venv/locust/done ## Run the benchmarks, update docs/performance.md; only="serve" selects
 	@.venv/bin/python -m bench $(only)
 
 .PHONY: e2e-cluster
-e2e-cluster: .venv/dev ## Test all of it on a local cluster, through its ingress
+e2e-cluster: .venv/dev ## Test the whole system in a local cluster, through its ingress
 	@.venv/bin/python -m tools.e2e_cluster
 
 .PHONY: e2e-compose
-e2e-compose: .venv/dev ## Test all of compose.yaml
+e2e-compose: .venv/dev ## Test the whole system in compose.yaml
 	@.venv/bin/python -m tools.e2e_compose
 
 .PHONY: manage
-manage: .venv/run ## A Django command: in=users_api do="changepassword bruce"
+manage: .venv/run ## Run a Django command: in=users_api do="changepassword bruce"
 	@.venv/bin/python -m tools.manage $(in) $(do)
 
 .PHONY: cluster-secrets
-cluster-secrets: .venv/run ## Print the local cluster's Secrets, made once
+cluster-secrets: .venv/run ## Print the Secrets of the local cluster; create them if missing
 	@.venv/bin/python -m tools.cluster_secrets
 
 .PHONY: service
-service: .venv/dev ## Make a new API with a database, and lock it: name=notes
+service: .venv/dev ## Create an API with a database, and lock it: name=notes
 	@.venv/bin/python -m tools.service make "$(name)" "$(model)"
 	@$(MAKE) --silent lock
 
 .PHONY: remove-service
-remove-service: .venv/dev ## Remove an API that `make service` made: name=notes
+remove-service: .venv/dev ## Remove an API that `make service` created: name=notes
 	@.venv/bin/python -m tools.service remove "$(name)"
 
 .PHONY: add
 add: .venv/dev ## Add a dependency and lock it: to=web package=httpx
-	@test -f "$(to)/pyproject.toml" -a -n "$(package)" || { echo "Say to which project and which package: make add to=web package=httpx"; exit 1; }
+	@test -f "$(to)/pyproject.toml" -a -n "$(package)" || { echo "The project or the package is missing. Run: make add to=web package=httpx"; exit 1; }
 	@cp $(to)/pyproject.toml $(to)/pyproject.toml.before
 	@if .venv/bin/uv add --quiet --frozen --project $(to) "$(package)" && $(MAKE) lock; \
 	then rm $(to)/pyproject.toml.before; else mv $(to)/pyproject.toml.before $(to)/pyproject.toml; exit 1; fi
 
 .PHONY: lock
-lock: .venv/dev ## Compile all lock files again; upgrade=1 takes the newest
+lock: .venv/dev ## Compile all lock files; upgrade=1 upgrades all versions
 	$(UV_COMPILE) $(if $(upgrade),--upgrade) common/pyproject.toml $(PROJECTS:%=%/pyproject.toml) --extra api --group dev \
 		-o requirements-dev.txt
 	$(UV_COMPILE) -c requirements-dev.txt --group test -o requirements-test.txt
@@ -84,24 +84,24 @@ format: .venv/dev ## Format Python and templates
 	.venv/bin/djlint --quiet --reformat web users_api
 
 .PHONY: reset
-reset: ## Forget the data of `make run`; var/cluster stays
+reset: ## Delete the data of `make run`, but not var/cluster
 	@$(PYTHON) tools/check_machine.py --ended
 	rm -rf $(filter-out var/cluster,$(wildcard var/*))
 
 .venv/run: $(PROJECTS:%=%/requirements.txt)
-	@echo "Installing what the projects need …" >&2
+	@echo "Installing the projects' dependencies …" >&2
 	@$(VENV)
 	@$(PIP) install --require-hashes $(PROJECTS:%=-r %/requirements.txt)
 	@touch $@
 
-# By itself: it brings Brotli, with which WhiteNoise would compress every static file, for minutes.
+# In a separate environment: locust installs Brotli. With it, WhiteNoise compresses every static file, for minutes.
 .venv/locust/done: bench/requirements.txt
 	@.venv/bin/python -m venv .venv/locust
 	@.venv/locust/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes -r bench/requirements.txt
 	@touch $@
 
 .venv/dev: requirements-dev.txt
-	@echo "Installing what developers need …"
+	@echo "Installing the development dependencies …"
 	@$(VENV)
 	@$(PIP) install --require-hashes -r requirements-dev.txt
 	@touch $@
