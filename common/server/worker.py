@@ -136,7 +136,8 @@ class BufferingWorker(ThreadWorker):
     def set_accept_enabled(self, enabled: bool | None) -> None:
         """Start or stop accepting connections.
 
-        When stopping, drain the accept queue, then close the socket. gunicorn closes its sockets last. Until then, the kernel would accept connections and finally reset them.
+        When stopping, drain the accept queue, then close the socket. gunicorn closes its sockets last. Until then, the
+        kernel would accept connections and finally reset them.
         """
         super().set_accept_enabled(enabled)
         if not enabled:

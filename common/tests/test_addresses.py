@@ -28,27 +28,27 @@ def seen(peer: str, forwarded: str | None = None) -> str:
     return client_address(RequestFactory(REMOTE_ADDR=peer).get("/", headers=headers))
 
 
-def test_without_a_proxy_it_is_the_peer() -> None:
+def test_without_a_proxy_the_address_is_the_peer() -> None:
     assert seen("203.0.113.7") == "203.0.113.7"
     assert seen("2001:db8::7") == "2001:db8::7"
 
 
-def test_a_client_that_names_another_address_is_not_believed() -> None:
+def test_forwarded_address_from_a_client_is_ignored() -> None:
     assert seen("203.0.113.7", "198.51.100.1") == "203.0.113.7"
     assert seen("203.0.113.7", "10.0.0.1") == "203.0.113.7"
 
 
-def test_nobody_is_believed_where_no_proxy_is_trusted(settings: Settings) -> None:
+def test_forwarded_address_is_ignored_without_trusted_proxies(settings: Settings) -> None:
     settings.TRUSTED_PROXIES = []
     assert seen("10.0.0.1", "198.51.100.1") == "10.0.0.1"
 
 
-def test_a_trusted_proxy_is_believed() -> None:
+def test_forwarded_address_from_a_trusted_proxy_is_used() -> None:
     assert seen("10.0.0.1", "198.51.100.1") == "198.51.100.1"
     assert seen("fd00::1", "2001:db8::7") == "2001:db8::7"
 
 
-def test_what_the_client_wrote_before_the_proxy_is_not_believed() -> None:
+def test_addresses_added_by_the_client_are_ignored() -> None:
     assert seen("10.0.0.1", "192.0.2.66, 198.51.100.1") == "198.51.100.1"
     assert seen("10.0.0.1", "10.0.0.9, 198.51.100.1") == "198.51.100.1"
 
@@ -57,13 +57,13 @@ def test_a_chain_of_trusted_proxies_is_followed() -> None:
     assert seen("10.0.0.1", "192.0.2.66, 198.51.100.1, 10.0.0.3 ,10.0.0.2") == "198.51.100.1"
 
 
-def test_a_client_among_the_proxies_is_itself() -> None:
+def test_client_inside_the_trusted_network_keeps_its_address() -> None:
     assert seen("10.0.0.1", "10.0.0.5") == "10.0.0.5"
     assert seen("10.0.0.1") == "10.0.0.1"
 
 
 @pytest.mark.parametrize("forwarded", ["", ",", " , ", *NO_ADDRESSES])
-def test_what_is_no_address_leaves_the_peer(forwarded: str) -> None:
+def test_invalid_forwarded_address_is_ignored(forwarded: str) -> None:
     assert seen("10.0.0.1", forwarded) == "10.0.0.1"
 
 
@@ -92,7 +92,7 @@ def test_port_is_dropped(hop: str, address: str) -> None:
 
 
 @pytest.mark.parametrize("hop", NO_ADDRESSES)
-def test_warning_is_logged_once_when_a_proxy_sends_no_address(
+def test_invalid_address_from_a_proxy_is_logged_once(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, hop: str
 ) -> None:
     monkeypatch.setattr(addresses, "_warned", threading.Event())
@@ -107,7 +107,7 @@ def test_warning_is_logged_once_when_a_proxy_sends_no_address(
 
 
 @pytest.mark.parametrize("forwarded", ["", "198.51.100.1", "198.51.100.1:443", "unknown, 198.51.100.1"])
-def test_no_warning_is_logged_for_an_address(
+def test_valid_forwarded_address_is_not_logged(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, forwarded: str
 ) -> None:
     monkeypatch.setattr(addresses, "_warned", threading.Event())
@@ -116,7 +116,7 @@ def test_no_warning_is_logged_for_an_address(
     assert not caplog.records
 
 
-def test_an_address_has_one_spelling() -> None:
+def test_address_is_normalized() -> None:
     # Or one client could be many.
     assert seen("10.0.0.1", "2001:DB8:0:0:0:0:0:7") == "2001:db8::7"
     assert seen("10.0.0.1", "fe80::1%eth0") == "fe80::1"
@@ -124,7 +124,7 @@ def test_an_address_has_one_spelling() -> None:
     assert seen("::ffff:10.0.0.1", "198.51.100.1") == "198.51.100.1"
 
 
-def test_a_peer_without_an_address_has_none() -> None:
+def test_unix_socket_has_no_address() -> None:
     # A Unix socket.
     assert seen("") == ""
     assert seen("", "198.51.100.1") == ""

@@ -29,7 +29,7 @@ def worker() -> Any:
     return SimpleNamespace(log=MagicMock(), cfg=Config())
 
 
-def test_gunicorn_answers_its_errors_with_our_function(worker: Any) -> None:
+def test_gunicorn_sends_its_errors_with_our_function(worker: Any) -> None:
     assert util.write_error is write_error
     assert list(inspect.signature(write_error).parameters) == ["sock", "status_int", "reason", "mesg"]
     client = MagicMock()
@@ -55,7 +55,7 @@ def test_psycopg_waits_for_the_server_in_one_method(monkeypatch: pytest.MonkeyPa
     assert issubclass(errors._WaitTimeout, psycopg.OperationalError)
 
 
-def test_environs_raises_value_error_for_a_file_that_cannot_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_environs_raises_value_error_for_an_unreadable_file(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SECRET_KEY_FILE", "missing")
     env = environs.FileAwareEnv(eager=False)
     with pytest.raises(ValueError, match="SECRET_KEY_FILE"):

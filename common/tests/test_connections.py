@@ -51,7 +51,7 @@ def postgresql(takes: int, error: Exception | None = None) -> Any:
     return database
 
 
-def test_too_few_connections_are_said_with_the_arithmetic(
+def test_warning_shows_how_the_connections_add_up(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     # One must be left for a migration.
@@ -61,14 +61,14 @@ def test_too_few_connections_are_said_with_the_arithmetic(
     ]
 
 
-def test_enough_connections_are_not_worth_a_line(
+def test_no_warning_if_the_connections_suffice(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     assert said(monkeypatch, caplog, default=postgresql(11 * 2 * 8 + 1)) == []
     assert said(monkeypatch, caplog, default=postgresql(11 * 2 * 9 + 1), replica=postgresql(11 * 2 * 9 + 1)) == []
 
 
-def test_with_a_replica_each_process_needs_one_more_to_both(
+def test_replica_needs_one_more_connection_per_process(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     lines = said(monkeypatch, caplog, default=postgresql(198), replica=postgresql(198))
@@ -76,7 +76,7 @@ def test_with_a_replica_each_process_needs_one_more_to_both(
         assert f"11 pods x 2 workers x (8 threads + 1) may open 198 connections to the database '{alias}'" in line
 
 
-def test_with_a_management_port_each_process_needs_one_more(
+def test_management_port_needs_one_more_connection_per_process(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     use(monkeypatch, Connections(default=postgresql(99)))
@@ -87,7 +87,7 @@ def test_with_a_management_port_each_process_needs_one_more(
 
 
 @pytest.mark.parametrize("error", [OperationalError("away"), InterfaceError("closed")])
-def test_a_database_that_is_away_is_no_fault_of_the_start(
+def test_unreachable_database_is_skipped(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, error: Exception
 ) -> None:
     [line] = said(monkeypatch, caplog, default=postgresql(0, error), replica=postgresql(10))
@@ -95,7 +95,7 @@ def test_a_database_that_is_away_is_no_fault_of_the_start(
 
 
 @pytest.mark.parametrize("engine", ["sqlite3", "dummy"])
-def test_another_database_is_not_asked(
+def test_other_databases_are_not_checked(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, engine: str
 ) -> None:
     databases = ConnectionHandler({"default": {"ENGINE": f"django.db.backends.{engine}", "NAME": "/nowhere"}})
@@ -110,13 +110,13 @@ def test_backend_for_postgresql_has_the_check(monkeypatch: pytest.MonkeyPatch) -
     assert isinstance(databases["default"].validation, connections.DatabaseValidation)
 
 
-def test_the_check_command_warns_too(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_check_command_shows_the_warning(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     use(monkeypatch, Connections(default=postgresql(176)))
     call_command("check", databases=["default"])
     assert "(common.W001) 11 pods x 2 workers x 8 threads may open 176 connections" in capsys.readouterr().err
 
 
-def test_the_first_worker_of_a_server_asks_and_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_the_first_worker_checks_the_databases(monkeypatch: pytest.MonkeyPatch) -> None:
     thread = MagicMock()
     monkeypatch.setattr(threading, "Thread", thread)
     worker: Any = SimpleNamespace

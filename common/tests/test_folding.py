@@ -41,13 +41,13 @@ def test_letter_case_and_accents_do_not_matter(text: str, folded: str) -> None:
     assert fold(text) == folded
 
 
-def test_every_character_that_there_is_folds() -> None:
+def test_every_unicode_character_folds() -> None:
     for character in map(chr, range(sys.maxunicode + 1)):
         folded = fold(character)
         assert fold(folded) == fold(character.upper()) == fold(character.lower()) == folded
 
 
-def test_folding_remembers_a_limited_number_of_characters() -> None:
+def test_folding_caches_a_limited_number_of_characters() -> None:
     for start in range(0, sys.maxunicode, 250):
         fold("".join(map(chr, range(start, min(start + 250, sys.maxunicode + 1)))))
         assert len(folding._TABLE) <= 8192
@@ -60,7 +60,7 @@ def test_folding_twice_changes_nothing(text: str) -> None:
 
 
 @given(any_text, any_text, any_text)
-def test_any_piece_of_a_text_is_found_in_it(before: str, piece: str, after: str) -> None:
+def test_folded_substring_is_in_the_folded_text(before: str, piece: str, after: str) -> None:
     assert fold(piece) in fold(before + piece + after)
     assert fold(before) + fold(piece) == fold(before + piece)
 

@@ -38,7 +38,7 @@ def test_a_request_is_complete_with_its_last_byte(request_: bytes) -> None:
 
 
 @given(st.lists(st.sampled_from(WHOLE), min_size=1, max_size=4), st.data())
-def test_requests_in_a_row_are_taken_one_by_one_however_they_arrive(requests: list[bytes], data: st.DataObject) -> None:
+def test_pipelined_requests_are_split_however_they_arrive(requests: list[bytes], data: st.DataObject) -> None:
     sent = b"".join(requests)
     cuts = sorted(data.draw(st.sets(st.integers(1, len(sent) - 1), max_size=10)))
     buffer, taken = RequestBuffer(), []
@@ -64,7 +64,7 @@ def test_requests_in_a_row_are_taken_one_by_one_however_they_arrive(requests: li
         POST + b"Transfer-Encoding: chunked\r\n\r\nsix\r\n",
     ],
 )
-def test_a_malformed_request_is_for_gunicorn_to_refuse_and_ends_the_connection(request_: bytes) -> None:
+def test_malformed_request_is_left_to_gunicorn_and_ends_the_connection(request_: bytes) -> None:
     buffer = buffered(request_)
     assert buffer.is_complete()
     assert not buffer.is_clear
@@ -82,7 +82,7 @@ def test_a_malformed_request_is_for_gunicorn_to_refuse_and_ends_the_connection(r
         (POST + b"X: " + b"x" * MAX_HEAD + b"\r\n\r\n", 431),
     ],
 )
-def test_a_request_that_is_too_large_is_refused_before_it_is_complete(request_: bytes, status: int) -> None:
+def test_oversized_request_is_refused_before_it_is_complete(request_: bytes, status: int) -> None:
     with pytest.raises(TooLarge) as refused:
         buffered(request_).is_complete()
     assert refused.value.status == status

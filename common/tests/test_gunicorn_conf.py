@@ -23,9 +23,7 @@ from common.server import gunicorn_conf
 from common.server.logger import QuietLogger
 
 
-def test_what_a_killed_container_has_left_of_its_metrics_is_forgotten(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_old_metrics_files_are_deleted_at_the_start(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "gauge_livemin_10.db").write_bytes(b"old")
     (tmp_path / "notes.txt").write_text("not ours")
     monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
@@ -33,7 +31,7 @@ def test_what_a_killed_container_has_left_of_its_metrics_is_forgotten(
     assert [file.name for file in tmp_path.iterdir()] == ["notes.txt"]
 
 
-def test_before_workers_start_their_first_request_is_rehearsed_and_nothing_of_it_is_left_open(
+def test_master_sends_a_request_and_closes_its_connections_before_the_fork(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     done, headers = [], request_id.outgoing_headers()
@@ -65,7 +63,9 @@ def test_a_variable_may_be_in_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: 
 
 
 @pytest.mark.parametrize(("reload", "preload"), [("true", False), ("1", False), ("false", True), ("0", True)])
-def test_reload_is_what_it_is_to_django(monkeypatch: pytest.MonkeyPatch, reload: str, preload: bool) -> None:
+def test_reload_accepts_the_same_values_as_in_django(
+    monkeypatch: pytest.MonkeyPatch, reload: str, preload: bool
+) -> None:
     assert settings(monkeypatch, RELOAD=reload)["preload_app"] is preload
 
 
@@ -80,7 +80,7 @@ def test_reload_is_what_it_is_to_django(monkeypatch: pytest.MonkeyPatch, reload:
         ("MAX_PODS_FILE", "nowhere"),
     ],
 )
-def test_a_wrong_variable_is_named_in_one_line(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+def test_invalid_variable_is_named_in_one_line(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
     with pytest.raises(SystemExit, match=rf"^Invalid environment\. .*{name}.*$"):
         settings(monkeypatch, **{name: value})
 
@@ -94,7 +94,7 @@ def test_the_host_may_be_an_ipv6_address(monkeypatch: pytest.MonkeyPatch, host: 
 
 
 @pytest.mark.parametrize(("soft_limit", "expected"), [(1024, 928), (64, 9), (1_048_576, 1000)])
-def test_connections_leave_file_descriptors_for_everything_else(
+def test_connections_leave_file_descriptors_for_other_uses(
     monkeypatch: pytest.MonkeyPatch, soft_limit: int, expected: int
 ) -> None:
     monkeypatch.setattr(resource, "getrlimit", lambda which: (soft_limit, soft_limit))
@@ -124,7 +124,7 @@ def test_the_quota_of_a_container_is_rounded_up(monkeypatch: pytest.MonkeyPatch,
 
 
 @pytest.mark.parametrize(("quota", "expected"), [("-1", 8), ("250000", 3)])
-def test_the_quota_of_an_older_kernel_is_known_too(monkeypatch: pytest.MonkeyPatch, quota: str, expected: int) -> None:
+def test_cgroup_v1_quota_is_read(monkeypatch: pytest.MonkeyPatch, quota: str, expected: int) -> None:
     files = {"cpu/cpu.cfs_quota_us": f"{quota}\n", "cpu/cpu.cfs_period_us": "100000\n"}
     assert cpus(monkeypatch, files) == expected
 
@@ -154,16 +154,16 @@ def written(caplog: pytest.LogCaptureFixture, path: str) -> list[str]:
 
 
 @pytest.mark.parametrize("path", ["/api/login/", "/healthzz"])
-def test_a_request_is_a_line_without_its_query_and_its_token(caplog: pytest.LogCaptureFixture, path: str) -> None:
+def test_request_is_logged_without_query_and_token(caplog: pytest.LogCaptureFixture, path: str) -> None:
     assert written(caplog, path) == [f"GET {path} 200 17 bytes 5 ms [abc]"]
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics"])
-def test_a_probe_is_not_worth_a_line(caplog: pytest.LogCaptureFixture, path: str) -> None:
+def test_probe_is_not_logged(caplog: pytest.LogCaptureFixture, path: str) -> None:
     assert written(caplog, path) == []
 
 
-def test_a_path_cannot_forge_a_line(caplog: pytest.LogCaptureFixture) -> None:
+def test_path_cannot_forge_a_log_line(caplog: pytest.LogCaptureFixture) -> None:
     (line,) = written(caplog, "/x\r\nINFO gunicorn.access POST /api/login/ 200\x1b[31m\x85")
     assert line.isprintable()
     assert line.startswith(r"GET /x\r\nINFO")
@@ -179,7 +179,7 @@ def test_a_path_cannot_forge_a_line(caplog: pytest.LogCaptureFixture) -> None:
         (LimitRequestLine(5000, 4094), "Request Line is too large (5000 > 4094)"),
     ],
 )
-def test_what_is_not_http_is_said_without_what_it_holds(
+def test_malformed_request_is_logged_without_its_content(
     capsys: pytest.CaptureFixture[str], error: Exception, said: str
 ) -> None:
     logger = QuietLogger(Config())

@@ -31,14 +31,14 @@ def test_healthz_says_which_version_runs(api: Client, path: str) -> None:
 
 
 @pytest.mark.parametrize("path", ["/readyz", "/readyz/"])
-def test_readyz_without_a_database_hangs_on_nothing(api: Client, path: str) -> None:
+def test_readyz_is_200_without_a_database(api: Client, path: str) -> None:
     response = api.get(path)
     assert response.status_code == 200
     assert response.json() == {"status": "ok"}
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics"])
-def test_a_probe_is_answered_whatever_host_it_names(api: Client, path: str) -> None:
+def test_probe_is_answered_for_any_host(api: Client, path: str) -> None:
     # A kubelet names the pod by its address.
     assert api.get(path, headers={"Host": "10.1.2.3:8000"}).status_code == 200
     assert api.get(path, headers={"Host": "users_api"}).status_code == 200
@@ -56,7 +56,7 @@ def test_readyz_is_503_until_the_migrations_are_applied(api: Client, database: A
     assert api.get("/readyz").status_code == 200
 
 
-def test_applied_migrations_are_not_looked_at_again(api: Client, database: Any) -> None:
+def test_applied_migrations_are_not_checked_again(api: Client, database: Any) -> None:
     for _ in range(5):
         assert api.get("/readyz").status_code == 200
     assert database.executor.call_count == 1
@@ -68,9 +68,7 @@ ERRORS = [OperationalError("unreachable"), InterfaceError("closed"), DatabaseErr
 
 
 @pytest.mark.parametrize("error", ERRORS)
-def test_readyz_is_503_if_the_database_is_unreachable_before_its_migrations_were_checked(
-    api: Client, database: Any, error: Exception
-) -> None:
+def test_readyz_is_503_if_the_database_was_never_reachable(api: Client, database: Any, error: Exception) -> None:
     database.cursor.side_effect = error
     response = api.get("/readyz")
     assert response.status_code == 503
@@ -82,9 +80,7 @@ def test_readyz_is_503_if_the_database_is_unreachable_before_its_migrations_were
 
 
 @pytest.mark.parametrize("error", ERRORS)
-def test_a_database_that_is_unreachable_for_everyone_takes_no_pod_out_of_its_service(
-    api: Client, database: Any, error: Exception
-) -> None:
+def test_database_outage_keeps_ready_pods_in_rotation(api: Client, database: Any, error: Exception) -> None:
     assert api.get("/readyz").status_code == 200
     database.cursor.side_effect = error
     assert api.get("/readyz").status_code == 200
@@ -104,7 +100,7 @@ def test_a_pod_whose_own_connections_fail_is_not_ready(api: Client, database: An
     assert api.get("/readyz").status_code == 200
 
 
-def test_a_probe_gives_its_connection_back(api: Client, database: Any) -> None:
+def test_probe_releases_its_connection(api: Client, database: Any) -> None:
     api.get("/readyz")
     database.cursor.side_effect = OperationalError("unreachable")
     api.get("/readyz")
@@ -112,12 +108,12 @@ def test_a_probe_gives_its_connection_back(api: Client, database: Any) -> None:
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics", "/metrics/"])
-def test_a_proxy_finds_no_probe_and_no_metrics(api: Client, path: str) -> None:
+def test_probes_and_metrics_are_404_through_a_proxy(api: Client, path: str) -> None:
     assert api.get(path, headers={"X-Forwarded-For": "192.0.2.1"}).status_code == 404
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics", "/metrics/"])
-def test_with_a_management_port_the_port_for_users_has_no_probe_and_no_metrics(
+def test_management_port_removes_probes_and_metrics_from_the_public_port(
     api: Client, path: str, settings: Settings
 ) -> None:
     settings.MANAGEMENT_PORT = 9000

@@ -131,7 +131,7 @@ def me(api: Client, token: str | None = None) -> int:
     return api.get("/me/", headers={"Authorization": f"Bearer {token or signing.token()}"}).status_code
 
 
-def test_the_keys_are_loaded_at_the_first_need_and_once() -> None:
+def test_keys_are_loaded_once_at_first_use() -> None:
     source = Source("ours")
     key_set = KeySet(source)
     assert source.loads == 0
@@ -140,13 +140,13 @@ def test_the_keys_are_loaded_at_the_first_need_and_once() -> None:
     assert source.loads == 1
 
 
-def test_two_overlapping_keys_are_both_taken(api: Client, settings: Settings) -> None:
+def test_two_overlapping_keys_are_both_accepted(api: Client, settings: Settings) -> None:
     settings.TOKENS_JWKS = Source("ours", "next")
     assert me(api, signing.token(key="ours")) == 200
     assert me(api, signing.token(key="next")) == 200
 
 
-def test_a_key_that_is_new_is_taken_without_a_restart(clock: Clock) -> None:
+def test_new_key_is_accepted_without_a_restart(clock: Clock) -> None:
     source = Source("ours")
     key_set = KeySet(source)
     key_set.find("ours")
@@ -168,7 +168,7 @@ def test_unknown_keys_load_the_set_at_a_bounded_rate(clock: Clock) -> None:
     assert 9 <= source.loads <= 11
 
 
-def test_unknown_keys_do_not_keep_the_known_ones_waiting(clock: Clock) -> None:
+def test_unknown_key_does_not_delay_known_keys(clock: Clock) -> None:
     source = Source("ours")
     key_set = KeySet(source)
     key_set.find("ours")
@@ -191,7 +191,7 @@ def test_unknown_keys_do_not_keep_the_known_ones_waiting(clock: Clock) -> None:
             unknown.result(timeout=10)
 
 
-def test_many_threads_at_once_load_the_set_once() -> None:
+def test_concurrent_threads_load_the_set_once() -> None:
     source = Source("ours")
     barrier = threading.Barrier(16)
 
@@ -210,7 +210,7 @@ def test_many_threads_at_once_load_the_set_once() -> None:
     assert source.loads == 1
 
 
-def test_the_keys_that_are_there_stay_in_use_while_the_source_is_away(clock: Clock, at_once: None) -> None:
+def test_old_keys_stay_in_use_while_the_source_is_unavailable(clock: Clock, at_once: None) -> None:
     source = Source("ours")
     key_set = KeySet(source)
     key_set.find("ours")
@@ -225,9 +225,7 @@ def test_the_keys_that_are_there_stay_in_use_while_the_source_is_away(clock: Clo
 
 
 @pytest.mark.parametrize("answer", [{}, {"keys": None}, {"keys": 1}, {"keys": {}}, {"keys": ""}, [], None, "keys"])
-def test_the_keys_that_are_there_stay_in_use_when_the_source_says_none(
-    clock: Clock, at_once: None, answer: Any
-) -> None:
+def test_old_keys_stay_in_use_if_the_source_returns_no_key_set(clock: Clock, at_once: None, answer: Any) -> None:
     source = Source("ours")
     key_set = KeySet(source)
     key_set.find("ours")
@@ -238,7 +236,7 @@ def test_the_keys_that_are_there_stay_in_use_when_the_source_says_none(
     assert key_set.find("ours")
 
 
-def test_without_any_key_yet_a_token_is_503_and_not_401(api: Client, settings: Settings, clock: Clock) -> None:
+def test_token_is_503_before_the_keys_are_loaded(api: Client, settings: Settings, clock: Clock) -> None:
     settings.TOKENS_JWKS = source = Source("ours")
     source.error = OSError("away")
     for _ in range(3):
@@ -262,7 +260,7 @@ def test_without_any_key_yet_a_token_is_503_and_not_401(api: Client, settings: S
     assert me(api) == 200
 
 
-def test_a_withdrawn_key_ends_when_the_set_is_too_old(clock: Clock, at_once: None) -> None:
+def test_withdrawn_key_is_refused_after_the_set_expires(clock: Clock, at_once: None) -> None:
     source = Source("ours", "stolen")
     key_set = KeySet(source)
     assert key_set.find("stolen")
@@ -280,9 +278,7 @@ def test_a_withdrawn_key_ends_when_the_set_is_too_old(clock: Clock, at_once: Non
 
 
 @pytest.mark.parametrize("away", [OSError("away"), None])
-def test_a_withdrawn_key_ends_soon_after_a_load_that_failed(
-    clock: Clock, at_once: None, away: Exception | None
-) -> None:
+def test_withdrawn_key_is_refused_soon_after_a_failed_load(clock: Clock, at_once: None, away: Exception | None) -> None:
     source = Source("ours", "stolen")
     key_set = KeySet(source)
     key_set.find("stolen")
@@ -296,7 +292,7 @@ def test_a_withdrawn_key_ends_soon_after_a_load_that_failed(
         key_set.find("stolen")
 
 
-def test_a_set_that_is_too_old_is_loaded_beside_the_request(clock: Clock) -> None:
+def test_expired_set_is_reloaded_in_the_background(clock: Clock) -> None:
     key_set = KeySet(Source("ours"))
     key_set.find("ours")
     entered, leave, left = threading.Event(), threading.Event(), threading.Event()
@@ -346,7 +342,7 @@ def test_a_set_that_is_too_old_is_loaded_beside_the_request(clock: Clock) -> Non
         ),
     ],
 )
-def test_what_is_no_key_in_a_set_is_ignored(junk: Any) -> None:
+def test_invalid_key_in_a_set_is_ignored(junk: Any) -> None:
     # RFC 7517 section 5: an unknown, incomplete or wrong key is no reason to refuse the set.
     source = Source("ours")
     source.answer = {"keys": [junk, *source.answer["keys"], junk]}
@@ -363,15 +359,13 @@ def test_a_key_for_encryption_is_ignored() -> None:
         KeySet(source).find("other")
 
 
-def test_a_key_that_names_no_algorithm_is_taken() -> None:
+def test_key_without_an_algorithm_is_accepted() -> None:
     source = Source("ours")
     del source.answer["keys"][0]["alg"]
     assert KeySet(source).find("ours")
 
 
-def test_a_key_that_is_loaded_again_is_the_same_and_its_successor_with_the_same_id_is_another(
-    clock: Clock, at_once: None
-) -> None:
+def test_reloaded_key_is_the_same_object_unless_its_value_changed(clock: Clock, at_once: None) -> None:
     source = Source("ours")
     key_set = KeySet(source)
     key = key_set.find("ours")
@@ -390,7 +384,7 @@ def test_a_key_that_is_loaded_again_is_the_same_and_its_successor_with_the_same_
 @pytest.mark.parametrize(
     "error", [RecursionError("deep"), AttributeError("get"), UnicodeDecodeError("utf-8", b"", 0, 1, "")]
 )
-def test_whatever_is_wrong_with_the_source_is_503(api: Client, settings: Settings, error: Exception) -> None:
+def test_broken_source_is_503(api: Client, settings: Settings, error: Exception) -> None:
     settings.TOKENS_JWKS = source = Source("ours")
     source.error = error
     assert me(api) == 503
@@ -418,14 +412,14 @@ def test_a_file_is_a_source(api: Client, settings: Settings, tmp_path: Path, clo
     assert me(api) == 200
 
 
-def test_a_url_is_a_source_and_is_asked_once(api: Client, settings: Settings, key_server: KeyServer) -> None:
+def test_url_is_a_source_and_is_loaded_once(api: Client, settings: Settings, key_server: KeyServer) -> None:
     settings.TOKENS_JWKS = key_server.url
     for _ in range(10):
         assert me(api) == 200
     assert key_server.asked == ["/.well-known/jwks.json"]
 
 
-def test_a_server_that_goes_away_is_not_missed(
+def test_old_keys_stay_in_use_after_their_server_stops(
     api: Client, settings: Settings, key_server: KeyServer, clock: Clock, at_once: None
 ) -> None:
     settings.TOKENS_JWKS = key_server.url
@@ -440,7 +434,7 @@ def test_a_server_that_goes_away_is_not_missed(
     ("status", "answer"),
     [(500, b"{}"), (404, b"{}"), (200, b""), (200, b"<html>"), (200, b"[]"), (200, b"\xff"), (200, b"[" * 100_000)],
 )
-def test_a_server_that_answers_something_else_is_503_until_it_mends(
+def test_invalid_response_from_the_key_server_is_503_until_it_recovers(
     api: Client, settings: Settings, key_server: KeyServer, clock: Clock, status: int, answer: bytes
 ) -> None:
     settings.TOKENS_JWKS = key_server.url
@@ -452,19 +446,19 @@ def test_a_server_that_answers_something_else_is_503_until_it_mends(
     assert me(api) == 200
 
 
-def test_a_server_that_speaks_no_http_is_503(api: Client, settings: Settings) -> None:
+def test_key_server_without_http_is_503(api: Client, settings: Settings) -> None:
     with socket_that_says(b"SSH-2.0-OpenSSH_9.2\r\n") as url:
         settings.TOKENS_JWKS = url
         assert me(api) == 503
 
 
-def test_an_answer_that_breaks_off_is_503(api: Client, settings: Settings) -> None:
+def test_truncated_response_from_the_key_server_is_503(api: Client, settings: Settings) -> None:
     with socket_that_says(b'HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\n{"keys": [') as url:
         settings.TOKENS_JWKS = url
         assert me(api) == 503
 
 
-def test_a_server_that_hangs_is_given_up(
+def test_unresponsive_key_server_is_503(
     api: Client, settings: Settings, key_server: KeyServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(keys, "TIMEOUT", 0.1)
@@ -477,7 +471,7 @@ def test_one_key_set_serves_the_whole_process() -> None:
     assert key_set() is key_set()
 
 
-def test_no_key_yet_is_not_an_unknown_key() -> None:
+def test_missing_key_set_is_not_an_unknown_key() -> None:
     with pytest.raises(KeysUnavailable):
         KeySet(dict).find("ours")
 
@@ -485,7 +479,7 @@ def test_no_key_yet_is_not_an_unknown_key() -> None:
 @pytest.mark.parametrize(
     "left", [[], [{"kty": "oct", "kid": "junk", "k": "c2VjcmV0"}], [{**signing.jwk("ours"), "use": "enc"}]]
 )
-def test_empty_set_withdraws_all_keys_until_there_is_one_again(
+def test_empty_set_withdraws_all_keys(
     api: Client, settings: Settings, clock: Clock, at_once: None, caplog: pytest.LogCaptureFixture, left: list[Any]
 ) -> None:
     settings.TOKENS_JWKS = source = Source("ours")
@@ -514,9 +508,7 @@ def test_set_that_is_empty_from_the_start_refuses_tokens(api: Client, settings: 
 
 
 @pytest.mark.parametrize("bits", [1024, 2047])
-def test_rsa_key_that_is_too_short_is_not_used_and_named_once(
-    clock: Clock, caplog: pytest.LogCaptureFixture, bits: int
-) -> None:
+def test_short_rsa_key_is_ignored_and_logged_once(clock: Clock, caplog: pytest.LogCaptureFixture, bits: int) -> None:
     # RFC 7518 section 3.3.
     source = Source("ours")
     source.answer["keys"].append(signing.jwk(f"short-{bits}", bits))

@@ -26,7 +26,7 @@ def log() -> Iterator[StringIO]:
         "RequestDataTooBig", "SuspiciousOperation", "TooManyFieldsSent", "TooManyFilesSent",
     ],
 )  # fmt: skip
-def test_fault_of_a_client_is_one_warning(api: Client, log: StringIO, name: str) -> None:
+def test_client_error_is_one_warning(api: Client, log: StringIO, name: str) -> None:
     assert 400 <= api.get(f"/refuse/{name}/").status_code < 500
     [line] = log.getvalue().splitlines()
     assert line.startswith("WARNING django.")
@@ -40,14 +40,14 @@ def test_unknown_host_is_one_warning(api: Client, log: StringIO) -> None:
 
 
 @pytest.mark.parametrize("path", ["/nothing/", "/me/", "/raise/403/", "/raise/429/", "/raise/field/"])
-def test_refusal_of_an_api_is_one_warning(api: Client, log: StringIO, path: str) -> None:
+def test_refused_api_request_is_one_warning(api: Client, log: StringIO, path: str) -> None:
     assert 400 <= api.get(path).status_code < 500
     [line] = log.getvalue().splitlines()
     assert line.startswith("WARNING django.request")
 
 
 @pytest.mark.parametrize("path", ["/raise/timeout/", "/raise/outside/"])
-def test_unavailable_database_is_its_reason_and_the_answer(api: Client, log: StringIO, path: str) -> None:
+def test_unavailable_database_logs_the_reason_and_the_response(api: Client, log: StringIO, path: str) -> None:
     assert api.get(path).status_code == 503
     reason, answer = log.getvalue().splitlines()
     assert reason.startswith("WARNING common.api.errors")
@@ -57,7 +57,7 @@ def test_unavailable_database_is_its_reason_and_the_answer(api: Client, log: Str
 
 
 @pytest.mark.parametrize("path", ["/boom/", "/raise/fault/"])
-def test_fault_of_ours_has_its_traceback(api: Client, log: StringIO, path: str) -> None:
+def test_server_error_is_logged_with_its_traceback(api: Client, log: StringIO, path: str) -> None:
     assert api.get(path).status_code == 500
     assert log.getvalue().startswith("ERROR django.request")
     assert "Traceback" in log.getvalue()

@@ -43,7 +43,7 @@ def test_a_request_is_counted_by_method_route_and_status(
     assert count(api, method, route, status) == before + 1
 
 
-def test_names_that_a_client_chooses_make_no_series(api: Client) -> None:
+def test_client_cannot_create_a_series(api: Client) -> None:
     before = count(api, "GET", "unknown", 404), count(api, "other", "/open/", 405)
     api.get("/chosen-by-a-client/")
     api.generic("CHOSEN", "/open/")
@@ -56,14 +56,14 @@ def test_probes_are_not_counted(api: Client) -> None:
     assert "healthz" not in api.get("/metrics").text
 
 
-def test_the_processes_of_a_pod_are_summed(api: Client, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_processes_of_a_pod_are_summed(api: Client, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
     # No process has written there yet.
     assert api.get("/metrics").status_code == 200
     assert "http_request" not in api.get("/metrics").text
 
 
-def test_a_worker_that_ended_is_forgotten(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_metrics_of_an_exited_worker_are_removed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     ended: list[int] = []
     monkeypatch.setattr(multiprocess, "mark_process_dead", ended.append)
     worker = type("Worker", (), {"pid": 7})

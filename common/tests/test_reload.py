@@ -39,7 +39,7 @@ def ask(folder: Path) -> str:
     return (folder / "pipe").read_text()
 
 
-def test_code_that_loads_is_ok_and_each_change_is_seen(code: Path) -> None:
+def test_loadable_code_is_ok_and_every_change_is_checked(code: Path) -> None:
     assert ask(code) == "ok"
     (code / "views.py").write_text("def broken(:")
     assert ask(code).endswith("SyntaxError: invalid syntax\n")
@@ -56,12 +56,12 @@ def test_code_that_loads_is_ok_and_each_change_is_seen(code: Path) -> None:
         ("application.py", "(", 'application.py", line 1'),
     ],
 )
-def test_what_cannot_be_loaded_is_said_with_its_place(code: Path, file: str, text: str, line: str) -> None:
+def test_broken_code_is_reported_with_its_line(code: Path, file: str, text: str, line: str) -> None:
     (code / file).write_text(text)
     assert line in ask(code)
 
 
-def test_a_view_that_is_loaded_when_it_is_asked_for_is_tried_too(code: Path) -> None:
+def test_lazy_view_is_checked_too(code: Path) -> None:
     view = "from common.http.urls import LazyView, path\nurlpatterns = [path('', LazyView('later.View'))]"
     (code / "views.py").write_text(view)
     (code / "later.py").write_text("from django.views import View")
@@ -70,7 +70,7 @@ def test_a_view_that_is_loaded_when_it_is_asked_for_is_tried_too(code: Path) -> 
     assert 'later.py", line 2' in ask(code)
 
 
-def test_a_template_that_cannot_be_compiled_is_said_with_its_place(code: Path) -> None:
+def test_broken_template_is_reported_with_its_line(code: Path) -> None:
     templates = "[{'BACKEND': 'django.template.backends.django.DjangoTemplates', 'APP_DIRS': True}]"
     settings = f"INSTALLED_APPS=['shop'], TEMPLATES={templates}, "
     own = "from pathlib import Path\nfrom common import settings as common\ncommon.ROOT = Path(__file__).parent\n"
@@ -88,6 +88,6 @@ def test_a_template_that_cannot_be_compiled_is_said_with_its_place(code: Path) -
     assert ask(code) == "ok"
 
 
-def test_a_process_that_ends_while_it_loads_is_not_ok(code: Path) -> None:
+def test_process_that_exits_while_loading_is_not_ok(code: Path) -> None:
     (code / "views.py").write_text("import os\nos._exit(1)")
     assert ask(code) == ""

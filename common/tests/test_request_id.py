@@ -10,30 +10,30 @@ from common.http import request_id
 TRACEPARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
 
-def test_an_id_is_taken_over_and_said_in_the_answer(api: Client) -> None:
+def test_request_id_is_used_and_returned(api: Client) -> None:
     response = api.get("/open/", headers={"X-Request-ID": "abc-1.2_3"})
     assert response["X-Request-ID"] == "abc-1.2_3"
     assert response.json()["headers"] == {"X-Request-ID": "abc-1.2_3"}
 
 
-def test_a_request_without_an_id_gets_one_of_its_own(api: Client) -> None:
+def test_request_without_an_id_gets_a_new_one(api: Client) -> None:
     first, second = (api.get("/open/")["X-Request-ID"] for _ in range(2))
     assert len(first) == 32
     assert first != second
 
 
 @pytest.mark.parametrize("given", ["", "a b", "a\nb", "x" * 65, "ä", "<script>", "a,b", "\x1b[31m", "%00"])
-def test_an_id_that_is_not_safe_to_log_is_replaced(api: Client, given: str) -> None:
+def test_unsafe_request_id_is_replaced(api: Client, given: str) -> None:
     response = api.get("/open/", HTTP_X_REQUEST_ID=given)
     assert len(response["X-Request-ID"]) == 32
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/nothing/", "/boom/", "/me/", "/raise/fault/"])
-def test_every_answer_has_an_id(api: Client, path: str) -> None:
+def test_every_response_has_a_request_id(api: Client, path: str) -> None:
     assert api.get(path, headers={"X-Request-ID": "abc"})["X-Request-ID"] == "abc"
 
 
-def test_the_trace_context_is_passed_on(api: Client) -> None:
+def test_trace_context_is_passed_on(api: Client) -> None:
     headers = {"X-Request-ID": "abc", "traceparent": TRACEPARENT, "tracestate": "vendor=1"}
     assert api.get("/open/", headers=headers).json()["headers"] == headers
 
@@ -41,26 +41,26 @@ def test_the_trace_context_is_passed_on(api: Client) -> None:
 @pytest.mark.parametrize(
     "traceparent", ["", "nonsense", TRACEPARENT.upper(), f"{TRACEPARENT}-extra", TRACEPARENT + "\n"]
 )
-def test_a_trace_context_that_is_none_is_not_passed_on(api: Client, traceparent: str) -> None:
+def test_invalid_trace_context_is_dropped(api: Client, traceparent: str) -> None:
     # W3C Trace Context section 3.3: without a valid traceparent there is no tracestate either.
     response = api.get("/open/", HTTP_TRACEPARENT=traceparent, HTTP_TRACESTATE="vendor=1")
     assert list(response.json()["headers"]) == ["X-Request-ID"]
 
 
 @pytest.mark.parametrize("tracestate", ["", "x" * 513, "a=\n", "ä=1"])
-def test_a_trace_state_that_is_none_is_not_passed_on(api: Client, tracestate: str) -> None:
+def test_invalid_trace_state_is_dropped(api: Client, tracestate: str) -> None:
     response = api.get("/open/", HTTP_TRACEPARENT=TRACEPARENT, HTTP_TRACESTATE=tracestate)
     assert list(response.json()["headers"]) == ["X-Request-ID", "traceparent"]
 
 
-def test_a_log_line_carries_the_id(api: Client) -> None:
+def test_log_record_has_the_request_id(api: Client) -> None:
     record = logging.LogRecord("name", logging.INFO, "", 0, "message", None, None)
     api.get("/open/", headers={"X-Request-ID": "abc"})
     assert request_id.LogFilter().filter(record)
     assert record.__dict__["request_id"] == "abc"
 
 
-def test_what_is_passed_on_cannot_be_changed_from_outside(api: Client) -> None:
+def test_outgoing_headers_are_a_copy(api: Client) -> None:
     api.get("/open/", headers={"X-Request-ID": "abc"})
     request_id.outgoing_headers()["X-Request-ID"] = "changed"
     assert request_id.outgoing_headers() == {"X-Request-ID": "abc"}

@@ -37,9 +37,7 @@ def operations() -> dict[str, Any]:
         ("/pages/", ["200", "401", "404", "503"]),
     ],
 )
-def test_an_operation_has_the_errors_that_follow_from_it(
-    operations: dict[str, Any], path: str, statuses: list[str]
-) -> None:
+def test_operation_lists_its_errors(operations: dict[str, Any], path: str, statuses: list[str]) -> None:
     responses = operations[path]["responses"]
     assert sorted(responses) == statuses
     assert "304" not in responses or responses["200"]["headers"]["ETag"]
@@ -48,7 +46,7 @@ def test_an_operation_has_the_errors_that_follow_from_it(
         assert responses[status]["content"]["application/json"]["schema"] == {"$ref": f"#/components/schemas/{name}"}
 
 
-def test_page_with_cursors_has_the_next_page_in_its_body_and_no_link_header(operations: dict[str, Any]) -> None:
+def test_cursor_pagination_has_no_link_header(operations: dict[str, Any]) -> None:
     answer = operations["/pages/"]["responses"]["200"]
     assert answer["content"]["application/json"]["schema"] == {"$ref": "#/components/schemas/AnswerList"}
     assert "Link" not in answer.get("headers", {})
@@ -57,7 +55,7 @@ def test_page_with_cursors_has_the_next_page_in_its_body_and_no_link_header(oper
 @pytest.mark.parametrize(
     ("path", "security"), [("/open/", []), ("/me/", [{"token": []}]), ("/staff/", [{"token": []}])]
 )
-def test_an_operation_asks_for_a_token_where_its_permission_does(
+def test_operation_requires_a_token_if_its_permission_does(
     operations: dict[str, Any], path: str, security: list[Any]
 ) -> None:
     assert operations[path].get("security", []) == security
@@ -66,22 +64,22 @@ def test_an_operation_asks_for_a_token_where_its_permission_does(
 @pytest.mark.parametrize(
     ("path", "tag"), [("/open/", "For everyone"), ("/me/", "With a token"), ("/staff/", "For staff")]
 )
-def test_an_operation_says_who_may_ask_and_what_for(operations: dict[str, Any], path: str, tag: str) -> None:
+def test_operation_has_a_group_and_a_summary(operations: dict[str, Any], path: str, tag: str) -> None:
     assert operations[path]["tags"] == [tag]
     assert operations[path]["description"].startswith(f"{operations[path]['summary']}")
 
 
 @pytest.mark.parametrize("text", ["a", " a ", "\x85a\u3000", "a" * 5, " " + "a" * 5 + "\n", "🎉" * 5, "a b"])
-def test_a_text_that_is_taken_matches_the_pattern(text: str) -> None:
+def test_valid_text_matches_the_pattern(text: str) -> None:
     assert re.search(text_pattern(), text)
 
 
 @pytest.mark.parametrize("text", ["", " ", "\x1c\x85\u3000", "a\0b", "\0", "a" * 6, " " + "a" * 6, "\0" + "a"])
-def test_a_text_that_is_refused_does_not_match_it(text: str) -> None:
+def test_invalid_text_does_not_match_the_pattern(text: str) -> None:
     assert not re.search(text_pattern(), text)
 
 
-def test_the_pattern_says_what_python_trims() -> None:
+def test_pattern_trims_the_same_characters_as_python() -> None:
     for character in map(chr, range(sys.maxunicode + 1)):
         if character != "\0":
             assert bool(re.search(text_pattern(), character)) == bool(character.strip())
@@ -98,7 +96,7 @@ def text_pattern() -> str:
     return str(text["pattern"])
 
 
-def test_the_document_is_made_once_however_many_ask_at_the_same_time(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_concurrent_requests_generate_the_document_once(monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[dict[str, object]] = []
 
     def get_schema(self: object, request: object, public: bool) -> dict[str, object]:
@@ -137,9 +135,7 @@ def test_the_document_is_made_once_however_many_ask_at_the_same_time(monkeypatch
         ("?format=", None, "application/vnd.oai.openapi"),
     ],
 )
-def test_document_has_the_form_that_is_asked_for(
-    api: Client, query: str, accept: str | None, content_type: str
-) -> None:
+def test_document_has_the_requested_format(api: Client, query: str, accept: str | None, content_type: str) -> None:
     headers = {} if accept is None else {"HTTP_ACCEPT": accept}
     response = api.get(f"/schema/{query}", **headers)
     assert response.status_code == 200
@@ -150,14 +146,14 @@ def test_document_has_the_form_that_is_asked_for(
 
 
 @pytest.mark.parametrize("name", ["xml", "html", "x" * 1000, "%00"])
-def test_form_that_there_is_not_is_404(api: Client, name: str) -> None:
+def test_unknown_format_is_404(api: Client, name: str) -> None:
     response = api.get(f"/schema/?format={name}")
     assert response.status_code == 404
     assert list(response.json()) == ["message"]
 
 
 @pytest.mark.parametrize("query", ["version=see+elsewhere", "version=%0a"])
-def test_nobody_writes_into_the_document(api: Client, monkeypatch: pytest.MonkeyPatch, query: str) -> None:
+def test_query_does_not_change_the_document(api: Client, monkeypatch: pytest.MonkeyPatch, query: str) -> None:
     monkeypatch.setattr(common_schema, "_documents", {})
     asked, plain = api.get(f"/schema/?{query}"), api.get("/schema/")
     assert asked.status_code == plain.status_code == 200
@@ -166,7 +162,7 @@ def test_nobody_writes_into_the_document(api: Client, monkeypatch: pytest.Monkey
     assert yaml.safe_load(plain.content)["info"]["version"] == "1.0.0"
 
 
-def test_the_language_in_a_query_is_ignored(api: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_language_in_the_query_is_ignored(api: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     # Django keeps a catalog for each language that it was ever asked for.
     monkeypatch.setattr("django.utils.translation.override", None)
     assert api.get("/schema/?lang=x-unknown").content == api.get("/schema/").content

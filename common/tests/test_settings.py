@@ -27,16 +27,14 @@ def problem(env: Env) -> str:
     return ended.value.code
 
 
-def test_a_right_environment_says_nothing(env: Env, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_valid_environment_is_accepted(env: Env, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NAME", "value")
     assert env.str("NAME") == "value"
     assert env.int("PORT", 8000) == 8000
     env.seal()
 
 
-def test_every_variable_that_is_missing_or_wrong_is_named_in_one_line(
-    env: Env, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_all_missing_and_invalid_variables_are_named_in_one_line(env: Env, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DEBUG", "perhaps")
     monkeypatch.setenv("LIMIT", "ten")
     monkeypatch.setenv("LOG_LEVEL", "LOUD")
@@ -50,7 +48,7 @@ def test_every_variable_that_is_missing_or_wrong_is_named_in_one_line(
 
 
 @pytest.mark.parametrize("scheme", ["postgres", "postgresql"])
-def test_connections_to_postgresql_are_kept(env: Env, monkeypatch: pytest.MonkeyPatch, scheme: str) -> None:
+def test_postgresql_connections_are_persistent(env: Env, monkeypatch: pytest.MonkeyPatch, scheme: str) -> None:
     monkeypatch.setenv("DATABASE_URL", f"{scheme}://user:p%40ss@db.example:5433/users")
     database = env.database("DATABASE_URL")
     env.seal()
@@ -64,12 +62,12 @@ def test_connections_to_postgresql_are_kept(env: Env, monkeypatch: pytest.Monkey
     assert "STATEMENT_TIMEOUT" not in database  # for Django's commands
 
 
-def test_what_a_database_url_says_after_its_question_mark_is_kept(env: Env, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_options_of_a_database_url_are_kept(env: Env, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DATABASE_URL", "postgresql://db.example/users?sslmode=require")
     assert env.database("DATABASE_URL")["OPTIONS"]["sslmode"] == "require"
 
 
-def test_a_replica_is_a_database_that_is_not_waited_for(env: Env, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_replica_has_short_timeouts(env: Env, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REPLICA", "postgresql://replica.example/thoughts?sslmode=require&options=-c geqo=off")
     database = env.replica("REPLICA")
     env.seal()
@@ -84,7 +82,7 @@ def test_a_replica_is_a_database_that_is_not_waited_for(env: Env, monkeypatch: p
 
 
 @pytest.mark.parametrize("value", ["", None])
-def test_there_may_be_no_replica(env: Env, monkeypatch: pytest.MonkeyPatch, value: str | None) -> None:
+def test_replica_is_optional(env: Env, monkeypatch: pytest.MonkeyPatch, value: str | None) -> None:
     if value is not None:
         monkeypatch.setenv("REPLICA", value)
     assert env.replica("REPLICA", "") == {}
@@ -92,7 +90,7 @@ def test_there_may_be_no_replica(env: Env, monkeypatch: pytest.MonkeyPatch, valu
 
 
 @pytest.mark.parametrize("url", ["sqlite:///file", "nonsense", "postgresql://u:hunter2@db:port/users"])
-def test_another_replica_is_named_without_its_password(env: Env, monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+def test_invalid_replica_is_named_without_its_password(env: Env, monkeypatch: pytest.MonkeyPatch, url: str) -> None:
     monkeypatch.setenv("REPLICA", url)
     env.replica("REPLICA", "")
     line = problem(env)
@@ -100,7 +98,7 @@ def test_another_replica_is_named_without_its_password(env: Env, monkeypatch: py
     assert "hunter2" not in line
 
 
-def test_a_sqlite_url_is_a_file_that_several_processes_can_write(env: Env, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sqlite_file_is_writable_by_several_processes(env: Env, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DATABASE_URL", "sqlite:////srv/users.sqlite3")
     database = env.database("DATABASE_URL")
     assert database["NAME"] == "/srv/users.sqlite3"
@@ -108,7 +106,7 @@ def test_a_sqlite_url_is_a_file_that_several_processes_can_write(env: Env, monke
     assert "journal_mode=WAL" in database["OPTIONS"]["init_command"]
 
 
-def test_sqlite_writes_to_the_disk_before_it_acknowledges(
+def test_sqlite_commits_to_the_disk(
     env: Env, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, django_db_blocker: DjangoDbBlocker
 ) -> None:
     monkeypatch.setenv("DATABASE_URL", f"sqlite:///{tmp_path}/users.sqlite3")
@@ -134,14 +132,14 @@ def test_sqlite_writes_to_the_disk_before_it_acknowledges(
         "sqlite:///file::memory:?cache=shared",
     ],
 )
-def test_another_database_url_is_named(env: Env, monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+def test_invalid_database_url_is_named(env: Env, monkeypatch: pytest.MonkeyPatch, url: str) -> None:
     monkeypatch.setenv("DATABASE_URL", url)
     env.database("DATABASE_URL")
     assert "DATABASE_URL" in problem(env)
 
 
 @pytest.mark.parametrize("url", ["postgresql://user@db/users?pool=false", "postgresql:///?service=users"])
-def test_a_database_without_a_pool_or_from_a_service_file_is_taken(
+def test_database_without_a_pool_or_from_a_service_file_is_accepted(
     env: Env, monkeypatch: pytest.MonkeyPatch, url: str
 ) -> None:
     monkeypatch.setenv("DATABASE_URL", url)
@@ -153,23 +151,21 @@ def test_a_database_without_a_pool_or_from_a_service_file_is_taken(
 @pytest.mark.parametrize(
     "url", ["postgresql://u:hunter2@db:port/users", "mysql://u:hunter2@db/users", "postgresql://u:hunter2@[db/u"]
 )
-def test_a_wrong_database_url_does_not_show_its_password(env: Env, monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+def test_invalid_database_url_does_not_show_its_password(env: Env, monkeypatch: pytest.MonkeyPatch, url: str) -> None:
     monkeypatch.setenv("DATABASE_URL", url)
     env.database("DATABASE_URL")
     assert "hunter2" not in problem(env)
 
 
 @pytest.mark.parametrize("parse", ["names", "hosts"])
-def test_a_list_has_no_spaces_and_no_empty_parts(env: Env, monkeypatch: pytest.MonkeyPatch, parse: str) -> None:
+def test_list_has_no_spaces_and_no_empty_items(env: Env, monkeypatch: pytest.MonkeyPatch, parse: str) -> None:
     monkeypatch.setenv("LIST", " a.example, b.example ,,")
     assert getattr(env, parse)("LIST") == ["a.example", "b.example"]
     assert getattr(env, parse)("ANOTHER", "x, y") == ["x", "y"]
 
 
 @pytest.mark.parametrize("value", ["", " ", " , "])
-def test_no_hosts_at_all_are_a_mistake_and_no_names_are_not(
-    env: Env, monkeypatch: pytest.MonkeyPatch, value: str
-) -> None:
+def test_hosts_must_not_be_empty_but_names_may(env: Env, monkeypatch: pytest.MonkeyPatch, value: str) -> None:
     monkeypatch.setenv("ALLOWED_HOSTS", value)
     assert env.names("ALLOWED_HOSTS") == []
     env.hosts("ALLOWED_HOSTS")
@@ -191,25 +187,25 @@ def test_networks_are_read(env: Env, monkeypatch: pytest.MonkeyPatch, value: str
 
 
 @pytest.mark.parametrize("value", ["everyone", "10.0.0.1/8", "10.0.0.0/33", "10.0.0"])
-def test_what_is_no_network_is_named(env: Env, monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+def test_invalid_network_is_named(env: Env, monkeypatch: pytest.MonkeyPatch, value: str) -> None:
     monkeypatch.setenv("TRUSTED_PROXIES", value)
     env.networks("TRUSTED_PROXIES")
     assert "TRUSTED_PROXIES" in problem(env)
 
 
-def test_the_address_of_a_service_is_kept_without_its_last_slash(env: Env, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_url_of_a_service_loses_its_trailing_slash(env: Env, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("USER_BACKEND_URL", "http://users-api/")
     assert env.http_url("USER_BACKEND_URL") == "http://users-api"
 
 
 @pytest.mark.parametrize("value", ["", "users-api:8000", "ftp://users-api", "//users-api", "http://", "http://[::1"])
-def test_what_is_no_address_of_a_service_is_named(env: Env, monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+def test_invalid_url_of_a_service_is_named(env: Env, monkeypatch: pytest.MonkeyPatch, value: str) -> None:
     monkeypatch.setenv("USER_BACKEND_URL", value)
     env.http_url("USER_BACKEND_URL")
     assert "USER_BACKEND_URL" in problem(env)
 
 
-def test_origins_are_addresses_with_a_scheme(env: Env, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_origins_need_a_scheme(env: Env, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CSRF_TRUSTED_ORIGINS", "https://a.example, https://*.b.example:8443/,")
     assert env.origins("CSRF_TRUSTED_ORIGINS") == ["https://a.example", "https://*.b.example:8443"]
     monkeypatch.setenv("CSRF_TRUSTED_ORIGINS", "https://a.example,b.example")
@@ -218,9 +214,7 @@ def test_origins_are_addresses_with_a_scheme(env: Env, monkeypatch: pytest.Monke
 
 
 @pytest.mark.parametrize(("value", "wrong"), [("", True), ("  ", True), ("x", False)])
-def test_a_text_that_must_be_there_is_not_empty(
-    env: Env, monkeypatch: pytest.MonkeyPatch, value: str, wrong: bool
-) -> None:
+def test_filled_variable_must_not_be_empty(env: Env, monkeypatch: pytest.MonkeyPatch, value: str, wrong: bool) -> None:
     monkeypatch.setenv("SECRET_KEY", value)
     env.filled("SECRET_KEY")
     if wrong:
@@ -229,7 +223,7 @@ def test_a_text_that_must_be_there_is_not_empty(
 
 
 @pytest.mark.parametrize(("value", "wrong"), [("0", True), ("-3", True), ("1.5", True), ("ten", True), ("1", False)])
-def test_a_count_is_a_number_from_one(env: Env, monkeypatch: pytest.MonkeyPatch, value: str, wrong: bool) -> None:
+def test_count_must_be_positive(env: Env, monkeypatch: pytest.MonkeyPatch, value: str, wrong: bool) -> None:
     monkeypatch.setenv("LIMIT", value)
     env.count("LIMIT", 10)
     if wrong:
@@ -238,7 +232,7 @@ def test_a_count_is_a_number_from_one(env: Env, monkeypatch: pytest.MonkeyPatch,
 
 
 @pytest.mark.parametrize(("hashed", "backend"), [(True, "CompressedManifest"), (False, "StaticFilesStorage")])
-def test_static_files_are_hashed_or_as_they_are(hashed: bool, backend: str) -> None:
+def test_static_files_are_hashed_or_plain(hashed: bool, backend: str) -> None:
     storages: dict[str, Any] = settings.storages(hashed)
     assert backend in storages["staticfiles"]["BACKEND"]
 
@@ -250,7 +244,7 @@ def test_a_variable_may_be_in_a_file(env: Env, monkeypatch: pytest.MonkeyPatch, 
     env.seal()
 
 
-def test_a_file_that_cannot_be_read_ends_the_start_with_its_variable(
+def test_unreadable_file_stops_the_start_with_its_variable(
     env: Env, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("SECRET_KEY_FILE", str(tmp_path / "missing"))

@@ -24,7 +24,7 @@ def middleware(settings: Settings, tmp_path: Path) -> WhiteNoiseMiddleware:
     return WhiteNoiseMiddleware(lambda request: HttpResponse("no static file"))
 
 
-def test_a_file_that_is_replaced_while_it_is_asked_for_is_sent_whole(
+def test_file_replaced_during_a_request_is_sent_completely(
     middleware: WhiteNoiseMiddleware, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def replace(path: str, mode: str) -> Any:
@@ -37,7 +37,7 @@ def test_a_file_that_is_replaced_while_it_is_asked_for_is_sent_whole(
     assert response["Content-Type"] == 'text/css; charset="utf-8"'
 
 
-def test_without_a_body_the_length_is_that_of_the_file_or_none(middleware: WhiteNoiseMiddleware) -> None:
+def test_content_length_without_a_body(middleware: WhiteNoiseMiddleware) -> None:
     head = middleware(RequestFactory().head("/static/style.css"))
     assert head.headers["Content-Length"] == "3"
     unchanged = middleware(RequestFactory().get("/static/style.css", headers={"If-None-Match": head.headers["ETag"]}))
@@ -45,7 +45,7 @@ def test_without_a_body_the_length_is_that_of_the_file_or_none(middleware: White
     assert "Content-Length" not in unchanged.headers
 
 
-def test_what_is_no_static_file_is_passed_on(middleware: WhiteNoiseMiddleware) -> None:
+def test_unknown_file_is_passed_to_the_next_middleware(middleware: WhiteNoiseMiddleware) -> None:
     response: Any = middleware(RequestFactory().get("/static/missing.css"))
     assert response.content == b"no static file"
 
@@ -79,7 +79,7 @@ def test_what_is_no_static_file_is_passed_on(middleware: WhiteNoiseMiddleware) -
         (",;,=", False),
     ],
 )
-def test_file_is_compressed_only_if_the_client_accepts_that(
+def test_file_is_compressed_only_if_the_client_accepts_it(
     settings: Settings, tmp_path: Path, header: str, compressed: bool
 ) -> None:
     settings.STATIC_URL, settings.STATIC_ROOT = "static/", tmp_path

@@ -33,7 +33,7 @@ def render(engine: Engine) -> Callable[[], str]:
     return lambda: engine.get_template("shop.html").render(Context())
 
 
-def test_a_change_is_there_at_once(shop: Path, render: Callable[[], str]) -> None:
+def test_change_is_visible_immediately(shop: Path, render: Callable[[], str]) -> None:
     assert render() == "<old>"
     shop.write_text(shop.read_text().replace("old", "new"))
     assert render() == "<new>"
@@ -54,7 +54,7 @@ def test_a_change_is_there_at_once(shop: Path, render: Callable[[], str]) -> Non
         None,
     ],
 )
-def test_as_long_as_one_is_broken_or_away_the_last_good_one_stays(
+def test_last_working_version_replaces_a_broken_or_missing_template(
     shop: Path, engine: Engine, render: Callable[[], str], name: str, content: bytes | None
 ) -> None:
     file = shop.parent / name
@@ -69,14 +69,14 @@ def test_as_long_as_one_is_broken_or_away_the_last_good_one_stays(
     assert render() in ("<new>", "(old>")
 
 
-def test_a_base_that_is_away_for_a_moment_is_no_error_of_what_extends_it(shop: Path, render: Callable[[], str]) -> None:
+def test_template_works_while_its_base_is_missing(shop: Path, render: Callable[[], str]) -> None:
     assert render() == "<old>"
     (shop.parent / "base.html").unlink()
     shop.write_text(shop.read_text().replace("old", "new"))
     assert render() == "<new>"
 
 
-def test_what_was_never_good_says_what_is_wrong(shop: Path, render: Callable[[], str]) -> None:
+def test_template_that_never_worked_raises_its_error(shop: Path, render: Callable[[], str]) -> None:
     shop.write_text("{{ text|nothing }}")
     with pytest.raises(TemplateSyntaxError, match="Invalid filter: 'nothing'"):
         render()
@@ -96,7 +96,7 @@ def test_what_was_never_good_says_what_is_wrong(shop: Path, render: Callable[[],
         ),
     ],
 )
-def test_what_it_names_must_be_there(shop: Path, engine: Engine, content: str, message: str) -> None:
+def test_unknown_template_or_url_is_an_error(shop: Path, engine: Engine, content: str, message: str) -> None:
     shop.write_text(content)
     with pytest.raises(TemplateSyntaxError, match=message) as caught:
         engine.get_template("shop.html")
@@ -114,17 +114,17 @@ def test_what_it_names_must_be_there(shop: Path, engine: Engine, content: str, m
         "{% if admin %}{% url 'admin:index' %}{% endif %}",
     ],
 )
-def test_what_may_be_there_is_not_asked_for(shop: Path, engine: Engine, content: str) -> None:
+def test_dynamic_and_optional_names_are_not_checked(shop: Path, engine: Engine, content: str) -> None:
     shop.write_text(content)
     engine.get_template("shop.html").render(Context({"name": "base.html"}))
 
 
-def test_one_that_is_new_may_be_empty(shop: Path, render: Callable[[], str]) -> None:
+def test_new_template_may_be_empty(shop: Path, render: Callable[[], str]) -> None:
     shop.write_text("")
     assert render() == ""
 
 
-def test_without_live_updates_a_template_is_read_once(shop: Path) -> None:
+def test_cached_loader_reads_a_template_once(shop: Path) -> None:
     engine = Engine(loaders=settings.template_loaders(cached=True))
     assert engine.get_template("shop.html").render(Context()) == "<old>"
     shop.write_text("new")

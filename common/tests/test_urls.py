@@ -8,32 +8,32 @@ from django.urls import NoReverseMatch, reverse
 @pytest.mark.parametrize(
     "path", ["/open", "/open/", "/items/7", "/items/7/", "/file.json", "/file.json/", "/schema", "/", ""]
 )
-def test_a_path_is_served_with_and_without_its_last_slash(api: Client, path: str) -> None:
+def test_trailing_slash_is_optional(api: Client, path: str) -> None:
     assert api.get(path).status_code == 200
 
 
 @pytest.mark.parametrize("path", ["/echo", "/echo/"])
-def test_a_body_arrives_either_way(api: Client, path: str) -> None:
+def test_body_arrives_with_and_without_the_slash(api: Client, path: str) -> None:
     assert api.post(path, {"text": "a"}, content_type="application/json").json() == {"text": "a"}
 
 
 @pytest.mark.parametrize("path", ["/items", "/items/", "/items/x", "/items/7/8", "/items//", "/openx", "/ope"])
-def test_another_path_is_not_served(api: Client, path: str) -> None:
+def test_other_paths_are_404(api: Client, path: str) -> None:
     assert api.get(path).status_code == 404
 
 
-def test_a_number_in_a_path_may_be_of_any_size(api: Client) -> None:
+def test_number_in_a_path_may_be_large(api: Client) -> None:
     number = int("9" * 100)
     assert api.get(f"/items/{number}").json() == {"id": number}
 
 
 @pytest.mark.parametrize("digits", [4300, 4301, 50_000])
-def test_a_number_that_python_refuses_to_read_is_404(api: Client, digits: int) -> None:
+def test_number_over_the_limit_of_python_is_404(api: Client, digits: int) -> None:
     # https://docs.python.org/3/library/stdtypes.html#int-max-str-digits
     assert api.get(f"/items/{'9' * digits}/").status_code == (200 if digits == 4300 else 404)
 
 
-def test_a_name_is_reversed_with_its_slash() -> None:
+def test_reversed_url_has_the_slash() -> None:
     assert reverse("schema") == "/schema/"
     with pytest.raises(NoReverseMatch):
         reverse("nothing")

@@ -35,13 +35,13 @@ def post_chunked(handler: Any, body: BytesIO) -> tuple[int, Any]:
     return int(statuses[0][:3]), json.loads(b"".join(response))
 
 
-def test_a_body_in_chunks_is_read(handler: BaseHandler) -> None:
+def test_chunked_body_is_read(handler: BaseHandler) -> None:
     # RFC 9112 section 6.1: a recipient must be able to.
     assert post_chunked(handler, BytesIO(b'{"text": "abc"}')) == (200, {"text": "abc"})
 
 
 @pytest.mark.parametrize(("size", "status"), [(64 * 1024, 400), (64 * 1024 + 1, 413), (3_000_000, 413)])
-def test_a_body_in_chunks_has_the_same_limit(handler: BaseHandler, size: int, status: int) -> None:
+def test_chunked_body_has_the_same_limit(handler: BaseHandler, size: int, status: int) -> None:
     body = BytesIO(b"x" * size)
     assert post_chunked(handler, body)[0] == status
     assert body.tell() <= 64 * 1024 + 1
@@ -58,14 +58,14 @@ def post(handler: Any, body: Any, content_type: str, length: int) -> tuple[int, 
 
 @pytest.mark.parametrize("content_type", [*CONTENT_TYPES, "text/plain"])
 @pytest.mark.parametrize("size", [64 * 1024 + 1, 3_000_000, 10**30])
-def test_a_body_that_is_too_large_is_not_read(handler: BaseHandler, content_type: str, size: int) -> None:
+def test_oversized_body_is_not_read(handler: BaseHandler, content_type: str, size: int) -> None:
     body = BytesIO(b"x" * 3_000_000)
     assert post(handler, body, content_type, size) == TOO_LARGE
     assert body.tell() == 0
 
 
 @pytest.mark.parametrize("path", ["/open/", "/me/", "/nothing/"])
-def test_a_body_that_nothing_reads_has_the_same_limit(handler: Any, path: str) -> None:
+def test_unread_body_has_the_same_limit(handler: Any, path: str) -> None:
     environ = RequestFactory().post(path, content_type="application/json").environ
     statuses: list[str] = []
     handler(environ | {"CONTENT_LENGTH": "3000000"}, lambda status, headers: statuses.append(status))
@@ -106,7 +106,7 @@ PART = b'--x\r\nContent-Disposition: form-data; name="a"'
     ],
     ids=lambda value: value[:16],
 )
-def test_a_body_that_is_expensive_to_parse_is_refused(handler: BaseHandler, content_type: str, body: bytes) -> None:
+def test_expensive_body_is_refused(handler: BaseHandler, content_type: str, body: bytes) -> None:
     assert len(body) <= 64 * 1024
     status, answer = post(handler, BytesIO(body), content_type, len(body))
     assert (status, list(answer)) == (400, ["message", "errors"])
@@ -122,9 +122,7 @@ def test_a_body_that_is_expensive_to_parse_is_refused(handler: BaseHandler, cont
     ],
     ids=lambda value: value[:16],
 )
-def test_a_body_that_is_too_expensive_is_refused_before_it_is_parsed(
-    handler: BaseHandler, content_type: str, body: bytes
-) -> None:
+def test_expensive_body_is_refused_before_parsing(handler: BaseHandler, content_type: str, body: bytes) -> None:
     assert post(handler, BytesIO(body), content_type, len(body)) == MALFORMED
 
 
@@ -139,13 +137,13 @@ def test_a_body_that_is_too_expensive_is_refused_before_it_is_parsed(
     ],
     ids=lambda value: value[:48],
 )
-def test_parameters_of_a_content_type_that_no_client_sends_are_415(handler: BaseHandler, content_type: str) -> None:
+def test_abnormal_content_type_is_415(handler: BaseHandler, content_type: str) -> None:
     body = b'{"text": "a"}'
     assert post(handler, BytesIO(body), content_type, len(body))[0] == 415
 
 
 @pytest.mark.parametrize("name", ["Cookie", "Origin", "Accept", "X-Request-ID", "If-None-Match", "X-Forwarded-For"])
-def test_repeated_headers_that_are_too_long_together_are_400(handler: Any, name: str) -> None:
+def test_repeated_headers_over_the_limit_are_400(handler: Any, name: str) -> None:
     value = ",".join(["a" * 4000] * 3)  # as gunicorn joins them
     environ = RequestFactory().get("/open/", headers={name: value}).environ
     statuses: list[str] = []
@@ -153,7 +151,7 @@ def test_repeated_headers_that_are_too_long_together_are_400(handler: Any, name:
     assert (int(statuses[0][:3]), json.loads(b"".join(response))) == MALFORMED
 
 
-def test_an_unknown_encoding_is_not_remembered() -> None:
+def test_unknown_encoding_is_not_cached() -> None:
     get_wsgi_application()
     before, handler = sys.getsizeof(encodings._cache), Handler()
     kind = "multipart/form-data; boundary=x"
@@ -174,7 +172,7 @@ def test_parameter_with_a_charset_in_a_part_header_is_refused(handler: BaseHandl
     assert post(handler, BytesIO(body), "multipart/form-data; boundary=x", len(body)) == MALFORMED
 
 
-def test_field_may_hold_what_a_part_header_may_not(handler: BaseHandler) -> None:
+def test_field_may_contain_an_asterisk_and_an_equals_sign(handler: BaseHandler) -> None:
     body = b'--x\r\nContent-Disposition: form-data; name="text"\r\n\r\n' + b"a*=b" + b"\r\n--x--\r\n"
     assert post(handler, BytesIO(body), "multipart/form-data; boundary=x", len(body)) == (200, {"text": "a*=b"})
 
@@ -190,7 +188,7 @@ def test_header_with_an_unknown_charset_is_ignored(handler: Any, name: str) -> N
 
 
 @pytest.mark.parametrize("content_type", CONTENT_TYPES)
-def test_a_body_that_does_not_arrive_is_no_fault_of_ours(handler: BaseHandler, content_type: str) -> None:
+def test_body_that_does_not_arrive_is_400(handler: BaseHandler, content_type: str) -> None:
     class Late(BytesIO):
         def read(self, size: int | None = -1) -> bytes:
             raise BlockingIOError
@@ -199,7 +197,7 @@ def test_a_body_that_does_not_arrive_is_no_fault_of_ours(handler: BaseHandler, c
 
 
 @pytest.mark.parametrize("path", ["/open/", "/me/", "/nothing/", "/healthz", "/readyz", "/metrics", "/", "/schema/"])
-def test_answer_to_head_has_the_headers_and_no_body(handler: Any, path: str) -> None:
+def test_head_has_the_headers_of_get_and_no_body(handler: Any, path: str) -> None:
     answers = {}
     for method in ("GET", "HEAD"):
         environ = RequestFactory().generic(method, path).environ
@@ -212,11 +210,11 @@ def test_answer_to_head_has_the_headers_and_no_body(handler: Any, path: str) -> 
     assert answers["HEAD"][2] == b""
 
 
-def test_an_empty_body_in_chunks_is_empty(handler: BaseHandler) -> None:
+def test_empty_chunked_body_is_empty(handler: BaseHandler) -> None:
     assert post_chunked(handler, BytesIO())[0] == 400
 
 
-def test_the_statements_of_requests_have_a_limit_unless_their_database_has_its_own(
+def test_statements_of_requests_have_a_default_limit(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(settings, "DATABASES", {"default": {}, "replica": {"STATEMENT_TIMEOUT": 1}})

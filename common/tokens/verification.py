@@ -96,8 +96,8 @@ def _key_id(header_segment: str) -> str:
 def from_header(value: str, keys: KeySet) -> TokenUser:
     """Return the user of an Authorization header: `Bearer <token>`.
 
-    See RFC 6750 section 2.1. Raise the same errors as `verify`. The scheme is case-insensitive, and several spaces may follow it (RFC 9110
-    sections 11.1 and 11.4).
+    See RFC 6750 section 2.1. Raise the same errors as `verify`. The scheme is case-insensitive, and several spaces may
+    follow it (RFC 9110 sections 11.1 and 11.4).
     """
     scheme, _, token = value.partition(" ")
     token = token.lstrip(" ")
