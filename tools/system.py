@@ -19,19 +19,6 @@ NO_LIMITS = dict.fromkeys(
     [
         "LOGIN_FAILURES_PER_NAME",
         "LOGIN_FAILURES_PER_ADDRESS",
-        "SIGN_UPS_PER_ADDRESS",
-        "WRITES_PER_MINUTE",
-        "WRITES_PER_DAY",
-    ],
-    "1000000",
-)
-
-
-# For tests that send more than any person would.
-NO_LIMITS = dict.fromkeys(
-    [
-        "LOGIN_FAILURES_PER_NAME",
-        "LOGIN_FAILURES_PER_ADDRESS",
         "LOGIN_FAILURES_PER_ACCOUNT",
         "SIGN_UPS_PER_ADDRESS",
         "WRITES_PER_MINUTE",
