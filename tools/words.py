@@ -32,7 +32,7 @@ GAP = r"(?:[\s_]|#\s)+"  # between the words of a phrase; a comment continues af
 
 
 def find(text: str) -> Iterator[tuple[int, str, str]]:
-    """Yield the line, the words found, and what to write instead, in order of the list."""
+    """Yield the line, the words and the replacement of each finding."""
     for pattern, instead in WORDS.items():
         words = re.compile(rf"(?<![a-z]){pattern.replace(' ', GAP)}(?![a-z])", re.IGNORECASE)
         for found in words.finditer(text):
@@ -45,7 +45,7 @@ def without_code(markdown: str) -> str:
 
 
 def findings(paths: list[str]) -> list[str]:
-    """Return a sentence for each word in these files and folders that tools/words.toml lists."""
+    """Return a sentence for each listed word in these files and folders."""
     command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "--", *paths]
     names = subprocess.run(
         [*command, *(f":!{name}" for name in EXCLUDED)], cwd=ROOT, capture_output=True, text=True, check=True
