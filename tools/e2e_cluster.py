@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from bench.chaos import unlimited
 from tools import chromium, cluster, e2e
 from tools.kubectl import NAMESPACE, Kubectl, KubectlError
 from tools.local import ROOT
@@ -103,6 +104,7 @@ def main() -> None:
             with e2e.step("apply and wait"):
                 cluster.apply(kubectl, registry, dict.fromkeys(cluster.IMAGES, tag))
                 cluster.wait(kubectl)
+        stack.enter_context(unlimited(kubectl))
         e2e.run(sys.executable, "-m", "bench.rollout")
         e2e.test("k8s/tests/cluster", **URLS, REGISTRY=registry, TAG=tag)
 

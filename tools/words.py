@@ -17,6 +17,7 @@ COVERED = [
     "README.md",
     "CHANGELOG.md",
     "docs",
+    "common",
     "thoughts_api",
     "users_api",
     "web",

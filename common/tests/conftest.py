@@ -15,7 +15,7 @@ hypothesis.settings.load_profile("tests")
 
 @pytest.fixture(autouse=True)
 def loads(settings: Settings) -> list[str]:
-    """Make our key the key set of each test; the list has an entry for each time that it was loaded."""
+    """Make our key the key set of each test; the list has an entry for each load."""
     calls: list[str] = []
 
     def load() -> object:

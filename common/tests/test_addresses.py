@@ -112,7 +112,7 @@ def test_valid_forwarded_address_is_not_logged(
 ) -> None:
     monkeypatch.setattr(addresses, "_warned", threading.Event())
     seen("10.0.0.1", forwarded)
-    seen("203.0.113.7", "unknown")  # not a proxy: nobody believes it
+    seen("203.0.113.7", "unknown")  # not a trusted proxy
     assert not caplog.records
 
 

@@ -75,7 +75,7 @@ def test_letter_case_never_matters(text: str) -> None:
 @example("ᾳ")
 def test_accents_never_matter(text: str) -> None:
     decomposed = unicodedata.normalize("NFD", text)
-    # The iota below a Greek letter is no accent: in upper case it stands beside it.
+    # The iota below a Greek letter is no accent: in upper case it is a letter.
     iota = "\N{COMBINING GREEK YPOGEGRAMMENI}"
     bare = "".join(each for each in decomposed if each == iota or not unicodedata.combining(each))
     assert fold(bare) == fold(decomposed) == fold(text)

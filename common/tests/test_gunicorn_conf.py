@@ -43,9 +43,9 @@ def test_master_sends_a_request_and_closes_its_connections_before_the_fork(
         return response
 
     monkeypatch.setattr(connections, "close_all", lambda: done.append("connections are closed"))
-    monkeypatch.setattr(gc, "freeze", lambda: done.append("what is there is frozen"))
+    monkeypatch.setattr(gc, "freeze", lambda: done.append("objects are frozen"))
     gunicorn_conf.when_ready(SimpleNamespace(app=SimpleNamespace(wsgi=lambda: application), num_workers=2))
-    assert done == ["/readyz is answered", "connections are closed", "what is there is frozen"]
+    assert done == ["/readyz is answered", "connections are closed", "objects are frozen"]
     assert request_id.outgoing_headers() == headers
 
 

@@ -94,7 +94,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 @pytest.fixture
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make what would be loaded beside the request be loaded before it goes on."""
+    """Load in the foreground what is usually loaded in a background thread."""
 
     def thread(target: Callable[[], None], daemon: bool) -> SimpleNamespace:
         return SimpleNamespace(start=target)
@@ -250,7 +250,7 @@ def test_token_is_503_before_the_keys_are_loaded(api: Client, settings: Settings
     assert api.get("/open/").status_code == 200
     assert source.loads == 1
 
-    # It recovers by itself, and soon: nobody is served until then.
+    # It recovers soon, because no request is served until then.
     for _ in range(100):
         clock.now += FIRST_INTERVAL / 10
         assert me(api) == 503
@@ -268,7 +268,7 @@ def test_withdrawn_key_is_refused_after_the_set_expires(clock: Clock, at_once: N
     source.answer = signing.jwks("ours")
     clock.now += MAX_AGE - 1
     assert key_set.find("stolen")
-    # The first one after that still gets it, and loads the set anew.
+    # The first request after that still gets the key, and reloads the set.
     clock.now += 2
     key_set.find("stolen")
     with pytest.raises(UnknownKey):

@@ -59,7 +59,7 @@ def test_last_working_version_replaces_a_broken_or_missing_template(
 ) -> None:
     file = shop.parent / name
     before = file.read_text()
-    # As `load_templates` does, each by itself: what is first rendered later has its good base, too.
+    # `load_templates` loads each template, so a template that is rendered later has its good base, too.
     engine.get_template("base.html")
     engine.get_template("shop.html")
     for _ in range(2):

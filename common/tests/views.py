@@ -54,7 +54,7 @@ class Echo(APIView):
 
 
 class Me(APIView):
-    """Answers whom the token speaks for."""
+    """Return the user that the token identifies."""
 
     permission_classes = [HasToken]
 

@@ -4,6 +4,7 @@ import contextlib
 import os
 import pty
 import re
+import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -127,7 +128,8 @@ def production(
         certificate(project.host, f"{project.host}.{DOMAIN}", folder)
     databases = [str(project.database) for project in WITH_DATABASE]
     environment = {f"{name.upper()}_DATABASE_URL": f"{postgres}/{name}" for name in databases}
-    commands = f"git init --quiet && git add k8s\n{SET_DOMAIN[0]}\n{COMMANDS[1]}"
+    shutil.copytree(ROOT / "tools" / "template", folder / "tools" / "template")  # of new services, with hosts too
+    commands = f"git init --quiet && git add k8s tools\n{SET_DOMAIN[0]}\n{COMMANDS[1]}"
     commands = commands.replace("\\|", "|").replace("your.domain", DOMAIN)
     commands = commands.replace(f"--namespace={DEVELOPMENT}", f"--namespace={NAMESPACE}")
     with own_namespace(NAMESPACE) as kubectl:
