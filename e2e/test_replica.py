@@ -75,7 +75,7 @@ class Api:
         """Return whether searches go to the replica, as the metrics say."""
         return 'database_usable{database="replica"} 1.0' in requests.get(f"{self.url}/metrics", timeout=SOON).text
 
-    def said(self) -> list[str]:
+    def log_lines(self) -> list[str]:
         """Return the log lines about the replica."""
         return [line for line in self.log.read_text().splitlines() if "thoughts_api.replica" in line]
 
@@ -187,7 +187,7 @@ def test_searches_use_the_replica_and_own_lists_the_primary(replicated: Replicat
 
 
 def test_lagging_replica_is_removed_from_rotation_until_it_is_in_sync(replicated: Replicated, api: Api) -> None:
-    before = len(api.said())
+    before = len(api.log_lines())
     with paused(replicated):
         api.write("Late for the replica")
         assert api.own()[0] == "Late for the replica"
@@ -196,24 +196,24 @@ def test_lagging_replica_is_removed_from_rotation_until_it_is_in_sync(replicated
         assert api.ready()
     assert within(SOON, api.usable)
     assert changes(api, before) == "WARNING INFO"
-    assert "lags by more than 1 s" in api.said()[before]
+    assert "lags by more than 1 s" in api.log_lines()[before]
 
 
 def test_replica_of_an_idle_primary_stays_in_rotation(replicated: Replicated, api: Api) -> None:
-    before = len(api.said())
+    before = len(api.log_lines())
     time.sleep(2)  # twice the allowed lag
     assert api.usable()
-    assert len(api.said()) == before
+    assert len(api.log_lines()) == before
 
 
 def changes(api: Api, before: int) -> str:
     """Return the levels of the log lines about the replica, after the first `before`."""
-    return " ".join(line.split()[0] for line in api.said()[before:])
+    return " ".join(line.split()[0] for line in api.log_lines()[before:])
 
 
 def disturb(api: Api, interrupt: Callable[[], None], restore: Callable[[], None]) -> None:
     """Interrupt and restore the replica during searches."""
-    before = len(api.said())
+    before = len(api.log_lines())
     with searches(api):
         interrupt()
         assert within(SOON, lambda: not api.usable())

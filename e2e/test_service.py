@@ -48,8 +48,8 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def made(tree: Path) -> Path:
     """Make the service invoices_api in the clone."""
-    said = passes(tree, ".venv/bin/python", "-m", "tools.service", "make", "invoices")
-    assert "Made invoices_api. It listens on port 8003" in said
+    output = passes(tree, ".venv/bin/python", "-m", "tools.service", "make", "invoices")
+    assert "Made invoices_api. It listens on port 8003" in output
     passes(tree, "make", "lock")
     scratch.stamp(tree)
     return tree

@@ -273,7 +273,7 @@ def test_late_refresh_returns_the_same_successor_and_resets_nothing(
         return [second, third]
 
     def late(request: Any, session: Session, rotation: int) -> bool:
-        # Two other requests come between the look at the session and its change.
+        # Two other requests run between the read of the session and its update.
         monkeypatch.setattr(sessions, "_rotate", rotate)
         with ThreadPoolExecutor(1) as pool:
             meanwhile.extend(pool.submit(use_twice).result())
