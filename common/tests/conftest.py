@@ -6,7 +6,7 @@ from pytest_django import Settings
 from common.http.wsgi import UTF8Request
 from common.tests import signing
 
-# How long one example takes says nothing on a machine that is busy with other tests.
+# No deadline per example: other tests slow the machine down.
 hypothesis.settings.register_profile(
     "tests", deadline=None, database=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
 )
@@ -15,7 +15,7 @@ hypothesis.settings.load_profile("tests")
 
 @pytest.fixture(autouse=True)
 def loads(settings: Settings) -> list[str]:
-    """Make our key the key set of each test; the list has an entry for each load."""
+    """Make our key the key set of each test; return a list with one entry per load."""
     calls: list[str] = []
 
     def load() -> object:
@@ -28,7 +28,7 @@ def loads(settings: Settings) -> list[str]:
 
 @pytest.fixture
 def api(monkeypatch: pytest.MonkeyPatch) -> Client:
-    """A client that shows a fault of ours as the 500 that a person would get."""
-    # Django's test client has a handler of its own.
+    """A client that returns a 500 instead of raising the exception."""
+    # Django's test client does not use our WSGI handler.
     monkeypatch.setattr("django.test.client.WSGIRequest", UTF8Request)
     return Client(raise_request_exception=False)

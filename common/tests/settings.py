@@ -1,4 +1,4 @@
-"""The smallest Django project that has all of common."""
+"""Settings of a minimal Django project that uses all of common."""
 
 from logging import INFO
 
@@ -25,11 +25,11 @@ LOGGING = common.logging(INFO)
 USE_I18N = False
 USE_TZ = True
 
-TOKENS_JWKS = "made by tests/conftest.py"
+TOKENS_JWKS = "set by tests/conftest.py"
 TOKENS_ISSUER = "users-api"
 TRUSTED_PROXIES: list[object] = []
 VERSION = "1.2.3"
 COMMIT = "0123abc"
 MANAGEMENT_PORT = 0
 
-LARGE = 5_000_000  # bytes of /large/, more than the kernel keeps for a client that does not read
+LARGE = 5_000_000  # bytes of /large/, more than the kernel buffers for a client that does not read

@@ -1,4 +1,4 @@
-"""Keys and tokens as users_api makes them, and as it never would."""
+"""Create keys and tokens for tests, valid and invalid."""
 
 import base64
 import functools
@@ -11,28 +11,28 @@ from jwt.algorithms import RSAAlgorithm
 
 
 def private_key(name: str, bits: int = 2048) -> rsa.RSAPrivateKey:
-    """Return the RSA key of this name; making one takes a moment, so each is made once."""
-    return _make(name, bits)
+    """Return the RSA key with this name. Keys are cached: generation is slow."""
+    return _generate(name, bits)
 
 
 @functools.cache
-def _make(name: str, bits: int) -> rsa.RSAPrivateKey:
+def _generate(name: str, bits: int) -> rsa.RSAPrivateKey:
     return rsa.generate_private_key(public_exponent=65537, key_size=bits)
 
 
 def jwk(kid: str = "ours", bits: int = 2048) -> dict[str, Any]:
-    """Return the public half of the key of this name, whose id is its name."""
+    """Return the public key as a JWK. Its `kid` is its name."""
     members = RSAAlgorithm.to_jwk(private_key(kid, bits).public_key(), as_dict=True)
     return {"kty": "RSA", "use": "sig", "alg": "RS256", "kid": kid, "n": members["n"], "e": members["e"]}
 
 
 def jwks(*kids: str) -> dict[str, Any]:
-    """Return a JWK Set of the keys of these names."""
+    """Return a JWK Set of the named keys."""
     return {"keys": [jwk(kid) for kid in kids]}
 
 
 def claims(**changes: Any) -> dict[str, Any]:
-    """Return the claims of a valid access token with these changes; a claim that is None is left out."""
+    """Return the claims of a valid access token, changed; None removes a claim."""
     now = int(time.time())
     valid = {
         "username": "bruce",
@@ -50,23 +50,23 @@ def claims(**changes: Any) -> dict[str, Any]:
 def token(
     payload: dict[str, Any] | None = None, *, key: str = "ours", headers: dict[str, Any] | None = None, **changes: Any
 ) -> str:
-    """Return a token that is signed with RS256 by the key of this name; `headers` replace `{"kid": key}`."""
+    """Return a token signed with RS256. `headers` replace `{"kid": key}`."""
     header = {"alg": "RS256", "typ": "JWT"} | ({"kid": key} if headers is None else headers)
     return signed(as_json(header), as_json(claims(**changes) if payload is None else payload), key)
 
 
 def signed(header: bytes, payload: bytes, key: str = "ours") -> str:
-    """Return a token of two parts that are whatever bytes they are, with a right RS256 signature."""
+    """Return a token with arbitrary parts and a valid RS256 signature."""
     message = base64url(header) + b"." + base64url(payload)
     algorithm = RSAAlgorithm(RSAAlgorithm.SHA256)
     return (message + b"." + base64url(algorithm.sign(message, private_key(key)))).decode()
 
 
 def base64url(content: bytes) -> bytes:
-    """Return the bytes as a part of a token (RFC 7515 section 2)."""
+    """Return the bytes in base64url, without padding (RFC 7515 section 2)."""
     return base64.urlsafe_b64encode(content).rstrip(b"=")
 
 
 def as_json(value: Any) -> bytes:
-    """Return the value as JSON."""
+    """Return the value as JSON bytes."""
     return json.dumps(value).encode()

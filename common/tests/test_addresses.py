@@ -1,4 +1,4 @@
-"""Whom a request comes from, with proxies that are believed and clients that are not."""
+"""The client's address, behind trusted proxies and with forged headers."""
 
 import ipaddress
 import threading
@@ -10,7 +10,7 @@ from pytest_django import Settings
 from common.http import addresses
 from common.http.addresses import client_address
 
-NO_ADDRESSES = [
+INVALID_ADDRESSES = [
     "unknown", "_hidden", "for=198.51.100.1", "for=\"[2001:db8::7]:443\"", "x" * 10_000, "\x00", "a\nb",
     "198.51.100.1:", "198.51.100.1:x", "198.51.100.1:123456", "198.51.100.1:443:443", "198.51.100:443", "[]", "[]:443",
     "[2001:db8::7", "2001:db8::7]:443", "[2001:db8::7]443", "[2001:db8::7]:", '"', '""',
@@ -23,48 +23,48 @@ def proxies(settings: Settings) -> None:
     settings.TRUSTED_PROXIES = [ipaddress.ip_network(network) for network in ("10.0.0.0/8", "fd00::/8")]
 
 
-def seen(peer: str, forwarded: str | None = None) -> str:
+def address_of(peer: str, forwarded: str | None = None) -> str:
     headers = {} if forwarded is None else {"X-Forwarded-For": forwarded}
     return client_address(RequestFactory(REMOTE_ADDR=peer).get("/", headers=headers))
 
 
 def test_without_a_proxy_the_address_is_the_peer() -> None:
-    assert seen("203.0.113.7") == "203.0.113.7"
-    assert seen("2001:db8::7") == "2001:db8::7"
+    assert address_of("203.0.113.7") == "203.0.113.7"
+    assert address_of("2001:db8::7") == "2001:db8::7"
 
 
 def test_forwarded_address_from_a_client_is_ignored() -> None:
-    assert seen("203.0.113.7", "198.51.100.1") == "203.0.113.7"
-    assert seen("203.0.113.7", "10.0.0.1") == "203.0.113.7"
+    assert address_of("203.0.113.7", "198.51.100.1") == "203.0.113.7"
+    assert address_of("203.0.113.7", "10.0.0.1") == "203.0.113.7"
 
 
 def test_forwarded_address_is_ignored_without_trusted_proxies(settings: Settings) -> None:
     settings.TRUSTED_PROXIES = []
-    assert seen("10.0.0.1", "198.51.100.1") == "10.0.0.1"
+    assert address_of("10.0.0.1", "198.51.100.1") == "10.0.0.1"
 
 
 def test_forwarded_address_from_a_trusted_proxy_is_used() -> None:
-    assert seen("10.0.0.1", "198.51.100.1") == "198.51.100.1"
-    assert seen("fd00::1", "2001:db8::7") == "2001:db8::7"
+    assert address_of("10.0.0.1", "198.51.100.1") == "198.51.100.1"
+    assert address_of("fd00::1", "2001:db8::7") == "2001:db8::7"
 
 
 def test_addresses_added_by_the_client_are_ignored() -> None:
-    assert seen("10.0.0.1", "192.0.2.66, 198.51.100.1") == "198.51.100.1"
-    assert seen("10.0.0.1", "10.0.0.9, 198.51.100.1") == "198.51.100.1"
+    assert address_of("10.0.0.1", "192.0.2.66, 198.51.100.1") == "198.51.100.1"
+    assert address_of("10.0.0.1", "10.0.0.9, 198.51.100.1") == "198.51.100.1"
 
 
 def test_a_chain_of_trusted_proxies_is_followed() -> None:
-    assert seen("10.0.0.1", "192.0.2.66, 198.51.100.1, 10.0.0.3 ,10.0.0.2") == "198.51.100.1"
+    assert address_of("10.0.0.1", "192.0.2.66, 198.51.100.1, 10.0.0.3 ,10.0.0.2") == "198.51.100.1"
 
 
 def test_client_inside_the_trusted_network_keeps_its_address() -> None:
-    assert seen("10.0.0.1", "10.0.0.5") == "10.0.0.5"
-    assert seen("10.0.0.1") == "10.0.0.1"
+    assert address_of("10.0.0.1", "10.0.0.5") == "10.0.0.5"
+    assert address_of("10.0.0.1") == "10.0.0.1"
 
 
-@pytest.mark.parametrize("forwarded", ["", ",", " , ", *NO_ADDRESSES])
+@pytest.mark.parametrize("forwarded", ["", ",", " , ", *INVALID_ADDRESSES])
 def test_invalid_forwarded_address_is_ignored(forwarded: str) -> None:
-    assert seen("10.0.0.1", forwarded) == "10.0.0.1"
+    assert address_of("10.0.0.1", forwarded) == "10.0.0.1"
 
 
 @pytest.mark.parametrize(
@@ -81,23 +81,23 @@ def test_invalid_forwarded_address_is_ignored(forwarded: str) -> None:
         ("[fe80::1%eth0]:4001", "fe80::1"),
         ("[fe80::1%25eth0]:4001", "fe80::1"),
         ("[::ffff:203.0.113.1]:4001", "203.0.113.1"),
-        # It is an address as it stands, whatever was meant.
+        # Ambiguous, but a valid address without a port.
         ("2001:db8::1:4001", "2001:db8::1:4001"),
     ],
 )
 def test_port_is_dropped(hop: str, address: str) -> None:
-    # Azure's Application Gateway writes ports.
-    assert seen("10.0.0.1", hop) == address
-    assert seen("10.0.0.1", f"192.0.2.66:1, {hop}, 10.0.0.3:8080, [fd00::2]:80") == address
+    # Azure's Application Gateway sends ports.
+    assert address_of("10.0.0.1", hop) == address
+    assert address_of("10.0.0.1", f"192.0.2.66:1, {hop}, 10.0.0.3:8080, [fd00::2]:80") == address
 
 
-@pytest.mark.parametrize("hop", NO_ADDRESSES)
+@pytest.mark.parametrize("hop", INVALID_ADDRESSES)
 def test_invalid_address_from_a_proxy_is_logged_once(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, hop: str
 ) -> None:
     monkeypatch.setattr(addresses, "_warned", threading.Event())
     for _ in range(3):
-        seen("10.0.0.1", f"198.51.100.1, {hop}, 10.0.0.3")
+        address_of("10.0.0.1", f"198.51.100.1, {hop}, 10.0.0.3")
     [record] = caplog.records
     assert record.levelname == "WARNING"
     line = record.getMessage()
@@ -111,20 +111,20 @@ def test_valid_forwarded_address_is_not_logged(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, forwarded: str
 ) -> None:
     monkeypatch.setattr(addresses, "_warned", threading.Event())
-    seen("10.0.0.1", forwarded)
-    seen("203.0.113.7", "unknown")  # not a trusted proxy
+    address_of("10.0.0.1", forwarded)
+    address_of("203.0.113.7", "unknown")  # not a trusted proxy
     assert not caplog.records
 
 
 def test_address_is_normalized() -> None:
-    # Or one client could be many.
-    assert seen("10.0.0.1", "2001:DB8:0:0:0:0:0:7") == "2001:db8::7"
-    assert seen("10.0.0.1", "fe80::1%eth0") == "fe80::1"
-    assert seen("10.0.0.1", "::ffff:198.51.100.1") == "198.51.100.1"
-    assert seen("::ffff:10.0.0.1", "198.51.100.1") == "198.51.100.1"
+    # Otherwise one client could count as several.
+    assert address_of("10.0.0.1", "2001:DB8:0:0:0:0:0:7") == "2001:db8::7"
+    assert address_of("10.0.0.1", "fe80::1%eth0") == "fe80::1"
+    assert address_of("10.0.0.1", "::ffff:198.51.100.1") == "198.51.100.1"
+    assert address_of("::ffff:10.0.0.1", "198.51.100.1") == "198.51.100.1"
 
 
 def test_unix_socket_has_no_address() -> None:
     # A Unix socket.
-    assert seen("") == ""
-    assert seen("", "198.51.100.1") == ""
+    assert address_of("") == ""
+    assert address_of("", "198.51.100.1") == ""

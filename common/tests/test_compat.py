@@ -1,4 +1,4 @@
-"""Private parts of other libraries still exist and behave as each `_compat.py` expects."""
+"""The private parts of libraries that each `_compat.py` uses still exist and behave as expected."""
 
 import inspect
 from types import SimpleNamespace
@@ -25,7 +25,7 @@ from common.server.errors import write_error
 
 @pytest.fixture
 def worker() -> Any:
-    """A worker of gunicorn that has only its log."""
+    """The attributes of gunicorn's worker that `handle_error` needs."""
     return SimpleNamespace(log=MagicMock(), cfg=Config())
 
 

@@ -1,4 +1,4 @@
-"""The warning at the start when PostgreSQL takes fewer connections than may be opened."""
+"""The warning if PostgreSQL allows fewer connections than the service may open."""
 
 import threading
 from types import SimpleNamespace
@@ -24,15 +24,15 @@ class Connections(dict[str, Any]):
 
 
 def use(monkeypatch: pytest.MonkeyPatch, databases: Any) -> None:
-    """Make these the connections of the process, which is one of 11 pods with 2 workers and 8 threads."""
+    """Use these connections, and configure 11 pods, 2 workers and 8 threads."""
     for module in (connections, database_checks):
         monkeypatch.setattr(module, "connections", databases)
     for name, value in {"MAX_PODS": "11", "WEB_CONCURRENCY": "2", "THREADS": "8"}.items():
         monkeypatch.setenv(name, value)
 
 
-def said(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, **databases: Any) -> list[str]:
-    """Return what is logged for 11 pods of 2 workers with 8 threads, and these databases."""
+def warnings(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, **databases: Any) -> list[str]:
+    """Return the warnings for 11 pods, 2 workers and 8 threads."""
     for alias, database in databases.items():
         database.alias = alias
     use(monkeypatch, Connections(databases))
@@ -42,20 +42,20 @@ def said(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, **da
     return [record.getMessage() for record in caplog.records]
 
 
-def postgresql(takes: int, error: Exception | None = None) -> Any:
-    """Return a connection to a PostgreSQL that takes this many."""
+def postgresql(allowed: int, error: Exception | None = None) -> Any:
+    """Return a connection to a PostgreSQL that allows this many connections."""
     database = MagicMock(vendor="postgresql")
     database.validation = connections.DatabaseValidation(database)
     database.cursor.side_effect = error
-    database.cursor.return_value.__enter__.return_value.fetchone.return_value = (takes,)
+    database.cursor.return_value.__enter__.return_value.fetchone.return_value = (allowed,)
     return database
 
 
 def test_warning_shows_how_the_connections_add_up(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    # One must be left for a migration.
-    assert said(monkeypatch, caplog, default=postgresql(11 * 2 * 8)) == [
+    # A migration needs one more.
+    assert warnings(monkeypatch, caplog, default=postgresql(11 * 2 * 8)) == [
         "11 pods x 2 workers x 8 threads may open 176 connections to the database 'default', which allows 176: "
         "raise its max_connections, or lower MAX_PODS, WEB_CONCURRENCY or THREADS"
     ]
@@ -64,14 +64,14 @@ def test_warning_shows_how_the_connections_add_up(
 def test_no_warning_if_the_connections_suffice(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    assert said(monkeypatch, caplog, default=postgresql(11 * 2 * 8 + 1)) == []
-    assert said(monkeypatch, caplog, default=postgresql(11 * 2 * 9 + 1), replica=postgresql(11 * 2 * 9 + 1)) == []
+    assert warnings(monkeypatch, caplog, default=postgresql(11 * 2 * 8 + 1)) == []
+    assert warnings(monkeypatch, caplog, default=postgresql(11 * 2 * 9 + 1), replica=postgresql(11 * 2 * 9 + 1)) == []
 
 
 def test_replica_needs_one_more_connection_per_process(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    lines = said(monkeypatch, caplog, default=postgresql(198), replica=postgresql(198))
+    lines = warnings(monkeypatch, caplog, default=postgresql(198), replica=postgresql(198))
     for line, alias in zip(lines, ["default", "replica"], strict=True):
         assert f"11 pods x 2 workers x (8 threads + 1) may open 198 connections to the database '{alias}'" in line
 
@@ -86,11 +86,11 @@ def test_management_port_needs_one_more_connection_per_process(
     assert "11 pods x 1 workers x (8 threads + 1) may open 99 connections" in caplog.text
 
 
-@pytest.mark.parametrize("error", [OperationalError("away"), InterfaceError("closed")])
+@pytest.mark.parametrize("error", [OperationalError("unreachable"), InterfaceError("closed")])
 def test_unreachable_database_is_skipped(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, error: Exception
 ) -> None:
-    [line] = said(monkeypatch, caplog, default=postgresql(0, error), replica=postgresql(10))
+    [line] = warnings(monkeypatch, caplog, default=postgresql(0, error), replica=postgresql(10))
     assert "'replica'" in line
 
 

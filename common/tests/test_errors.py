@@ -1,4 +1,4 @@
-"""Every error has the one body: a message, and with 400 the fields that are wrong."""
+"""Every error has the same body: a message, and with 400 the invalid fields."""
 
 import json
 from typing import Any
@@ -11,7 +11,7 @@ from common.tests import signing
 
 
 def assert_bad(response: Any, *fields: str) -> None:
-    """Assert a 400 that names exactly these fields."""
+    """Assert that the response is a 400 with errors for exactly these fields."""
     assert response.status_code == 400, response.content
     assert list(response.json()) == ["message", "errors"]
     assert isinstance(response.json()["message"], str)
@@ -27,7 +27,7 @@ def assert_bad(response: Any, *fields: str) -> None:
         ("401", 401, "Who are you?"),
         ("403", 403, "Not you."),
         ("429", 429, "Request was throttled. Expected available in 7 seconds."),
-        ("503", 503, "Away."),
+        ("503", 503, "Unavailable."),
         ("database", 503, "The database is temporarily unavailable. Try again soon."),
         ("interface", 503, "The database is temporarily unavailable. Try again soon."),
         ("fault", 500, "Something went wrong on our side."),
@@ -270,7 +270,7 @@ def test_valid_body_is_accepted_in_each_media_type(api: Client, kind: str) -> No
 
 @pytest.mark.parametrize("accept", ["text/html", "application/xml", "*/*", "", "nonsense", "image/png;q=0", "\xff"])
 def test_response_is_json_whatever_accept_says(api: Client, accept: str) -> None:
-    # RFC 9110 section 12.1 lets a server disregard it.
+    # RFC 9110 section 12.1 allows servers to ignore Accept.
     for path, status in (("/open/", 200), ("/me/", 401), ("/nothing/", 404)):
         response = api.get(path, HTTP_ACCEPT=accept)
         assert response.status_code == status

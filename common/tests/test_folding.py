@@ -1,4 +1,4 @@
-"""Text as search compares it."""
+"""Folding of texts for search."""
 
 import sys
 import unicodedata
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from common import folding
 from common.folding import fold
 
-# Lone surrogates too: folding never fails.
+# Includes lone surrogates: folding never fails.
 any_text = st.text(st.characters(exclude_categories=[]))
 
 
@@ -60,9 +60,9 @@ def test_folding_twice_changes_nothing(text: str) -> None:
 
 
 @given(any_text, any_text, any_text)
-def test_folded_substring_is_in_the_folded_text(before: str, piece: str, after: str) -> None:
-    assert fold(piece) in fold(before + piece + after)
-    assert fold(before) + fold(piece) == fold(before + piece)
+def test_folded_substring_is_in_the_folded_text(before: str, substring: str, after: str) -> None:
+    assert fold(substring) in fold(before + substring + after)
+    assert fold(before) + fold(substring) == fold(before + substring)
 
 
 @given(any_text)
@@ -75,7 +75,7 @@ def test_letter_case_never_matters(text: str) -> None:
 @example("ᾳ")
 def test_accents_never_matter(text: str) -> None:
     decomposed = unicodedata.normalize("NFD", text)
-    # The iota below a Greek letter is no accent: in upper case it is a letter.
+    # The iota subscript of Greek is not an accent: in upper case it becomes a letter.
     iota = "\N{COMBINING GREEK YPOGEGRAMMENI}"
     bare = "".join(each for each in decomposed if each == iota or not unicodedata.combining(each))
     assert fold(bare) == fold(decomposed) == fold(text)

@@ -1,4 +1,4 @@
-"""Where a request ends in the bytes of a connection."""
+"""Finding the end of a request in the bytes of a connection."""
 
 import pytest
 from hypothesis import given
@@ -20,7 +20,7 @@ WHOLE = [
 
 
 def buffered(data: bytes) -> RequestBuffer:
-    """Return a buffer with these bytes."""
+    """Return a buffer that has received these bytes."""
     buffer = RequestBuffer()
     buffer.feed(data)
     return buffer

@@ -1,4 +1,4 @@
-"""gunicorn's settings: how many CPUs there are, and what is written about a request."""
+"""gunicorn's settings and its access log."""
 
 import gc
 import logging
@@ -25,7 +25,7 @@ from common.server.logger import QuietLogger
 
 def test_old_metrics_files_are_deleted_at_the_start(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "gauge_livemin_10.db").write_bytes(b"old")
-    (tmp_path / "notes.txt").write_text("not ours")
+    (tmp_path / "notes.txt").write_text("another file")
     monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
     runpy.run_path(gunicorn_conf.__file__)
     assert [file.name for file in tmp_path.iterdir()] == ["notes.txt"]
@@ -50,7 +50,7 @@ def test_master_sends_a_request_and_closes_its_connections_before_the_fork(
 
 
 def settings(monkeypatch: pytest.MonkeyPatch, **environment: str) -> dict[str, Any]:
-    """Return gunicorn's settings with these variables in the environment."""
+    """Return gunicorn's settings for these environment variables."""
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     return runpy.run_path(gunicorn_conf.__file__)
@@ -102,7 +102,7 @@ def test_connections_leave_file_descriptors_for_other_uses(
 
 
 def cpus(monkeypatch: pytest.MonkeyPatch, files: dict[str, str], cores: int = 8) -> int:
-    """Return how many CPUs are found with these files below /sys/fs/cgroup."""
+    """Return the number of CPUs for these files in /sys/fs/cgroup."""
 
     def read_text(self: Path) -> str:
         try:
@@ -133,8 +133,8 @@ def test_without_a_quota_all_cpus_are_used(monkeypatch: pytest.MonkeyPatch) -> N
     assert cpus(monkeypatch, {}) == 8
 
 
-def written(caplog: pytest.LogCaptureFixture, path: str) -> list[str]:
-    """Return what is written about a request for this path."""
+def access_log(caplog: pytest.LogCaptureFixture, path: str) -> list[str]:
+    """Return the access log of a request for this path."""
     config = Config()
     config.set("accesslog", "-")
     logger = QuietLogger(config)
@@ -155,22 +155,22 @@ def written(caplog: pytest.LogCaptureFixture, path: str) -> list[str]:
 
 @pytest.mark.parametrize("path", ["/api/login/", "/healthzz"])
 def test_request_is_logged_without_query_and_token(caplog: pytest.LogCaptureFixture, path: str) -> None:
-    assert written(caplog, path) == [f"GET {path} 200 17 bytes 5 ms [abc]"]
+    assert access_log(caplog, path) == [f"GET {path} 200 17 bytes 5 ms [abc]"]
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics"])
 def test_probe_is_not_logged(caplog: pytest.LogCaptureFixture, path: str) -> None:
-    assert written(caplog, path) == []
+    assert access_log(caplog, path) == []
 
 
 def test_path_cannot_forge_a_log_line(caplog: pytest.LogCaptureFixture) -> None:
-    (line,) = written(caplog, "/x\r\nINFO gunicorn.access POST /api/login/ 200\x1b[31m\x85")
+    (line,) = access_log(caplog, "/x\r\nINFO gunicorn.access POST /api/login/ 200\x1b[31m\x85")
     assert line.isprintable()
     assert line.startswith(r"GET /x\r\nINFO")
 
 
 @pytest.mark.parametrize(
-    ("error", "said"),
+    ("error", "logged"),
     [
         (InvalidRequestLine("GET /api/thoughts/?search=größer HTTP/1.1"), "Invalid HTTP request line"),
         (InvalidRequestLine("GET /api/thoughts/?search='größer' HTTP/1.1"), "Invalid HTTP request line"),
@@ -180,12 +180,12 @@ def test_path_cannot_forge_a_log_line(caplog: pytest.LogCaptureFixture) -> None:
     ],
 )
 def test_malformed_request_is_logged_without_its_content(
-    capsys: pytest.CaptureFixture[str], error: Exception, said: str
+    capsys: pytest.CaptureFixture[str], error: Exception, logged: str
 ) -> None:
     logger = QuietLogger(Config())
     logger.warning(f"Invalid request from ip=192.0.2.1: {error}")
     logger.warning("Worker (pid:%s) says: %r", 7, "a quotation")
     assert capsys.readouterr().err.splitlines() == [
-        f"WARNING gunicorn [-] Invalid request from ip=192.0.2.1: {said}",
+        f"WARNING gunicorn [-] Invalid request from ip=192.0.2.1: {logged}",
         "WARNING gunicorn [-] Worker (pid:7) says: 'a quotation'",
     ]

@@ -1,4 +1,4 @@
-"""Probes where a project has no database; users_api and thoughts_api test readiness with theirs."""
+"""Probes, without a real database. users_api and thoughts_api test readiness with a real one."""
 
 from typing import Any
 from unittest.mock import MagicMock
@@ -13,7 +13,7 @@ from common.operations import health
 
 @pytest.fixture
 def database(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """A database that answers, and whose migrations are applied."""
+    """A reachable database with all migrations applied."""
     connection = MagicMock(vendor="postgresql", missing=[], accepts_connections=False)
     connection.executor.return_value.migration_plan = lambda targets: connection.missing
     monkeypatch.setattr(health, "connection", connection)
@@ -39,7 +39,7 @@ def test_readyz_is_200_without_a_database(api: Client, path: str) -> None:
 
 @pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics"])
 def test_probe_is_answered_for_any_host(api: Client, path: str) -> None:
-    # A kubelet names the pod by its address.
+    # The kubelet sends the pod's IP address as Host.
     assert api.get(path, headers={"Host": "10.1.2.3:8000"}).status_code == 200
     assert api.get(path, headers={"Host": "users_api"}).status_code == 200
     assert api.head(path).status_code == 200
@@ -49,7 +49,7 @@ def test_readyz_is_503_until_the_migrations_are_applied(api: Client, database: A
     database.missing = ["0001_initial"]
     assert api.get("/readyz").status_code == 503
     assert api.get("/readyz").json() == {"status": "migrations are not applied"}
-    # The process answers all the same.
+    # The process itself is healthy.
     assert api.get("/healthz").status_code == 200
 
     database.missing = []
@@ -60,7 +60,7 @@ def test_applied_migrations_are_not_checked_again(api: Client, database: Any) ->
     for _ in range(5):
         assert api.get("/readyz").status_code == 200
     assert database.executor.call_count == 1
-    # But the database is asked each time.
+    # But every check queries the database.
     assert database.cursor.call_count == 5
 
 

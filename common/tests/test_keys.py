@@ -1,4 +1,4 @@
-"""The key set: when it is loaded, and what becomes of the requests when it cannot be."""
+"""The key set: when it is loaded, and how requests fail without it."""
 
 import json
 import socket
@@ -22,7 +22,7 @@ from common.tokens.keys import FIRST_INTERVAL, MAX_AGE, MIN_INTERVAL, KeySet, Ke
 
 
 class Clock:
-    """What `common.tokens.keys` takes for the time."""
+    """Replacement for the module `time`, set by the test."""
 
     def __init__(self) -> None:
         self.now = 1_000_000.0
@@ -32,7 +32,7 @@ class Clock:
 
 
 class Source:
-    """Where the keys come from; counts its loads, and fails while it has an `error`."""
+    """Source of keys that counts loads, and raises `error` if set."""
 
     def __init__(self, *kids: str) -> None:
         self.answer: Any = signing.jwks(*kids)
@@ -48,20 +48,20 @@ class Source:
 
 
 class KeyServer(ThreadingHTTPServer):
-    """A server that says `answer`; after `close` nothing listens there."""
+    """HTTP server that responds with `answer` until `close` is called."""
 
     def __init__(self) -> None:
         self.answer = b"{}"
         self.status = 200
         self.delay = 0.0
-        self.asked: list[str] = []
+        self.requests: list[str] = []
         super().__init__(("127.0.0.1", 0), _Handler)
         self.url = f"http://127.0.0.1:{self.server_port}/.well-known/jwks.json"
         self._thread = threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.01})
         self._thread.start()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing: a client that gave up is what some of these tests are about."""
+        """Log nothing: in some tests the client times out."""
 
     def close(self) -> None:
         if self._thread.is_alive():
@@ -74,7 +74,7 @@ class _Handler(BaseHTTPRequestHandler):
     server: KeyServer
 
     def do_GET(self) -> None:
-        self.server.asked.append(self.path)
+        self.server.requests.append(self.path)
         time.sleep(self.server.delay)
         self.send_response(self.server.status)
         self.send_header("Content-Length", str(len(self.server.answer)))
@@ -93,8 +93,8 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 @pytest.fixture
-def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Load in the foreground what is usually loaded in a background thread."""
+def synchronous(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run background loads synchronously."""
 
     def thread(target: Callable[[], None], daemon: bool) -> SimpleNamespace:
         return SimpleNamespace(start=target)
@@ -111,8 +111,8 @@ def key_server() -> Iterator[KeyServer]:
 
 
 @contextmanager
-def socket_that_says(answer: bytes) -> Iterator[str]:
-    """Listen, say this to the first who connects, and hang up; yields the URL."""
+def raw_server(answer: bytes) -> Iterator[str]:
+    """Send these bytes to the first client and disconnect; yield the URL."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
         def serve() -> None:
@@ -160,7 +160,7 @@ def test_new_key_is_accepted_without_a_restart(clock: Clock) -> None:
 def test_unknown_keys_load_the_set_at_a_bounded_rate(clock: Clock) -> None:
     source = Source("ours")
     key_set = KeySet(source)
-    # A hundred requests a second for ten intervals.
+    # 100 requests per second during ten intervals.
     for tick in range(int(10 * MIN_INTERVAL) * 100):
         clock.now += 0.01
         with pytest.raises(UnknownKey):
@@ -184,7 +184,7 @@ def test_unknown_key_does_not_delay_known_keys(clock: Clock) -> None:
     with ThreadPoolExecutor() as pool:
         unknown = pool.submit(key_set.find, "unknown")
         assert entered.wait(10)
-        # While that load goes on.
+        # The load is still running.
         assert pool.submit(key_set.find, "ours").result(timeout=5)
         leave.set()
         with pytest.raises(UnknownKey):
@@ -210,12 +210,12 @@ def test_concurrent_threads_load_the_set_once() -> None:
     assert source.loads == 1
 
 
-def test_old_keys_stay_in_use_while_the_source_is_unavailable(clock: Clock, at_once: None) -> None:
+def test_old_keys_stay_in_use_while_the_source_is_unavailable(clock: Clock, synchronous: None) -> None:
     source = Source("ours")
     key_set = KeySet(source)
     key_set.find("ours")
 
-    source.error = OSError("away")
+    source.error = OSError("unreachable")
     for _ in range(10):
         clock.now += MAX_AGE + 1
         assert key_set.find("ours")
@@ -225,7 +225,7 @@ def test_old_keys_stay_in_use_while_the_source_is_unavailable(clock: Clock, at_o
 
 
 @pytest.mark.parametrize("answer", [{}, {"keys": None}, {"keys": 1}, {"keys": {}}, {"keys": ""}, [], None, "keys"])
-def test_old_keys_stay_in_use_if_the_source_returns_no_key_set(clock: Clock, at_once: None, answer: Any) -> None:
+def test_old_keys_stay_in_use_if_the_source_returns_no_key_set(clock: Clock, synchronous: None, answer: Any) -> None:
     source = Source("ours")
     key_set = KeySet(source)
     key_set.find("ours")
@@ -238,19 +238,19 @@ def test_old_keys_stay_in_use_if_the_source_returns_no_key_set(clock: Clock, at_
 
 def test_token_is_503_before_the_keys_are_loaded(api: Client, settings: Settings, clock: Clock) -> None:
     settings.TOKENS_JWKS = source = Source("ours")
-    source.error = OSError("away")
+    source.error = OSError("unreachable")
     for _ in range(3):
         response = api.get("/me/", headers={"Authorization": f"Bearer {signing.token()}"})
         assert response.status_code == 503
         assert list(response.json()) == ["message"]
         assert int(response["Retry-After"]) > 0
         assert "WWW-Authenticate" not in response
-    # What needs no key is judged all the same.
+    # Requests that need no key work as usual.
     assert me(api, "rubbish") == 401
     assert api.get("/open/").status_code == 200
     assert source.loads == 1
 
-    # It recovers soon, because no request is served until then.
+    # Retries are frequent, because no token is accepted until one succeeds.
     for _ in range(100):
         clock.now += FIRST_INTERVAL / 10
         assert me(api) == 503
@@ -260,7 +260,7 @@ def test_token_is_503_before_the_keys_are_loaded(api: Client, settings: Settings
     assert me(api) == 200
 
 
-def test_withdrawn_key_is_refused_after_the_set_expires(clock: Clock, at_once: None) -> None:
+def test_withdrawn_key_is_refused_after_the_set_expires(clock: Clock, synchronous: None) -> None:
     source = Source("ours", "stolen")
     key_set = KeySet(source)
     assert key_set.find("stolen")
@@ -268,7 +268,7 @@ def test_withdrawn_key_is_refused_after_the_set_expires(clock: Clock, at_once: N
     source.answer = signing.jwks("ours")
     clock.now += MAX_AGE - 1
     assert key_set.find("stolen")
-    # The first request after that still gets the key, and reloads the set.
+    # The first request after that still finds the key, and starts a load.
     clock.now += 2
     key_set.find("stolen")
     with pytest.raises(UnknownKey):
@@ -277,12 +277,14 @@ def test_withdrawn_key_is_refused_after_the_set_expires(clock: Clock, at_once: N
     assert source.loads == 2
 
 
-@pytest.mark.parametrize("away", [OSError("away"), None])
-def test_withdrawn_key_is_refused_soon_after_a_failed_load(clock: Clock, at_once: None, away: Exception | None) -> None:
+@pytest.mark.parametrize("error", [OSError("unreachable"), None])
+def test_withdrawn_key_is_refused_soon_after_a_failed_load(
+    clock: Clock, synchronous: None, error: Exception | None
+) -> None:
     source = Source("ours", "stolen")
     key_set = KeySet(source)
     key_set.find("stolen")
-    source.error, source.answer = away, {"keys": None}
+    source.error, source.answer = error, {"keys": None}
     clock.now += MAX_AGE + 1
     key_set.find("stolen")
     source.error, source.answer = None, signing.jwks("ours")
@@ -307,7 +309,7 @@ def test_expired_set_is_reloaded_in_the_background(clock: Clock) -> None:
 
     key_set._load = slow
     clock.now += MAX_AGE + 1
-    # None of these waits for the load, and one is enough.
+    # These do not wait for the load, and start only one.
     assert key_set.find("ours")
     assert entered.wait(10)
     for _ in range(10):
@@ -335,7 +337,7 @@ def test_expired_set_is_reloaded_in_the_background(clock: Clock) -> None:
         {"kty": "EC", "kid": "junk", "crv": "P-256", "x": "AA", "y": "AA"},
         {"kty": "oct", "kid": "junk", "k": "c2VjcmV0"},
         {"kty": "new-type", "kid": "junk"},
-        # Section 4.4: a key that names its algorithm is for no other.
+        # Section 4.4: a key with `alg` is valid for that algorithm only.
         *(
             {**signing.jwk("junk"), "alg": algorithm}
             for algorithm in ["none", "RS512", "PS256", "HS256", "ES256", "", 1, ["RS256"], {}]
@@ -343,7 +345,7 @@ def test_expired_set_is_reloaded_in_the_background(clock: Clock) -> None:
     ],
 )
 def test_invalid_key_in_a_set_is_ignored(junk: Any) -> None:
-    # RFC 7517 section 5: an unknown, incomplete or wrong key is no reason to refuse the set.
+    # RFC 7517 section 5: ignore unknown, incomplete and invalid keys.
     source = Source("ours")
     source.answer = {"keys": [junk, *source.answer["keys"], junk]}
     key_set = KeySet(source)
@@ -365,7 +367,7 @@ def test_key_without_an_algorithm_is_accepted() -> None:
     assert KeySet(source).find("ours")
 
 
-def test_reloaded_key_is_the_same_object_unless_its_value_changed(clock: Clock, at_once: None) -> None:
+def test_reloaded_key_is_the_same_object_unless_its_value_changed(clock: Clock, synchronous: None) -> None:
     source = Source("ours")
     key_set = KeySet(source)
     key = key_set.find("ours")
@@ -393,13 +395,13 @@ def test_broken_source_is_503(api: Client, settings: Settings, error: Exception)
 def test_a_file_is_a_source(api: Client, settings: Settings, tmp_path: Path, clock: Clock) -> None:
     path = tmp_path / "jwks.json"
     settings.TOKENS_JWKS = str(path)
-    # It is not there yet.
+    # The file does not exist yet.
     assert me(api) == 503
-    # It is not whole yet.
+    # The file is incomplete.
     path.write_text('{"keys": [')
     clock.now += MIN_INTERVAL + 1
     assert me(api) == 503
-    # It was nested until the parser gave up.
+    # The file is nested too deeply for the parser.
     path.write_text("[" * 100_000)
     clock.now += MIN_INTERVAL + 1
     assert me(api) == 503
@@ -407,7 +409,7 @@ def test_a_file_is_a_source(api: Client, settings: Settings, tmp_path: Path, clo
     path.write_text(json.dumps(signing.jwks("ours")))
     clock.now += MIN_INTERVAL + 1
     assert me(api) == 200
-    # Gone again, it is needed no more.
+    # After a successful load, the file is not needed.
     path.unlink()
     assert me(api) == 200
 
@@ -416,11 +418,11 @@ def test_url_is_a_source_and_is_loaded_once(api: Client, settings: Settings, key
     settings.TOKENS_JWKS = key_server.url
     for _ in range(10):
         assert me(api) == 200
-    assert key_server.asked == ["/.well-known/jwks.json"]
+    assert key_server.requests == ["/.well-known/jwks.json"]
 
 
 def test_old_keys_stay_in_use_after_their_server_stops(
-    api: Client, settings: Settings, key_server: KeyServer, clock: Clock, at_once: None
+    api: Client, settings: Settings, key_server: KeyServer, clock: Clock, synchronous: None
 ) -> None:
     settings.TOKENS_JWKS = key_server.url
     assert me(api) == 200
@@ -447,13 +449,13 @@ def test_invalid_response_from_the_key_server_is_503_until_it_recovers(
 
 
 def test_key_server_without_http_is_503(api: Client, settings: Settings) -> None:
-    with socket_that_says(b"SSH-2.0-OpenSSH_9.2\r\n") as url:
+    with raw_server(b"SSH-2.0-OpenSSH_9.2\r\n") as url:
         settings.TOKENS_JWKS = url
         assert me(api) == 503
 
 
 def test_truncated_response_from_the_key_server_is_503(api: Client, settings: Settings) -> None:
-    with socket_that_says(b'HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\n{"keys": [') as url:
+    with raw_server(b'HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\n{"keys": [') as url:
         settings.TOKENS_JWKS = url
         assert me(api) == 503
 
@@ -480,13 +482,13 @@ def test_missing_key_set_is_not_an_unknown_key() -> None:
     "left", [[], [{"kty": "oct", "kid": "junk", "k": "c2VjcmV0"}], [{**signing.jwk("ours"), "use": "enc"}]]
 )
 def test_empty_set_withdraws_all_keys(
-    api: Client, settings: Settings, clock: Clock, at_once: None, caplog: pytest.LogCaptureFixture, left: list[Any]
+    api: Client, settings: Settings, clock: Clock, synchronous: None, caplog: pytest.LogCaptureFixture, left: list[Any]
 ) -> None:
     settings.TOKENS_JWKS = source = Source("ours")
     assert me(api) == 200
     source.answer = {"keys": left}
     clock.now += MAX_AGE + 1
-    me(api)  # the request that loads the set in a background thread still has the old one
+    me(api)  # this request still uses the old set, and starts the load
     for _ in range(3):
         assert me(api) == 401
         clock.now += MIN_INTERVAL + 1

@@ -1,4 +1,4 @@
-"""Lines in the log: one without a traceback for a client's fault, all of it for a fault of ours."""
+"""Client errors are logged as one line, server errors with a traceback."""
 
 import logging
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from django.test import Client
 
 @pytest.fixture
 def log() -> Iterator[StringIO]:
-    """What the process writes to stderr."""
+    """The log that the process writes to stderr."""
     handlers = [each for each in logging.getLogger().handlers if each.get_name() == "stderr"]
     assert isinstance(handlers[0], logging.StreamHandler)
     stream = StringIO()

@@ -1,4 +1,4 @@
-"""Prometheus metrics: what is counted, under which names."""
+"""Prometheus metrics of requests."""
 
 import re
 from pathlib import Path
@@ -30,7 +30,7 @@ def test_metrics_are_in_prometheus_format(api: Client) -> None:
         ("GET", "/open/", "/open/", 200),
         ("GET", "/me", "/me/", 401),
         ("DELETE", "/open/", "/open/", 405),
-        # One series for all ids.
+        # All ids share one series.
         ("GET", "/items/7/", "/items/<int:id>/", 200),
         ("GET", "/boom/", "/boom/", 500),
     ],
@@ -58,7 +58,7 @@ def test_probes_are_not_counted(api: Client) -> None:
 
 def test_processes_of_a_pod_are_summed(api: Client, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
-    # No process has written there yet.
+    # No process has written metrics there yet.
     assert api.get("/metrics").status_code == 200
     assert "http_request" not in api.get("/metrics").text
 

@@ -1,4 +1,4 @@
-"""Trying changed code before it is taken."""
+"""Checking changed code before workers load it."""
 
 import os
 import subprocess
@@ -20,7 +20,7 @@ django.setup()
 
 @pytest.fixture
 def code(tmp_path: Path) -> Iterator[Path]:
-    """A folder with an application, for which `serve` answers at `pipe` in it."""
+    """A folder with an application. `serve` checks it on the named pipe `pipe`."""
     (tmp_path / "application.py").write_text(GOOD)
     (tmp_path / "views.py").write_text("urlpatterns = []")
     serve = f"from common.server.reload import serve; serve('application', {str(tmp_path / 'pipe')!r})"
@@ -31,8 +31,8 @@ def code(tmp_path: Path) -> Iterator[Path]:
         process.terminate()
 
 
-def ask(folder: Path) -> str:
-    """Return the answer."""
+def check(folder: Path) -> str:
+    """Return the result of a check."""
     deadline = time.monotonic() + 30
     while not (folder / "pipe").exists() and time.monotonic() < deadline:
         time.sleep(0.01)
@@ -40,11 +40,11 @@ def ask(folder: Path) -> str:
 
 
 def test_loadable_code_is_ok_and_every_change_is_checked(code: Path) -> None:
-    assert ask(code) == "ok"
+    assert check(code) == "ok"
     (code / "views.py").write_text("def broken(:")
-    assert ask(code).endswith("SyntaxError: invalid syntax\n")
+    assert check(code).endswith("SyntaxError: invalid syntax\n")
     (code / "views.py").write_text("urlpatterns = []")
-    assert ask(code) == "ok"
+    assert check(code) == "ok"
 
 
 @pytest.mark.parametrize(
@@ -58,16 +58,16 @@ def test_loadable_code_is_ok_and_every_change_is_checked(code: Path) -> None:
 )
 def test_broken_code_is_reported_with_its_line(code: Path, file: str, text: str, line: str) -> None:
     (code / file).write_text(text)
-    assert line in ask(code)
+    assert line in check(code)
 
 
 def test_lazy_view_is_checked_too(code: Path) -> None:
     view = "from common.http.urls import LazyView, path\nurlpatterns = [path('', LazyView('later.View'))]"
     (code / "views.py").write_text(view)
     (code / "later.py").write_text("from django.views import View")
-    assert ask(code) == "ok"
+    assert check(code) == "ok"
     (code / "later.py").write_text("from django.views import View\nnothing")
-    assert 'later.py", line 2' in ask(code)
+    assert 'later.py", line 2' in check(code)
 
 
 def test_broken_template_is_reported_with_its_line(code: Path) -> None:
@@ -79,15 +79,15 @@ def test_broken_template_is_reported_with_its_line(code: Path) -> None:
     (code / "shop" / "__init__.py").touch()
     page = code / "shop" / "templates" / "shop.html"
     page.write_text("<p>{{ price }}</p>")
-    assert ask(code) == "ok"
+    assert check(code) == "ok"
     page.write_text("<p>\n{{ price|discount }}</p>")
-    assert ask(code).endswith(f"""TemplateSyntaxError: File "{page}", line 2: Invalid filter: 'discount'\n""")
+    assert check(code).endswith(f"""TemplateSyntaxError: File "{page}", line 2: Invalid filter: 'discount'\n""")
     page.write_bytes(b"<p>\xe2\x82")
-    assert f"""TemplateSyntaxError: File "{page}": 'utf-8' codec can't decode""" in ask(code)
+    assert f"""TemplateSyntaxError: File "{page}": 'utf-8' codec can't decode""" in check(code)
     page.write_text("<p>{{ price }}</p>")
-    assert ask(code) == "ok"
+    assert check(code) == "ok"
 
 
 def test_process_that_exits_while_loading_is_not_ok(code: Path) -> None:
     (code / "views.py").write_text("import os\nos._exit(1)")
-    assert ask(code) == ""
+    assert check(code) == ""

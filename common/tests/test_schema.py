@@ -1,4 +1,4 @@
-"""The OpenAPI document: the shared errors, and who may call."""
+"""The OpenAPI document: shared errors, security, formats."""
 
 import functools
 import json
@@ -21,7 +21,7 @@ def operations() -> dict[str, Any]:
     schema = SchemaGenerator().get_schema(request=None, public=True)
     scheme = schema["components"]["securitySchemes"]["token"]
     assert (scheme["type"], scheme["scheme"], scheme["bearerFormat"]) == ("http", "bearer", "JWT")
-    assert "without the word Bearer" in scheme["description"]  # which Swagger UI puts before what is typed
+    assert "without the word Bearer" in scheme["description"]  # Swagger UI adds it to the input
     return {path: next(iter(methods.values())) for path, methods in schema["paths"].items()}
 
 
@@ -87,11 +87,11 @@ def test_pattern_trims_the_same_characters_as_python() -> None:
 
 @functools.cache
 def text_pattern() -> str:
-    """The pattern of a text of 1 to 5 characters."""
+    """Return the pattern of a text of 1 to 5 characters."""
     schemas = SchemaGenerator().get_schema(request=None, public=True)["components"]["schemas"]
     assert schemas["Echo"]["properties"]["text"]["maxLength"] == 5
     text = schemas["EchoRequest"]["properties"]["text"]
-    # It would count what is trimmed.
+    # maxLength would count spaces that are trimmed.
     assert "maxLength" not in text
     return str(text["pattern"])
 
@@ -128,7 +128,7 @@ def test_concurrent_requests_generate_the_document_once(monkeypatch: pytest.Monk
         ("?format=json", "application/yaml", "application/vnd.oai.openapi+json"),
         ("?format=json", "application/json", "application/json"),
         ("?format=yaml", "application/json", "application/vnd.oai.openapi"),
-        # What cannot be had is disregarded, as everywhere in the APIs.
+        # Unavailable formats are ignored, as in all API responses.
         ("", "image/png", "application/vnd.oai.openapi"),
         ("", "nonsense", "application/vnd.oai.openapi"),
         ("", "", "application/vnd.oai.openapi"),
@@ -163,6 +163,6 @@ def test_query_does_not_change_the_document(api: Client, monkeypatch: pytest.Mon
 
 
 def test_language_in_the_query_is_ignored(api: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    # Django keeps a catalog for each language that it was ever asked for.
+    # Django caches a catalog for every requested language.
     monkeypatch.setattr("django.utils.translation.override", None)
     assert api.get("/schema/?lang=x-unknown").content == api.get("/schema/").content

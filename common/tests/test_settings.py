@@ -1,4 +1,4 @@
-"""Settings from the environment: what is taken, and the one line that names what is wrong."""
+"""Settings from the environment, and the error line for invalid ones."""
 
 import ipaddress
 from contextlib import closing
@@ -18,8 +18,8 @@ def env() -> Env:
     return Env()
 
 
-def problem(env: Env) -> str:
-    """Return the line with which the process ends."""
+def error_line(env: Env) -> str:
+    """Return the error line."""
     with pytest.raises(SystemExit) as ended:
         env.seal()
     assert isinstance(ended.value.code, str)
@@ -42,7 +42,7 @@ def test_all_missing_and_invalid_variables_are_named_in_one_line(env: Env, monke
     env.bool("DEBUG")
     env.int("LIMIT")
     env.log_level("LOG_LEVEL")
-    line = problem(env)
+    line = error_line(env)
     for name in ("SECRET_KEY", "DEBUG", "LIMIT", "LOG_LEVEL"):
         assert name in line
 
@@ -59,7 +59,7 @@ def test_postgresql_connections_are_persistent(env: Env, monkeypatch: pytest.Mon
     assert database["CONN_HEALTH_CHECKS"]
     assert database["OPTIONS"]["connect_timeout"] < 30
     assert database["OPTIONS"]["tcp_user_timeout"] < 30_000
-    assert "STATEMENT_TIMEOUT" not in database  # for Django's commands
+    assert "STATEMENT_TIMEOUT" not in database  # management commands have no limit
 
 
 def test_options_of_a_database_url_are_kept(env: Env, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -77,7 +77,7 @@ def test_replica_has_short_timeouts(env: Env, monkeypatch: pytest.MonkeyPatch) -
     assert options["options"] == "-c geqo=off"
     assert options["sslmode"] == "require"
     assert database["STATEMENT_TIMEOUT"] == 1
-    # Kept for the next search.
+    # Persistent, for the next search.
     assert database["CONN_MAX_AGE"] is None
 
 
@@ -93,7 +93,7 @@ def test_replica_is_optional(env: Env, monkeypatch: pytest.MonkeyPatch, value: s
 def test_invalid_replica_is_named_without_its_password(env: Env, monkeypatch: pytest.MonkeyPatch, url: str) -> None:
     monkeypatch.setenv("REPLICA", url)
     env.replica("REPLICA", "")
-    line = problem(env)
+    line = error_line(env)
     assert "REPLICA" in line
     assert "hunter2" not in line
 
@@ -135,7 +135,7 @@ def test_sqlite_commits_to_the_disk(
 def test_invalid_database_url_is_named(env: Env, monkeypatch: pytest.MonkeyPatch, url: str) -> None:
     monkeypatch.setenv("DATABASE_URL", url)
     env.database("DATABASE_URL")
-    assert "DATABASE_URL" in problem(env)
+    assert "DATABASE_URL" in error_line(env)
 
 
 @pytest.mark.parametrize("url", ["postgresql://user@db/users?pool=false", "postgresql:///?service=users"])
@@ -154,7 +154,7 @@ def test_database_without_a_pool_or_from_a_service_file_is_accepted(
 def test_invalid_database_url_does_not_show_its_password(env: Env, monkeypatch: pytest.MonkeyPatch, url: str) -> None:
     monkeypatch.setenv("DATABASE_URL", url)
     env.database("DATABASE_URL")
-    assert "hunter2" not in problem(env)
+    assert "hunter2" not in error_line(env)
 
 
 @pytest.mark.parametrize("parse", ["names", "hosts"])
@@ -169,7 +169,7 @@ def test_hosts_must_not_be_empty_but_names_may(env: Env, monkeypatch: pytest.Mon
     monkeypatch.setenv("ALLOWED_HOSTS", value)
     assert env.names("ALLOWED_HOSTS") == []
     env.hosts("ALLOWED_HOSTS")
-    assert "ALLOWED_HOSTS" in problem(env)
+    assert "ALLOWED_HOSTS" in error_line(env)
 
 
 @pytest.mark.parametrize(
@@ -190,7 +190,7 @@ def test_networks_are_read(env: Env, monkeypatch: pytest.MonkeyPatch, value: str
 def test_invalid_network_is_named(env: Env, monkeypatch: pytest.MonkeyPatch, value: str) -> None:
     monkeypatch.setenv("TRUSTED_PROXIES", value)
     env.networks("TRUSTED_PROXIES")
-    assert "TRUSTED_PROXIES" in problem(env)
+    assert "TRUSTED_PROXIES" in error_line(env)
 
 
 def test_url_of_a_service_loses_its_trailing_slash(env: Env, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -202,7 +202,7 @@ def test_url_of_a_service_loses_its_trailing_slash(env: Env, monkeypatch: pytest
 def test_invalid_url_of_a_service_is_named(env: Env, monkeypatch: pytest.MonkeyPatch, value: str) -> None:
     monkeypatch.setenv("USER_BACKEND_URL", value)
     env.http_url("USER_BACKEND_URL")
-    assert "USER_BACKEND_URL" in problem(env)
+    assert "USER_BACKEND_URL" in error_line(env)
 
 
 def test_origins_need_a_scheme(env: Env, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -210,7 +210,7 @@ def test_origins_need_a_scheme(env: Env, monkeypatch: pytest.MonkeyPatch) -> Non
     assert env.origins("CSRF_TRUSTED_ORIGINS") == ["https://a.example", "https://*.b.example:8443"]
     monkeypatch.setenv("CSRF_TRUSTED_ORIGINS", "https://a.example,b.example")
     env.origins("CSRF_TRUSTED_ORIGINS")
-    assert "CSRF_TRUSTED_ORIGINS" in problem(env)
+    assert "CSRF_TRUSTED_ORIGINS" in error_line(env)
 
 
 @pytest.mark.parametrize(("value", "wrong"), [("", True), ("  ", True), ("x", False)])
@@ -218,7 +218,7 @@ def test_filled_variable_must_not_be_empty(env: Env, monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("SECRET_KEY", value)
     env.filled("SECRET_KEY")
     if wrong:
-        assert "SECRET_KEY" in problem(env)
+        assert "SECRET_KEY" in error_line(env)
     env.seal()
 
 
@@ -227,7 +227,7 @@ def test_count_must_be_positive(env: Env, monkeypatch: pytest.MonkeyPatch, value
     monkeypatch.setenv("LIMIT", value)
     env.count("LIMIT", 10)
     if wrong:
-        assert "LIMIT" in problem(env)
+        assert "LIMIT" in error_line(env)
     env.seal()
 
 
@@ -238,9 +238,9 @@ def test_static_files_are_hashed_or_plain(hashed: bool, backend: str) -> None:
 
 
 def test_a_variable_may_be_in_a_file(env: Env, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    (tmp_path / "secret").write_text("kept apart\n")
+    (tmp_path / "secret").write_text("from a file\n")
     monkeypatch.setenv("SECRET_KEY_FILE", str(tmp_path / "secret"))
-    assert env.str("SECRET_KEY") == "kept apart"
+    assert env.str("SECRET_KEY") == "from a file"
     env.seal()
 
 

@@ -1,4 +1,4 @@
-"""Static files in development, where a live update may replace one at any moment."""
+"""Static files: replaced during a request in development, and compressed."""
 
 import gzip
 from contextlib import closing
@@ -16,7 +16,7 @@ from common.http.middleware import WhiteNoiseMiddleware
 
 @pytest.fixture
 def middleware(settings: Settings, tmp_path: Path) -> WhiteNoiseMiddleware:
-    """The middleware as in development, with one static file."""
+    """The middleware in development mode, with one static file."""
     settings.STATIC_URL = "static/"
     settings.STATICFILES_DIRS = [tmp_path]
     settings.WHITENOISE_AUTOREFRESH = settings.WHITENOISE_USE_FINDERS = True
@@ -73,7 +73,7 @@ def test_unknown_file_is_passed_to_the_next_middleware(middleware: WhiteNoiseMid
         ("gzip;q=nonsense", False),
         ("br, gzip;q=0, *", False),
         ("*;q=0", False),
-        # The file as it is: there is no form that the client accepts (RFC 9110 section 12.5.3).
+        # No coding is acceptable, so the file is sent uncompressed (RFC 9110 section 12.5.3).
         ("identity;q=0", False),
         ("identity;q=0, *;q=0", False),
         (",;,=", False),

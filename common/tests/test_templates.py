@@ -1,4 +1,4 @@
-"""Templates in development, which change while they are used."""
+"""Templates that change in development."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +13,7 @@ from common import settings
 
 @pytest.fixture
 def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The file of the template shop.html, which has a base."""
+    """The path of shop.html, which extends base.html."""
     (tmp_path / "base.html").write_text("<{% block text %}{% endblock %}>")
     shop = tmp_path / "shop.html"
     shop.write_text("{% extends 'base.html' %}{% block text %}old{% endblock %}")
@@ -23,13 +23,13 @@ def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def engine(shop: Path) -> Engine:
-    """What a process in development reads templates with."""
+    """The template engine of a process in development."""
     return Engine(loaders=settings.template_loaders(cached=False))
 
 
 @pytest.fixture
 def render(engine: Engine) -> Callable[[], str]:
-    """Render it."""
+    """A function that renders shop.html."""
     return lambda: engine.get_template("shop.html").render(Context())
 
 
@@ -59,7 +59,7 @@ def test_last_working_version_replaces_a_broken_or_missing_template(
 ) -> None:
     file = shop.parent / name
     before = file.read_text()
-    # `load_templates` loads each template, so a template that is rendered later has its good base, too.
+    # Load both separately, like `load_templates`, so that base.html has a working version too.
     engine.get_template("base.html")
     engine.get_template("shop.html")
     for _ in range(2):

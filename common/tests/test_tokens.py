@@ -1,4 +1,4 @@
-"""Which tokens are taken, and which are 401, each through a real view."""
+"""Valid tokens are accepted by a real view, invalid ones are 401."""
 
 import base64
 import hashlib
@@ -19,7 +19,7 @@ from common.tests import signing
 from common.tokens.keys import key_set
 
 
-def ask(api: Client, authorization: str) -> Any:
+def get_me(api: Client, authorization: str) -> Any:
     return api.get("/me/", headers={"Authorization": authorization})
 
 
@@ -31,7 +31,7 @@ def assert_refused(response: Any) -> None:
 
 
 def hs256(secret: bytes) -> str:
-    """Return a token as the attack on RFC 8725 section 2.1 makes it: the public key is the HMAC's secret."""
+    """Return a token that uses a public key as HMAC secret (RFC 8725 section 2.1)."""
     header = signing.base64url(signing.as_json({"alg": "HS256", "typ": "JWT", "kid": "ours"}))
     message = header + b"." + signing.base64url(signing.as_json(signing.claims()))
     return (message + b"." + signing.base64url(hmac.digest(secret, message, hashlib.sha256))).decode()
@@ -39,38 +39,38 @@ def hs256(secret: bytes) -> str:
 
 @pytest.mark.parametrize("token_type", [None, "", "refresh", "Access", "access ", ["access"], True, 1])
 def test_token_of_another_type_is_refused(api: Client, token_type: Any) -> None:
-    assert_refused(ask(api, f"Bearer {signing.token(token_type=token_type)}"))
+    assert_refused(get_me(api, f"Bearer {signing.token(token_type=token_type)}"))
 
 
 def test_valid_token_is_accepted(api: Client) -> None:
-    response = ask(api, f"Bearer {signing.token()}")
+    response = get_me(api, f"Bearer {signing.token()}")
     assert response.status_code == 200
     assert response.json() == {"username": "bruce", "user_id": 1, "is_staff": False}
 
 
 @pytest.mark.parametrize("scheme", ["bearer", "BEARER", "bEaReR"])
 def test_scheme_is_case_insensitive(api: Client, scheme: str) -> None:
-    assert ask(api, f"{scheme} {signing.token()}").status_code == 200
+    assert get_me(api, f"{scheme} {signing.token()}").status_code == 200
 
 
 @pytest.mark.parametrize("scheme", ["Basic", "Token", "JWT", "Bearerx", "xBearer", ""])
 def test_valid_token_with_another_scheme_is_refused(api: Client, scheme: str) -> None:
-    assert_refused(ask(api, f"{scheme} {signing.token()}"))
+    assert_refused(get_me(api, f"{scheme} {signing.token()}"))
 
 
 def test_several_spaces_before_the_token_are_accepted(api: Client) -> None:
     # RFC 9110 section 11.4: `credentials = auth-scheme [ 1*SP ( token68 / … ) ]`.
-    assert ask(api, f"Bearer   {signing.token()}").status_code == 200
+    assert get_me(api, f"Bearer   {signing.token()}").status_code == 200
 
 
 def test_non_ascii_username_is_kept(api: Client) -> None:
-    assert ask(api, f"Bearer {signing.token(username='Ärger')}").json()["username"] == "Ärger"
+    assert get_me(api, f"Bearer {signing.token(username='Ärger')}").json()["username"] == "Ärger"
 
 
 def test_is_staff_must_be_true(api: Client) -> None:
-    assert ask(api, f"Bearer {signing.token(is_staff=True)}").json()["is_staff"] is True
+    assert get_me(api, f"Bearer {signing.token(is_staff=True)}").json()["is_staff"] is True
     for value in ("true", 1, [False]):
-        assert ask(api, f"Bearer {signing.token(is_staff=value)}").json()["is_staff"] is False
+        assert get_me(api, f"Bearer {signing.token(is_staff=value)}").json()["is_staff"] is False
 
 
 def test_a_view_for_tokens_is_401_without_a_header(api: Client) -> None:
@@ -98,9 +98,9 @@ def test_no_algorithm_is_refused(api: Client) -> None:
     for name in ("none", "None", "NONE", "nOnE"):
         header = signing.base64url(signing.as_json({"alg": name, "kid": "ours"})).decode()
         payload = signing.base64url(signing.as_json(signing.claims())).decode()
-        assert_refused(ask(api, f"Bearer {header}.{payload}."))
-        # The same with the signature of a good token.
-        assert_refused(ask(api, f"Bearer {header}.{payload}.{signing.token().rsplit('.', 1)[1]}"))
+        assert_refused(get_me(api, f"Bearer {header}.{payload}."))
+        # Again, with the signature of a valid token.
+        assert_refused(get_me(api, f"Bearer {header}.{payload}.{signing.token().rsplit('.', 1)[1]}"))
 
 
 @pytest.mark.parametrize("encoding", [Encoding.PEM, Encoding.DER])
@@ -109,198 +109,198 @@ def test_hs256_with_the_public_key_as_its_secret_is_refused(
     api: Client, encoding: Encoding, shape: PublicFormat
 ) -> None:
     secret = signing.private_key("ours").public_key().public_bytes(encoding, shape)
-    assert_refused(ask(api, f"Bearer {hs256(secret)}"))
-    assert_refused(ask(api, f"Bearer {hs256(secret.strip())}"))
+    assert_refused(get_me(api, f"Bearer {hs256(secret)}"))
+    assert_refused(get_me(api, f"Bearer {hs256(secret.strip())}"))
 
 
 def test_hs256_with_the_jwk_as_its_secret_is_refused(api: Client) -> None:
     modulus = base64.urlsafe_b64decode(signing.jwk()["n"] + "==")
     for secret in (signing.as_json(signing.jwk()), signing.jwk()["n"].encode(), modulus, b""):
-        assert_refused(ask(api, f"Bearer {hs256(secret)}"))
+        assert_refused(get_me(api, f"Bearer {hs256(secret)}"))
 
 
 @pytest.mark.parametrize("algorithm", ["RS384", "RS512", "PS256", "ES256", "rs256", "", None, 256, ["RS256"], {}])
 def test_valid_signature_with_another_algorithm_is_refused(api: Client, algorithm: Any) -> None:
     header = signing.as_json({"alg": algorithm, "kid": "ours"})
-    assert_refused(ask(api, f"Bearer {signing.signed(header, signing.as_json(signing.claims()))}"))
+    assert_refused(get_me(api, f"Bearer {signing.signed(header, signing.as_json(signing.claims()))}"))
 
 
 def test_foreign_key_with_our_key_id_is_refused(api: Client) -> None:
-    assert_refused(ask(api, f"Bearer {signing.token(key='theirs', headers={'kid': 'ours'})}"))
+    assert_refused(get_me(api, f"Bearer {signing.token(key='theirs', headers={'kid': 'ours'})}"))
 
 
 def test_an_unknown_key_id_is_refused(api: Client) -> None:
-    assert_refused(ask(api, f"Bearer {signing.token(key='theirs')}"))
-    assert_refused(ask(api, f"Bearer {signing.token(headers={'kid': 'unknown'})}"))
+    assert_refused(get_me(api, f"Bearer {signing.token(key='theirs')}"))
+    assert_refused(get_me(api, f"Bearer {signing.token(headers={'kid': 'unknown'})}"))
 
 
 @pytest.mark.parametrize("kid", [[], ["ours"], {}, {"ours": 1}, 1, 1.5, True, None, ""])
 def test_key_id_that_is_not_a_string_is_refused(api: Client, kid: Any) -> None:
     header = signing.as_json({"alg": "RS256", "kid": kid})
-    assert_refused(ask(api, f"Bearer {signing.signed(header, signing.as_json(signing.claims()))}"))
+    assert_refused(get_me(api, f"Bearer {signing.signed(header, signing.as_json(signing.claims()))}"))
 
 
 def test_a_token_without_a_key_id_is_refused(api: Client) -> None:
-    assert_refused(ask(api, f"Bearer {signing.token(headers={})}"))
+    assert_refused(get_me(api, f"Bearer {signing.token(headers={})}"))
 
 
 def test_key_in_the_token_is_never_used(api: Client) -> None:
     for kid in ("ours", "theirs"):
         headers = {"kid": kid, "jwk": {**signing.jwk("theirs"), "kid": kid}}
-        assert_refused(ask(api, f"Bearer {signing.token(key='theirs', headers=headers)}"))
+        assert_refused(get_me(api, f"Bearer {signing.token(key='theirs', headers=headers)}"))
 
 
 @pytest.mark.parametrize("name", ["jku", "x5u"])
 def test_url_in_the_token_is_never_requested(api: Client, name: str) -> None:
-    asked = []
+    requests = []
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            asked.append(self.path)
+            requests.append(self.path)
             self.send_error(404)
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         headers = {"kid": "theirs", name: f"http://127.0.0.1:{server.server_port}/jwks.json"}
-        assert_refused(ask(api, f"Bearer {signing.token(key='theirs', headers=headers)}"))
-        # With a good signature it is merely ignored.
-        assert ask(api, f"Bearer {signing.token(headers=headers | {'kid': 'ours'})}").status_code == 200
+        assert_refused(get_me(api, f"Bearer {signing.token(key='theirs', headers=headers)}"))
+        # In a valid token, the URL is ignored.
+        assert get_me(api, f"Bearer {signing.token(headers=headers | {'kid': 'ours'})}").status_code == 200
         server.shutdown()
         thread.join()
-    assert asked == []
+    assert requests == []
 
 
 def test_certificate_in_the_token_is_never_used(api: Client) -> None:
-    assert_refused(ask(api, f"Bearer {signing.token(key='theirs', headers={'kid': 'theirs', 'x5c': ['MIIB']})}"))
+    assert_refused(get_me(api, f"Bearer {signing.token(key='theirs', headers={'kid': 'theirs', 'x5c': ['MIIB']})}"))
 
 
 def test_a_critical_header_is_refused(api: Client) -> None:
-    # RFC 7515 section 4.1.11: who does not understand it must refuse.
+    # RFC 7515 section 4.1.11: recipients must refuse critical headers that they do not support.
     for critical in (["exp"], ["b64"], [], None):
         header = signing.as_json({"alg": "RS256", "kid": "ours", "crit": critical, "exp": 1})
-        assert_refused(ask(api, f"Bearer {signing.signed(header, signing.as_json(signing.claims()))}"))
+        assert_refused(get_me(api, f"Bearer {signing.signed(header, signing.as_json(signing.claims()))}"))
 
 
 def test_an_unencoded_payload_is_refused(api: Client) -> None:
     # RFC 7797.
     header = signing.as_json({"alg": "RS256", "kid": "ours", "b64": False})
-    assert_refused(ask(api, f"Bearer {signing.signed(header, signing.as_json(signing.claims()))}"))
+    assert_refused(get_me(api, f"Bearer {signing.signed(header, signing.as_json(signing.claims()))}"))
 
 
 def test_a_changed_claim_is_refused(api: Client) -> None:
     header, _, signature = signing.token().split(".")
     payload = signing.base64url(signing.as_json(signing.claims(is_staff=True))).decode()
-    assert_refused(ask(api, f"Bearer {header}.{payload}.{signature}"))
+    assert_refused(get_me(api, f"Bearer {header}.{payload}.{signature}"))
 
 
 def test_a_changed_signature_is_refused(api: Client) -> None:
     header, payload, signature = signing.token().split(".")
     changed = ("A" if signature[0] != "A" else "B") + signature[1:]
     for wrong in (changed, signature[:-4], signature[::-1], ""):
-        assert_refused(ask(api, f"Bearer {header}.{payload}.{wrong}"))
+        assert_refused(get_me(api, f"Bearer {header}.{payload}.{wrong}"))
 
 
 def test_expired_token_is_refused(api: Client) -> None:
     now = int(time.time())
-    assert_refused(ask(api, f"Bearer {signing.token(exp=now - 1)}"))
-    assert_refused(ask(api, f"Bearer {signing.token(exp=now)}"))
-    assert ask(api, f"Bearer {signing.token(exp=now + 5)}").status_code == 200
+    assert_refused(get_me(api, f"Bearer {signing.token(exp=now - 1)}"))
+    assert_refused(get_me(api, f"Bearer {signing.token(exp=now)}"))
+    assert get_me(api, f"Bearer {signing.token(exp=now + 5)}").status_code == 200
 
 
 def test_cached_token_is_refused_after_its_expiry(api: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     token = signing.token()
-    assert ask(api, f"Bearer {token}").status_code == 200
+    assert get_me(api, f"Bearer {token}").status_code == 200
     end = tokens.verify(token, key_set()).expires
     monkeypatch.setattr(time, "time", lambda: end - 0.1)
-    assert ask(api, f"Bearer {token}").status_code == 200
+    assert get_me(api, f"Bearer {token}").status_code == 200
     monkeypatch.setattr(time, "time", lambda: float(end))
-    assert_refused(ask(api, f"Bearer {token}"))
+    assert_refused(get_me(api, f"Bearer {token}"))
 
 
 def test_cached_token_is_refused_after_its_key_or_issuer_changes(api: Client, settings: Settings) -> None:
     token = signing.token()
-    assert ask(api, f"Bearer {token}").status_code == 200
+    assert get_me(api, f"Bearer {token}").status_code == 200
     settings.TOKENS_ISSUER = "someone-else"
-    assert_refused(ask(api, f"Bearer {token}"))
+    assert_refused(get_me(api, f"Bearer {token}"))
     settings.TOKENS_ISSUER = "users-api"
     settings.TOKENS_JWKS = lambda: {"keys": [{**signing.jwk("theirs"), "kid": "ours"}]}
-    assert_refused(ask(api, f"Bearer {token}"))
+    assert_refused(get_me(api, f"Bearer {token}"))
 
 
 def test_only_valid_signatures_are_cached(api: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    looks = []
+    calls = []
     decode = jwt.decode
 
-    def look(*args: Any, **options: Any) -> Any:
-        looks.append("look")
+    def count(*args: Any, **options: Any) -> Any:
+        calls.append("decode")
         return decode(*args, **options)
 
-    monkeypatch.setattr(jwt, "decode", look)
+    monkeypatch.setattr(jwt, "decode", count)
     good, bad = signing.token(user_id=4711), signing.token(key="theirs", headers={"kid": "ours"})
     for _ in range(3):
-        assert ask(api, f"Bearer {good}").json()["user_id"] == 4711
-    assert looks == ["look"]
+        assert get_me(api, f"Bearer {good}").json()["user_id"] == 4711
+    assert calls == ["decode"]
     for _ in range(3):
-        assert_refused(ask(api, f"Bearer {bad}"))
-    assert looks == ["look"] * 4
+        assert_refused(get_me(api, f"Bearer {bad}"))
+    assert calls == ["decode"] * 4
 
 
 @pytest.mark.parametrize("claim", ["nbf", "iat"])
 def test_a_token_from_the_future_is_refused(api: Client, claim: str) -> None:
     now = int(time.time())
-    assert_refused(ask(api, f"Bearer {signing.token(signing.claims() | {claim: now + 60})}"))
-    # Another machine's clock may be a little ahead.
-    assert ask(api, f"Bearer {signing.token(signing.claims() | {claim: now + 5})}").status_code == 200
+    assert_refused(get_me(api, f"Bearer {signing.token(signing.claims() | {claim: now + 60})}"))
+    # The clock of users_api may be slightly ahead.
+    assert get_me(api, f"Bearer {signing.token(signing.claims() | {claim: now + 5})}").status_code == 200
 
 
 @pytest.mark.parametrize("claim", ["exp", "username", "iss"])
 def test_token_without_a_required_claim_is_refused(api: Client, claim: str) -> None:
     payload = signing.claims()
     del payload[claim]
-    assert_refused(ask(api, f"Bearer {signing.token(payload)}"))
-    assert_refused(ask(api, f"Bearer {signing.token(payload | {claim: None})}"))
+    assert_refused(get_me(api, f"Bearer {signing.token(payload)}"))
+    assert_refused(get_me(api, f"Bearer {signing.token(payload | {claim: None})}"))
 
 
 @pytest.mark.parametrize("username", ["", 7, True, ["bruce"], {"name": "bruce"}, 1.5])
 def test_invalid_username_is_refused(api: Client, username: Any) -> None:
-    assert_refused(ask(api, f"Bearer {signing.token(username=username)}"))
+    assert_refused(get_me(api, f"Bearer {signing.token(username=username)}"))
 
 
 @pytest.mark.parametrize("claim", ["exp", "iat", "nbf"])
 @pytest.mark.parametrize("value", ["soon", "9999999999", [9999999999], {}, float("inf"), float("nan")])
 def test_time_that_is_not_a_number_is_refused(api: Client, claim: str, value: Any) -> None:
-    assert_refused(ask(api, f"Bearer {signing.token(signing.claims() | {claim: value})}"))
+    assert_refused(get_me(api, f"Bearer {signing.token(signing.claims() | {claim: value})}"))
 
 
 def test_another_issuer_is_refused(api: Client) -> None:
     for issuer in ("someone-else", "", ["users-api"], {"users-api": 1}, 1):
-        assert_refused(ask(api, f"Bearer {signing.token(iss=issuer)}"))
-    # Where TOKENS_ISSUER differs between projects, an operator sees why.
-    answer = ask(api, f"Bearer {signing.token(iss='someone-else')}")
+        assert_refused(get_me(api, f"Bearer {signing.token(iss=issuer)}"))
+    # The message helps operators whose projects differ in TOKENS_ISSUER.
+    answer = get_me(api, f"Bearer {signing.token(iss='someone-else')}")
     assert answer.json()["message"] == "The token is from another issuer."
 
 
 def test_a_token_for_an_audience_is_refused(api: Client) -> None:
-    # Ours have none, so this one was made for someone else (RFC 7519 section 4.1.3).
+    # Our tokens have no audience, so this one is for another service (RFC 7519 section 4.1.3).
     for audience in ("elsewhere", ["elsewhere"], "users-api"):
-        assert_refused(ask(api, f"Bearer {signing.token(aud=audience)}"))
+        assert_refused(get_me(api, f"Bearer {signing.token(aud=audience)}"))
 
 
 def test_a_refresh_token_is_refused(api: Client) -> None:
-    # What secrets.token_urlsafe(32) of users_api looks like.
-    assert_refused(ask(api, "Bearer 3q2-7wAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA4"))
+    # Looks like secrets.token_urlsafe(32), which users_api uses.
+    assert_refused(get_me(api, "Bearer 3q2-7wAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA4"))
 
 
 def test_payload_that_is_not_an_object_is_refused(api: Client) -> None:
     header = signing.as_json({"alg": "RS256", "kid": "ours"})
     for payload in (b"[]", b"1", b'"bruce"', b"null", b"", b"{", b"\xff", b"\x00"):
-        assert_refused(ask(api, f"Bearer {signing.signed(header, payload)}"))
+        assert_refused(get_me(api, f"Bearer {signing.signed(header, payload)}"))
 
 
 def test_token_header_that_is_not_an_object_is_refused(api: Client) -> None:
     for header in (b"[]", b"1", b'"RS256"', b"null", b"", b"{", b"\xff", b"\x00", b"9" * 5000):
-        assert_refused(ask(api, f"Bearer {signing.signed(header, signing.as_json(signing.claims()))}"))
+        assert_refused(get_me(api, f"Bearer {signing.signed(header, signing.as_json(signing.claims()))}"))
 
 
 @pytest.mark.parametrize("nesting", [b"[", b'{"a":'])
@@ -310,7 +310,7 @@ def test_deeply_nested_part_is_refused(api: Client, nesting: bytes, depth: int) 
     payload = signing.as_json(signing.claims())
     close = b"]" if nesting == b"[" else b"1}"
     for deep in (nesting * depth, nesting * depth + close * depth):
-        # A member of an object that is otherwise right.
+        # A member of an otherwise valid object.
         member = b', "a": ' + deep + b"}"
         for parts in (
             (deep, payload),
@@ -318,16 +318,16 @@ def test_deeply_nested_part_is_refused(api: Client, nesting: bytes, depth: int) 
             (header[:-1] + member, payload),
             (header, payload[:-1] + member),
         ):
-            response = ask(api, f"Bearer {signing.signed(*parts)}")
+            response = get_me(api, f"Bearer {signing.signed(*parts)}")
             if response.status_code != 200:
                 assert_refused(response)
 
 
 def test_two_authorization_headers_are_refused(api: Client) -> None:
-    # A server joins them with a comma (RFC 9110 section 5.2), whichever comes first.
+    # Servers join repeated headers with a comma (RFC 9110 section 5.2).
     good = f"Bearer {signing.token()}"
     for lines in (f"{good},{good}", f"{good}, {good}", f"{good},Basic YTpi", f"Basic YTpi,{good}"):
-        assert_refused(ask(api, lines))
+        assert_refused(get_me(api, lines))
 
 
 @pytest.mark.parametrize(
@@ -354,7 +354,7 @@ def test_two_authorization_headers_are_refused(api: Client) -> None:
         "Bearer " + "." * 10_000,
         "Bearer " + "A" * 100_000,
         "Bearer Bearer",
-        # As WSGI hands on bytes beyond ASCII (PEP 3333): decoded as Latin-1.
+        # WSGI decodes non-ASCII bytes as Latin-1 (PEP 3333).
         "Bearer \xc3\xa4.\xc3\xb6.\xc3\xbc",
         "Bearer \xff\xfe",
         "\xc3\x84rger",
@@ -363,7 +363,7 @@ def test_two_authorization_headers_are_refused(api: Client) -> None:
     ],
 )
 def test_malformed_authorization_header_is_refused(api: Client, value: str) -> None:
-    # Put into the environment itself: the client would not send some of these.
+    # Set in the WSGI environ: the test client would refuse some of these.
     assert_refused(api.get("/me/", HTTP_AUTHORIZATION=value))
 
 
@@ -384,23 +384,23 @@ def test_token_with_extra_characters_is_refused(api: Client) -> None:
 
 def test_error_does_not_reveal_the_token(api: Client) -> None:
     token = signing.token(key="theirs", username="secret-name")
-    response = ask(api, f"Bearer {token}")
+    response = get_me(api, f"Bearer {token}")
     assert token not in response.text
     assert "secret-name" not in response.text
 
 
 def test_verification_uses_the_loaded_keys(api: Client, loads: list[str]) -> None:
     for _ in range(20):
-        assert ask(api, f"Bearer {signing.token()}").status_code == 200
-        assert_refused(ask(api, "Bearer rubbish"))
-        assert_refused(ask(api, f"Bearer {signing.token(exp=1)}"))
-        assert_refused(ask(api, f"Bearer {signing.token(headers={})}"))
+        assert get_me(api, f"Bearer {signing.token()}").status_code == 200
+        assert_refused(get_me(api, "Bearer rubbish"))
+        assert_refused(get_me(api, f"Bearer {signing.token(exp=1)}"))
+        assert_refused(get_me(api, f"Bearer {signing.token(headers={})}"))
     assert loads == ["load"]
 
 
 def test_malformed_token_loads_no_keys(api: Client, loads: list[str]) -> None:
-    assert_refused(ask(api, "Bearer rubbish"))
-    assert_refused(ask(api, f"Bearer {hs256(b'secret')}"))
+    assert_refused(get_me(api, "Bearer rubbish"))
+    assert_refused(get_me(api, f"Bearer {hs256(b'secret')}"))
     assert loads == []
 
 

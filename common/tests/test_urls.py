@@ -1,4 +1,4 @@
-"""Routes with and without their last slash."""
+"""Routes with an optional trailing slash."""
 
 import pytest
 from django.test import Client

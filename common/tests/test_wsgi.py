@@ -1,4 +1,4 @@
-"""The WSGI application, called as gunicorn does."""
+"""The WSGI application, called like gunicorn calls it."""
 
 import codecs
 import encodings
@@ -21,12 +21,12 @@ CONTENT_TYPES = ["application/json", "application/x-www-form-urlencoded", "multi
 
 @pytest.fixture(scope="module")
 def handler() -> BaseHandler:
-    """The application."""
+    """The WSGI application."""
     return Handler()
 
 
 def post_chunked(handler: Any, body: BytesIO) -> tuple[int, Any]:
-    """Send JSON without saying its length, as gunicorn passes it on; return the status and the answer."""
+    """Send JSON in chunks, without Content-Length; return status and body."""
     environ = RequestFactory().post("/echo/", content_type="application/json").environ
     del environ["CONTENT_LENGTH"]
     environ |= {"HTTP_TRANSFER_ENCODING": "chunked", "wsgi.input": body, "wsgi.input_terminated": True}
@@ -36,7 +36,7 @@ def post_chunked(handler: Any, body: BytesIO) -> tuple[int, Any]:
 
 
 def test_chunked_body_is_read(handler: BaseHandler) -> None:
-    # RFC 9112 section 6.1: a recipient must be able to.
+    # RFC 9112 section 6.1 requires support for chunks.
     assert post_chunked(handler, BytesIO(b'{"text": "abc"}')) == (200, {"text": "abc"})
 
 
@@ -48,7 +48,7 @@ def test_chunked_body_has_the_same_limit(handler: BaseHandler, size: int, status
 
 
 def post(handler: Any, body: Any, content_type: str, length: int) -> tuple[int, Any]:
-    """Send a body that says its length; return the status and the answer."""
+    """Send a body with Content-Length; return status and body."""
     environ = RequestFactory().post("/echo/").environ
     statuses: list[str] = []
     environ |= {"CONTENT_TYPE": content_type, "CONTENT_LENGTH": str(length), "wsgi.input": body}
@@ -144,7 +144,7 @@ def test_abnormal_content_type_is_415(handler: BaseHandler, content_type: str) -
 
 @pytest.mark.parametrize("name", ["Cookie", "Origin", "Accept", "X-Request-ID", "If-None-Match", "X-Forwarded-For"])
 def test_repeated_headers_over_the_limit_are_400(handler: Any, name: str) -> None:
-    value = ",".join(["a" * 4000] * 3)  # as gunicorn joins them
+    value = ",".join(["a" * 4000] * 3)  # gunicorn joins repeated headers
     environ = RequestFactory().get("/open/", headers={name: value}).environ
     statuses: list[str] = []
     response = handler(environ, lambda status, headers: statuses.append(status))

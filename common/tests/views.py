@@ -1,4 +1,4 @@
-"""One view for each thing that common does for a view."""
+"""Views that use the features of common."""
 
 from typing import Any
 
@@ -32,7 +32,7 @@ class AnswerSerializer(serializers.Serializer[Any]):
 
 
 class Open(APIView):
-    """Answers whom it may concern: what common found out about the request."""
+    """Show what common knows about the request."""
 
     @extend_schema(responses={200: AnswerSerializer})
     def get(self, request: Request) -> Response:
@@ -46,7 +46,7 @@ class Open(APIView):
 
 
 class Echo(APIView):
-    """Answers with the validated body."""
+    """Return the validated body."""
 
     @extend_schema(request=EchoSerializer, responses={200: EchoSerializer})
     def post(self, request: Request) -> Response:
@@ -54,7 +54,7 @@ class Echo(APIView):
 
 
 class Me(APIView):
-    """Return the user that the token identifies."""
+    """Return the user of the token."""
 
     permission_classes = [HasToken]
 
@@ -66,13 +66,13 @@ class Me(APIView):
 
 
 class Staff(Me):
-    """The same, for staff alone."""
+    """Return the user of the token, for staff only."""
 
     permission_classes = [HasStaffToken]
 
 
 class Item(APIView):
-    """Answers with the id in its path."""
+    """Return the id in the path."""
 
     @extend_schema(responses={200: AnswerSerializer})
     def get(self, request: Request, id: int) -> Response:
@@ -80,7 +80,7 @@ class Item(APIView):
 
 
 class Replace(APIView):
-    """Accept an object in place of an earlier one."""
+    """Replace an object."""
 
     @extend_schema(request=EchoSerializer, responses={200: EchoSerializer})
     def put(self, request: Request) -> Response:
@@ -88,7 +88,7 @@ class Replace(APIView):
 
 
 class Pages(generics.ListAPIView[Any]):
-    """List with Django REST framework's own cursors."""
+    """List objects with Django REST framework's CursorPagination."""
 
     permission_classes = [HasToken]
     serializer_class = AnswerSerializer
@@ -96,13 +96,13 @@ class Pages(generics.ListAPIView[Any]):
 
 
 class Raise(APIView):
-    """Raises what its path names."""
+    """Raise the exception named in the path."""
 
     exceptions = {
         "401": NotAuthenticated("Who are you?"),
         "403": PermissionDenied("Not you."),
         "429": Throttled(wait=7),
-        "503": ServiceUnavailable("Away."),
+        "503": ServiceUnavailable("Unavailable."),
         "database": OperationalError("server closed the connection unexpectedly"),
         "timeout": STATEMENT_TIMEOUT,
         "unnamed": OperationalError(""),
