@@ -133,20 +133,20 @@ class AutoSchema(TextFieldAutoSchema):
         """Return the schema name of a page, which is an array like an unpaginated list."""
         return f"{serializer_name}List"
 
-    def _complete(self, answers: dict[str, Any]) -> dict[str, Any]:
-        for status in self._error_statuses() | answers.keys():
+    def _complete(self, responses: dict[str, Any]) -> dict[str, Any]:
+        for status in self._error_statuses() | responses.keys():
             if status >= "400":
-                answers[status] = {"content": {"application/json": self._error_body(status)}}
+                responses[status] = {"content": {"application/json": self._error_body(status)}}
         if self.method == "GET" and not self._has_permission(HasToken):
-            answers["200"]["headers"] = {"ETag": ETAG}
-            answers["304"] = {}
-        for status, answer in answers.items():
-            answer["description"] = DESCRIPTIONS[status]
+            responses["200"]["headers"] = {"ETag": ETAG}
+            responses["304"] = {}
+        for status, response in responses.items():
+            response["description"] = DESCRIPTIONS[status]
             if status in HEADERS:
-                answer["headers"] = HEADERS[status]
+                response["headers"] = HEADERS[status]
         if self._pagination_class() and not self._has_cursor():
-            answers["200"]["headers"] = answers["200"].get("headers", {}) | {"Link": LINK}
-        return dict(sorted(answers.items()))
+            responses["200"]["headers"] = responses["200"].get("headers", {}) | {"Link": LINK}
+        return dict(sorted(responses.items()))
 
     def _error_body(self, status: str) -> dict[str, Any]:
         component = self.resolve_serializer(InputError if status == "400" else Error, "response")

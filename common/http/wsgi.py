@@ -29,6 +29,7 @@ class UTF8Request(WSGIRequest):
         content_type = environ.pop("CONTENT_TYPE", "")
         super().__init__(environ)  # does not see the Content-Type, so it does not apply its charset
         if content_type:
+            # Parameters with a charset may raise an exception, and long values take long to parse.
             if "*" in content_type or len(content_type) > MAX_CONTENT_TYPE_LENGTH:
                 content_type = ""
             environ["CONTENT_TYPE"] = content_type
@@ -52,6 +53,7 @@ class Handler(WSGIHandler):
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> HttpResponseBase:
         """Return the response to a WSGI request."""
+        # Ignored like other unusable values: Django would raise an exception for an unknown charset.
         for name in PARSED_HEADERS:
             if ENCODED_PARAMETER.search(environ.get(name, "")):
                 del environ[name]
