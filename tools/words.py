@@ -16,6 +16,11 @@ WORDS: dict[str, str] = tomllib.loads(FILE.read_text())
 COVERED = [
     "README.md",
     "CHANGELOG.md",
+    "Dockerfile",
+    "Makefile",
+    "compose.yaml",
+    "pyproject.toml",
+    "common",
     "docs",
     "common",
     "thoughts_api",
