@@ -20,7 +20,6 @@ COVERED = [
     "Makefile",
     "compose.yaml",
     "pyproject.toml",
-    "common",
     "docs",
     "common",
     "thoughts_api",
