@@ -55,8 +55,13 @@ class RequestLimitsMiddleware(Middleware):
     def __call__(self, request: HttpRequest) -> HttpResponse:
         """Raise `BadRequest` or `RequestDataTooBig`, or call the next middleware."""
         for name, value in request.META.items():
-            # `common.api.authentication` answers a long token with 401.
-            if name.startswith("HTTP_") and len(value) > MAX_HEADER_LENGTH and name != "HTTP_AUTHORIZATION":
+            # Most values are short, so the length comes first. A long token is 401 (`common.api.authentication`).
+            if (
+                type(value) is str
+                and len(value) > MAX_HEADER_LENGTH
+                and name.startswith("HTTP_")
+                and name != "HTTP_AUTHORIZATION"
+            ):
                 raise BadRequest("A header is too long.")
         if int(request.META.get("CONTENT_LENGTH") or 0) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
             raise RequestDataTooBig("The body is too large.")
