@@ -147,7 +147,7 @@ def shown(name: str, path: str, text: str, instead: str, *urls: str) -> Kind:
 def in_pod(resource: str, script: str, word: str = "") -> str:
     """Return the output of a shell script in a container, with `word` as $0.
 
-    It is empty if the pod terminates.
+    It is empty if kubectl fails, for example because the pod is terminating.
     """
     try:
         return Kubectl()("exec", resource, "--", "sh", "-c", script, word).strip()

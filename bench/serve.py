@@ -306,7 +306,7 @@ def rates(servers: dict[str, Server], constant: Server, rounds: int, seconds: fl
         + f"""
 
 The ratio compares each rate with that of the constant view. The data are the eight sample thoughts. A web page takes
-{whole_page:.2f} times the CPU of a constant template and its API call, including the CPU of thoughts_api. A login takes
+{whole_page:.2f} times the combined CPU of the constant template and the page's API call. A login takes
 {alone:.2f} times the CPU of Argon2id alone. A process verifies a token in {first:.3f} ms of CPU the first time, and in
 {again:.3f} ms again.
 """

@@ -1,7 +1,7 @@
-"""Compare logins and refreshes with those of the previous release: `python -m bench.sessions`.
+"""Compare logins and refreshes with those of an earlier commit: `python -m bench.sessions`.
 
 It runs users_api of this tree and of the commit BEFORE, each with its own database, and sends requests to them in turn.
-The refresh tokens of BEFORE are random text.
+BEFORE did not rotate its refresh tokens, which were random text.
 """
 
 import argparse

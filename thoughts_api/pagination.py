@@ -41,9 +41,9 @@ class KeysetPagination(BasePagination):
     """
 
     def paginate(self, read: Page, request: Request) -> list[Row]:
-        """Read the page given by the query parameters.
+        """Return the rows of the page that the query parameters select.
 
-        Raise `ValidationError` (400) if they are invalid.
+        Raise `ValidationError` (400) if a parameter is invalid.
         """
         data = validated_query(PageSerializer, request)
         after, before = data.get("after"), data.get("before")

@@ -1,7 +1,7 @@
 """OpenAPI annotations of the views.
 
-`SPECTACULAR_SETTINGS` names the generator in this module. So this module and drf-spectacular load on the first request
-for the document.
+Loaded with the first request for the document: the URLs use `LazyView`, and `SPECTACULAR_SETTINGS` refers to the
+generator by its dotted path.
 """
 
 from drf_spectacular.utils import OpenApiExample, extend_schema, extend_schema_serializer, extend_schema_view

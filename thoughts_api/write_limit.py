@@ -1,6 +1,6 @@
-"""Limit how many thoughts a user writes. The database counts, so the limit holds across processes and pods.
+"""Limit how many thoughts a user can write. The counts are in the database, so the limit holds across all pods.
 
-A minute and a day start with the first thought written in them. Deleted thoughts still count.
+Each window of a minute or a day starts with its first thought. Deleted thoughts still count.
 https://owasp.org/API-Security/editions/2023/en/0xa4-unrestricted-resource-consumption/
 """
 

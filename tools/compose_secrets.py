@@ -18,7 +18,7 @@ SECRETS = {
 
 
 def main(folder: Path) -> None:
-    """Create missing secrets, readable only by the user of the services."""
+    """Create missing secrets, readable only by the user that the services run as."""
     for name, make in SECRETS.items():
         path = folder / name
         if not path.exists():

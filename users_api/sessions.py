@@ -49,7 +49,7 @@ ROTATE = """
 UPDATE users_api_session SET rotation = %s, issued = %s, used = %s, network = %s, device = %s
 WHERE id = %s AND rotation = %s
 """
-# The first match in a User-Agent counts, because most also name similar browsers.
+# The first key that is in the User-Agent counts. Order matters: most browsers also name similar ones.
 BROWSERS = {
     "Edg": "Edge",
     "OPR/": "Opera",

@@ -26,5 +26,5 @@ class TextFieldAutoSchema(AutoSchema):
         if isinstance(field, TextField) and field.trim_whitespace and "pattern" in schema:
             schema.pop("maxLength", None)  # would count the spaces that are trimmed
         if isinstance(field, TextField) and "oneOf" in schema:
-            # The added alternative is the empty text. The pattern matches it too, and oneOf allows one match only.
+            # For allow_blank, the empty text is added to oneOf, which allows one match. The pattern matches it too.
             schema |= schema.pop("oneOf")[0]
