@@ -243,10 +243,33 @@ def test_invalid_environment_is_one_line_that_names_the_variable(tmp_path: Path)
             command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60, check=False
         )
         assert done.returncode != 0
-        lines = [line for line in done.stderr.splitlines() if line and "[INFO]" not in line]
+        lines = [line for line in done.stderr.splitlines() if not line.startswith("INFO ")]
         assert len(lines) == 1, done.stderr
         assert lines[0].startswith("Invalid environment.")
         assert name in lines[0]
+
+
+def test_management_port_in_use_stops_the_server_and_is_named(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        environment = {
+            "PATH": os.environ["PATH"],
+            "HOST": "127.0.0.1",
+            "PORT": "0",
+            "MANAGEMENT_PORT": str(port),
+            "WEB_CONCURRENCY": "1",
+            "SECRET_KEY": "only for this test",
+            "THOUGHTS_BACKEND_URL": "http://127.0.0.1:1",
+            "USER_BACKEND_URL": "http://127.0.0.1:1",
+        }
+        command = [sys.executable, "-m", "gunicorn", "-c", "python:common.server.gunicorn_conf", "web.wsgi"]
+        done = subprocess.run(
+            command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60, check=False
+        )
+    assert done.returncode != 0
+    assert done.stderr.count("Invalid environment.") == 1
+    assert f"Invalid environment. MANAGEMENT_PORT: 127.0.0.1:{port}: Address already in use" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def bare_copy(folder: Path) -> Path:

@@ -8,8 +8,6 @@ from django.conf import settings
 from django.http import HttpResponse, JsonResponse
 from django.utils.module_loading import import_string
 
-from common.server._compat import set_error_writer
-
 Render = Callable[[int, str], HttpResponse]
 
 
@@ -34,6 +32,3 @@ def _error(status: int, reason: str, message: str) -> bytes:
 def write_error(sock: socket.socket, status_int: int, reason: str, mesg: str) -> None:
     """Send an error with `Connection: close`. gunicorn calls it for its own errors."""
     sock.sendall(_error(status_int, reason, mesg or reason))
-
-
-set_error_writer(write_error)

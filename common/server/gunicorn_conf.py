@@ -4,25 +4,23 @@ https://gunicorn.org/reference/settings/
 """
 
 import gc
+import importlib
+import multiprocessing
 import os
 import resource
 import threading
-from contextvars import copy_context
 from pathlib import Path
 from typing import Any
-from wsgiref.util import setup_testing_defaults
 
 from gunicorn.workers.base import Worker
-from prometheus_client import multiprocess
 
 from common import environment
+from common.server._compat import set_error_writer
 from common.server.logger import QuietLogger
 from common.server.reload import load_libraries, serve
 from common.server.worker import BufferingWorker
 
-# With preloading, an invalid environment stops the start with one message. In development, workers load the code
-# themselves, so that a HUP reloads it.
-preload_app = not environment.flag("RELOAD", False)
+reloading = environment.flag("RELOAD", False)
 host = environment.text("HOST", "0.0.0.0")  # noqa: S104
 port = environment.number("PORT", 8000, least=0, most=65535)
 bind = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
@@ -54,60 +52,52 @@ if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
 
 
 def on_starting(server: Any) -> None:
-    """In development, preload libraries and fork the process that checks code."""
-    if not preload_app:
+    """Stop if the application cannot start. In development, fork the process that checks changed code."""
+    if reloading:
         load_libraries(server.app.app_uri)
         if os.fork() == 0:
             try:
                 serve(server.app.app_uri)
             finally:
                 os._exit(0)
+    else:
+        # The workers import the application, so that the master stays small. A process that only imports it reports an
+        # invalid environment once, before the port is open.
+        check = multiprocessing.get_context("fork").Process(target=_import, args=(server.app.app_uri,))
+        check.start()
+        check.join()
+        if check.exitcode:
+            raise SystemExit(check.exitcode)
 
 
-def when_ready(server: Any) -> None:
-    """Load views and database code before the fork, so that workers share the memory."""
-    if preload_app:
-        from django.db import connections
-
-        from common.http.urls import load_views  # Django is set up only now
-        from common.operations.health import readiness
-
-        load_views()
-        _get(server.app.wsgi(), "/readyz")
-        readiness.check()
-        connections.close_all()
-        # The garbage collector must not touch shared pages: that would copy them into each process.
-        gc.collect()
-        gc.freeze()
-
-
-def _get(application: Any, path: str) -> None:
-    """Send a request to the application in this process."""
-    environ: dict[str, Any] = {"PATH_INFO": path}
-    setup_testing_defaults(environ)
-    # A separate context keeps the request id from leaking.
-    copy_context().run(application, environ, lambda status, headers: None).close()
+def _import(application: str) -> None:
+    """Import the application without writing metrics."""
+    os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)
+    importlib.import_module(application.partition(":")[0])
 
 
 def post_worker_init(worker: Worker) -> None:
-    """Start the management port; in development, load the code.
+    """Import all views, and start the management port and background threads.
 
-    Views are loaded immediately: a file that changes before the first request must not become part of this worker.
-    Lazy views and templates are loaded in background threads. The first worker runs the database checks, also in a
-    background thread.
+    Views are imported now, not at the first request: a file that changes in between must not become part of this
+    worker. The first worker checks the database settings.
     """
+    # Imported here, because the master imports neither Django nor this code.
+    from common.http.urls import load_views
+    from common.server import errors
+
+    set_error_writer(errors.write_error)
+    load_views()
     if management_port:
         from common.server import management
 
         management.serve(host, management_port)
-    if not preload_app:
-        # Imported here, because the master must not load this code.
-        from common.http.urls import load_views
+    if reloading:
         from common.server.templates import load_templates
 
-        load_views()
         threading.Thread(target=load_views, kwargs={"lazy": True}, daemon=True).start()
         threading.Thread(target=load_templates, daemon=True).start()
+    gc.freeze()  # what is imported stays: full collections need not visit it
     if worker.age == 1:
         from common.database import connections
 
@@ -117,4 +107,6 @@ def post_worker_init(worker: Worker) -> None:
 def child_exit(server: object, worker: Worker) -> None:
     """Remove the gauges of a worker that exited."""
     if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
+        from prometheus_client import multiprocess
+
         multiprocess.mark_process_dead(worker.pid)

@@ -15,11 +15,11 @@ from concurrent.futures import Future
 from functools import partial
 from typing import Any
 
-from gunicorn import http
+from gunicorn import http, util
+from gunicorn.errors import AppImportError
 from gunicorn.http.errors import InvalidHeader
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
-from common.server.errors import write_error
 from common.server.framing import RequestBuffer, TooLarge
 
 REQUEST_TIMEOUT = 10.0  # seconds between the first and the last byte of a request
@@ -110,6 +110,15 @@ class BufferingWorker(ThreadWorker):
         self.parked: dict[Connection, None] = {}  # connections without a thread, oldest first
         self._next_tick = 0.0
         self._next_warning = 0.0
+
+    def init_process(self) -> None:
+        """Load the application, then serve. If the environment is invalid, print why and stop the master too."""
+        try:
+            super().init_process()
+        except SystemExit as error:
+            if self.booted:
+                raise
+            raise AppImportError(error) from None
 
     def run(self) -> None:
         """Serve until a signal stops the worker, then finish open requests.
@@ -286,7 +295,7 @@ class BufferingWorker(ThreadWorker):
     def _refuse(self, connection: Connection, status: int, reason: str, message: str) -> None:
         """Respond to an invalid request in the event loop, and close the connection."""
         self.log.info("%s %s from %s: %s", connection.buffer.request_line(), status, connection.client[0], reason)
-        write_error(connection.sock, status, reason, message)
+        util.write_error(connection.sock, status, reason, message)
         self._finish(connection, keep_open=False)
 
     # Sending responses

@@ -29,8 +29,9 @@ def worker() -> Any:
     return SimpleNamespace(log=MagicMock(), cfg=Config())
 
 
-def test_gunicorn_sends_its_errors_with_our_function(worker: Any) -> None:
-    assert util.write_error is write_error
+def test_gunicorn_sends_its_errors_with_our_function(monkeypatch: pytest.MonkeyPatch, worker: Any) -> None:
+    monkeypatch.setattr(util, "write_error", None)
+    _compat.set_error_writer(write_error)
     assert list(inspect.signature(write_error).parameters) == ["sock", "status_int", "reason", "mesg"]
     client = MagicMock()
     Worker.handle_error(worker, None, client, ("192.0.2.1", 1), InvalidRequestLine("GET /?search=secret"))

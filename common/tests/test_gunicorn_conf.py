@@ -1,26 +1,24 @@
 """gunicorn's settings and its access log."""
 
-import gc
 import logging
 import os
 import resource
 import runpy
+import subprocess
+import sys
 from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from django.core.handlers.wsgi import WSGIRequest
-from django.db import connections
-from django.http import HttpResponse
 from gunicorn.config import Config
 from gunicorn.http.errors import InvalidChunkSize, InvalidHeader, InvalidRequestLine, LimitRequestLine
 
 from common import environment
-from common.http import request_id
 from common.server import gunicorn_conf
 from common.server.logger import QuietLogger
+from common.settings import ROOT
 
 
 def test_old_metrics_files_are_deleted_at_the_start(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -31,22 +29,34 @@ def test_old_metrics_files_are_deleted_at_the_start(monkeypatch: pytest.MonkeyPa
     assert [file.name for file in tmp_path.iterdir()] == ["notes.txt"]
 
 
-def test_master_sends_a_request_and_closes_its_connections_before_the_fork(
-    monkeypatch: pytest.MonkeyPatch,
+def test_master_does_not_import_django() -> None:
+    code = "import sys; from common.server import gunicorn_conf; print('django' in sys.modules)"
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)  # noqa: S603
+    assert done.stdout == "False\n"
+
+
+def test_application_is_imported_without_metrics_before_the_port_is_open(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    done, headers = [], request_id.outgoing_headers()
+    seen = tmp_path / "seen"
+    (tmp_path / "application.py").write_text(
+        f"import os, pathlib\npathlib.Path({str(seen)!r}).write_text(str(os.environ.get('PROMETHEUS_MULTIPROC_DIR')))"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
+    gunicorn_conf.on_starting(SimpleNamespace(app=SimpleNamespace(app_uri="application:application")))
+    assert seen.read_text() == "None"
 
-    def application(environ: dict[str, Any], start_response: Any) -> HttpResponse:
-        request_id.begin(WSGIRequest(environ))
-        response = HttpResponse()
-        monkeypatch.setattr(response, "close", lambda: done.append(f"{environ['PATH_INFO']} is answered"))
-        return response
 
-    monkeypatch.setattr(connections, "close_all", lambda: done.append("connections are closed"))
-    monkeypatch.setattr(gc, "freeze", lambda: done.append("objects are frozen"))
-    gunicorn_conf.when_ready(SimpleNamespace(app=SimpleNamespace(wsgi=lambda: application), num_workers=2))
-    assert done == ["/readyz is answered", "connections are closed", "objects are frozen"]
-    assert request_id.outgoing_headers() == headers
+def test_application_that_cannot_start_stops_the_master(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "broken.py").write_text("raise SystemExit('Invalid environment. SECRET_KEY: not set')")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(SystemExit, match="1"):
+        gunicorn_conf.on_starting(SimpleNamespace(app=SimpleNamespace(app_uri="broken")))
+    assert capfd.readouterr().err == "Invalid environment. SECRET_KEY: not set\n"
 
 
 def settings(monkeypatch: pytest.MonkeyPatch, **environment: str) -> dict[str, Any]:
@@ -62,11 +72,11 @@ def test_a_variable_may_be_in_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     assert settings(monkeypatch, MAX_PODS_FILE=str(file))["pods"] == 7
 
 
-@pytest.mark.parametrize(("reload", "preload"), [("true", False), ("1", False), ("false", True), ("0", True)])
+@pytest.mark.parametrize(("reload", "reloading"), [("true", True), ("1", True), ("false", False), ("0", False)])
 def test_reload_accepts_the_same_values_as_in_django(
-    monkeypatch: pytest.MonkeyPatch, reload: str, preload: bool
+    monkeypatch: pytest.MonkeyPatch, reload: str, reloading: bool
 ) -> None:
-    assert settings(monkeypatch, RELOAD=reload)["preload_app"] is preload
+    assert settings(monkeypatch, RELOAD=reload)["reloading"] is reloading
 
 
 @pytest.mark.parametrize(
