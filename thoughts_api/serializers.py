@@ -2,12 +2,21 @@
 
 from typing import Any
 
+from drf_spectacular.utils import OpenApiExample, extend_schema_serializer
 from rest_framework import serializers
 
 from common.api.serializers import TextField
 from thoughts_api.models import FOLDED_MAX_LENGTH, TEXT_MAX_LENGTH, Thought
 
+STORED = {"id": 7, "username": "bruce", "text": "Tea first.", "timestamp": "2026-01-02T03:04:05Z"}
 
+
+@extend_schema_serializer(
+    examples=[
+        OpenApiExample("A thought", {"text": "Tea first."}, request_only=True),
+        OpenApiExample("A stored thought", STORED, response_only=True),
+    ]
+)
 class ThoughtSerializer(serializers.ModelSerializer[Thought]):
     text = TextField(max_length=TEXT_MAX_LENGTH, help_text=f"1 to {TEXT_MAX_LENGTH} characters after trimming.")
 

@@ -64,7 +64,6 @@ REST_FRAMEWORK = common.REST_FRAMEWORK
 SPECTACULAR_SETTINGS = common.SPECTACULAR_SETTINGS | {
     "TITLE": "Thoughts API",
     "DESCRIPTION": "Stores, lists and searches thoughts.",
-    "DEFAULT_GENERATOR_CLASS": "thoughts_api.schema.SchemaGenerator",
 }
 
 STATIC_URL = "static/"

@@ -1,4 +1,6 @@
-from common.http.urls import LazyView, path
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
+
+from common.http.urls import path
 from thoughts_api import views
 
 urlpatterns = [
@@ -7,8 +9,8 @@ urlpatterns = [
     path("api/me/thoughts/", views.MyThoughtsView.as_view(), name="my-thoughts"),
     path("api/me/thoughts/<int:id>/", views.MyThoughtView.as_view(), name="my-thought"),
     path("admin/thoughts/<int:id>/", views.AdminThoughtView.as_view(), name="admin-thought"),
-    path("schema/", LazyView("drf_spectacular.views.SpectacularAPIView"), name="schema"),
-    path("", LazyView("drf_spectacular.views.SpectacularSwaggerSplitView", url_name="schema"), name="swagger"),
+    path("schema/", SpectacularAPIView.as_view(), name="schema"),
+    path("", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="swagger"),
 ]
 
 handler400 = "common.api.errors.bad_request"

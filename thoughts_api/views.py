@@ -5,6 +5,7 @@ from typing import Any
 from django.db import transaction
 from django.utils.decorators import method_decorator
 from django.views.decorators.cache import cache_control
+from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework import generics, status
 from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
@@ -12,10 +13,11 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from common.api.permissions import HasStaffToken, HasToken
+from common.api.schema import Error
 from common.api.serializers import validated_query
 from thoughts_api import selection, write_limit
 from thoughts_api.models import Thought
-from thoughts_api.pagination import KeysetPagination
+from thoughts_api.pagination import KeysetPagination, PageSerializer
 from thoughts_api.search import search
 from thoughts_api.selection import Page
 from thoughts_api.serializers import SearchSerializer, ThoughtSerializer
@@ -43,6 +45,7 @@ class ListView(generics.ListAPIView[Thought]):
 
 
 @public
+@extend_schema_view(get=extend_schema(operation_id="list_thoughts", parameters=[SearchSerializer, PageSerializer]))
 class ThoughtsView(ListView):
     """List all thoughts, or search them."""
 
@@ -56,6 +59,7 @@ class ThoughtsView(ListView):
 class ThoughtView(APIView):
     authentication_classes = []
 
+    @extend_schema(operation_id="get_thought", responses=ThoughtSerializer)
     def get(self, request: Request, id: int) -> Response:
         """Get one thought."""
         thought = selection.get(id)
@@ -65,6 +69,14 @@ class ThoughtView(APIView):
 
 
 @own
+@extend_schema_view(
+    get=extend_schema(operation_id="list_my_thoughts", parameters=[PageSerializer]),
+    post=extend_schema(
+        operation_id="create_thought",
+        description="Create a thought. Its author is the user of the token.",
+        responses={201: ThoughtSerializer, 429: Error},
+    ),
+)
 class MyThoughtsView(ListView, generics.ListCreateAPIView[Thought]):
     """List your own thoughts."""
 
@@ -84,6 +96,7 @@ class MyThoughtsView(ListView, generics.ListCreateAPIView[Thought]):
 class MyThoughtView(APIView):
     permission_classes = [HasToken]
 
+    @extend_schema(operation_id="delete_my_thought", responses={204: None})
     def delete(self, request: Request, id: int) -> Response:
         """Delete one of your own thoughts."""
         deleted, _ = Thought.objects.filter(id=id, username=request.user.username).delete()
@@ -96,6 +109,7 @@ class MyThoughtView(APIView):
 class AdminThoughtView(APIView):
     permission_classes = [HasStaffToken]
 
+    @extend_schema(operation_id="delete_thought", responses={204: None})
     def delete(self, request: Request, id: int) -> Response:
         """Delete any user's thought. Return 204 even if it does not exist."""
         Thought.objects.filter(id=id).delete()

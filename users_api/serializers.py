@@ -5,6 +5,7 @@ from typing import Any
 from django.contrib.auth.password_validation import validate_password
 from django.contrib.auth.validators import UnicodeUsernameValidator
 from django.core.exceptions import ValidationError as DjangoValidationError
+from drf_spectacular.utils import OpenApiExample, extend_schema_serializer
 from rest_framework import serializers
 from rest_framework_simplejwt.serializers import TokenObtainSerializer
 
@@ -18,6 +19,13 @@ from users_api.tokens import AccessToken, RefreshToken
 REFRESH_MAX_LENGTH = 2000  # characters; issued tokens are much shorter
 
 
+# Shortened tokens for the examples in the OpenAPI document.
+AUTHORIZED, REFRESH = "Bearer eyJhbGciOiJSUzI1NiIsImtpZCI6…", "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9…"
+
+
+@extend_schema_serializer(
+    examples=[OpenApiExample("bruce", {"username": "bruce", "password": "bruce"}, request_only=True)]
+)
 class LoginSerializer(TokenObtainSerializer):
     # No maximum: users_api.backends treats a long value like a wrong password (401), in the same time.
     username = TextField(trim_whitespace=False)
@@ -44,11 +52,13 @@ class LoginSerializer(TokenObtainSerializer):
         return _answer(*tokens)
 
 
+@extend_schema_serializer(examples=[OpenApiExample("bruce", {"Authorized": AUTHORIZED, "refresh": REFRESH})])
 class TokensSerializer(serializers.Serializer[Any]):
     Authorized = serializers.CharField(help_text="The value of an Authorization header: Bearer <access token>.")
     refresh = serializers.CharField(help_text="The refresh token.")
 
 
+@extend_schema_serializer(examples=[OpenApiExample("bruce", {"refresh": REFRESH})])
 class RefreshSerializer(serializers.Serializer[Any]):
     refresh = TextField(max_length=REFRESH_MAX_LENGTH)
 
@@ -83,6 +93,9 @@ class SessionSerializer(serializers.ModelSerializer[Session]):
         return bool(session == self.context["current"])
 
 
+@extend_schema_serializer(
+    examples=[OpenApiExample("grace", {"username": "grace", "password": "nanosecond-wire"}, request_only=True)]
+)
 class UserSerializer(serializers.ModelSerializer[User]):
     username = TextField(max_length=USERNAME_MAX_LENGTH, trim_whitespace=False)
     password = TextField(

@@ -108,7 +108,6 @@ REST_FRAMEWORK = common.REST_FRAMEWORK
 SPECTACULAR_SETTINGS = common.SPECTACULAR_SETTINGS | {
     "TITLE": "Users API",
     "DESCRIPTION": "Accounts, login, and the keys that verify tokens.",
-    "DEFAULT_GENERATOR_CLASS": "users_api.schema.SchemaGenerator",
 }
 
 STATIC_URL = "static/"

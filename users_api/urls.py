@@ -1,7 +1,8 @@
 from django.contrib import admin
 from django.urls import path as prefix
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
-from common.http.urls import LazyView, path
+from common.http.urls import path
 from users_api import views
 
 urlpatterns = [
@@ -14,8 +15,8 @@ urlpatterns = [
     path("api/users/", views.SignUpView.as_view(), name="sign-up"),
     path("admin/users/", views.UsersView.as_view(), name="users"),
     path(".well-known/jwks.json", views.JWKSView.as_view(), name="jwks"),
-    path("schema/", LazyView("drf_spectacular.views.SpectacularAPIView"), name="schema"),
-    path("", LazyView("drf_spectacular.views.SpectacularSwaggerSplitView", url_name="schema"), name="swagger"),
+    path("schema/", SpectacularAPIView.as_view(), name="schema"),
+    path("", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="swagger"),
     path("admin/", admin.site.admin_view(admin.site.index)),
     prefix("admin/", admin.site.urls),
 ]

@@ -4,6 +4,7 @@ from typing import Any
 
 from django.utils.decorators import method_decorator
 from django.views.decorators.debug import sensitive_post_parameters
+from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework import generics, status
 from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
@@ -13,17 +14,20 @@ from rest_framework.views import APIView
 from rest_framework_simplejwt.views import TokenViewBase
 
 from common.api.permissions import HasToken
+from common.api.schema import Error
 from common.api.serializers import validated
 from users_api import services, sessions
 from users_api.authentication import AccountAuthentication
 from users_api.keys import jwks
 from users_api.permissions import IsStaff
 from users_api.serializers import (
+    JWKSSerializer,
     LoginSerializer,
     PasswordSerializer,
     RefreshSerializer,
     SessionSerializer,
     TokenRefreshSerializer,
+    TokensSerializer,
     UserSerializer,
 )
 
@@ -43,6 +47,11 @@ class TokenView(TokenViewBase):
 class LoginView(TokenView):
     serializer_class = LoginSerializer
 
+    @extend_schema(
+        operation_id="login",
+        request=LoginSerializer,
+        responses={200: TokensSerializer, 401: Error, 429: Error},
+    )
     def post(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """Log in with a user name and a password."""
         return super().post(request, *args, **kwargs)
@@ -51,6 +60,7 @@ class LoginView(TokenView):
 class TokenRefreshView(TokenView):
     serializer_class = TokenRefreshSerializer
 
+    @extend_schema(operation_id="refresh", request=RefreshSerializer, responses={200: TokensSerializer, 401: Error})
     def post(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """Exchange a refresh token for a new access token and the next refresh token."""
         return super().post(request, *args, **kwargs)
@@ -59,6 +69,7 @@ class TokenRefreshView(TokenView):
 class LogoutView(APIView):
     authentication_classes = []
 
+    @extend_schema(operation_id="logout", request=RefreshSerializer, responses={204: None})
     def post(self, request: Request) -> Response:
         """End the session of a refresh token."""
         sessions.end_by_token(validated(RefreshSerializer, request)["refresh"])
@@ -69,11 +80,13 @@ class SessionsView(APIView):
     authentication_classes = [AccountAuthentication]
     permission_classes = [HasToken]
 
+    @extend_schema(operation_id="sessions", responses={200: SessionSerializer(many=True)})
     def get(self, request: Request) -> Response:
         """List your sessions, the last used first, at most 100."""
         found = sessions.usable(request.user)[:MAX_SESSIONS]
         return Response(SessionSerializer(found, many=True, context={"current": request.auth}).data)
 
+    @extend_schema(operation_id="end_sessions", responses={204: None})
     def delete(self, request: Request) -> Response:
         """End all of your sessions except this one."""
         sessions.end_others(request.user, request.auth)
@@ -84,6 +97,7 @@ class SessionView(APIView):
     authentication_classes = [AccountAuthentication]
     permission_classes = [HasToken]
 
+    @extend_schema(operation_id="end_session", responses={204: None})
     def delete(self, request: Request, id: int) -> Response:
         """End one of your sessions."""
         if not sessions.end(request.user, id):
@@ -96,6 +110,7 @@ class PasswordView(APIView):
     authentication_classes = [AccountAuthentication]
     permission_classes = [HasToken]
 
+    @extend_schema(operation_id="change_password", request=PasswordSerializer, responses={204: None, 429: Error})
     def post(self, request: Request) -> Response:
         """Change your password. Your other sessions end."""
         serializer = PasswordSerializer(data=request.data, context={"user": request.user})
@@ -106,6 +121,7 @@ class PasswordView(APIView):
 
 
 @method_decorator(sensitive_post_parameters(), name="dispatch")
+@extend_schema_view(post=extend_schema(operation_id="create_user", description="Create an account."))
 class UsersView(generics.CreateAPIView):
     """Create an account. Only for staff."""
 
@@ -118,6 +134,13 @@ class UsersView(generics.CreateAPIView):
 
 
 @method_decorator(sensitive_post_parameters(), name="dispatch")
+@extend_schema_view(
+    post=extend_schema(
+        operation_id="sign_up",
+        description="Sign up for an account, if sign-up is open.",
+        responses={201: UserSerializer, 403: Error, 429: Error},
+    )
+)
 class SignUpView(generics.CreateAPIView):
     """Sign up for an account."""
 
@@ -132,6 +155,7 @@ class SignUpView(generics.CreateAPIView):
 class JWKSView(APIView):
     authentication_classes = []
 
+    @extend_schema(operation_id="jwks", responses={200: JWKSSerializer})
     def get(self, request: Request) -> Response:
         """Get the public keys that currently verify tokens."""
         return Response(jwks(), headers={"Cache-Control": "public, max-age=60"})

@@ -1,15 +1,13 @@
-"""Routes with an optional trailing slash, without a redirect, and lazily imported views."""
+"""Routes with an optional trailing slash, without a redirect."""
 
 import re
 from collections.abc import Callable
-from functools import cache
+from importlib import import_module
 from typing import Any
 
-from django.http import HttpRequest, HttpResponseBase
-from django.urls import get_resolver
+from django.conf import settings
 from django.urls.resolvers import RoutePattern, URLPattern
 from django.utils.http import url_has_allowed_host_and_scheme
-from django.utils.module_loading import import_string
 
 MAX_PATH_LENGTH = 2000  # characters; longer values of `next` are ignored
 
@@ -37,29 +35,6 @@ def local_path(text: str) -> str:
     return text if is_path and url_has_allowed_host_and_scheme(text, allowed_hosts=None) else ""
 
 
-class LazyView:
-    """Read-only class-based view, imported at its first request. Saves memory for rarely used views."""
-
-    csrf_exempt = True
-
-    def __init__(self, name: str, **initkwargs: Any) -> None:
-        self._load = cache(lambda: import_string(name).as_view(**initkwargs))
-
-    def load(self) -> Callable[..., HttpResponseBase]:
-        """Import the view if needed, and return it."""
-        view: Callable[..., HttpResponseBase] = self._load()
-        return view
-
-    def __call__(self, request: HttpRequest, **kwargs: Any) -> HttpResponseBase:
-        """Call the view. The first request waits for the import."""
-        return self.load()(request, **kwargs)
-
-
-def load_views(lazy: bool = False) -> None:
-    """Import the URLconf and its views now, not at the first request.
-
-    Lazy views are imported only with `lazy=True`.
-    """
-    for pattern in get_resolver().url_patterns:
-        if lazy and isinstance(pattern.callback, LazyView):
-            pattern.callback.load()
+def load_views() -> None:
+    """Import the URLconf and its views now, not at the first request."""
+    import_module(settings.ROOT_URLCONF)

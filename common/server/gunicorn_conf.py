@@ -95,7 +95,6 @@ def post_worker_init(worker: Worker) -> None:
     if reloading:
         from common.server.templates import load_templates
 
-        threading.Thread(target=load_views, kwargs={"lazy": True}, daemon=True).start()
         threading.Thread(target=load_templates, daemon=True).start()
     gc.freeze()  # what is imported stays: full collections need not visit it
     if worker.age == 1:

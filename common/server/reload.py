@@ -59,7 +59,7 @@ def load(application: str) -> None:
     from common.http.urls import load_views
     from common.server.templates import load_templates
 
-    load_views(lazy=True)
+    load_views()
     load_templates()
 
 

@@ -61,8 +61,8 @@ def test_broken_code_is_reported_with_its_line(code: Path, file: str, text: str,
     assert line in check(code)
 
 
-def test_lazy_view_is_checked_too(code: Path) -> None:
-    view = "from common.http.urls import LazyView, path\nurlpatterns = [path('', LazyView('later.View'))]"
+def test_module_of_a_view_is_checked_too(code: Path) -> None:
+    view = "from common.http.urls import path\nfrom later import View\nurlpatterns = [path('', View.as_view())]"
     (code / "views.py").write_text(view)
     (code / "later.py").write_text("from django.views import View")
     assert check(code) == "ok"

@@ -2,8 +2,9 @@ from django.core import exceptions as django_exceptions
 from django.http import Http404, HttpRequest, HttpResponse
 from django.http.multipartparser import MultiPartParserError
 from django.urls import URLPattern
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
-from common.http.urls import LazyView, path
+from common.http.urls import path
 from common.tests import views
 from common.tests.settings import LARGE
 
@@ -39,8 +40,8 @@ urlpatterns: list[URLPattern] = [
     path("raise/<str:name>/", views.Raise.as_view()),
     path("boom/", boom),
     path("large/", large),
-    path("schema/", LazyView("drf_spectacular.views.SpectacularAPIView"), name="schema"),
-    path("", LazyView("drf_spectacular.views.SpectacularSwaggerSplitView", url_name="schema")),
+    path("schema/", SpectacularAPIView.as_view(), name="schema"),
+    path("", SpectacularSwaggerSplitView.as_view(url_name="schema")),
 ]
 
 handler400 = "common.api.errors.bad_request"

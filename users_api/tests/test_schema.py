@@ -1,8 +1,5 @@
 """The OpenAPI document and the Swagger page."""
 
-import os
-import subprocess
-import sys
 from io import StringIO
 from typing import Any
 
@@ -10,7 +7,6 @@ import pytest
 import yaml
 from django.core.management import call_command
 from django.test import Client
-from pytest_django import Settings
 
 
 @pytest.fixture(scope="module")
@@ -66,15 +62,6 @@ def test_swagger_page_uses_only_files_of_this_site(api: Client) -> None:
     assert "swagger-ui" in page
     assert "//cdn" not in page
     assert "https://" not in page
-
-
-def test_schema_generator_loads_on_first_use(settings: Settings) -> None:
-    code = "import users_api.wsgi, sys; from common.http.urls import load_views; load_views(); print(*sys.modules)"
-    environment = {**os.environ, "TOKENS_KEYS": str(settings.TOKENS_KEYS)}
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)  # noqa: S603
-    loaded = done.stdout.split()
-    assert "users_api.views" in loaded
-    assert not {"drf_spectacular.utils", "common.api.schema", "users_api.schema"} & set(loaded)
 
 
 @pytest.mark.parametrize("language", ["de", "xx", "x" * 1000])
