@@ -1,5 +1,6 @@
 """Extend drf-spectacular: add to the OpenAPI documents what it cannot derive from the views."""
 
+import re
 import threading
 from typing import Any
 
@@ -10,7 +11,6 @@ from drf_spectacular.utils import inline_serializer
 from rest_framework import serializers
 from rest_framework.pagination import CursorPagination
 
-from common.api._compat import TextFieldAutoSchema, field_schema
 from common.api.permissions import HasStaffToken, HasToken
 
 Error = inline_serializer("Error", {"message": serializers.CharField(help_text="What went wrong.")})
@@ -28,6 +28,7 @@ InputError = inline_serializer(
 TEXT_PATTERN = r"^[^\x00]*$"
 # The characters that str.strip() removes. `\s` differs between dialects of regular expressions.
 _SPACES = r"\t-\r\x1c-\x20\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
+TRIMMED = f"^[{_SPACES}]*"  # starts the patterns of texts that are trimmed
 DESCRIPTIONS = {
     "200": "OK",
     "201": "Created",
@@ -79,7 +80,7 @@ class TextFieldPattern(OpenApiSerializerFieldExtension):
 
     def map_serializer_field(self, auto_schema: SpectacularAutoSchema, direction: Any) -> dict[str, Any]:
         """Return the OpenAPI schema of the field."""
-        schema: dict[str, Any] = field_schema(auto_schema, self.target, direction)
+        schema = {"type": "string"}
         if direction == "request" and self.target.trim_whitespace:
             schema["pattern"] = self._trimmed_pattern()
         elif direction == "request":
@@ -91,7 +92,26 @@ class TextFieldPattern(OpenApiSerializerFieldExtension):
         longest = self.target.max_length
         # The first and the last character are matched separately.
         between = f"{{0,{longest - 2}}}" if longest else "*"
-        return rf"^[{_SPACES}]*[^\x00{_SPACES}]([^\x00]{between}[^\x00{_SPACES}])?[{_SPACES}]*$"
+        return rf"{TRIMMED}[^\x00{_SPACES}]([^\x00]{between}[^\x00{_SPACES}])?[{_SPACES}]*$"
+
+
+def drop_redundant_limits(result: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
+    """Drop the limits that drf-spectacular adds to a text whose pattern already expresses them.
+
+    A hook of POSTPROCESSING_HOOKS: https://drf-spectacular.readthedocs.io/en/latest/customization.html
+    """
+    found: list[Any] = [result]
+    for node in found:  # the loop also visits the nodes that it appends
+        if isinstance(node, dict):
+            # With allow_blank, the empty text is a second alternative. `oneOf` forbids that both match.
+            match node.get("oneOf"):
+                case [{"pattern": pattern} as text, {"type": "string", "maxLength": 0}] if re.search(pattern, ""):
+                    del node["oneOf"]
+                    node |= text
+            if str(node.get("pattern")).startswith(TRIMMED):
+                node.pop("maxLength", None)  # would count the spaces that are trimmed
+        found += node.values() if isinstance(node, dict) else node if isinstance(node, list) else []
+    return result
 
 
 class SchemaGenerator(SpectacularSchemaGenerator):
@@ -105,7 +125,7 @@ class SchemaGenerator(SpectacularSchemaGenerator):
             return _documents[self.urlconf]
 
 
-class AutoSchema(TextFieldAutoSchema):
+class AutoSchema(SpectacularAutoSchema):
     """Schema of a view, with the errors that follow from its method and permissions."""
 
     def get_operation(self, *args: Any, **kwargs: Any) -> dict[str, Any] | None:

@@ -8,16 +8,12 @@ from unittest.mock import MagicMock
 import environs
 import psycopg
 import pytest
-from drf_spectacular.openapi import AutoSchema
 from gunicorn import util
 from gunicorn.config import Config
 from gunicorn.http.errors import InvalidRequestLine
 from gunicorn.workers.base import Worker
 from psycopg import errors
-from rest_framework import serializers
 
-from common.api._compat import TextFieldAutoSchema, field_schema
-from common.api.serializers import TextField
 from common.database._compat import limit_waits
 from common.server import _compat
 from common.server.errors import write_error
@@ -63,19 +59,3 @@ def test_environs_raises_value_error_for_an_unreadable_file(monkeypatch: pytest.
         env.str("SECRET_KEY")
     with pytest.raises(ValueError, match="SECRET_KEY_FILE"):
         env._get_value("SECRET_KEY", None)
-
-
-def test_drf_spectacular_adds_the_limits_of_a_field_in_one_method() -> None:
-    class Form(serializers.Serializer[Any]):
-        text = TextField(max_length=5, min_length=1, allow_blank=True)
-
-    field = Form().fields["text"]
-    assert field_schema(AutoSchema(), field, "response")["type"] == "string"
-    schema: dict[str, Any] = {"type": "string", "pattern": "^a?$"}
-    AutoSchema()._insert_field_validators(field, schema)
-    [limited, empty] = schema.pop("oneOf")
-    assert (limited["maxLength"], empty, schema) == (5, {"type": "string", "maxLength": 0}, {})
-    schema = {"type": "string", "pattern": "^a?$"}
-    TextFieldAutoSchema()._insert_field_validators(field, schema)
-    assert schema["pattern"] == "^a?$"
-    assert "oneOf" not in schema

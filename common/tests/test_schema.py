@@ -96,6 +96,15 @@ def text_pattern() -> str:
     return str(text["pattern"])
 
 
+def test_empty_text_is_an_alternative_unless_the_pattern_matches_it() -> None:
+    empty = {"type": "string", "maxLength": 0}
+    text = {"type": "string", "pattern": "^[^0]*$", "maxLength": 5}
+    name = {"type": "string", "pattern": "^[^0]+$", "maxLength": 5}
+    document = {"a": [{"oneOf": [text, empty], "title": "Text"}], "b": {"oneOf": [name, empty]}}
+    result = common_schema.drop_redundant_limits(document)
+    assert result == {"a": [{**text, "title": "Text"}], "b": {"oneOf": [name, empty]}}
+
+
 def test_concurrent_requests_generate_the_document_once(monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[dict[str, object]] = []
 
