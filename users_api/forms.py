@@ -8,7 +8,7 @@ from django.contrib.auth.forms import AdminPasswordChangeForm, AdminUserCreation
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxLengthValidator
 
-from users_api import login_limit
+from users_api import login_limit, services
 from users_api.models import USERNAME_TAKEN, User
 from users_api.passwords import PASSWORD_MAX_LENGTH, TOO_LONG
 
@@ -52,6 +52,11 @@ class SetPasswordForm(BoundedPasswords, AdminPasswordChangeForm):
         super().__init__(*args, **kwargs)
         self.fields.pop("usable_password", None)
 
+    def save(self, commit: bool = True) -> User:
+        """Store the password and end the sessions of the account."""
+        services.set_password(self.user, self.cleaned_data["password1"])
+        return self.user
+
 
 class OwnPasswordForm(BoundedPasswords, OwnPasswordChangeForm):
     """Changes the user's own password.
@@ -79,3 +84,8 @@ class OwnPasswordForm(BoundedPasswords, OwnPasswordChangeForm):
         except login_limit.TooManyFailures as error:
             raise ValidationError(str(error.detail)) from None
         return old
+
+    def save(self, commit: bool = True) -> User:
+        """Store the password and end the sessions of the account in the API."""
+        services.set_password(self.user, self.cleaned_data["new_password1"])
+        return self.user

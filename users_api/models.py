@@ -99,22 +99,18 @@ class User(AbstractBaseUser, PermissionsMixin):
         if self._state.adding and others.filter(Q(lookalike_key=key) | Q(username_key=key)).exists():
             raise ValidationError({"username": USERNAME_LOOKS_TAKEN})
 
-    def save(self, *args: Any, keep_session: int = 0, **kwargs: Any) -> None:
+    def save(self, *args: Any, **kwargs: Any) -> None:
         """Store the account with its keys.
 
-        End its sessions if it is switched off, has a new password, or has none. `keep_session` is the id of a session
-        to keep.
+        End its sessions if it is switched off or has no password.
         """
         self.username_key = username_key(self.username)
         if self._state.adding:
             self.lookalike_key = lookalike_key(self.username)
-        changed = self._password is not None  # type: ignore[attr-defined] # Django sets it until the save
         with transaction.atomic():
             super().save(*args, **kwargs)
-            if changed or not (self.is_active and self.has_usable_password()):
-                self.sessions.exclude(pk=keep_session).delete()
-                if keep_session:
-                    self.sessions.update(password_checked=self.password_set)
+            if not (self.is_active and self.has_usable_password()):
+                self.sessions.all().delete()
 
     @classmethod
     def normalize_username(cls, username: str) -> str:
@@ -126,9 +122,10 @@ class User(AbstractBaseUser, PermissionsMixin):
         return username if too_long else super().normalize_username(username)
 
     def set_password(self, raw_password: str | None) -> None:
-        """Set the password in NFC. Saving the account ends its sessions.
+        """Set the password in NFC, but do not save it.
 
-        Raise `ValidationError` if it is too long.
+        `users_api.services.set_password` also saves it and ends the sessions. Raise `ValidationError` if it is too
+        long.
         """
         super().set_password(raw_password and passwords.normalize(raw_password))
         self.password_set = timezone.now()

@@ -1,4 +1,4 @@
-"""Services that limit sign-ups, log new accounts, and change passwords."""
+"""Services that limit sign-ups, log new accounts, and set passwords."""
 
 import math
 from datetime import datetime, timedelta
@@ -14,7 +14,7 @@ from django.utils import timezone
 from rest_framework.exceptions import Throttled, ValidationError
 
 from common.http.addresses import client_address
-from users_api import login_limit
+from users_api import login_limit, sessions
 from users_api.models import Session, SignUp, User
 
 CLOSED = "Sign-up is closed. Ask the staff of this site for an account."
@@ -57,6 +57,19 @@ def delete_old_sign_ups(now: datetime) -> int:
     return SignUp.objects.filter(Q(time__lte=now - window) | Q(time__gt=now + window)).delete()[0]
 
 
+def set_password(user: User, password: str, keep: Session | None = None) -> None:
+    """Store a new password and end the sessions of the account, except `keep`.
+
+    The API and the admin call it. Raise `ValidationError` if the password is too long.
+    """
+    user.set_password(password)
+    with transaction.atomic():
+        user.save(update_fields=["password", "password_set"])
+        sessions.end_others(user, keep)
+        if keep:
+            user.sessions.update(password_checked=user.password_set)
+
+
 def change_password(request: HttpRequest, user: User, session: Session | None, old: str, new: str) -> None:
     """Store a new password and end the other sessions of the account.
 
@@ -70,5 +83,4 @@ def change_password(request: HttpRequest, user: User, session: Session | None, o
         # The password may have been changed since `authenticate`.
         if not unchanged or (stored.password != authenticated.password and not stored.check_password(old)):
             raise ValidationError({"old_password": ["The password is wrong."]})
-        stored.set_password(new)
-        stored.save(keep_session=session.pk if session else 0)
+        set_password(stored, new, keep=session)

@@ -10,7 +10,7 @@ from django.core.management import CommandError, call_command
 from django.test import Client
 from pytest_django import Settings
 
-from users_api.models import User
+from users_api.models import Session, User
 from users_api.tests.conftest import PASSWORD
 
 LogIn = Callable[..., Any]
@@ -77,6 +77,29 @@ def test_all_forms_and_commands_share_the_password_rules(
             changepassword(monkeypatch, "stephen", password)
     stephen.refresh_from_db()
     assert stephen.check_password(password) == accepted
+
+
+@pytest.mark.parametrize("way", ["API", "admin", "own form", "command"])
+def test_every_way_to_set_a_password_ends_the_sessions(
+    superuser: Client, admin: User, log_in: LogIn, api: Client, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    new = "another horse battery"
+    both = {"password1": new, "password2": new}
+    log_in("admin")
+    here = log_in("admin").json()["Authorized"]
+    match way:
+        case "API":
+            change = {"old_password": PASSWORD, "new_password": new}
+            api.post("/api/password/", change, headers={"Authorization": here})
+        case "admin":
+            superuser.post(f"{USERS}{admin.pk}/password/", both)
+        case "own form":
+            own = {"old_password": PASSWORD, "new_password1": new, "new_password2": new}
+            superuser.post("/admin/password_change/", own)
+        case "command":
+            changepassword(monkeypatch, "admin", new)
+    assert User.objects.get().check_password(new)
+    assert Session.objects.count() == (way == "API")  # the session that changes the password stays
 
 
 def test_command_refuses_a_too_long_password(db: None, monkeypatch: pytest.MonkeyPatch) -> None:

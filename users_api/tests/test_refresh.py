@@ -16,6 +16,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from pytest_django import Settings
 
+from users_api import services
 from users_api.models import Session, User
 from users_api.tests.conftest import PASSWORD
 
@@ -96,11 +97,17 @@ def test_account_switched_on_again_must_log_in_again(refresh: str, bruce: User, 
 
 
 def test_new_password_ends_the_sessions(refresh: str, bruce: User, api: Client, log_in: LogIn) -> None:
-    bruce.set_password("another horse battery")
-    bruce.save()
+    services.set_password(bruce, "another horse battery")
+    assert not Session.objects.exists()
     assert_refused(api.post("/api/token/refresh/", {"refresh": refresh}))
     new = log_in(password="another horse battery").json()["refresh"]
     assert api.post("/api/token/refresh/", {"refresh": new}).status_code == 200
+
+
+def test_session_is_refused_after_a_new_password_is_saved_directly(refresh: str, bruce: User, api: Client) -> None:
+    bruce.set_password("another horse battery")
+    bruce.save()
+    assert_refused(api.post("/api/token/refresh/", {"refresh": refresh}))
 
 
 @pytest.mark.parametrize("remove", [lambda user: user.set_unusable_password(), lambda user: user.set_password(None)])
@@ -146,9 +153,8 @@ def test_password_is_not_stored_if_the_sessions_cannot_be_ended(
         raise OperationalError("server closed the connection unexpectedly")
 
     monkeypatch.setattr(QuerySet, "delete", refuse)
-    bruce.set_password("another horse battery")
     with pytest.raises(OperationalError):
-        bruce.save()
+        services.set_password(bruce, "another horse battery")
     assert User.objects.get().check_password(PASSWORD)
 
 
@@ -162,11 +168,21 @@ def test_rehashed_password_keeps_the_sessions(
     assert api.post("/api/token/refresh/", {"refresh": refresh}).status_code == 200
 
 
-def test_session_begun_before_a_new_password_is_saved_is_ended(bruce: User, api: Client, log_in: LogIn) -> None:
-    bruce.set_password("another horse battery")
-    refresh = log_in().json()["refresh"]
-    bruce.save()
-    assert_refused(api.post("/api/token/refresh/", {"refresh": refresh}))
+def test_session_begun_before_a_new_password_is_saved_is_ended(
+    bruce: User, api: Client, log_in: LogIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers: list[Any] = []
+    save = User.save
+
+    def log_in_first(user: User, **kwargs: Any) -> None:
+        monkeypatch.setattr(User, "save", save)
+        answers.append(log_in().json())
+        save(user, **kwargs)
+
+    monkeypatch.setattr(User, "save", log_in_first)
+    services.set_password(bruce, "another horse battery")
+    [answer] = answers
+    assert_refused(api.post("/api/token/refresh/", {"refresh": answer["refresh"]}))
 
 
 @pytest.mark.parametrize(
