@@ -133,8 +133,8 @@ def end_by_token(text: str) -> None:
 
 
 def usable(user: User) -> QuerySet[Session]:
-    """Return the sessions of an account that have not expired, last used first."""
-    return user.sessions.exclude(_expired(timezone.now()))
+    """Return the sessions of an account that can be renewed, last used first."""
+    return user.sessions.filter(password_checked__gte=user.password_set).exclude(_expired(timezone.now()))
 
 
 def end(user: User, session_id: int) -> bool:
