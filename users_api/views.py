@@ -116,7 +116,7 @@ class PasswordView(APIView):
         serializer = PasswordSerializer(data=request.data, context={"user": request.user})
         serializer.is_valid(raise_exception=True)
         old, new = serializer.validated_data["old_password"], serializer.validated_data["new_password"]
-        services.change_password(request._request, request.user, request.auth, old, new)
+        services.change_password(request, request.user, request.auth, old, new)
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
@@ -148,7 +148,7 @@ class SignUpView(generics.CreateAPIView):
     serializer_class = UserSerializer
 
     def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        services.check_sign_up(request._request)
+        services.check_sign_up(request)
         return super().create(request, *args, **kwargs)
 
 

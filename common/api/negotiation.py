@@ -20,7 +20,7 @@ class OnlyJSON(BaseContentNegotiation):
 
         Bodies must be UTF-8, as RFC 8259 section 8.1 requires for JSON.
         """
-        parameters = request._request.content_params or {}
+        parameters = request.content_params or {}
         if parameters.get("charset", "utf-8").lower() not in ("utf-8", "utf8", "us-ascii"):
             return None
         media_type = request.content_type.partition(";")[0].strip().lower()
@@ -39,6 +39,6 @@ class OnlyJSON(BaseContentNegotiation):
                 choices = [each for each in choices if each.format == form]
                 if not choices:
                     raise NotFound
-            preferred = request._request.get_preferred_type([str(each.media_type) for each in choices])
+            preferred = request.get_preferred_type([str(each.media_type) for each in choices])
             choices.sort(key=lambda each: each.media_type != preferred)  # stable: the first one is the default
         return choices[0], str(choices[0].media_type)

@@ -1,16 +1,10 @@
 """Permissions for DRF views."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
+from rest_framework.views import APIView
 
 from common.tokens import TokenUser
-
-if TYPE_CHECKING:  # avoids a circular import: it loads the default permissions
-    from rest_framework.views import APIView
 
 
 class HasToken(BasePermission):

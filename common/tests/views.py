@@ -39,7 +39,7 @@ class Open(APIView):
         return Response(
             {
                 "username": getattr(request.user, "username", None),
-                "address": client_address(request._request),
+                "address": client_address(request),
                 "headers": request_id.outgoing_headers(),
             }
         )
