@@ -12,7 +12,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from common.api.serializers import IntegerField, validated_query
-from thoughts_api.selection import MAX_ID, Page, Row
+from thoughts_api.selection import MAX_ID, ReadPage, Row
 
 LIMIT = 100
 MAX_LIMIT = 1000
@@ -40,7 +40,7 @@ class KeysetPagination(BasePagination):
     `paginate` calls a function that reads rows, instead of slicing a queryset.
     """
 
-    def paginate(self, read: Page, request: Request) -> list[Row]:
+    def paginate(self, read: ReadPage, request: Request) -> list[Row]:
         """Return the rows of the page that the query parameters select.
 
         Raise `ValidationError` (400) if a parameter is invalid.

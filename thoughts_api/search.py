@@ -22,7 +22,7 @@ from common.api.exceptions import ServiceUnavailable
 from common.folding import fold
 from thoughts_api import replica
 from thoughts_api.models import FOLDED_MAX_LENGTH
-from thoughts_api.selection import EVERYONE, Page, Row, Selection, as_row, execute, order_by
+from thoughts_api.selection import EVERYONE, ReadPage, Row, Selection, as_row, execute, order_by
 
 # Letters, the commonest first. The SQL function of migration 0002 has the same COMMON letters.
 LATIN, CYRILLIC = " etaoinsrhldcumfpgwybvkxjqz", "оеаинтсрвлкмдпуяыьгзбчйхжшюцщэфъё"
@@ -46,7 +46,7 @@ class TooManySearches(ServiceUnavailable):
     wait = 1
 
 
-def search(text: str) -> Page:
+def search(text: str) -> ReadPage:
     """Return a function that reads a page of the thoughts whose text contains `text`.
 
     The function queries the read replica if that is usable. It raises `TooManySearches` if too many searches are

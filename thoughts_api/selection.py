@@ -15,7 +15,7 @@ COLUMNS = "id, username, text, CAST(timestamp AS text)"
 
 Row = dict[str, Any]
 # Reads up to `count` rows whose ids are in a range, ordered by id: page(ids, descending, count).
-Page = Callable[[range, bool, int], list[Row]]
+ReadPage = Callable[[range, bool, int], list[Row]]
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from thoughts_api import selection, write_limit
 from thoughts_api.models import Thought
 from thoughts_api.pagination import KeysetPagination, PageSerializer
 from thoughts_api.search import search
-from thoughts_api.selection import Page
+from thoughts_api.selection import ReadPage
 from thoughts_api.serializers import SearchSerializer, ThoughtSerializer
 
 # RFC 9111: caches may store public responses, but must revalidate them. They must not store a user's own.
@@ -28,20 +28,20 @@ own = method_decorator(cache_control(private=True, no_store=True), name="dispatc
 
 
 class ListView(generics.ListAPIView[Thought]):
-    """Base of the lists. A subclass implements `get_page`; its rows need no serializer."""
+    """Base of the lists. A subclass implements `page_reader`; its rows need no serializer."""
 
     queryset = Thought.objects.none()  # for the schema
     serializer_class = ThoughtSerializer
     pagination_class = KeysetPagination
     paginator: KeysetPagination
 
-    def get_page(self) -> Page:
+    def page_reader(self) -> ReadPage:
         """Return a function that reads the rows of a page."""
         raise NotImplementedError
 
     def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """Return a page, with a Link header to the next and previous page."""
-        return self.paginator.get_paginated_response(self.paginator.paginate(self.get_page(), request))
+        return self.paginator.get_paginated_response(self.paginator.paginate(self.page_reader(), request))
 
 
 @public
@@ -51,7 +51,7 @@ class ThoughtsView(ListView):
 
     authentication_classes = []
 
-    def get_page(self) -> Page:
+    def page_reader(self) -> ReadPage:
         return search(validated_query(SearchSerializer, self.request)["search"])
 
 
@@ -82,7 +82,7 @@ class MyThoughtsView(ListView, generics.ListCreateAPIView[Thought]):
 
     permission_classes = [HasToken]
 
-    def get_page(self) -> Page:
+    def page_reader(self) -> ReadPage:
         return selection.by_author(self.request.user.username).page
 
     def perform_create(self, serializer: Any) -> None:
