@@ -24,8 +24,10 @@ from tools.local import ROOT
 FILE = ROOT / "docs" / "performance.md"
 INTRODUCTION = """# Performance
 
-`make bench` writes these sections, except the last. On a shared machine, times vary by a factor of two. Compare ratios,
-and medians of rounds that alternated.
+`make bench` writes this page, except the last section. The benchmarks run on a shared machine, where the same
+measurement can vary by a factor of two. So compare the figures within a table, and not those of different sections.
+
+A column with the title "99 %" contains the 99th percentile: 99 % of the measured values are not higher.
 """
 
 
@@ -85,6 +87,51 @@ BENCHMARKS: dict[str, tuple[str, Callable[[], str]]] = {
     "inner_loop": ("From a change to the new answer, with Tilt", tilt),
 }
 
+# The first paragraph of each section.
+EXPLANATIONS = {
+    "search": """\
+The benchmark stores a million generated thoughts in PostgreSQL and searches for substrings of each kind. The first
+table shows the CPU time of these queries, as a percentage of the CPU time of a full scan. A deep page is a page from
+the middle of the results.""",
+    "serve": """\
+The benchmark starts one gunicorn worker of each service, with one PostgreSQL server. The first table shows how long
+each service takes to start, and its memory in MB.""",
+    "sessions": """\
+The benchmark compares logins and refreshes with those of an older commit, which had no sessions. "before" means that
+commit, and "now" means the current one.""",
+    "hostile": """\
+In each of the first rows, 200 hostile clients of one kind stay connected to thoughts_api. In the last two rows, other
+clients keep its threads, or those of users_api, busy. Meanwhile an honest client sends one request at a time, and a
+probe checks the readiness. The first table shows how many requests the honest client sent, and how long its requests
+and the probes took.
+
+The second table shows request bodies that are expensive to parse. Each is sent by one client alone, and then by eight
+clients at the same time, to see how much memory this adds.""",
+    "workers": """\
+The benchmark starts thoughts_api and users_api with different numbers of gunicorn processes and threads. It measures
+searches in thoughts_api, and a read from users_api, first alone and then during eight concurrent logins. MB is the
+memory of thoughts_api. The rows in bold are close to the settings in use.""",
+    "images": """\
+The first table shows the size of each image. It also shows how long it takes to build and push the image after a
+change of one line, and how much data is pushed. For the second table, a container of thoughts_api receives SIGTERM
+while eight clients send requests, first on persistent connections and then with a new connection for each request.""",
+    "scaling": """\
+locust simulates more and more users, with one, two and three pods of each service. Each row shows the largest number
+of users for which the responses stayed fast enough. locust, PostgreSQL and the cluster ran on the same two cores.""",
+    "rollout": """\
+The benchmark sends 50 requests per second through the ingress to two pods of each service. Meanwhile it restarts,
+deletes and evicts the pods of one service after the other. The first lines show how long each of these phases took.
+The table shows how many requests were sent, answered and failed in each phase, and how long they took.""",
+    "chaos": """\
+Clients write and read thoughts through the ingress. Meanwhile the benchmark kills the PostgreSQL pod of thoughts_api
+several times. The result shows how many acknowledged writes were lost or stored twice, and how many requests
+failed.""",
+    "inner_loop": """\
+The first table shows how long `tilt up` takes until all resources are ready. For the second table, the benchmark edits
+a file and measures the seconds until all affected pods return the new content. Then it restores the file and measures
+again. Meanwhile it sends other requests to the three services, and counts those that fail.""",
+}
+
 
 def machine() -> str:
     """Describe the machine in one line."""
@@ -122,7 +169,8 @@ def main(only: list[str]) -> None:
             raise SystemExit(f"bench.{name} exited with {done.returncode}.")
         output = done.stdout.strip() if "| --" in done.stdout else f"```\n{done.stdout.strip()}\n```"
         written = sections() | {
-            title: f"`python -m bench.{name}`, {datetime.now(UTC):%Y-%m-%d}; {machine()}.\n\n{output}"
+            title: f"`python -m bench.{name}`, {datetime.now(UTC):%Y-%m-%d}; {machine()}.\n\n"
+            f"{EXPLANATIONS[name]}\n\n{output}"
         }
         # The sections that no benchmark writes come last.
         titles = {title: "" for title, _ in BENCHMARKS.values() if title in written} | written

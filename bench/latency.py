@@ -118,6 +118,8 @@ def report(database_url: str, rows: int, folder: Path) -> str:
         [sys.executable, "-c", FILL, str(SMALL)], cwd=ROOT, env=environment | {"DATABASE_URL": small}, check=True
     )
     lines = [
+        f"The next table compares the response times of thoughts_api with {SMALL:,} and with {rows:,} thoughts:",
+        "",
         f"| | {SMALL:,}: median ms | 99 % | {rows:,}: median ms | 99 % | ratio of the 99 % |",
         "| --- | --: | --: | --: | --: | --: |",
     ]

@@ -123,7 +123,7 @@ def report(pods: tuple[int, ...] = (1, 2, 3), seconds: int = SECONDS) -> str:
     finally:
         for name in cluster.IMAGES:
             kubectl("scale", f"deployment/{name}", "--replicas=1")
-    note = "MB is the proportional set size of gunicorn in one pod. Pods share the memory of the image's files."
+    note = "MB is the proportional set size (PSS) of gunicorn in one pod. Pods on one node share the files of an image."
     return "\n".join([*lines, "", note])
 
 

@@ -396,12 +396,13 @@ def run(rows: int, count: int, authorization: str, explain: bool = False) -> str
     )
     return f"""{table(all_queries)}
 
-The percentages are the CPU of a query, relative to a full scan. The scan took {scan * 1000:.0f} ms of CPU, and
-{parallel * 1000:.0f} ms of wall time with parallel workers. Every result equals that of a full scan.
+The full scan took {scan * 1000:.0f} ms of CPU. With parallel workers, it took {parallel * 1000:.0f} ms of wall time.
+Every query returned the same thoughts as a full scan.
 
-CPU of the median query: {each:.1f} ms; {others}.
+The median query takes {each:.1f} ms of CPU. For comparison, other reads take: {others}.
 
-The scan of each statement, in milliseconds, for the first page of the slowest query of each kind (EXPLAIN ANALYZE):
+For the slowest query of each kind, the next table shows how PostgreSQL scanned the table in each statement, and how
+many milliseconds the statement took (EXPLAIN ANALYZE, first page of results):
 
 {plan_table(explained)}
 

@@ -305,10 +305,10 @@ def rates(servers: dict[str, Server], constant: Server, rounds: int, seconds: fl
         "\n".join(lines)
         + f"""
 
-The ratio compares each rate with that of the constant view. The data are the eight sample thoughts. A web page takes
-{whole_page:.2f} times the combined CPU of the constant template and the page's API call. A login takes
-{alone:.2f} times the CPU of Argon2id alone. A process verifies a token in {first:.3f} ms of CPU the first time, and in
-{again:.3f} ms again.
+The column "ratio" compares each rate with the rate of the constant view, which does no work. The database contains the
+eight sample thoughts. A page of web takes {whole_page:.2f} times as much CPU as the constant template and the page's
+API call together. A login takes {alone:.2f} times as much CPU as Argon2id alone. A process needs {first:.3f} ms of CPU
+to verify a token for the first time, and {again:.3f} ms to verify the same token again.
 """
     )
 
@@ -359,8 +359,8 @@ def reads(users: Server, seconds: float) -> str:
     """Return the effect of logins on reads, as a sentence."""
     alone, during = map(statistics.median, zip(*(during_logins(users, seconds) for _ in range(3)), strict=True))
     return (
-        f"The 99th percentile of reads from users_api, eight at a time, is {alone:.0f} ms, and during eight concurrent"
-        f" logins {during:.0f} ms.\n"
+        f"With eight concurrent clients, 99 % of reads from users_api take at most {alone:.0f} ms. While eight other"
+        f" clients log in, they take at most {during:.0f} ms.\n"
     )
 
 
@@ -379,7 +379,7 @@ def connections(servers: dict[str, Server], pages: int = 1000) -> str:
         for _ in range(pages):
             session.get(url, timeout=9).raise_for_status()
         new = seen() - before
-    return f"New connections to the APIs in {pages} pages: {len(new)}.\n"
+    return f"To serve {pages} pages, web opened {len(new)} new connections to the APIs.\n"
 
 
 def weight(web: Server) -> str:
@@ -390,7 +390,7 @@ def weight(web: Server) -> str:
     for path in ["/search?search=the", *paths]:
         with requests.get(f"{web.url}{path}", headers=compressed, timeout=9, stream=True) as answer:
             size += len(answer.raw.read(decode_content=False))
-    return f"A page with all its {len(paths)} files: {size / 1000:.1f} kB.\n"
+    return f"A page and its {len(paths)} static files have {size / 1000:.1f} kB, compressed.\n"
 
 
 def needs(servers: dict[str, Server]) -> str:
@@ -418,8 +418,8 @@ def needs(servers: dict[str, Server]) -> str:
         lines.append(f"| {name} | {server.start:.1f} | {' | '.join(f'{each:.0f}' for each in memory)} |")
     lines += [
         "",
-        "Memory is the proportional set size of gunicorn, with one process. After each 5,000 requests to users_api,",
-        "eight clients log in for three seconds.",
+        "Memory is the proportional set size (PSS) of gunicorn, which runs as one process. After each 5,000 requests",
+        "to users_api, eight clients also log in for three seconds.",
         "",
     ]
     return "\n".join(lines)

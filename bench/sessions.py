@@ -116,10 +116,11 @@ def report(rounds: int, seconds: int) -> str:
     return "\n".join(lines) + (
         f"""
 
-A login takes {login_now / argon2:.2f} times the CPU of Argon2id alone, before {login_before / argon2:.2f}.
-A refresh takes {refresh_now / refresh_before:.2f} times the CPU of before, and rotates the token.
-Verifying a token takes {first:.0f} µs of CPU the first time and {again:.1f} µs again,
-before {first_before:.0f} and {again_before:.1f} µs. "Before" is commit {BEFORE}.
+A login takes {login_now / argon2:.2f} times as much CPU as Argon2id alone. Before, it took {login_before / argon2:.2f}
+times as much.
+A refresh takes {refresh_now / refresh_before:.2f} times as much CPU as before, and it now replaces the refresh token.
+A process needs {first:.0f} µs of CPU to verify a token for the first time, and {again:.1f} µs to verify it again.
+Before, it needed {first_before:.0f} and {again_before:.1f} µs. The older commit is {BEFORE}.
 """
     )
 
