@@ -1,5 +1,6 @@
-# Builds one image per project: docker build --build-arg PROJECT=web --tag web .
-# The default stage is `production`. In `development`, the code is writable for Tilt's live update.
+# Builds the image of one project: docker build --build-arg PROJECT=web --tag web .
+# By default, Docker builds the last stage, `production`. The stage `development` is for Tilt, whose live update
+# replaces the code in the running container.
 
 FROM python:3.13-slim-trixie AS base
 ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
@@ -8,7 +9,8 @@ WORKDIR /app
 FROM base AS dependencies
 ARG PROJECT
 COPY ${PROJECT}/requirements.txt ./
-# Removes unused files, a third of the size: languages other than English, and Redoc, since Swagger UI is used.
+# The `find` commands remove unused files, which are a third of the size: all translations except English, and Redoc,
+# because the APIs use Swagger UI.
 RUN --mount=type=cache,target=/root/.cache/pip \
     python -m venv --without-pip /venv \
     && pip --python /venv install --require-hashes -r requirements.txt \
@@ -19,18 +21,19 @@ FROM dependencies AS static
 ARG PROJECT
 COPY common common
 COPY ${PROJECT} ${PROJECT}
-# The settings require these variables, but collectstatic does not use them. Source maps are half of Swagger UI.
+# The settings do not load without these variables, but collectstatic does not use their values. The source maps are
+# half of the size of Swagger UI, and browsers use them only for debugging.
 RUN SECRET_KEY=x TOKENS_KEYS=/x TOKENS_JWKS=/x THOUGHTS_BACKEND_URL=http://x USER_BACKEND_URL=http://x \
     STATIC_ROOT=/static python ${PROJECT}/manage.py collectstatic --no-input --verbosity=0 \
     && find /static -name '*.map*' -delete
 
-# Removes static files that are already in /static.
+# This stage removes the static files from the packages, because /static contains copies of them.
 FROM dependencies AS lean
 RUN find /venv -path '*/site-packages/*/static' -prune -exec rm -r {} +
 
-# glibc's malloc: one arena for all threads. Blocks from 4 MiB, such as the 19 MiB of a password hash, are returned to
-# the system. They use huge pages if the system allows it, which are faster to clear. Smaller blocks are reused.
-# https://www.gnu.org/software/libc/manual/html_node/Memory-Allocation-Tunables.html
+# GLIBC_TUNABLES saves memory. All threads share one malloc arena. malloc returns freed blocks of 4 MiB or more to the
+# system, such as the 19 MiB of a password hash. It uses huge pages if the system allows them, because the kernel clears
+# these faster. https://www.gnu.org/software/libc/manual/html_node/Memory-Allocation-Tunables.html
 FROM base AS runtime
 ARG PROJECT
 ENV PROJECT=${PROJECT} \
@@ -50,10 +53,12 @@ COPY --from=static /static /static
 ENV RELOAD=true
 COPY --chown=10001:10001 common common
 COPY --chown=10001:10001 ${PROJECT} ${PROJECT}
-# Bytecode makes reloads faster. It is checked by hash, not by time: two edits may happen in the same second.
+# Bytecode makes reloads faster. Python compares the hash of the source, not its time, because two edits may happen
+# within a second.
 ENV PYTHONDONTWRITEBYTECODE=
 RUN python -m compileall -q --invalidation-mode=checked-hash common ${PROJECT}
-# Applies migrations here too: a change of the lock file rebuilds the image instead of a live update.
+# The container applies migrations before it starts gunicorn. After a change of the lock file, Tilt builds a new image,
+# and no live update applies new migrations.
 CMD test ! -d ${PROJECT}/migrations || python ${PROJECT}/manage.py migrate --no-input; \
     exec gunicorn -c python:common.server.gunicorn_conf ${PROJECT}.wsgi
 
