@@ -1,4 +1,4 @@
-"""Fixtures for a cluster with the local overlay, which `make e2e-cluster` deploys."""
+"""Fixtures for tests in a cluster. `make e2e-cluster` deploys the local overlay before it runs these tests."""
 
 import os
 from collections.abc import Iterator
@@ -14,27 +14,27 @@ __all__ = ["browser_type_launch_args"]
 
 @pytest.fixture(scope="session")
 def kubectl() -> Kubectl:
-    """Return kubectl in the namespace of the overlay."""
+    """Return a kubectl that uses the namespace of the local overlay."""
     return Kubectl()
 
 
 @pytest.fixture(scope="session")
 def registry() -> str:
-    """Return the registry from which the cluster pulls."""
+    """Return the registry from which the cluster pulls images."""
     return os.environ["REGISTRY"]
 
 
 @pytest.fixture(scope="session")
 def tag() -> str:
-    """Return the tag of the images of this run."""
+    """Return the tag of the images that this test run built."""
     return os.environ["TAG"]
 
 
 @contextmanager
 def own_namespace(name: str) -> Iterator[Kubectl]:
-    """Yield kubectl in a separate namespace.
+    """Yield a kubectl that uses a separate namespace. Delete the namespace afterwards.
 
-    Delete it before and after, because an interrupted run leaves it.
+    Delete the namespace before too, because an interrupted test run may have left it.
     """
     kubectl, delete = Kubectl(namespace=name), ("delete", "namespace", name, "--ignore-not-found")
     kubectl(*delete)
@@ -45,6 +45,6 @@ def own_namespace(name: str) -> Iterator[Kubectl]:
 
 
 def manage(kubectl: Kubectl, service: str, path: str) -> str:
-    """Return a response from the management port of a pod."""
+    """Return the body of a response from the management port of a service's pod."""
     code = f"import urllib.request; print(urllib.request.urlopen('http://127.0.0.1:9000/{path}').read().decode())"
     return kubectl("exec", f"deployment/{service}", "--", "python", "-c", code)

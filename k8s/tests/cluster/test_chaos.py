@@ -1,4 +1,4 @@
-"""PostgreSQL crashes under load."""
+"""Tests that kill PostgreSQL while clients send requests."""
 
 from bench import chaos
 from tools.kubectl import Kubectl

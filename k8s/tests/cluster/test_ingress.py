@@ -1,4 +1,4 @@
-"""The paths that the ingress makes public, and those that it does not."""
+"""Tests of the paths that the ingress makes public, and of those that it must not make public."""
 
 import json
 import time
@@ -29,7 +29,10 @@ CLASSES = ["default", "nginx"]
 
 @pytest.fixture(scope="module", autouse=True)
 def nginx(kubectl: Kubectl) -> Iterator[None]:
-    """Copy the Ingresses for the class nginx, with `nginx.` before each host."""
+    """Copy all Ingresses to the ingress class nginx.
+
+    In the copies, each host name begins with `nginx.`.
+    """
     ingresses = kubectl.json("get", "ingresses")["items"]
     for ingress in ingresses:
         ingress["metadata"] = {"name": f"nginx-{ingress['metadata']['name']}", "labels": {"test": "nginx"}}
@@ -45,7 +48,7 @@ def nginx(kubectl: Kubectl) -> Iterator[None]:
 
 
 def get(ingress_class: str, host: str, path: str, **headers: str) -> requests.Response:
-    """Send GET to a host through the ingress of a class."""
+    """Send a GET request for a host through the ingress controller of a class."""
     name = host if ingress_class == "default" else f"nginx.{host}"
     return requests.get(f"{INGRESS}{path}", headers={"Host": name, **headers}, timeout=10, allow_redirects=False)
 
@@ -54,7 +57,7 @@ def get(ingress_class: str, host: str, path: str, **headers: str) -> requests.Re
 @pytest.mark.parametrize(("host", "path"), PUBLIC)
 def test_public_paths_answer(ingress_class: str, host: str, path: str) -> None:
     status = get(ingress_class, host, path).status_code
-    # Django refuses the host names of the class nginx with 400.
+    # Django answers 400, because ALLOWED_HOSTS does not contain names such as nginx.users.example.local.
     assert status == (200 if ingress_class == "default" or host.endswith(".localhost") else 400)
 
 

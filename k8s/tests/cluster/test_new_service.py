@@ -1,4 +1,4 @@
-"""A service created by `make service`, deployed with the others."""
+"""Test of a service that `make service` creates, deployed to the cluster."""
 
 import json
 import subprocess
@@ -15,7 +15,8 @@ from tools import cluster, scratch
 from tools.kubectl import NAMESPACE as DEVELOPMENT
 
 NAMESPACE = "thoughts-e2e-service"
-# The new service fetches the key set from users-api in its own namespace.
+# The new service loads the public keys from http://users-api. In its namespace, this name leads to the users-api of the
+# local overlay.
 USERS_API = {
     "apiVersion": "v1",
     "kind": "Service",
@@ -26,7 +27,7 @@ RESTRICTED = "pod-security.kubernetes.io/enforce=restricted"
 
 
 def printed(tree: Path, *command: str) -> str:
-    """Run a Python module in a tree and return its output."""
+    """Run a Python module in a copy of the repository, and return its output."""
     return subprocess.run(
         [sys.executable, "-m", *command], cwd=tree, stdout=subprocess.PIPE, text=True, check=True
     ).stdout
@@ -62,7 +63,7 @@ def test_new_service_answers_a_user_through_the_ingress(registry: str, tag: str,
         token = {"Authorization": users["Authorized"]}
         url = "http://invoices.localhost/api/invoices/"
         deadline = time.monotonic() + 30
-        # The ingress needs a moment for a new route.
+        # The ingress controller needs some time to add the new route.
         while requests.get(url, timeout=10).status_code == 404 and time.monotonic() < deadline:
             time.sleep(0.5)
         written = requests.post(url, json={"text": "Two cups of tea."}, headers=token, timeout=10)

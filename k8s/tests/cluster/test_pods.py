@@ -1,4 +1,4 @@
-"""The running pods."""
+"""Tests of the running pods: their privileges, and whether data survive a deleted pod."""
 
 import time
 

@@ -1,4 +1,4 @@
-"""The production overlay, deployed with the commands of docs/operations.md and an external PostgreSQL."""
+"""Tests of the production overlay. The commands of docs/operations.md deploy it, with an external PostgreSQL."""
 
 import contextlib
 import os
@@ -36,7 +36,7 @@ CREATE_KEY, LOAD_KEYS = (
 )
 SET_DOMAIN = re.search(r"git grep .*?your\.domain/g'", (ROOT / "docs" / "operations.md").read_text())
 ADDRESSES = {name: (name, 80) for name in cluster.IMAGES} | {"postgres": (f"postgres.{OUTSIDE}.svc", 5432)}
-# Every other API fetches the key set from users-api.
+# The connections that each service needs. All APIs except users-api load the public keys from users-api.
 NEEDED = {project.service: {"users-api", "postgres"} - {project.service} for project in WITH_DATABASE}
 NEEDED |= {"web": {"users-api", "thoughts-api"}}
 CONNECT = """
@@ -87,7 +87,7 @@ def certificate(name: str, host: str, folder: Path) -> None:
 def postgres(kubectl: Kubectl) -> Iterator[str]:
     """Run PostgreSQL in another namespace, with a database for each API.
 
-    Yield its URL without a database.
+    Yield the URL of the server, without the name of a database.
     """
     with own_namespace(OUTSIDE) as outside:
         outside("create", "namespace", OUTSIDE)
@@ -112,9 +112,9 @@ def controller(kubectl: Kubectl) -> str:
 def production(
     postgres: str, registry: str, tag: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[Kubectl, Path]]:
-    """Deploy the overlay.
+    """Deploy the production overlay.
 
-    Yield kubectl in its namespace and the folder with the manifests.
+    Yield a kubectl that uses the namespace of the overlay, and the folder with the manifests and certificates.
     """
     assert COMMANDS
     assert SET_DOMAIN
@@ -128,7 +128,7 @@ def production(
         certificate(project.host, f"{project.host}.{DOMAIN}", folder)
     databases = [str(project.database) for project in WITH_DATABASE]
     environment = {f"{name.upper()}_DATABASE_URL": f"{postgres}/{name}" for name in databases}
-    shutil.copytree(ROOT / "tools" / "template", folder / "tools" / "template")  # of new services, with hosts too
+    shutil.copytree(ROOT / "tools" / "template", folder / "tools" / "template")  # its hosts change too
     commands = f"git init --quiet && git add k8s tools\n{SET_DOMAIN[0]}\n{COMMANDS[1]}"
     commands = commands.replace("\\|", "|").replace("your.domain", DOMAIN)
     commands = commands.replace(f"--namespace={DEVELOPMENT}", f"--namespace={NAMESPACE}")
@@ -149,11 +149,11 @@ def production(
 
 @pytest.fixture
 def session(production: tuple[Kubectl, Path], tmp_path: Path) -> Iterator[requests.Session]:
-    """Return a client that trusts the certificates."""
+    """Yield an HTTP client that trusts the certificates of the production overlay."""
     bundle = tmp_path / "bundle.pem"
     bundle.write_text("".join(file.read_text() for file in sorted(production[1].glob("*.crt"))))
     with requests.Session() as session:
-        session.trust_env = False  # otherwise REQUESTS_CA_BUNDLE has priority
+        session.trust_env = False  # otherwise the variable REQUESTS_CA_BUNDLE would override `verify`
         session.verify = str(bundle)
         yield session
 
@@ -168,7 +168,7 @@ def wait(condition: Callable[[], bool], timeout: float = 180) -> None:
     """Wait until the condition is true. Fail after `timeout` seconds."""
     deadline = time.monotonic() + timeout
     while not condition():
-        assert time.monotonic() < deadline, "The condition is not true in time."
+        assert time.monotonic() < deadline, f"The condition was still false after {timeout} seconds."
         time.sleep(0.5)
 
 
@@ -212,7 +212,7 @@ def test_network_policies_allow_only_needed_connections(
         source: {target for target, address in ADDRESSES.items() if target != source and reached(source, *address)}
         for source in cluster.IMAGES
     }
-    # The cluster of CI does not enforce policies, so every connection works there.
+    # The cluster of CI does not enforce network policies, so all connections work there.
     assert found in (NEEDED, {source: ADDRESSES.keys() - {source} for source in cluster.IMAGES})
 
 
@@ -259,19 +259,22 @@ def test_signing_key_is_added_with_the_commands_of_the_docs(
     [before] = published()
     subprocess.run(["sh", "-e", "-c", CREATE_KEY[1]], cwd=folder / "keys", check=True)  # noqa: S607
     subprocess.run(["sh", "-e", "-c", commands], cwd=folder, check=True)  # noqa: S607
-    wait(lambda: len(published()) == 2, timeout=30)  # terminating pods still answer for some seconds
+    wait(lambda: len(published()) == 2, timeout=30)  # old pods still answer for some seconds
     assert before in published()
 
 
 def csrf(body: str) -> str:
-    """Return the CSRF token of a form."""
+    """Return the CSRF token of a form in a page."""
     found = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', body)
     assert found
     return found[1]
 
 
 def create_admin(kubectl: Kubectl, name: str, password: str) -> None:
-    """Create a superuser with the command of the docs, on a terminal."""
+    """Create a superuser with the command of docs/operations.md.
+
+    The command runs on a terminal, and this function answers its questions there.
+    """
     printed = b""
     answers = {b"Username": name, b"Email": "", b"Password:": password, b"Password (again):": password}
     process_id, terminal = pty.fork()
@@ -279,7 +282,7 @@ def create_admin(kubectl: Kubectl, name: str, password: str) -> None:
         manage = ("--", "python", "users_api/manage.py", "createsuperuser")
         command = [*kubectl.command, "exec", "--stdin", "--tty", "deployment/users-api", *manage]
         os.execvp(command[0], command)  # noqa: S606
-    with contextlib.suppress(OSError), os.fdopen(terminal, "r+b", buffering=0) as stream:  # read fails at the end
+    with contextlib.suppress(OSError), os.fdopen(terminal, "r+b", buffering=0) as stream:  # reading fails at the end
         while chunk := stream.read(1024):
             printed += chunk
             for question in list(answers):
@@ -292,7 +295,7 @@ def create_admin(kubectl: Kubectl, name: str, password: str) -> None:
 
 @contextlib.contextmanager
 def admin(kubectl: Kubectl) -> Iterator[str]:
-    """Forward a port to users_api, and yield the URL of the admin."""
+    """Forward a local port to users_api, and yield the URL of the admin on that port."""
     command = [*kubectl.command, "port-forward", "service/users-api", ":80"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout

@@ -1,4 +1,4 @@
-"""Releases, applied with `kubectl apply`."""
+"""Test of a release whose migration fails, applied with `kubectl apply`."""
 
 import time
 
@@ -12,7 +12,10 @@ SEARCH = "http://thoughts.localhost/api/thoughts/?search=tea"
 
 
 def pods(kubectl: Kubectl, service: str) -> dict[str, bool]:
-    """Return whether each pod is ready, by name, without terminating pods."""
+    """Return the names of a service's pods, and whether each pod is ready.
+
+    Leave out terminating pods.
+    """
     selector = f"--selector=app.kubernetes.io/name={service},app.kubernetes.io/component=server"
     return {
         pod["metadata"]["name"]: pod["status"]["containerStatuses"][0]["ready"]
@@ -32,7 +35,7 @@ def test_failed_migration_keeps_the_previous_release_serving(kubectl: Kubectl, r
     for name in cluster.IMAGES:
         assert good in manage(kubectl, name, "healthz")
 
-    # The migration of the next release fails.
+    # Apply a release whose migration fails. The pods of the good release must keep serving.
     serving = pods(kubectl, "thoughts-api")
     bad = f"{tag}-bad"
     migration = "from missing import nothing"
@@ -51,14 +54,14 @@ def test_failed_migration_keeps_the_previous_release_serving(kubectl: Kubectl, r
     assert serving.items() <= now.items()
     assert not any(ready for name, ready in now.items() if name not in serving)
 
-    # To roll back, apply the previous release.
+    # Roll back: apply the good release again.
     cluster.apply(kubectl, registry, dict.fromkeys(cluster.IMAGES, good))
     cluster.wait(kubectl)
     kubectl("delete", f"job/thoughts-api-migrate-{bad}")
 
 
 def failed_job_pod(kubectl: Kubectl, tag: str) -> str:
-    """Return the name of the first pod of a migration Job of thoughts_api."""
+    """Wait for a pod of the migration Job of thoughts_api, and return its name."""
     selector = f"--selector=batch.kubernetes.io/job-name=thoughts-api-migrate-{tag}"
     deadline = time.monotonic() + 60
     while not (found := kubectl.json("get", "pods", selector)["items"]) and time.monotonic() < deadline:

@@ -1,4 +1,4 @@
-"""The rendered overlays."""
+"""Fixtures with the rendered overlays."""
 
 import functools
 
@@ -15,7 +15,7 @@ def rendered(name: str) -> Overlay:
 
 @pytest.fixture(params=sorted(path.name for path in (K8S / "overlays").iterdir()))
 def overlay(request: pytest.FixtureRequest) -> Overlay:
-    """Return each overlay in turn."""
+    """Return an overlay. The test runs once with each overlay."""
     return rendered(request.param)
 
 

@@ -1,4 +1,4 @@
-"""Evaluation of NetworkPolicies: https://kubernetes.io/docs/concepts/services-networking/network-policies/"""
+"""Evaluate NetworkPolicies: https://kubernetes.io/docs/concepts/services-networking/network-policies/"""
 
 import ipaddress
 from dataclasses import dataclass, field
@@ -8,7 +8,7 @@ from k8s.tests.manifests.objects import Object, selects
 
 @dataclass(frozen=True)
 class Peer:
-    """A pod, or an address if it has no namespace."""
+    """One end of a connection: a pod, or an address outside the cluster, which has no namespace."""
 
     name: str
     labels: dict[str, str] = field(default_factory=dict)
@@ -17,12 +17,12 @@ class Peer:
 
 
 def sends(policies: list[Object], source: Peer, target: Peer, port: int, protocol: str = "TCP") -> bool:
-    """Return whether the egress policies of a pod allow a connection."""
+    """Return whether the policies of the source pod allow it to open a connection."""
     return _allows(policies, "Egress", source, target, port, protocol)
 
 
 def accepts(policies: list[Object], target: Peer, source: Peer, port: int, protocol: str = "TCP") -> bool:
-    """Return whether the ingress policies of a pod allow a connection."""
+    """Return whether the policies of the target pod allow it to accept a connection."""
     return _allows(policies, "Ingress", target, source, port, protocol)
 
 
@@ -34,7 +34,7 @@ def _allows(policies: list[Object], direction: str, pod: Peer, other: Peer, port
         and direction in each["spec"]["policyTypes"]
         and selects(each["spec"]["podSelector"], pod.labels)
     ]
-    # Without a policy for this direction, everything is allowed.
+    # If no policy selects the pod for this direction, Kubernetes allows all connections.
     return not specs or any(
         _matches(rule["from" if direction == "Ingress" else "to"], other, pod.namespace)
         and {"port": port, "protocol": protocol} in rule["ports"]

@@ -1,4 +1,4 @@
-"""Access to the objects of an overlay."""
+"""Find objects in a rendered overlay, and read their parts."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ K8S = Path(__file__).parents[2]
 
 @dataclass(frozen=True)
 class Overlay:
-    """An overlay: its name and its rendered objects."""
+    """The name of an overlay, and its rendered Kubernetes objects."""
 
     name: str
     objects: list[Object]
@@ -22,18 +22,21 @@ class Overlay:
         return [each for each in self.objects if each["kind"] in kinds]
 
     def get(self, kind: str, name: str) -> Object:
-        """Return the object of a kind with a name."""
+        """Return the object with this kind and name."""
         [found] = [each for each in self.of_kind(kind) if name_of(each) == name]
         return found
 
     @property
     def workloads(self) -> list[Object]:
-        """Return the objects with a pod template."""
+        """Return the objects that create pods, such as Deployments and Jobs."""
         return [each for each in self.objects if {"template", "jobTemplate"} & each.get("spec", {}).keys()]
 
     @property
     def containers(self) -> list[tuple[str, Object]]:
-        """Return all containers and init containers, with workload/container as the name."""
+        """Return all containers and init containers, each with a name.
+
+        The name has the form "workload/container".
+        """
         return [
             (f"{name_of(workload)}/{container['name']}", container)
             for workload in self.workloads
@@ -41,9 +44,9 @@ class Overlay:
         ]
 
     def environment(self, container: Object) -> Object:
-        """Return the environment of a container.
+        """Return the environment variables of a container.
 
-        Variables from a Secret have the reference as their value.
+        If a variable comes from a Secret, its value is the reference to the Secret, a dict.
         """
         env: Object = {}
         for source in container.get("envFrom", []):
@@ -53,7 +56,10 @@ class Overlay:
         return env
 
     def secrets(self) -> set[tuple[str, str]]:
-        """Return the name and key of each required Secret; `*` if all keys are mounted."""
+        """Return the name and the key of each required Secret.
+
+        The key is "*" if a volume mounts the whole Secret.
+        """
         found = set()
         for workload in self.workloads:
             for container in containers(workload):
@@ -108,7 +114,7 @@ def selects(selector: Object, labels: dict[str, str]) -> bool:
 
 
 def strings(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
-    """Yield the path and text of each string in an object."""
+    """Yield each string in an object, with its path in the object."""
     if isinstance(value, dict):
         for key, each in value.items():
             yield from strings(each, f"{path}.{key}")

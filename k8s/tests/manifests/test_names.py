@@ -1,4 +1,4 @@
-"""Names, ports, hosts and settings match those of the images and the projects."""
+"""Tests that names, ports, hosts and settings in the manifests match those of the images and the projects."""
 
 import ast
 import os
@@ -18,13 +18,13 @@ from tools.projects import PORTS, SERVICES, WITH_DATABASE
 
 HOSTS = {service: f"{project.host}.example.local" for service, project in SERVICES.items()}
 APIS = [project.service for project in WITH_DATABASE]
-# Files of the server that read the environment.
+# In addition to the settings of a project, these files read environment variables.
 SERVER = ["common/environment.py", "common/server/gunicorn_conf.py", "common/settings.py"]
 DUMMIES = {"DATABASE_URL": "postgresql://name@host/name", "SECRET_KEY": "x"}
 
 
 def images(overlay: Overlay) -> dict[str, str]:
-    """Return the tag of each image, by its name without the registry."""
+    """Return a dict from the name of each image, without its registry, to its tag."""
     found: dict[str, str] = {}
     for _, container in overlay.containers:
         name, _, tag = container["image"].rpartition("/")[2].partition(":")
@@ -93,7 +93,7 @@ def test_service_forwards_port_80_to_port_8000_of_its_pods(overlay: Overlay, ser
     selected = [each for each in overlay.workloads if selects({"matchLabels": spec["selector"]}, pod_labels(each))]
     assert [(each["kind"], name_of(each)) for each in selected] == [("Deployment", service)]
     [container] = containers(selected[0])
-    # Probes and metrics are on a separate port that no Service forwards to.
+    # Probes and metrics are on a separate port. No Kubernetes Service forwards to it.
     assert container["ports"] == [
         {"name": port["targetPort"], "containerPort": 8000},
         {"name": "management", "containerPort": 9000},
@@ -144,7 +144,7 @@ def test_every_url_in_a_setting_is_a_service(overlay: Overlay) -> None:
 
 
 def settings(overlay: Overlay, service: str) -> Object:
-    """Return the environment of a server."""
+    """Return the environment variables of a service's Deployment."""
     [container] = pod(overlay.get("Deployment", service))["containers"]
     return overlay.environment(container)
 
@@ -152,7 +152,7 @@ def settings(overlay: Overlay, service: str) -> Object:
 def variables(*files: str | Path) -> set[str]:
     """Return the environment variables that Python files read.
 
-    It knows `env.str("NAME")`, `os.environ.get("NAME")` and `number("NAME", 1)`.
+    The function finds calls such as `env.str("NAME")`, `os.environ.get("NAME")` and `number("NAME", 1)`.
     """
     calls = [node for file in files for node in ast.walk(ast.parse((ROOT / file).read_text()))]
     return {
@@ -166,7 +166,10 @@ def variables(*files: str | Path) -> set[str]:
 
 
 def project_containers(overlay: Overlay) -> list[tuple[str, Object]]:
-    """Return the containers that run the code of a project, with its name."""
+    """Return the containers that run the code of a project.
+
+    Each container comes with the name of its project.
+    """
     return [
         (cluster.IMAGES[name], container)
         for _, container in overlay.containers

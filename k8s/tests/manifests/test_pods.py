@@ -1,4 +1,4 @@
-"""The pods: security, probes, resources and shutdown."""
+"""Tests of the pods in the manifests: security, probes, resources and shutdown."""
 
 import runpy
 from typing import Any
@@ -18,8 +18,8 @@ def quantity(text: str) -> float:
     return float(text.removesuffix(unit)) * UNITS.get(unit, 1)
 
 
-# https://kubernetes.io/docs/concepts/security/pod-security-standards/#restricted. Only the fields below are allowed, so
-# privileged containers, sysctls, SELinux options and other volumes are impossible.
+# https://kubernetes.io/docs/concepts/security/pod-security-standards/#restricted. The test allows only the fields that
+# it names. So no pod can have privileged containers, sysctls, SELinux options or other kinds of volumes.
 def test_every_pod_meets_the_restricted_profile(overlay: Overlay) -> None:
     for workload in overlay.workloads:
         spec = pod(workload)
@@ -124,7 +124,7 @@ def test_rollout_keeps_all_pods_available(overlay: Overlay) -> None:
 
 
 def test_no_deployment_sets_replicas(overlay: Overlay) -> None:
-    # Otherwise each `kubectl apply` would undo the autoscaler's choice.
+    # With `replicas`, each `kubectl apply` would undo the autoscaler's choice.
     for deployment in overlay.of_kind("Deployment"):
         assert "replicas" not in deployment["spec"]
 

@@ -1,4 +1,4 @@
-"""The production overlay."""
+"""Tests of the production overlay."""
 
 import ipaddress
 import itertools
@@ -13,7 +13,7 @@ from tools.local import ROOT
 from tools.projects import SERVICES, WITH_DATABASE
 
 APIS = [project.service for project in WITH_DATABASE]
-POSTGRES_CONNECTIONS = 97  # the default of 100, minus 3 reserved for superusers
+POSTGRES_CONNECTIONS = 97  # PostgreSQL's default of 100, minus the 3 that it reserves for superusers
 NOT_PUBLIC = ["/admin", "/admin/", "/admin/login/", "/admin/users_api/user/", "/metrics", "/healthz", "/readyz"]
 
 
@@ -41,16 +41,16 @@ def test_database_allows_the_connections_of_all_pods(
     pods = production.get("HorizontalPodAutoscaler", service)["spec"]["maxReplicas"]
     pods += deployment["spec"]["strategy"]["rollingUpdate"]["maxSurge"]
     assert deployment["spec"]["minReadySeconds"] > container["lifecycle"]["preStop"]["sleep"]["seconds"]
-    pods += 1  # terminating
-    # The service checks this when it starts.
+    pods += 1  # one pod that terminates
+    # When a service starts, it compares MAX_PODS with the connections that its database allows.
     assert environment["MAX_PODS"] == str(pods)
     monkeypatch.delenv("THREADS", raising=False)
     if "THREADS" in environment:
         monkeypatch.setenv("THREADS", environment["THREADS"])
     threads: int = 1 + runpy.run_path(str(ROOT / "common" / "server" / "gunicorn_conf.py"))["threads"]
-    # Without WEB_CONCURRENCY, common/server/gunicorn_conf.py starts a process for each CPU.
+    # Without WEB_CONCURRENCY, gunicorn starts a process for each CPU.
     processes = int(environment.get("WEB_CONCURRENCY", container["resources"]["limits"]["cpu"]))
-    migration = 1  # `threads` includes one connection per process for readiness
+    migration = 1  # `threads` already includes the connection of the readiness check
     assert pods * processes * threads + migration <= POSTGRES_CONNECTIONS
 
 
@@ -75,7 +75,7 @@ def test_pods_of_a_service_are_spread_over_nodes_and_zones(production: Overlay, 
     assert keys == {"kubernetes.io/hostname", "topology.kubernetes.io/zone"}
     labels = pod_labels(deployment)
     for each in constraints:
-        # The API server adds matchLabelKeys to the selector. Only it knows the hash of a release.
+        # The API server adds the labels of matchLabelKeys to the selector. Only the API server knows pod-template-hash.
         own = {key: labels[key] for key in each["matchLabelKeys"] if key != "pod-template-hash"}
         labels_of_all = each["labelSelector"]["matchLabels"] | own
         assert selected(production, {"matchLabels": labels_of_all}) == [service]
@@ -91,7 +91,7 @@ def test_network_policies_allow_only_needed_connections_between_pods(production:
     [expression] = policy["spec"]["ingress"][0]["from"][0]["namespaceSelector"]["matchExpressions"]
     controllers = [Peer(f"in {namespace}", {}, namespace) for namespace in expression["values"]]
     everyone = [*pods, stranger, impostor, *controllers]
-    # web calls both sample APIs; every other API fetches the key set from users-api.
+    # web calls both APIs. All other services load the public keys from users-api.
     within = {("web", "thoughts-api"), *((name, "users-api") for name in SERVICES if name != "users-api")}
     from_outside = {(controller.name, service) for controller in controllers for service in SERVICES}
 
@@ -101,7 +101,7 @@ def test_network_policies_allow_only_needed_connections_between_pods(production:
         accepted = {(a.name, b.name) for a, b in both if b in pods and accepts(policies, b, a, port)}
         return sent, accepted
 
-    # Check each side separately, so that neither depends on the policy of the other.
+    # Test the policies of the sender and those of the receiver separately: each must be sufficient without the other.
     assert pairs(8000) == (within, within | from_outside)
     for port in (80, 443, 5432, 9000, 9090):
         assert pairs(port) == (set(), set())
@@ -136,7 +136,7 @@ def test_every_policy_selects_a_pod(production: Overlay) -> None:
 @pytest.mark.parametrize("service", SERVICES)
 def test_ingress_has_a_certificate_and_redirects_to_https(production: Overlay, service: str) -> None:
     ingress = production.get("Ingress", service)
-    assert ingress["spec"]["ingressClassName"]  # a cluster may have no default class
+    assert ingress["spec"]["ingressClassName"]  # a cluster may have no default ingress class
     [tls] = ingress["spec"]["tls"]
     assert tls["hosts"] == [rule["host"] for rule in ingress["spec"]["rules"]]
     assert tls["secretName"] == f"{service}-tls"
@@ -146,7 +146,7 @@ def test_ingress_has_a_certificate_and_redirects_to_https(production: Overlay, s
 @pytest.mark.parametrize("path", NOT_PUBLIC)
 def test_admin_and_probes_are_not_public(production: Overlay, path: str) -> None:
     assert not routed(production.get("Ingress", "users-api"), path)
-    # The other services have no admin, and their probes are on another port.
+    # The Ingresses of the other services route all paths, but these services have no admin and no probes on that port.
     for ingress in production.of_kind("Ingress"):
         assert path not in [each["path"] for rule in ingress["spec"]["rules"] for each in rule["http"]["paths"]]
 
@@ -157,7 +157,7 @@ def test_users_api_is_public(production: Overlay, path: str) -> None:
 
 
 def routed(ingress: Object, path: str) -> bool:
-    """Return whether an ingress routes a path."""
+    """Return whether an Ingress routes a path to its service."""
     return any(
         path == each["path"] or (each["pathType"] == "Prefix" and _is_below(path, each["path"]))
         for rule in ingress["spec"]["rules"]

@@ -1,4 +1,4 @@
-"""The manifests are valid for the API server."""
+"""Tests that the API server of Kubernetes would accept the manifests."""
 
 import re
 from collections import Counter

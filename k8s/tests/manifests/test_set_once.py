@@ -1,4 +1,4 @@
-"""The changes of docs/operations.md keep the tests of the manifests and the Tiltfile green."""
+"""Test that operators can make the changes of docs/operations.md without breaking other tests."""
 
 import re
 import shutil
