@@ -1,4 +1,4 @@
-"""The root Tiltfile, evaluated with a fake Tilt."""
+"""Fixtures that evaluate the root Tiltfile with a fake Tilt."""
 
 import json
 
@@ -13,11 +13,14 @@ PRINTS = {"cluster-secrets": json.dumps(SECRETS)}
 
 @pytest.fixture(scope="session")
 def tilt() -> Tilt:
-    """Return the result of `tilt up`."""
+    """Return the state of Tilt after `tilt up`."""
     return read()
 
 
 def read(text: str | None = None, context: str = "kind-kind", hosting: str = "", **arguments: object) -> Tilt:
-    """Evaluate the root Tiltfile, or a text. `hosting` is the cluster's answer about a local registry."""
+    """Evaluate the root Tiltfile, or `text` as if it were the root Tiltfile.
+
+    `hosting` is the output of the command that asks the cluster for a local registry.
+    """
     prints = {**PRINTS, "local-registry-hosting": hosting}
     return Tilt(context=context, prints=prints, arguments=arguments).read(text)

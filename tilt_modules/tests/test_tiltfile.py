@@ -1,4 +1,4 @@
-"""The resources, images and buttons of the Tiltfile."""
+"""Tests of the resources, images and buttons that the Tiltfile defines."""
 
 import re
 from pathlib import Path
@@ -45,7 +45,7 @@ def test_docstring_of_every_function_lists_its_arguments() -> None:
 
 
 def test_every_workload_has_a_resource_with_a_label(tilt: Tilt) -> None:
-    # Each API has a database and a migration; users-api has a CronJob too.
+    # In addition to the services, each API has a database and a migration, and users-api has a CronJob.
     assert len(tilt.workloads) == len(SERVICES) + 2 * len(APIS) + 1
     for name in tilt.workloads:
         assert tilt.resources[name]["workload"] == name
@@ -59,7 +59,7 @@ def test_every_object_belongs_to_a_resource(tilt: Tilt) -> None:
         f"{each['metadata']['name']}:{each['kind']}"
         for each in tilt.objects
         if not {"template", "jobTemplate"} & each.get("spec", {}).keys()
-        and each["kind"] != "Service"  # Tilt adds it to its workload
+        and each["kind"] != "Service"  # Tilt adds a Service to the resource of its workload
     }
     assert {*tilt.resources["settings"]["objects"]} == others
     assert "made:Secret" in others
@@ -107,7 +107,7 @@ def test_every_link_has_a_host_of_an_ingress(tilt: Tilt) -> None:
 
 
 def images(workload: Object) -> set[str]:
-    """Return the images of a workload, without tags."""
+    """Return the names of the images that a workload uses, without tags."""
     spec = workload["spec"]
     spec = (spec["jobTemplate"]["spec"] if workload["kind"] == "CronJob" else spec)["template"]["spec"]
     return {each["image"].partition(":")[0] for each in [*spec.get("initContainers", []), *spec["containers"]]}
@@ -184,7 +184,7 @@ def kubectl(arguments: str) -> str:
 
 
 def expected_buttons() -> dict[str, tuple[str, str, list[str]]]:
-    """Return the resource, text and command of each button."""
+    """Return the resource, the text and the command that each button should have."""
     buttons: dict[str, tuple[str, str, list[str]]] = {}
     for service in APIS:
         project = cluster.IMAGES[service]

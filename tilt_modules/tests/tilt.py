@@ -1,6 +1,7 @@
-"""Evaluate a Tiltfile without Tilt, in a Starlark interpreter that records the calls of Tilt's functions.
+"""A fake Tilt for tests. It evaluates a Tiltfile in a Starlark interpreter and records the calls of Tilt's functions.
 
-Add missing functions and arguments here, with the signatures of https://docs.tilt.dev/api.html.
+If a Tiltfile uses a function or an argument that is missing here, add it with the signature in
+https://docs.tilt.dev/api.html.
 """
 
 import functools
@@ -16,7 +17,7 @@ from tools.local import ROOT
 
 Object = dict[str, Any]
 
-# Tilt's names with a dot, and a function that receives a Starlark function.
+# Tilt's functions whose names contain a dot, and the one that receives a Starlark function as an argument.
 PRELUDE = """
 os = struct(path = struct(exists = _exists, join = _join, dirname = _dirname))
 config = struct(
@@ -41,18 +42,21 @@ def workload_to_resource_function(function):
 
 @dataclass(frozen=True)
 class Blob:
-    """The output of a command, or a YAML stream (here as JSON). As in Tilt, it is no string before `str()`."""
+    """The output of a command, or a YAML stream, which is stored as JSON here.
+
+    As in Tilt, a Tiltfile has to call `str()` to get a string.
+    """
 
     text: str
 
 
 @dataclass
 class Tilt:
-    """The state of Tilt after it evaluates a Tiltfile. An invalid Tiltfile raises `StarlarkError`."""
+    """The state of Tilt after it has evaluated a Tiltfile. `read` raises `StarlarkError` if the Tiltfile is invalid."""
 
     context: str = "kind-kind"
     arguments: Object = field(default_factory=dict)
-    # The output of a command, by a substring of the command.
+    # The output of each command. A key is a substring of the command.
     prints: dict[str, str] = field(default_factory=dict)
 
     objects: list[Object] = field(default_factory=list)
@@ -70,7 +74,10 @@ class Tilt:
     constraint: str = ""
 
     def read(self, text: str | None = None) -> "Tilt":
-        """Evaluate a text as the root Tiltfile, or the existing one, and return self."""
+        """Evaluate `text` as the root Tiltfile, and return self.
+
+        Without `text`, evaluate the existing root Tiltfile.
+        """
         self._modules: dict[Path, starlark.FrozenModule] = {}
         file = ROOT / "Tiltfile"
         self._evaluate(file, file.read_text() if text is None else text)
