@@ -48,7 +48,7 @@ def nginx(kubectl: Kubectl) -> Iterator[None]:
 
 
 def get(ingress_class: str, host: str, path: str, **headers: str) -> requests.Response:
-    """Send a GET request for a host through the ingress controller of a class."""
+    """Send a GET request for a host through the ingress controller of an ingress class."""
     name = host if ingress_class == "default" else f"nginx.{host}"
     return requests.get(f"{INGRESS}{path}", headers={"Host": name, **headers}, timeout=10, allow_redirects=False)
 

@@ -146,7 +146,8 @@ def test_ingress_has_a_certificate_and_redirects_to_https(production: Overlay, s
 @pytest.mark.parametrize("path", NOT_PUBLIC)
 def test_admin_and_probes_are_not_public(production: Overlay, path: str) -> None:
     assert not routed(production.get("Ingress", "users-api"), path)
-    # The Ingresses of the other services route all paths, but these services have no admin and no probes on that port.
+    # The Ingresses of the other services route all paths. This is safe, because these services have no admin and serve
+    # their probes on another port.
     for ingress in production.of_kind("Ingress"):
         assert path not in [each["path"] for rule in ingress["spec"]["rules"] for each in rule["http"]["paths"]]
 
