@@ -114,7 +114,8 @@ memory of thoughts_api. The rows in bold are close to the settings in use.""",
     "images": """\
 The first table shows the size of each image. It also shows how long it takes to build and push the image after a
 change of one line, and how much data is pushed. For the second table, a container of thoughts_api receives SIGTERM
-while eight clients send requests, first on persistent connections and then with a new connection for each request.""",
+while eight clients send requests. The clients use persistent connections first, and then a new connection for each
+request.""",
     "scaling": """\
 locust simulates more and more users, with one, two and three pods of each service. Each row shows the largest number
 of users for which the responses stayed fast enough. locust, PostgreSQL and the cluster ran on the same two cores.""",

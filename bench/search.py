@@ -401,8 +401,8 @@ Every query returned the same thoughts as a full scan.
 
 The median query takes {each:.1f} ms of CPU. For comparison, other reads take: {others}.
 
-For the slowest query of each kind, the next table shows how PostgreSQL scanned the table in each statement, and how
-many milliseconds the statement took (EXPLAIN ANALYZE, first page of results):
+The next table shows the slowest query of each kind and the statements for its first page of results. For each
+statement, it shows how PostgreSQL scanned the rows, and how many milliseconds this took (EXPLAIN ANALYZE):
 
 {plan_table(explained)}
 
