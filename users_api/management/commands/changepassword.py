@@ -4,6 +4,7 @@ import getpass
 from typing import Any
 
 from django.contrib.auth.management.commands import changepassword
+from django.db import transaction
 
 from users_api import sessions
 from users_api.models import User
@@ -13,7 +14,8 @@ class Command(changepassword.Command):
     """Django's command, which here also ends the sessions of the account."""
 
     def handle(self, *args: Any, **options: Any) -> str | None:
-        message: str | None = super().handle(*args, **options)
-        user = User.objects.get_by_natural_key(options["username"] or getpass.getuser())
-        sessions.end_others(user, None)
+        with transaction.atomic():
+            message: str | None = super().handle(*args, **options)
+            user = User.objects.get_by_natural_key(options["username"] or getpass.getuser())
+            sessions.end_others(user, None)
         return message
