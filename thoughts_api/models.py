@@ -1,4 +1,4 @@
-"""Thoughts, and the number that each user writes."""
+"""Thoughts, and counts of how many thoughts each user has written recently."""
 
 from typing import Any
 
@@ -8,13 +8,13 @@ from django.utils import timezone
 from common.folding import fold
 
 TEXT_MAX_LENGTH = 250  # characters
-FOLDED_MAX_LENGTH = 4 * TEXT_MAX_LENGTH  # a character folds into at most four
+FOLDED_MAX_LENGTH = 4 * TEXT_MAX_LENGTH  # folding turns one character into at most four
 
 
 class Thought(models.Model):
     username = models.CharField(max_length=50)
     text = models.CharField(max_length=TEXT_MAX_LENGTH)
-    folded = models.TextField(editable=False)
+    folded = models.TextField(editable=False)  # the text without letter case and accents, for searches
     timestamp = models.DateTimeField(default=timezone.now)
 
     objects: "models.Manager[Thought]"
@@ -23,13 +23,16 @@ class Thought(models.Model):
         indexes = [models.Index(fields=["username", "id"], name="thought_by_author")]
 
     def save(self, *args: Any, **kwargs: Any) -> None:
-        """Save the thought with its folded text."""
+        """Set `folded` from the text, then save the thought."""
         self.folded = fold(self.text)
         super().save(*args, **kwargs)
 
 
 class WriteCount(models.Model):
-    """How many thoughts a user wrote in the current minute and day. Starts are in seconds since 1970."""
+    """Count of the thoughts that a user has written in the current minute and in the current day.
+
+    `minute_start` and `day_start` are times in seconds since 1970.
+    """
 
     username = models.CharField(max_length=50, primary_key=True)
     minute_start = models.FloatField()

@@ -1,6 +1,7 @@
-"""Keyset pagination: a page starts after the last id of the previous page, so every page costs the same.
+"""Keyset pagination for lists of thoughts.
 
-https://use-the-index-luke.com/no-offset
+A page starts after the last id of the previous page. The database finds that id in its index, so a late page is read
+as fast as the first. See https://use-the-index-luke.com/no-offset.
 """
 
 from collections.abc import Sequence
@@ -19,30 +20,35 @@ MAX_LIMIT = 1000
 
 
 class PageSerializer(serializers.Serializer[Any]):
-    """The query parameters of a list."""
+    """The query parameters that select a page of a list."""
 
-    ordering = serializers.ChoiceField(["id", "-id"], default="id", help_text="`-id` is newest first.")
-    limit = IntegerField(min_value=1, max_value=MAX_LIMIT, default=LIMIT, help_text=f"1 to {MAX_LIMIT}.")
+    ordering = serializers.ChoiceField(
+        ["id", "-id"], default="id", help_text="`id` lists the oldest first, `-id` the newest first."
+    )
+    limit = IntegerField(
+        min_value=1, max_value=MAX_LIMIT, default=LIMIT, help_text=f"Thoughts per page, from 1 to {MAX_LIMIT}."
+    )
     after = IntegerField(
-        min_value=0, max_value=MAX_ID, required=False, help_text="Only thoughts after this id, in this ordering."
+        min_value=0, max_value=MAX_ID, required=False, help_text="Only thoughts that follow this id in the ordering."
     )
     before = IntegerField(
         min_value=0,
         max_value=MAX_ID,
         required=False,
-        help_text="Only the nearest thoughts before this id. With `after`, only the thoughts between both.",
+        help_text="Only the thoughts directly before this id. With `after`, only thoughts between the two ids.",
     )
 
 
 class KeysetPagination(BasePagination):
-    """Pages of rows, ordered by `id`. The body is an array; the Link header (RFC 8288) points to the other pages.
+    """Pagination by `id`. The body is an array; the Link header (RFC 8288) has the URLs of the next and previous page.
 
-    `paginate` calls a function that reads rows, instead of slicing a queryset.
+    The views have no queryset to paginate. They call `paginate` with a function that reads rows with SQL.
     """
 
     def paginate(self, read: ReadPage, request: Request) -> list[Row]:
         """Return the rows of the page that the query parameters select.
 
+        `read` is called as `read(ids, descending, count)`. It returns up to `count` rows whose ids are in a range.
         Raise `ValidationError` (400) if a parameter is invalid.
         """
         data = validated_query(PageSerializer, request)
@@ -50,10 +56,11 @@ class KeysetPagination(BasePagination):
         newest_first = data["ordering"] == "-id"
         lowest, highest = (before, after) if newest_first else (after, before)
         ids = range(0 if lowest is None else lowest + 1, MAX_ID if highest is None else highest)
-        # A page before an id is read backwards from that id, then reversed.
+        # With `before` alone, the wanted rows are the last ones before that id. Read them from that id backwards,
+        # and reverse them below.
         backwards = before is not None and after is None
         descending = newest_first != backwards
-        rows = read(ids, descending, data["limit"] + 1)
+        rows = read(ids, descending, data["limit"] + 1)  # the extra row shows that there is another page
         more = len(rows) > data["limit"]
         rows = rows[: data["limit"]]
         if backwards:
@@ -69,27 +76,32 @@ class KeysetPagination(BasePagination):
         return rows
 
     def get_paginated_response(self, data: Any) -> Response:
-        """Return the rows, with a Link header if there is another page."""
+        """Return the rows as an array, with a Link header if there is another page."""
         links = ", ".join(f'<{url}>; rel="{rel}"' for rel, url in self.links.items() if url)
         return Response(data, headers={"Link": links} if links else None)
 
     def get_paginated_response_schema(self, schema: dict[str, Any]) -> dict[str, Any]:
-        """Return the OpenAPI schema of the body: the array itself."""
+        """Return the OpenAPI schema of the body, which is the array itself."""
         return schema
 
 
 def _ends(rows: Sequence[dict[str, Any]], anchor: int | None, descending: bool) -> tuple[int, int]:
-    """Return the ids at which the previous and the next page start."""
+    """Return two ids: `before` of the link to the previous page, and `after` of the link to the next page.
+
+    `anchor` is the id in the request from which the page was read.
+    """
     if rows:
         return rows[0]["id"], rows[-1]["id"]
-    # The page after the anchor is empty. The link back must include the anchor's own row.
+    # The page is empty, so there is only a link back. Its page must include the row with the id `anchor`. Since `after`
+    # and `before` exclude their id, the link has the id next to it.
     back = min(max(0, (anchor or 0) + (-1 if descending else 1)), MAX_ID)
     return back, back
 
 
 def _link(request: Request, name: str, value: int) -> str:
     query = request.query_params.copy()
-    if not ("after" in query and "before" in query):  # both make a range, and its links keep both ends
+    # A request with both parameters selects a range. Its link moves one end of the range and keeps the other.
+    if not ("after" in query and "before" in query):
         query.pop("after", None)
         query.pop("before", None)
     query[name] = str(value)

@@ -1,7 +1,8 @@
 """Route searches to a read replica while it is reachable and in sync.
 
-After the first search, two threads of each process check both servers once a second. The lag is the difference between
-what the primary has written and what the replica has replayed. Requests do not wait for these checks.
+With its first search, each process starts two threads. Once a second, one checks the primary and the other the replica.
+The primary writes all changes to its write-ahead log, and the replica replays them. The checks compare how far both
+servers are in that log. Requests do not wait for the checks.
 """
 
 import functools
@@ -22,13 +23,13 @@ from common.operations.metrics import REGISTRY
 ALIAS = "replica"
 PERIOD = 1.0  # seconds
 ERRORS = (DatabaseError, InterfaceError)
-# Positions in the write-ahead log, in bytes. They need no privileges.
+# These queries return positions in the write-ahead log, in bytes. Every database user may run them.
 # https://www.postgresql.org/docs/current/functions-admin.html#FUNCTIONS-RECOVERY-CONTROL
 WRITTEN = "SELECT pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')"
 REPLAYED = "SELECT CASE WHEN pg_is_in_recovery() THEN pg_wal_lsn_diff(pg_last_wal_replay_lsn(), '0/0') END"
 USABLE = Gauge(
     "database_usable",
-    "1 while the replica is in rotation for searches.",
+    "1 while searches use the replica, else 0.",
     ["database"],
     registry=REGISTRY,
     multiprocess_mode="livemin",
@@ -46,7 +47,7 @@ def read(query: Callable[[str], Found]) -> Found:
     if ALIAS in settings.DATABASES and (replica := watched()).usable:
         connection: Any = connections[ALIAS]
         if getattr(connection, "outages", 0) != replica.outages:
-            connection.close()  # it may lead to a server that was stopped since
+            connection.close()  # it was opened before an outage, so it may be dead
             connection.outages = replica.outages
         try:
             return query(ALIAS)
@@ -62,20 +63,20 @@ class Replica:
     def __init__(self, max_lag: float) -> None:
         self.max_lag = max_lag  # seconds
         self.usable: bool | None = None
-        self.outages = 0  # how often it was removed from rotation
+        self.outages = 0  # number of times that the replica was removed from rotation
         self._written: deque[tuple[float, int]] = deque()  # (time, position of the primary), oldest first
         self._lock = threading.Lock()
 
     def watch(self) -> None:
-        """Check both servers in separate threads.
+        """Start a thread for each server that checks it once a second.
 
-        A stuck server does not delay the other check.
+        With a single thread, one unresponsive server would delay the check of the other.
         """
         for check in (self.check_primary, self.check_replica):
             threading.Thread(target=_repeat, args=[check], name=check.__name__, daemon=True).start()
 
     def check_primary(self) -> None:
-        """Record the position of the primary, if it is reachable."""
+        """Query the position of the primary, and record it if the primary is reachable."""
         now = time.monotonic()
         try:
             self.record(_query(DEFAULT_DB_ALIAS, WRITTEN), now)
@@ -83,7 +84,7 @@ class Replica:
             connections[DEFAULT_DB_ALIAS].close()
 
     def check_replica(self) -> None:
-        """Remove the replica from rotation, or restore it."""
+        """Query the replica, and remove it from rotation or restore it."""
         try:
             replayed = _query(ALIAS, REPLAYED)
         except ERRORS as error:
@@ -93,17 +94,22 @@ class Replica:
             self.compare(replayed)
 
     def record(self, written: int, now: float) -> None:
-        """Record the position of the primary at a time, in seconds."""
+        """Record that the primary was at position `written` at time `now`, in seconds.
+
+        Drop the positions that `compare` no longer needs.
+        """
         self._written.append((now, written))
         while len(self._written) > 1 and self._written[1][0] <= now - self.max_lag:
             self._written.popleft()
 
     def compare(self, replayed: int | None) -> None:
-        """Remove or restore the replica by its position.
+        """Remove the replica if it lags too much, or restore it if it does not.
 
-        The position is None if the server is no replica. A replica must have replayed what the primary had written
-        `max_lag` seconds ago. The time of the last replay says too little: an idle primary sends nothing, and neither
-        does a lost one. While the primary is unreachable, its last known position counts, so searches go on.
+        `replayed` is the position of the replica, or None if that server is not a replica. The replica must have
+        replayed everything that the primary had written `max_lag` seconds ago. While the primary is unreachable, no new
+        positions are recorded, so the replica stays in rotation.
+
+        The time of the last replayed change is not used. It grows old even when the primary has nothing to send.
         """
         if replayed is None:
             self.remove("it is not in recovery")
@@ -113,7 +119,7 @@ class Replica:
             self.remove(f"it lags by more than {self.max_lag} s")
 
     def remove(self, reason: str) -> None:
-        """Remove the replica from rotation until a check finds it usable."""
+        """Remove the replica from rotation until a later check finds that it is usable."""
         self._set(False, reason)
 
     def _set(self, usable: bool, reason: str = "") -> None:
@@ -131,9 +137,9 @@ _starting = threading.Lock()
 
 
 def watched() -> Replica:
-    """Return the replica of this process.
+    """Return the state of the replica, which all threads of this process share.
 
-    The first call starts the checks, after gunicorn has forked.
+    The first call starts the checks. Do not call it at import: gunicorn forks later, and a fork does not copy threads.
     """
     with _starting:
         return _watched()

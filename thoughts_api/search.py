@@ -1,12 +1,18 @@
 """Search for a substring of the text, ignoring letter case and accents.
 
-SQLite compares row by row. PostgreSQL uses the index of migration 0002: the n-grams of each folded text, of one to four
-characters, and the id ranges ("spans") that contain the thought. The index narrows down the rows; `folded LIKE`
-decides.
+The column `folded` holds the text of a thought without letter case and accents. A thought matches if its `folded`
+contains the folded search text, by `LIKE '%…%'`. SQLite tests every row.
 
-A page is found in steps. The first step walks along the primary key. Each further step uses the index within a range of
-ids. From the matches so far, it estimates how many ids would fill the page, and covers twice as many. A frequent
-substring needs only the first step. A rare one has few index entries to read in the last step.
+PostgreSQL has a search index, which migration 0002 creates. An n-gram is a short substring, here of one to four
+characters. A span is a block of consecutive ids. The index finds the rows whose text has given n-grams and whose id is
+in given spans. These rows are candidates: LIKE then tests each of them.
+
+On PostgreSQL, a page is read in steps. Each step covers the next ids, until the page is full:
+
+1. The first step reads the rows in the order of the primary key. This fills the page if the substring is frequent.
+2. The next steps use the search index. From the matches so far, each step estimates how many ids are needed to fill
+   the page. It covers twice as many.
+3. The last step covers all remaining ids. Only a rare substring gets here, and the index has few candidates for it.
 """
 
 import logging
@@ -24,23 +30,24 @@ from thoughts_api import replica
 from thoughts_api.models import FOLDED_MAX_LENGTH
 from thoughts_api.selection import EVERYONE, ReadPage, Row, Selection, as_row, execute, order_by
 
-# Letters, the commonest first. The SQL function of migration 0002 has the same COMMON letters.
+# The letters of both scripts, the most frequent first. The SQL function in migration 0002 has the same COMMON letters.
 LATIN, CYRILLIC = " etaoinsrhldcumfpgwybvkxjqz", "оеаинтсрвлкмдпуяыьгзбчйхжшюцщэфъё"
 COMMON = frozenset(LATIN[:10] + CYRILLIC[:8])
 RANK = {letter: rank for letters in (LATIN, CYRILLIC) for rank, letter in enumerate(letters, start=3)}
-UNKNOWN_RANK = 33  # other scripts, punctuation, symbols
-MAX_NGRAMS = 5  # per search; more would cost time and exclude few rows
-WALK = 10  # ids that the first step covers, for each row of the page
-NEAR = 2**15  # ids that the second step covers at most
-FAR = 2**20  # ids that a later step covers at most; the last step covers the rest
+UNKNOWN_RANK = 33  # for all other characters
+MAX_NGRAMS = 5  # n-grams that a search looks up; more would take time and exclude few rows
+WALK = 10  # the first step covers this many ids for each row of the page
+NEAR = 2**15  # the second step covers at most this many ids
+FAR = 2**20  # a later step covers at most this many ids, except the last
 
-# A slow search takes seconds. One thread stays free for other requests, unless there is only one.
+# A slow search takes seconds. So at most THREADS - 1 searches run, and one thread stays free for other requests.
+# If the process has only one thread, that thread runs searches too.
 slots = threading.BoundedSemaphore(max(1, settings.THREADS - 1))
 logger = logging.getLogger(__name__)
 
 
 class TooManySearches(ServiceUnavailable):
-    """503: this process already runs as many searches as allowed."""
+    """Response 503, because this process already runs as many searches as it may."""
 
     default_detail = "Too many searches are running. Try again in a second."
     wait = 1
@@ -49,8 +56,8 @@ class TooManySearches(ServiceUnavailable):
 def search(text: str) -> ReadPage:
     """Return a function that reads a page of the thoughts whose text contains `text`.
 
-    The function queries the read replica if that is usable. It raises `TooManySearches` if too many searches are
-    running. A text of accents alone matches all thoughts, so nothing is searched.
+    The function queries the read replica if it is usable, else the primary. It raises `TooManySearches` if too many
+    searches are running. If `text` is empty or has only accents, the function reads all thoughts, from the primary.
     """
     folded = fold(text)
     if not folded:
@@ -65,13 +72,13 @@ def _page(folded: str, ids: range, descending: bool, count: int) -> list[Row]:
     matches = EVERYONE.filter(r"folded LIKE %s ESCAPE '\'", f"%{pattern}%")
 
     def query(alias: str) -> list[Row]:
-        here = replace(matches, using=alias)
+        matches_on_alias = replace(matches, using=alias)
         if connections[alias].vendor == "postgresql":
-            return _page_by_steps(here, folded, ids, descending, count)
-        return here.page(ids, descending, count)
+            return _page_by_steps(matches_on_alias, folded, ids, descending, count)
+        return matches_on_alias.page(ids, descending, count)
 
     if not slots.acquire(blocking=False):
-        logger.warning("Refused a search: all but one of %s threads are searching.", settings.THREADS)
+        logger.warning("Refused a search: all but one of the %s threads are searching.", settings.THREADS)
         raise TooManySearches
     try:
         return replica.read(query)
@@ -83,50 +90,52 @@ def _page_by_steps(matches: Selection, folded: str, ids: range, descending: bool
     walked = WALK * count
     rows, ids = walk(matches, ids, descending, count, walked)
     if not rows and not descending and len(ids) > NEAR + FAR:
-        ids = skip_missing_ids(matches.using, ids)  # the oldest thoughts may have been deleted
+        ids = skip_missing_ids(matches.using, ids)  # many of the oldest thoughts may have been deleted
     width = min(NEAR, _next_width(walked, len(rows), count - len(rows)))
     while ids and len(rows) < count:
-        near, ids = _split(ids, width, descending)
-        # `id + 0` keeps the planner from walking along the primary key.
-        more = by_index(matches, folded, near).fetch(count - len(rows), descending, key="id + 0")
+        step, ids = _split(ids, width, descending)
+        # `ORDER BY id` could make the planner scan the primary key instead of the search index. `id + 0` prevents that.
+        more = by_index(matches, folded, step).fetch(count - len(rows), descending, key="id + 0")
         rows += more
         width = _next_width(width, len(more), count - len(rows)) if width < FAR else len(ids)
     return rows
 
 
 def walk(matches: Selection, ids: range, descending: bool, count: int, width: int) -> tuple[list[Row], range]:
-    """Search `width` ids along the primary key.
+    """Read the matches among the first `width` ids, in the order of the primary key.
 
-    It starts at the lowest id or, descending, at the highest existing one. Return up to `count` rows, and the remaining
-    ids, up to the highest existing one.
+    In ascending order, this starts at the lowest of `ids`. In descending order, it starts at the highest id in `ids`
+    that exists. Return up to `count` rows, and the ids that remain to be searched. The remaining ids end at the highest
+    existing id.
     """
-    near = matches.with_ids(ids).filter("id > highest - %s", width) if descending else matches.with_ids(ids[:width])
+    # The table `top` has one row with the highest existing id. The left join keeps that row if nothing matches.
+    step = matches.with_ids(ids).filter("id > highest - %s", width) if descending else matches.with_ids(ids[:width])
     rows = execute(
         matches.using,
-        "SELECT highest, near.* FROM"  # noqa: S608
+        "SELECT highest, matching.* FROM"  # noqa: S608
         " (SELECT id AS highest FROM thoughts_api_thought WHERE id < %s ORDER BY id DESC LIMIT 1) AS top"
-        f" LEFT JOIN LATERAL ({near.statement(count, descending)}) AS near ON TRUE"
-        f" ORDER BY {order_by('near.id', descending)}",
-        (ids.stop, *near.params),
+        f" LEFT JOIN LATERAL ({step.statement(count, descending)}) AS matching ON TRUE"
+        f" ORDER BY {order_by('matching.id', descending)}",
+        (ids.stop, *step.params),
     )
     highest = rows[0][0] if rows else -1
-    left = range(ids.start, highest - width + 1) if descending else range(ids.start + width, highest + 1)
-    return [as_row(*row) for _, *row in rows if row[0] is not None], left
+    remaining = range(ids.start, highest - width + 1) if descending else range(ids.start + width, highest + 1)
+    return [as_row(*row) for _, *row in rows if row[0] is not None], remaining
 
 
 def skip_missing_ids(using: str, ids: range) -> range:
-    """Return the range from its lowest existing id.
+    """Return the part of the range that starts at the lowest existing id.
 
-    It is empty if no thought is in it.
+    If the range has no existing id, return an empty range.
     """
     sql = "SELECT id FROM thoughts_api_thought WHERE id >= %s ORDER BY id LIMIT 1"
     return next((range(lowest, ids.stop) for (lowest,) in execute(using, sql, (ids.start,))), range(0))
 
 
 def by_index(matches: Selection, folded: str, ids: range) -> Selection:
-    """Select the matches within an id range through the index.
+    """Select the matches within a range of ids through the search index.
 
-    It uses spans, unless there are too many.
+    The condition on spans is left out if the range has more than FAR ids, because it would list too many spans.
     """
     found = matches.filter(
         "thought_pieces(folded) @> %s::int4[] AND id + 0 BETWEEN %s AND %s", ngrams(folded), ids[0], ids[-1]
@@ -138,9 +147,11 @@ def by_index(matches: Selection, folded: str, ids: range) -> Selection:
 
 
 def ngrams(folded: str) -> list[int]:
-    """Return the numbers of the rarest n-grams that cover a text.
+    """Return the n-grams of a search text that the search looks up in the index, as numbers.
 
-    Rarity is estimated from the letters. The SQL function `thought_pieces` computes the same numbers.
+    The candidates are overlapping n-grams that together contain each character of the text. The rarest of these
+    candidates, at most MAX_NGRAMS, are returned. How rare an n-gram is, is estimated from its letters. The SQL function
+    `thought_pieces` computes the same numbers for the text of a thought.
     """
     covering = [folded] if len(folded) < 3 else []
     end = 0
@@ -153,22 +164,29 @@ def ngrams(folded: str) -> list[int]:
 
 
 def _rarity(ngram: str) -> int:
+    """Return a number that is higher for an n-gram of rarer letters."""
     return math.prod(RANK.get(letter, UNKNOWN_RANK) for letter in ngram)
 
 
 def _number(ngram: str) -> int:
+    """Return the number of an n-gram, as the SQL function `thought_pieces` computes it."""
     return reduce(lambda number, letter: (number * 0x110000 + ord(letter)) % (2**31 - 1), ngram, 0)
 
 
 def _split(ids: range, width: int, descending: bool) -> tuple[range, range]:
-    """Return the `width` ids of the next step, and the others."""
+    """Split `ids` into the `width` ids that the next step covers, and the remaining ones."""
     return (ids[-width:], ids[:-width]) if descending else (ids[:width], ids[width:])
 
 
 def _next_width(width: int, found: int, missing: int) -> int:
-    """Return the width of the next step: twice the estimate for the missing rows."""
+    """Return how many ids the next step covers, at most FAR.
+
+    The last step covered `width` ids and found `found` rows. `missing` rows are needed to fill the page. At the same
+    density of matches, `width * missing / found` more ids would contain them. The next step covers twice as many.
+    """
     return min(FAR, max(2 * width, 2 * width * missing // found)) if found else FAR
 
 
 def _spans(ids: range, bits: int) -> range:
+    """Return the numbers of the spans of `2**bits` ids that contain these ids."""
     return range(ids[0] >> bits, (ids[-1] >> bits) + 1)

@@ -1,6 +1,7 @@
 """Read thoughts with SQL, as the dicts that the API returns.
 
-The ORM needs more CPU to build a query than PostgreSQL to answer it, so reads bypass it. Writes and deletes use it.
+The ORM takes more CPU time to build one of these queries than PostgreSQL takes to answer it. So reads use SQL, while
+writes and deletes use the ORM.
 """
 
 from collections.abc import Callable
@@ -10,34 +11,39 @@ from typing import Any
 
 from django.db import DEFAULT_DB_ALIAS, connections
 
-MAX_ID = 2**63 - 1
+MAX_ID = 2**63 - 1  # the largest value of a bigint column
 COLUMNS = "id, username, text, CAST(timestamp AS text)"
 
 Row = dict[str, Any]
-# Reads up to `count` rows whose ids are in a range, ordered by id: page(ids, descending, count).
+# A function `read_page(ids, descending, count)`. It reads up to `count` rows whose ids are in the range `ids`, in
+# ascending or descending order.
 ReadPage = Callable[[range, bool, int], list[Row]]
 
 
 @dataclass(frozen=True)
 class Selection:
-    """The thoughts that match an SQL condition, in one of DATABASES. It is lazy: `fetch` and `page` run the query."""
+    """The thoughts that match an SQL condition, in the database with the alias `using`.
+
+    `params` are the values for the `%s` placeholders of the condition. Like a queryset, a selection is lazy: only
+    `fetch` and `page` run a query.
+    """
 
     condition: str = "TRUE"
     params: tuple[Any, ...] = ()
     using: str = DEFAULT_DB_ALIAS
 
     def filter(self, condition: str, *params: Any) -> "Selection":
-        """Add a condition."""
+        """Return a selection of the thoughts that also match this condition."""
         return replace(self, condition=f"{self.condition} AND {condition}", params=(*self.params, *params))
 
     def with_ids(self, ids: range) -> "Selection":
-        """Add the condition that the id is in a range."""
+        """Return a selection of the thoughts whose ids are also in this range."""
         return self.filter("id >= %s AND id < %s", ids.start, ids.stop)
 
     def statement(self, count: int, descending: bool = False, key: str = "id") -> str:
-        """Return the SELECT of the first `count` rows, ordered by `key`.
+        """Return a SELECT statement for the first `count` rows, ordered by `key`.
 
-        Its parameters are `params`.
+        The values for its placeholders are `params`.
         """
         order = order_by(key, descending)
         return f"SELECT {COLUMNS} FROM thoughts_api_thought WHERE {self.condition} ORDER BY {order} LIMIT {count}"  # noqa: S608
@@ -48,7 +54,7 @@ class Selection:
         return [as_row(*row) for row in rows]
 
     def page(self, ids: range, descending: bool, count: int) -> list[Row]:
-        """Read up to `count` rows within an id range, ordered by id."""
+        """Read up to `count` rows whose ids are in this range, ordered by id."""
         return self.with_ids(ids).fetch(count, descending) if ids else []
 
 
@@ -68,7 +74,7 @@ def get(thought_id: int) -> Row | None:
 
 
 def execute(using: str, sql: str, params: tuple[Any, ...]) -> list[tuple[Any, ...]]:
-    """Run a statement on one of DATABASES and return all rows."""
+    """Run a statement on the database with the alias `using`, and return all rows."""
     with connections[using].cursor() as cursor:
         cursor.execute(sql, params)
         rows: list[tuple[Any, ...]] = cursor.fetchall()
@@ -81,7 +87,8 @@ def order_by(key: str, descending: bool) -> str:
 
 
 def as_row(thought_id: int, username: str, text: str, timestamp: str) -> Row:
-    """Return the values of COLUMNS as the API returns them."""
-    # Both databases return UTC. Datetime objects would cost half as much CPU as the rest of a page.
+    """Convert the values of COLUMNS to the dict that the API returns."""
+    # The database returns the timestamp as text, in UTC. If Django's cursor converted timestamps to aware datetimes, a
+    # page would take half as much CPU time again.
     time = datetime.fromisoformat(timestamp).replace(tzinfo=None).isoformat()
     return {"id": thought_id, "username": username, "text": text, "timestamp": f"{time}Z"}

@@ -1,4 +1,4 @@
-"""Serializers of request and response data."""
+"""Serializers for request and response data."""
 
 from typing import Any
 
@@ -31,7 +31,8 @@ class SearchSerializer(serializers.Serializer[Any]):
         required=False,
         default="",
         allow_blank=True,
-        # A full text in decomposed form, with up to four characters for one (Unicode Annex 15, section 9.1).
+        # Clients may send a whole thought in Unicode's decomposed form, where one character can become four
+        # (Unicode Annex 15, section 9.1).
         max_length=FOLDED_MAX_LENGTH,
         trim_whitespace=False,
         error_messages={"max_length": "A search may have up to {max_length} characters."},

@@ -22,25 +22,29 @@ from thoughts_api.search import search
 from thoughts_api.selection import ReadPage
 from thoughts_api.serializers import SearchSerializer, ThoughtSerializer
 
-# RFC 9111: caches may store public responses, but must revalidate them. They must not store a user's own.
+# HTTP caches (RFC 9111) may store public responses, but must revalidate them before each use. They must not store
+# responses that belong to one user.
 public = method_decorator(cache_control(public=True, no_cache=True), name="dispatch")
 own = method_decorator(cache_control(private=True, no_store=True), name="dispatch")
 
 
 class ListView(generics.ListAPIView[Thought]):
-    """Base of the lists. A subclass implements `page_reader`; its rows need no serializer."""
+    """Base class of the views that list thoughts. A subclass implements `page_reader`.
 
-    queryset = Thought.objects.none()  # for the schema
+    The rows from the database are already the dicts that the API returns, so `list` uses no serializer.
+    """
+
+    queryset = Thought.objects.none()  # the OpenAPI document needs to know the model
     serializer_class = ThoughtSerializer
     pagination_class = KeysetPagination
     paginator: KeysetPagination
 
     def page_reader(self) -> ReadPage:
-        """Return a function that reads the rows of a page."""
+        """Return the function that reads the rows of a page from the database."""
         raise NotImplementedError
 
     def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        """Return a page, with a Link header to the next and previous page."""
+        """Return a page of thoughts, with links to the next and previous page in the Link header."""
         return self.paginator.get_paginated_response(self.paginator.paginate(self.page_reader(), request))
 
 

@@ -1,6 +1,7 @@
-"""Limit how many thoughts a user can write. The counts are in the database, so the limit holds across all pods.
+"""Limit how many thoughts a user can write per minute and per day.
 
-Each window of a minute or a day starts with its first thought. Deleted thoughts still count.
+The database holds the counts, so the limits apply across all pods. A minute starts with a user's first thought in it,
+and so does a day. A deleted thought still counts.
 https://owasp.org/API-Security/editions/2023/en/0xa4-unrestricted-resource-consumption/
 """
 
@@ -16,10 +17,12 @@ from thoughts_api.models import WriteCount
 
 MINUTE, DAY = 60, 24 * 3600  # seconds
 
-# A start that is further ahead than CLOCK_SKEW is from a wrong clock of another pod.
+# The conditions are true while the minute or the day in the row is not over. Its start may be up to CLOCK_SKEW seconds
+# in the future, because the clocks of pods differ. A start further ahead comes from a wrong clock and is replaced.
 IN_MINUTE = f"counted.minute_start > %(now)s - {MINUTE} AND counted.minute_start <= %(now)s + {CLOCK_SKEW}"
 IN_DAY = f"counted.day_start > %(now)s - {DAY} AND counted.day_start <= %(now)s + {CLOCK_SKEW}"
-# One statement locks the row from the check until the transaction ends.
+# The statement changes no row if a limit is reached. It locks the user's row until the transaction ends. So concurrent
+# requests of one user cannot exceed a limit.
 COUNT = f"""
     INSERT INTO thoughts_api_writecount AS counted (username, minute_start, in_minute, day_start, in_day)
     VALUES (%(username)s, %(now)s, 1, %(now)s, 1)
@@ -34,17 +37,19 @@ COUNT = f"""
 
 
 class TooManyThoughts(Throttled):
-    """429: the user has reached a limit. `wait` is in seconds."""
+    """Response 429, because the user has reached a limit.
+
+    `wait` is the number of seconds after which the user may write again.
+    """
 
     default_detail = "Too many thoughts."
 
 
 def count(username: str) -> None:
-    """Count a thought of this user.
+    """Count one more thought of this user.
 
-    Raise `TooManyThoughts`, without counting, if a limit is reached.
-
-    Call it in the transaction that saves the thought, so that both succeed or fail together.
+    If a limit is reached, count nothing and raise `TooManyThoughts`. Call this function in the transaction that saves
+    the thought. Then a thought that cannot be saved is not counted.
     """
     now = time.time()
     limits = {"per_minute": settings.WRITES_PER_MINUTE, "per_day": settings.WRITES_PER_DAY}

@@ -1,9 +1,13 @@
 from django.db import migrations
 
-# Return the numbers of a text's n-grams ("pieces"): all of one, two and three characters. Those of four are included
-# if the middle two are common letters, because too many texts contain such trigrams. A number has the code points as
-# its digits, modulo a prime that fits an int4. `thoughts_api.search` computes the same numbers. Each statement appends
-# one number, because PL/pgSQL then changes the array in place instead of copying it.
+# This SQL function returns the n-grams ("pieces") of a text, which are its substrings of one, two and three characters.
+# It also returns a substring of four characters if the two in the middle are common letters. Too many texts contain the
+# trigrams of common letters, and a fourth character makes the n-gram rarer.
+#
+# Each n-gram is returned as a number. Its digits, in base 1114112, are the code points of the characters. The number is
+# taken modulo the prime 2**31 - 1, so that it fits into an int4. `thoughts_api.search` computes the same numbers.
+#
+# Each statement appends one number only. PL/pgSQL then extends the array in place instead of copying it.
 FUNCTION = """
 CREATE OR REPLACE FUNCTION thought_pieces(folded text) RETURNS int4[]
 LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
@@ -36,15 +40,20 @@ $$
 
 DROP_INDEX = "DROP INDEX CONCURRENTLY IF EXISTS thought_by_piece"
 
-# The second column holds the spans of 2**12 and of 2**17 ids that contain the id; the wide spans have negative numbers.
-# New entries wait in a pending list. With 2 MB instead of 4 MB, the write that flushes it is shorter, and each search
-# scans less of it.
+# The index has two columns. The first holds the n-grams of the text. The second tells roughly where the id is, so that
+# a search can be limited to a range of ids. For this, the ids are divided into spans of 2**12 consecutive ids, and also
+# into wide spans of 2**17. The column holds the number of the span and the number of the wide span that contain the id.
+# `~` makes the numbers of wide spans negative, so the two kinds of numbers never collide.
+#
+# PostgreSQL first collects new entries of a GIN index in a pending list. The list is limited to 2 MB instead of 4 MB.
+# The write that flushes it then takes less time, and each search has less of it to scan.
 INDEX = """
 CREATE INDEX CONCURRENTLY thought_by_piece ON thoughts_api_thought
 USING gin (thought_pieces(folded), (ARRAY[id >> 12, ~(id >> 17)])) WITH (gin_pending_list_limit = 2048)
 """
 
-# Without statistics, the planner always chooses the plans that were measured.
+# Collect no statistics on these columns. The planner then always chooses the plan whose speed was measured, whatever
+# the texts are.
 NO_STATISTICS = [f"ALTER INDEX thought_by_piece ALTER COLUMN {column} SET STATISTICS 0" for column in (1, 2)]
 
 
@@ -57,13 +66,14 @@ def on_postgresql(*statements):
     return run
 
 
-# Dropped first, because an interrupted run leaves an invalid index.
+# Drop the index first, because an interrupted run of this migration leaves an invalid one.
 build = on_postgresql(FUNCTION, DROP_INDEX, INDEX, *NO_STATISTICS)
 
 
 class Migration(migrations.Migration):
 
-    atomic = False  # required by CONCURRENTLY, which keeps the table writable
+    # CREATE INDEX CONCURRENTLY does not block writes to the table, but it cannot run in a transaction.
+    atomic = False
 
     dependencies = [
         ("thoughts_api", "0001_initial"),

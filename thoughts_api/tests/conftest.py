@@ -1,4 +1,4 @@
-"""Clients with access tokens like those of users_api."""
+"""Fixtures: API clients that send access tokens like those that users_api issues."""
 
 import functools
 import time
@@ -14,13 +14,13 @@ from jwt.algorithms import RSAAlgorithm
 from pytest_django import Settings
 from rest_framework.test import APIClient
 
-# No deadline: the time of an example depends on what else the machine runs.
+# No deadline for an example, because its time depends on what else the machine runs.
 hypothesis.settings.register_profile(
     "tests", deadline=None, database=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
 )
 hypothesis.settings.load_profile("tests")
 
-# These tests need features that SQLite lacks.
+# These files need PostgreSQL, so pytest does not collect them on SQLite.
 collect_ignore = (
     [] if connection.vendor == "postgresql" else ["test_connections.py", "test_search_index.py", "test_threads.py"]
 )
@@ -40,13 +40,16 @@ def jwks() -> dict[str, Any]:
 
 @pytest.fixture(autouse=True)
 def key_set(settings: Settings) -> None:
-    """Verify tokens with the key of these tests."""
+    """Make the API verify tokens with the key of these tests."""
     settings.TOKENS_JWKS = jwks
 
 
 @pytest.fixture
 def sign() -> Sign:
-    """Return a function that signs a token. Claims it does not receive are valid."""
+    """Return a function that makes and signs an access token.
+
+    Its arguments are claims. A claim that is not given gets a valid value.
+    """
 
     def sign(**claims: Any) -> str:
         now = int(time.time())
@@ -62,7 +65,7 @@ def sign() -> Sign:
 
 
 def client(token: str | None = None) -> APIClient:
-    """Return a client that returns a 500 response for an exception, as a server does."""
+    """Return a test client. If a view raises, the client returns a 500 response, as a server would."""
     client = APIClient(raise_request_exception=False)
     if token:
         client.credentials(HTTP_AUTHORIZATION=f"Bearer {token}")

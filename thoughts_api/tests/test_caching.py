@@ -25,11 +25,12 @@ def test_unchanged_public_response_is_304(anonymous: APIClient, path: str) -> No
     assert changed["ETag"] != first["ETag"]
 
 
-def test_etag_changes_when_a_next_page_appears(anonymous: APIClient) -> None:
+def test_etag_changes_when_a_link_to_a_next_page_is_added(anonymous: APIClient) -> None:
     Thought.objects.create(username="bruce", text="Tea first.")
     first = anonymous.get("/api/thoughts/?limit=1")
     Thought.objects.create(username="bruce", text="Tea second.")
     changed = anonymous.get("/api/thoughts/?limit=1", headers={"If-None-Match": first["ETag"]})
+    # The body is unchanged, but the Link header is new.
     assert (changed.status_code, changed.content) == (200, first.content)
     again = anonymous.get("/api/thoughts/?limit=1", headers={"If-None-Match": changed["ETag"]})
     assert again.status_code == 304

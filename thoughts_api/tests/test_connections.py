@@ -1,4 +1,4 @@
-"""Persistent connections to PostgreSQL. These tests are not collected on SQLite."""
+"""Persistent connections to PostgreSQL. conftest.py excludes this file on SQLite."""
 
 import gc
 import socket
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 @pytest.fixture
 def short_timeout() -> Iterator[Any]:
-    """Return another connection, with a statement timeout of a second."""
+    """Return another connection, with a statement timeout of one second."""
     other = connection.copy()
     other.settings_dict = other.settings_dict | {"STATEMENT_TIMEOUT": 1}
     yield other
@@ -34,11 +34,11 @@ def test_connection_closed_by_the_server_is_replaced() -> None:
     connection.ensure_connection()
     closed = connection.connection
     with psycopg.connect(**connection.get_connection_params()) as other:
-        # Returns when the connection is closed.
+        # Waits up to 10 s until the server has closed the connection.
         other.execute("SELECT pg_terminate_backend(%s, 10000)", [closed.info.backend_pid])
     assert not connection.is_usable()
 
-    connection.close_if_unusable_or_obsolete()  # as at the start of each request
+    connection.close_if_unusable_or_obsolete()  # Django does this at the start of each request
     with connection.cursor() as cursor:
         cursor.execute("SELECT 1")
     assert connection.connection is not closed
@@ -64,14 +64,14 @@ def test_connection_attempt_that_times_out_is_closed(monkeypatch: pytest.MonkeyP
         other = connection.copy()
         here = {"HOST": "127.0.0.1", "PORT": server.getsockname()[1], "OPTIONS": {"connect_timeout": 2}}
         monkeypatch.setattr(other, "settings_dict", other.settings_dict | here)
-        gc.disable()
+        gc.disable()  # the garbage collector would close the connection too
         try:
             with pytest.raises(OperationalError, match="timeout"):
                 other.ensure_connection()
             client, _ = server.accept()
             with client:
                 client.settimeout(1)
-                while client.recv(1024):  # returns b"" after the first message if the connection is closed
+                while client.recv(1024):  # returns b"" when the client has closed the connection
                     pass
         finally:
             gc.enable()
@@ -83,21 +83,21 @@ def test_statement_timeout_keeps_the_connection(short_timeout: Any, monkeypatch:
     same = short_timeout.connection
     with pytest.raises(OperationalError, match="statement timeout"):
         short_timeout.cursor().execute("SELECT pg_sleep(60)")
-    short_timeout.close_if_unusable_or_obsolete()  # as at the end of each request
+    short_timeout.close_if_unusable_or_obsolete()  # Django does this at the end of each request
     with short_timeout.cursor() as cursor:
         cursor.execute("SELECT 1")
     assert short_timeout.connection is same
 
 
-def test_statement_without_server_timeout_closes_the_connection(
+def test_connection_is_closed_if_the_server_does_not_cancel_a_statement(
     short_timeout: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(postgresql, "HANGING", 0)
     with short_timeout.cursor() as cursor:
-        cursor.execute("SET statement_timeout = 0")  # like a server that is stuck
+        cursor.execute("SET statement_timeout = 0")  # the server no longer cancels slow statements
     abandoned = short_timeout.connection
     with pytest.raises(OperationalError, match="timeout"):
-        short_timeout.cursor().execute("SELECT pg_sleep(3)")  # short, because it keeps running and blocks other tests
+        short_timeout.cursor().execute("SELECT pg_sleep(3)")  # short, because the server still runs it to its end
     short_timeout.close_if_unusable_or_obsolete()
     assert abandoned.closed
     with short_timeout.cursor() as cursor:
@@ -114,7 +114,7 @@ def test_connection_that_fails_to_initialize_is_closed(short_timeout: Any, monke
     assert short_timeout.connection is None
 
 
-def test_statement_timeout_overrides_only_its_own_option(short_timeout: Any) -> None:
+def test_statement_timeout_keeps_other_options_of_the_user(short_timeout: Any) -> None:
     own = "-c geqo=off -c statement_timeout=9s"
     short_timeout.settings_dict["OPTIONS"] = short_timeout.settings_dict["OPTIONS"] | {"options": own}
     with short_timeout.cursor() as cursor:

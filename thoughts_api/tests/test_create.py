@@ -19,12 +19,12 @@ MULTIPART = "multipart/form-data; boundary=x"
 
 
 def part(value: bytes, more: bytes = b"") -> bytes:
-    """Return a multipart body with one field `text`."""
+    """Return a multipart body with one field, `text`. Append `more` to the headers of that field."""
     return b'--x\r\nContent-Disposition: form-data; name="text"' + more + b"\r\n\r\n" + value + b"\r\n--x--\r\n"
 
 
 def assert_refused(response: Any, *fields: str) -> None:
-    """Assert that the response is 400, names these fields, and that nothing is stored."""
+    """Assert that the response is 400 with errors for exactly these fields, and that no thought is stored."""
     assert response.status_code == 400, response.content
     assert list(response.json()) == ["message", "errors"]
     assert isinstance(response.json()["message"], str)
@@ -93,7 +93,7 @@ def test_invalid_token_is_refused(sign: Sign, claims: dict[str, Any]) -> None:
     assert not Thought.objects.exists()
 
 
-# A character is a code point: the family below has 5, the decomposed é has 2.
+# Each Unicode code point counts as a character. So the family emoji counts as 5, and the decomposed é as 2.
 @pytest.mark.parametrize(
     "text",
     [
@@ -131,11 +131,11 @@ def test_text_is_trimmed_before_its_length_is_checked(bruce: APIClient) -> None:
 
 @pytest.mark.parametrize("text", ["", " ", "\n", " \t\r\n\u00a0\u3000\u2003 "])
 @pytest.mark.parametrize("format", ["json", "multipart"])
-def test_nothing_but_space_is_refused(bruce: APIClient, text: str, format: str) -> None:
+def test_text_of_only_whitespace_is_refused(bruce: APIClient, text: str, format: str) -> None:
     assert_refused(bruce.post(MINE, {"text": text}, format=format), "text")
 
 
-def test_a_text_is_stored_as_it_was_written(bruce: APIClient) -> None:
+def test_text_is_stored_unchanged(bruce: APIClient) -> None:
     for text in ["<b>&amp;</b>", "a\nb\tc", "ﬁ ﷺ e\u0301 é", "İ ß ς", "\u202eabc", "null", "\x1b[31m", "\ufffd"]:
         thought = bruce.post(MINE, {"text": text}, format="json").json()
         assert bruce.get(f"/api/thoughts/{thought['id']}/").json()["text"] == text
@@ -153,7 +153,7 @@ def test_a_text_is_stored_as_it_was_written(bruce: APIClient) -> None:
         b'{"text": true}',
         b'{"text": ["x"]}',
         b'{"text": {"text": "x"}}',
-        # NUL, also at either end, where spaces are trimmed.
+        # NUL, also at both ends of the text, where the API trims spaces.
         b'{"text": "\\u0000"}',
         b'{"text": "a\\u0000b"}',
         b'{"text": "a\\u0000"}',
@@ -164,7 +164,7 @@ def test_a_text_is_stored_as_it_was_written(bruce: APIClient) -> None:
         b'{"text": "\\ude00\\ud83d"}',
     ],
 )
-def test_error_names_an_invalid_text(bruce: APIClient, body: bytes) -> None:
+def test_invalid_text_is_reported_under_its_field(bruce: APIClient, body: bytes) -> None:
     assert_refused(bruce.generic("POST", MINE, body, content_type="application/json"), "text")
 
 
@@ -178,17 +178,17 @@ def test_error_names_an_invalid_text(bruce: APIClient, body: bytes) -> None:
         (b"text=+%20", FORM),
         (part(b"a\x00b"), MULTIPART),
         (part(b"\x00"), MULTIPART),
-        # A file.
+        # A file instead of a text.
         (part(b"x", b'; filename="text.txt"'), MULTIPART),
         (b"--x--\r\n", MULTIPART),
     ],
 )
-def test_error_names_an_invalid_text_in_a_form(bruce: APIClient, body: bytes, content_type: str) -> None:
+def test_invalid_text_in_a_form_is_reported_under_its_field(bruce: APIClient, body: bytes, content_type: str) -> None:
     assert_refused(bruce.generic("POST", MINE, body, content_type=content_type), "text")
 
 
 @pytest.mark.parametrize("body", [b"[]", b'[{"text": "x"}]', b'"text"', b"5", b"true", b"null"])
-def test_body_other_than_an_object_is_refused(bruce: APIClient, body: bytes) -> None:
+def test_json_that_is_not_an_object_is_refused(bruce: APIClient, body: bytes) -> None:
     assert_refused(bruce.generic("POST", MINE, body, content_type="application/json"), "non_field_errors")
 
 
@@ -227,7 +227,7 @@ def test_malformed_json_is_refused(bruce: APIClient, body: bytes) -> None:
         (b"text=%ED%A0%80", FORM),
         (part(b"\xff"), MULTIPART),
         (part(b"\xed\xa0\x80"), MULTIPART),
-        # No boundary, or an invalid one.
+        # A Content-Type without a boundary, or with an invalid one.
         (part(b"x"), "multipart/form-data"),
         (part(b"x"), "multipart/form-data; boundary=\u00e4"),
     ],
@@ -244,7 +244,7 @@ def test_malformed_form_is_refused(bruce: APIClient, body: bytes, content_type: 
         (part(b"x" * 3_000_000), MULTIPART),
         (json.dumps({"text": "x" * 64 * 1024}).encode(), "application/json"),
     ],
-    ids=["JSON", "form", "multipart", "JSON just beyond the limit"],
+    ids=["JSON", "form", "multipart", "JSON just over the limit"],
 )
 def test_huge_body_is_refused(bruce: APIClient, body: bytes, content_type: str) -> None:
     response = bruce.generic("POST", MINE, body, content_type=content_type)

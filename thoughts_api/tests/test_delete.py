@@ -11,7 +11,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def thought() -> Thought:
-    """Create a thought of bruce, between two others, and return it."""
+    """Create three thoughts, and return the second, which is by bruce."""
     Thought.objects.create(username="bruce", text="Before")
     thought = Thought.objects.create(username="bruce", text="This one")
     Thought.objects.create(username="stephen", text="After")
@@ -28,11 +28,13 @@ def test_author_deletes_a_thought(bruce: APIClient, thought: Thought, slash: str
     assert response.status_code == 204
     assert response.content == b""
     assert texts() == {"Before", "After"}
-    # It is already deleted.
+    # The thought no longer exists.
     assert bruce.delete(f"/api/me/thoughts/{thought.id}{slash}").status_code == 404
 
 
-def test_thought_of_another_user_is_404(stephen: APIClient, staff: APIClient, sign: Sign, thought: Thought) -> None:
+def test_deleting_the_thought_of_another_user_is_404(
+    stephen: APIClient, staff: APIClient, sign: Sign, thought: Thought
+) -> None:
     for other in (stephen, staff, client(sign(username="BRUCE", user_id=1))):
         response = other.delete(f"/api/me/thoughts/{thought.id}/")
         assert response.status_code == 404
@@ -49,7 +51,7 @@ def test_author_needs_a_token_to_delete(anonymous: APIClient, thought: Thought) 
 
 
 @pytest.mark.parametrize("slash", ["/", ""])
-def test_staff_delete_any_thought_even_twice(staff: APIClient, thought: Thought, slash: str) -> None:
+def test_staff_delete_any_thought_and_may_repeat_the_request(staff: APIClient, thought: Thought, slash: str) -> None:
     for _ in range(2):
         response = staff.delete(f"/admin/thoughts/{thought.id}{slash}")
         assert response.status_code == 204
@@ -58,7 +60,7 @@ def test_staff_delete_any_thought_even_twice(staff: APIClient, thought: Thought,
     assert staff.delete(f"/admin/thoughts/{10**30}{slash}").status_code == 204
 
 
-def test_staff_path_is_403_for_the_author(bruce: APIClient, thought: Thought) -> None:
+def test_author_without_staff_rights_cannot_use_the_staff_path(bruce: APIClient, thought: Thought) -> None:
     response = bruce.delete(f"/admin/thoughts/{thought.id}/")
     assert response.status_code == 403
     assert list(response.json()) == ["message"]
@@ -66,12 +68,12 @@ def test_staff_path_is_403_for_the_author(bruce: APIClient, thought: Thought) ->
 
 
 @pytest.mark.parametrize("is_staff", [None, 1, "true", [True], {"is": True}])
-def test_staff_claim_must_be_true(sign: Sign, thought: Thought, is_staff: object) -> None:
+def test_is_staff_claim_must_be_the_boolean_true(sign: Sign, thought: Thought, is_staff: object) -> None:
     assert client(sign(is_staff=is_staff)).delete(f"/admin/thoughts/{thought.id}/").status_code == 403
     assert "This one" in texts()
 
 
-def test_staff_path_without_a_token_is_401(anonymous: APIClient, thought: Thought) -> None:
+def test_staff_path_needs_a_valid_token(anonymous: APIClient, thought: Thought) -> None:
     for client_without_user in (anonymous, client("rubbish")):
         response = client_without_user.delete(f"/admin/thoughts/{thought.id}/")
         assert response.status_code == 401

@@ -36,7 +36,7 @@ def test_trailing_slash_is_optional(staff: APIClient, path: str, method: str) ->
         body = b"" if response.status_code == 201 else response.content
         answers.append((response.status_code, body, response.headers.get("Allow")))
     assert answers[0] == answers[1]
-    # Not a redirect, because a client may follow it with another method.
+    # Both forms are answered directly. A client may follow a redirect with another method.
     expected = {"POST": 201, "DELETE": 204}.get(method, 200) if method in ALLOWED[path] else 405
     assert answers[0][0] == expected
 
@@ -63,7 +63,7 @@ def test_unknown_path_is_404(anonymous: APIClient, path: str, method: str) -> No
 
 
 @pytest.mark.parametrize("path", ["/api/thoughts/", "/nothing"])
-def test_foreign_host_is_400(anonymous: APIClient, path: str) -> None:
+def test_unknown_host_is_400(anonymous: APIClient, path: str) -> None:
     response = anonymous.get(path, headers={"Host": "elsewhere.example"})
     assert response.status_code == 400
     assert response.json() == {"message": "The request is malformed.", "errors": {}}
@@ -107,7 +107,9 @@ def test_database_outage_is_503_with_retry_after(staff: APIClient, method: str, 
     assert "secret" not in response.json()["message"]
 
 
-def test_token_is_503_while_no_key_is_known(bruce: APIClient, anonymous: APIClient, settings: Settings) -> None:
+def test_request_with_a_token_is_503_while_no_key_is_known(
+    bruce: APIClient, anonymous: APIClient, settings: Settings
+) -> None:
     def load() -> dict[str, Any]:
         raise OSError("users_api is unavailable")
 

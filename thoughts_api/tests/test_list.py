@@ -1,4 +1,4 @@
-"""Reading thoughts: all, one, and the user's own."""
+"""Reading all thoughts, one thought, and the thoughts of the logged-in user."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -35,7 +35,7 @@ def test_thought_has_id_username_text_and_timestamp(anonymous: APIClient) -> Non
 
 
 @pytest.mark.parametrize("microsecond", [0, 500_000, 120_000, 1, 999_999])
-def test_timestamp_equals_that_of_the_serializer(anonymous: APIClient, microsecond: int) -> None:
+def test_timestamp_has_the_format_of_the_serializer(anonymous: APIClient, microsecond: int) -> None:
     time = datetime(2026, 3, 4, 5, 6, 7, microsecond, tzinfo=UTC)
     thought = Thought.objects.create(username="bruce", text="Tea first.", timestamp=time)
     assert anonymous.get(f"/api/thoughts/{thought.id}/").json() == ThoughtSerializer(thought).data
@@ -91,7 +91,7 @@ def test_unknown_thought_is_404(anonymous: APIClient, thoughts: list[Thought]) -
 def test_impossible_id_is_404(anonymous: APIClient, bruce: APIClient, staff: APIClient, id: int | str) -> None:
     assert anonymous.get(f"/api/thoughts/{id}/").status_code == 404
     assert bruce.delete(f"/api/me/thoughts/{id}/").status_code == 404
-    # For staff, deleting a missing thought succeeds, if the id is a number.
+    # A staff request to delete a missing thought succeeds if the id is a number.
     assert staff.delete(f"/admin/thoughts/{id}/").status_code in (204, 404)
 
 

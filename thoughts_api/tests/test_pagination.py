@@ -16,7 +16,7 @@ pytestmark = pytest.mark.django_db
 
 
 def write(count: int, text: str = "Thought") -> list[int]:
-    """Create thoughts of bruce, and return all ids."""
+    """Create `count` thoughts of bruce, and return the ids of all thoughts in the database."""
     texts = [f"{text} {number}" for number in range(count)]
     Thought.objects.bulk_create(Thought(username="bruce", text=text, folded=fold(text)) for text in texts)
     return list(Thought.objects.order_by("id").values_list("id", flat=True))
@@ -28,7 +28,7 @@ def ids(response: Any) -> list[int]:
 
 
 def links(response: Any) -> dict[str, str]:
-    """Return the URLs of a Link header by relation."""
+    """Return the URLs in the Link header as a dict, by relation (`next` or `prev`)."""
     return {rel: url for url, rel in re.findall(r'<([^>]*)>; rel="([^"]*)"', response.headers.get("Link", ""))}
 
 
@@ -145,7 +145,7 @@ def test_empty_page_links_back(anonymous: APIClient, ordering: str) -> None:
         response = anonymous.get(f"/api/thoughts/?limit=2&ordering={ordering}&{name}={edge}")
         assert ids(response) == []
         assert set(links(response)) == {rel}
-        # The page back includes the thought at the edge.
+        # The linked page includes the thought whose id was the parameter.
         assert ids(anonymous.get(links(response)[rel])) == page
 
 

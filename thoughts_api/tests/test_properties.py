@@ -1,4 +1,4 @@
-"""Properties of every text and every page, tested with Hypothesis: https://hypothesis.readthedocs.io."""
+"""Property-based tests of search and pagination, with Hypothesis (https://hypothesis.readthedocs.io)."""
 
 import unicodedata
 from collections.abc import Callable
@@ -16,12 +16,13 @@ from thoughts_api.tests.test_pagination import links
 
 pytestmark = pytest.mark.django_db
 
-# Fixtures are shared by all examples, so each example deletes old rows first.
+# All examples of a test share its fixtures, and so its database. Each example deletes the rows of the previous one.
 property_of = settings(
     max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
 
-# All of Unicode, with more of the hard parts: marks, ligatures, letters whose case changes their length, wildcards.
+# Any Unicode character, but more often a difficult one: a combining mark, a ligature, a wildcard, or a letter whose
+# upper case has another length.
 characters = st.one_of(
     st.characters(exclude_categories=["Cs"], exclude_characters="\0"),
     st.sampled_from("éÉßẞıİIiſKÅﬁﬃŉǰΐΣσςаАёЁйЙ한각नमस्ते日本ゴガ🎉👩‍👩‍👧🇩🇪%_\\'\"<&;- \t"),
@@ -32,16 +33,16 @@ texts = st.text(characters, min_size=1, max_size=40).map(str.strip).filter(bool)
 
 
 def without_accents(text: str) -> str:
-    """Return the text without accents, as typed on another keyboard.
+    """Return the text as a user types it whose keyboard has no accents.
 
-    The iota subscript is not an accent: in upper case it becomes a letter.
+    The iota subscript of Greek is kept: its upper case is a letter.
     """
     decomposed = unicodedata.normalize("NFD", text)
     return "".join(c for c in decomposed if unicodedata.category(c) != "Mn" or c.upper().isalpha())
 
 
 def changed_case(text: str) -> list[str]:
-    """Return the text in other letter cases."""
+    """Return variants of the text that differ in letter case."""
     return [text.upper(), text.lower(), text.title(), text.swapcase(), text.casefold()]
 
 
@@ -55,7 +56,7 @@ def store(api: APIClient, text: str) -> Any:
     Thought.objects.all().delete()
     WriteCount.objects.all().delete()
     response = api.post("/api/me/thoughts/", {"text": text}, format="json")
-    assume(response.status_code == 201)
+    assume(response.status_code == 201)  # skip texts that the API refuses
     return response.json()
 
 
@@ -81,13 +82,13 @@ def test_text_is_found_by_any_substring(bruce: APIClient, text: str, data: Any) 
 
 @property_of
 @given(text=texts, substring=texts)
-def test_search_finds_what_python_finds(bruce: APIClient, text: str, substring: str) -> None:
+def test_search_finds_the_same_thoughts_as_a_comparison_in_python(bruce: APIClient, text: str, substring: str) -> None:
     thought = store(bruce, text)
     assert found(bruce, substring, thought["id"]) == (fold(substring) in fold(text))
 
 
 def walk(api: APIClient, path: str, rel: str, between: Callable[[], None]) -> list[list[int]]:
-    """Follow links, call `between` after each page, and return the ids by page."""
+    """Follow the links with relation `rel`, and return the ids of each page. Call `between` after each page."""
     pages = []
     while path:
         response = api.get(path)
@@ -109,7 +110,7 @@ def walk(api: APIClient, path: str, rel: str, between: Callable[[], None]) -> li
     search=st.sampled_from(["", "keep", "e"]),
     changes=st.lists(st.tuples(st.sampled_from(["add", "delete"]), st.integers(0, 30)), max_size=12),
 )
-def test_pages_visit_every_row_once_while_others_change(
+def test_each_row_is_on_one_page_while_other_rows_change(
     bruce: APIClient, count: int, limit: int, ordering: str, backwards: bool, search: str, changes: list[Any]
 ) -> None:
     Thought.objects.all().delete()
@@ -131,7 +132,7 @@ def test_pages_visit_every_row_once_while_others_change(
     if backwards:
         pages.reverse()
     visited = [each for page in pages for each in page]
-    # Strictly ordered, so no row appears twice. Rows that were never deleted must appear.
+    # The ids are strictly ordered, so no row appears twice. The rows that are never deleted must all appear.
     assert visited == sorted(set(visited), reverse=ordering == "-id")
     assert set(kept) <= set(visited) <= set(kept) | set(temporary)
     assert all(len(page) <= limit for page in pages)

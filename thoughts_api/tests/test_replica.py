@@ -1,4 +1,4 @@
-"""Routing of searches to the read replica. e2e/test_replica.py tests it with two servers."""
+"""Routing of searches to the read replica, with fake connections. e2e/test_replica.py uses two real servers."""
 
 import logging
 from typing import Any
@@ -16,6 +16,8 @@ LAG = 5
 
 
 class FakeConnection:
+    """A database connection on which every query fails."""
+
     closed = outages = 0
     error: Exception = OperationalError("connection\nrefused")
 
@@ -28,7 +30,7 @@ class FakeConnection:
 
 @pytest.fixture
 def connection(monkeypatch: pytest.MonkeyPatch) -> FakeConnection:
-    """Replace the connections to the replica and the primary."""
+    """Replace the connections to the replica and to the primary by a fake connection."""
     connection = FakeConnection()
     monkeypatch.setattr(replica, "connections", {ALIAS: connection, DEFAULT_DB_ALIAS: connection})
     return connection
@@ -36,7 +38,7 @@ def connection(monkeypatch: pytest.MonkeyPatch) -> FakeConnection:
 
 @pytest.fixture
 def watched(settings: Settings, connection: FakeConnection, monkeypatch: pytest.MonkeyPatch) -> Replica:
-    """Return a configured replica in rotation."""
+    """Configure a replica, put it in rotation, and return its state."""
     watched = Replica(LAG)
     watched.record(0, now=0)
     watched.compare(0)
@@ -46,9 +48,9 @@ def watched(settings: Settings, connection: FakeConnection, monkeypatch: pytest.
 
 
 def usable(written: list[tuple[float, int]], replayed: int | None) -> bool | None:
-    """Return whether a replica is usable.
+    """Return whether a replica that has replayed up to the position `replayed` is usable.
 
-    `written` has pairs of seconds and position of the primary.
+    `written` lists the checks of the primary: each is a time in seconds and the position of the primary.
     """
     watched = Replica(LAG)
     for when, amount in written:
@@ -62,7 +64,7 @@ def test_replica_within_the_lag_is_usable() -> None:
     assert usable(written, 400)
     assert usable(written, 300)
     assert not usable(written, 299)
-    # At the next check, the newest position is still too recent to count.
+    # At 11.9 s, position 400 is only 4.9 s old, so the replica may still lack it. At 12.0 s, it must have it.
     assert usable([*written, (11.9, 500)], 300)
     assert not usable([*written, (12.0, 500)], 300)
 
@@ -71,7 +73,7 @@ def test_idle_primary_does_not_remove_the_replica() -> None:
     assert usable([(float(second), 100) for second in range(1000)], 100)
 
 
-def test_first_check_needs_the_current_position() -> None:
+def test_first_check_requires_the_current_position_of_the_primary() -> None:
     assert usable([], 100) is None
     assert usable([(0, 100)], 99) is False
     assert usable([(0, 100)], 100)
@@ -81,25 +83,25 @@ def test_promoted_replica_is_not_usable() -> None:
     assert usable([(0, 100)], None) is False
 
 
-def test_unreachable_primary_changes_nothing() -> None:
+def test_replica_stays_in_rotation_while_the_primary_is_unreachable() -> None:
     watched = Replica(LAG)
     for second in range(10):
         watched.record(100 * second, now=second)
     watched.compare(400)
     assert watched.usable
-    # Nothing is recorded for a minute, and the replica never receives the last writes.
+    # The primary is unreachable, so no position is recorded, and the replica does not receive the last writes.
     watched.compare(400)
     assert watched.usable
 
 
 @pytest.mark.parametrize("error", [OperationalError("connection refused"), InterfaceError("connection is closed")])
-def test_failed_check_of_the_primary_changes_nothing(
+def test_failed_check_of_the_primary_keeps_the_replica_in_rotation(
     watched: Replica, connection: FakeConnection, caplog: pytest.LogCaptureFixture, error: Exception
 ) -> None:
     connection.error = error
     watched.check_primary()
     assert watched.usable
-    # The next check opens another connection.
+    # The connection is closed, so the next check opens another one.
     assert connection.closed == 1
     assert not caplog.records
 
@@ -131,14 +133,14 @@ def test_each_change_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     ]
 
 
-def test_metric_says_whether_the_replica_is_usable(watched: Replica, anonymous: APIClient) -> None:
+def test_metric_shows_whether_the_replica_is_usable(watched: Replica, anonymous: APIClient) -> None:
     assert 'database_usable{database="replica"} 1.0' in anonymous.get("/metrics").content.decode()
     watched.remove("it is unreachable")
     assert 'database_usable{database="replica"} 0.0' in anonymous.get("/metrics").content.decode()
 
 
-def test_no_checks_without_a_replica(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Replica, "watch", lambda self: pytest.fail("watched"))
+def test_nothing_is_checked_if_no_replica_is_configured(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Replica, "watch", lambda self: pytest.fail("The checks were started."))
     assert replica.read(lambda alias: alias) == DEFAULT_DB_ALIAS
 
 

@@ -1,4 +1,4 @@
-"""Sample data, which is created only by its command."""
+"""The management command that creates the sample thoughts."""
 
 import pytest
 from django.core.management import call_command

@@ -13,7 +13,7 @@ from rest_framework.test import APIClient
 
 @pytest.fixture(scope="module")
 def schema() -> Any:
-    """Generate the document. A warning of drf-spectacular is an error."""
+    """Return the OpenAPI document. Fail if drf-spectacular prints a warning."""
     output = StringIO()
     call_command("spectacular", "--validate", "--fail-on-warn", stdout=output)
     return yaml.safe_load(output.getvalue())
@@ -61,11 +61,11 @@ def test_thought_in_the_schema_matches_the_contract(schema: Any) -> None:
     }
     assert set(thought["required"]) == set(thought["properties"])
     assert components["ThoughtList"] == {"type": "array", "items": {"$ref": "#/components/schemas/Thought"}}
-    # The body has only the text.
+    # The request body has only the field `text`.
     text = components["ThoughtRequest"]["properties"]["text"]
     assert list(components["ThoughtRequest"]["properties"]) == ["text"]
     assert thought["properties"]["text"]["maxLength"] == 250
-    # The limit applies after trimming.
+    # The API trims the text before it checks the length, so the limit is in the pattern.
     assert "maxLength" not in text
     assert re.search(text["pattern"], f" {'a' * 250} ")
     assert not re.search(text["pattern"], "a" * 251)
@@ -109,6 +109,6 @@ def test_swagger_ui_loads_only_local_files(anonymous: APIClient) -> None:
 
 
 @pytest.mark.parametrize("language", ["de", "xx", "x" * 1000])
-def test_lang_parameter_loads_no_translation(monkeypatch: pytest.MonkeyPatch, language: str) -> None:
+def test_lang_parameter_does_not_load_a_translation(monkeypatch: pytest.MonkeyPatch, language: str) -> None:
     monkeypatch.setattr("django.utils.translation.trans_real.DjangoTranslation", None)
     assert Client().get(f"/schema/?lang={language}").status_code == 200

@@ -54,7 +54,7 @@ def test_search_ignores_the_username(anonymous: APIClient) -> None:
         ("ПРИВЕТ", "привет"),
         ("ΟΔΥΣΣΕΥΣ", "οδυσσευς"),
         ("ՀԱՅԵՐԵՆ", "հայերեն"),
-        # Accents, in one character or two.
+        # Accents, as part of a character or as a combining character.
         ("café", "cafe"),
         ("cafe", "CAFÉ"),
         ("cafe\u0301", "caf\u00e9"),
@@ -63,7 +63,7 @@ def test_search_ignores_the_username(anonymous: APIClient) -> None:
         ("Phở", "pho"),
         ("Ёлка", "елка"),
         ("Ὀδυσσεύς", "οδυσσευς"),
-        # Letters whose case changes their length.
+        # Letters whose upper and lower case have different lengths.
         ("Straße", "STRASSE"),
         ("ﬁne", "FINE"),
         ("İstanbul", "istanbul"),
@@ -100,9 +100,9 @@ def test_wildcards_are_literal(anonymous: APIClient) -> None:
 
 def test_search_keeps_spaces(anonymous: APIClient) -> None:
     write("tea first", "first tea", "teafirst")
-    # Not two words.
+    # The text is not split into words.
     assert search(anonymous, "tea first") == ["tea first"]
-    # Not trimmed.
+    # Spaces at the ends are not trimmed.
     assert search(anonymous, "tea ") == ["tea first"]
     assert search(anonymous, " tea") == ["first tea"]
     assert search(anonymous, " ") == ["tea first", "first tea"]
@@ -151,22 +151,24 @@ def test_nul_in_a_search_is_refused(anonymous: APIClient) -> None:
         assert list(response.json()["errors"]) == ["search"]
 
 
-def test_query_is_utf_8_in_spite_of_the_content_type(anonymous: APIClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    # Django's test client does not use our WSGI application.
+def test_query_is_decoded_as_utf_8_whatever_the_content_type_says(
+    anonymous: APIClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Django's test client does not call our WSGI application, which uses this class for requests.
     monkeypatch.setattr("django.test.client.WSGIRequest", UTF8Request)
     write("Ärger")
     for charset in ("utf-8", "latin-1", "utf-7", "utf-16", "rot13", "zlib", "hex", "undefined", "nonsense"):
         content_type = f"application/json; charset={charset}"
         response = anonymous.generic("GET", "/api/thoughts/?search=%C3%84", content_type=content_type)
         assert [thought["text"] for thought in response.json()] == ["Ärger"], charset
-        # In UTF-7, this is a lone surrogate that the response would contain.
+        # Decoded as UTF-7, this value would be a lone surrogate, which the error message would repeat.
         response = anonymous.generic("GET", "/api/thoughts/?ordering=%2B2AA-", content_type=content_type)
         assert response.status_code == 400, charset
 
 
 def test_query_that_is_not_utf_8_is_refused(anonymous: APIClient) -> None:
     write("Tea \ufffd")
-    # The second is a lone surrogate.
+    # %ED%A0%80 encodes a lone surrogate, which UTF-8 does not allow.
     for query in ("search=%FF", "search=%ED%A0%80", "search=%C3", "search=Tea&%C3=1"):
         response = anonymous.get(f"/api/thoughts/?{query}")
         assert response.status_code == 400, query

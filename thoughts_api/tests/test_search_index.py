@@ -1,4 +1,4 @@
-"""The search index of PostgreSQL. These tests are not collected on SQLite."""
+"""The search index of PostgreSQL. conftest.py excludes this file on SQLite."""
 
 import re
 
@@ -49,14 +49,14 @@ def test_four_grams_have_two_common_letters_in_the_middle() -> None:
     one_ngram = [search.ngrams(text) for text in ("the ", "xhex", "жиаж")]
     assert [len(numbers) for numbers in one_ngram] == [1, 1, 1]
     assert [len(search.ngrams(text)) for text in ("txex", "texx", "猫は窓辺")] == [2, 2, 2]
-    # The n-grams cover each letter.
+    # Each letter of the text is in at least one n-gram.
     assert len(search.ngrams("xtherx")) == 3
 
 
 def test_every_step_but_the_first_uses_the_index() -> None:
     write({id: f"Thought {id}" for id in range(1, 200)} | {2**22: "coffee"})
     with connection.cursor() as cursor:
-        # A sequential scan is the best plan for such a small table.
+        # For such a small table, PostgreSQL would otherwise prefer a sequential scan.
         cursor.execute("SET LOCAL enable_seqscan = off")
     found = EVERYONE.filter("folded LIKE %s", "%coffee%")
     for width in (search.NEAR, search.FAR, 2**22):

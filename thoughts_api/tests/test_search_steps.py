@@ -28,7 +28,11 @@ def page(substring: str, ids: range = ALL, descending: bool = False, count: int 
 
 
 def steps(substring: str, descending: bool = False, count: int = 3) -> list[str]:
-    """Return the kind of each statement of a search. SQLite has only one."""
+    """Run a search, and return the kind of each SQL statement. On SQLite, a search has only one statement.
+
+    "walk" reads along the primary key. "lowest" reads the lowest existing id. "spans", "wide spans" and "all" use the
+    search index, within narrow spans, within wide spans, or without spans.
+    """
     with CaptureQueriesContext(connection) as queries:
         page(substring, descending=descending, count=count)
     marks = {"&& '{-": "wide spans", "&& ": "spans", "thought_pieces": "all", "LIKE": "walk", "": "lowest"}
@@ -37,7 +41,7 @@ def steps(substring: str, descending: bool = False, count: int = 3) -> list[str]
 
 @pytest.fixture
 def small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make each step cover few ids, so that few thoughts need all steps."""
+    """Make each step cover fewer ids, so that a search of a small table needs all steps."""
     monkeypatch.setattr(search, "WALK", 2)
     monkeypatch.setattr(search, "NEAR", 20)
     monkeypatch.setattr(search, "FAR", 200_000)
@@ -87,7 +91,7 @@ def test_ascending_search_starts_at_the_lowest_existing_id() -> None:
 @pytest.mark.django_db
 @pytest.mark.parametrize("descending", [False, True])
 @pytest.mark.parametrize("substring", ["tea", "coffee"])
-def test_few_thoughts_need_only_the_first_step(substring: str, descending: bool) -> None:
+def test_small_table_needs_only_the_first_step(substring: str, descending: bool) -> None:
     ids = range(1, 10 * search.WALK)
     write(dict.fromkeys(ids, "tea"))
     assert page(substring, descending=descending, count=10) == (
@@ -105,7 +109,7 @@ def test_empty_table_has_no_match(descending: bool) -> None:
 @pytest.mark.django_db
 @pytest.mark.parametrize("descending", [False, True])
 @pytest.mark.parametrize("width", [2**12, 2**15, 2**17, 2**20, 2**21, 2**40])
-def test_ids_on_both_sides_of_a_step_are_found(width: int, descending: bool) -> None:
+def test_ids_at_the_borders_of_a_step_are_found(width: int, descending: bool) -> None:
     ids = [1, width - 1, width, width + 1, 2 * width - 1, 2 * width, 2 * width + 1, 3 * width + 1001, 3 * width + 1002]
     write(dict.fromkeys(ids, "tea"))
     assert page("tea", descending=descending, count=100) == sorted(ids, reverse=descending)
@@ -127,7 +131,7 @@ def test_ids_on_both_sides_of_a_step_are_found(width: int, descending: bool) -> 
     count=st.integers(1, 6),
 )
 @example(texts={1: "ab", 2: "ba"}, substring="ab", start=0, stop=2**63 - 1, descending=True, count=1)
-def test_page_equals_a_scan(
+def test_page_has_the_same_rows_as_a_scan_of_the_table(
     small_steps: None, texts: dict[int, str], substring: str, start: int, stop: int, descending: bool, count: int
 ) -> None:
     with transaction.atomic():
@@ -139,9 +143,9 @@ def test_page_equals_a_scan(
 
 @pytest.fixture
 def drop_the_index(transactional_db: None) -> Iterator[Callable[[], object]]:
-    """Return a function that reverts the index migration.
+    """Return a function that reverts the migrations after 0001, and so drops the search index.
 
-    It is applied again after the test.
+    After the test, the fixture applies the migrations again.
     """
     yield lambda: call_command("migrate", "thoughts_api", "0001", verbosity=0)
     call_command("migrate", "thoughts_api", verbosity=0)
@@ -153,7 +157,7 @@ def test_thoughts_older_than_the_index_are_found(
     write({1: "cocoa", 2: "cocoa", 3: "cocoa", 4: "Tea", 5: "猫は窓辺で夢を見る。", 6: "🎉"})
     drop_the_index()
     call_command("migrate", "thoughts_api", verbosity=0)
-    # Only the first three are found along the primary key.
+    # The first step covers only the three thoughts about cocoa. The index must find the others.
     monkeypatch.setattr(search, "WALK", 1)
     assert [page(substring) for substring in ("tea", "窓辺", "🎉", "é", "milk")] == [[4], [5], [6], [4], []]
 

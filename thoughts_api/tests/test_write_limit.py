@@ -1,4 +1,4 @@
-"""Limits on the thoughts that a user writes in a minute and in a day."""
+"""Limits on how many thoughts a user can write in a minute and in a day."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ MINE = "/api/me/thoughts/"
 
 
 def write(api: APIClient, times: int = 1) -> Any:
-    """Create thoughts, and return the last response."""
+    """Create this number of thoughts, and return the last response."""
     for _ in range(times):
         response = api.post(MINE, {"text": "Tea first."}, format="json")
         assert response.status_code == 201, response.content
@@ -25,7 +25,7 @@ def write(api: APIClient, times: int = 1) -> Any:
 
 
 def assert_refused(api: APIClient, shortest: int, longest: int) -> None:
-    """Assert that a thought is refused with a `Retry-After` in this range."""
+    """Assert that a thought is refused, with a `Retry-After` from `shortest` to `longest` seconds."""
     before = list(Thought.objects.values()), list(WriteCount.objects.values())
     response = api.post(MINE, {"text": "Tea first."}, format="json")
     assert response.status_code == 429
@@ -36,11 +36,11 @@ def assert_refused(api: APIClient, shortest: int, longest: int) -> None:
 
 
 def age(seconds: float) -> None:
-    """Simulate time passing by moving the starts back."""
+    """Move the starts of all minutes and days back, as if this much time had passed."""
     WriteCount.objects.update(minute_start=F("minute_start") - seconds, day_start=F("day_start") - seconds)
 
 
-def test_thought_61_of_a_minute_is_429(bruce: APIClient) -> None:
+def test_61st_thought_in_a_minute_is_429(bruce: APIClient) -> None:
     write(bruce, 60)
     assert_refused(bruce, 1, 60)
     assert Thought.objects.count() == 60
@@ -55,7 +55,7 @@ def test_next_minute_allows_60_more(bruce: APIClient) -> None:
     assert_refused(bruce, 1, 60)
 
 
-def test_thought_2001_of_a_day_is_429(bruce: APIClient, settings: Settings) -> None:
+def test_2001st_thought_in_a_day_is_429(bruce: APIClient, settings: Settings) -> None:
     assert settings.WRITES_PER_DAY == 2000
     write(bruce)
     WriteCount.objects.update(in_day=1999)
@@ -92,7 +92,9 @@ def test_deleted_thoughts_still_count(bruce: APIClient, staff: APIClient, settin
     assert_refused(bruce, 1, 60)
 
 
-def test_other_users_are_not_limited(bruce: APIClient, stephen: APIClient, settings: Settings) -> None:
+def test_limit_of_a_user_does_not_apply_to_other_users(
+    bruce: APIClient, stephen: APIClient, settings: Settings
+) -> None:
     settings.WRITES_PER_MINUTE = 1
     write(bruce)
     assert_refused(bruce, 1, 60)
@@ -130,7 +132,7 @@ def test_thought_that_fails_to_be_stored_is_not_counted(
     assert_refused(bruce, 1, 60)
 
 
-def test_slightly_fast_clock_of_another_pod_is_accepted(bruce: APIClient, settings: Settings) -> None:
+def test_start_slightly_in_the_future_still_counts(bruce: APIClient, settings: Settings) -> None:
     settings.WRITES_PER_MINUTE = 2
     write(bruce)
     age(-9)
@@ -138,7 +140,7 @@ def test_slightly_fast_clock_of_another_pod_is_accepted(bruce: APIClient, settin
     assert_refused(bruce, 60, 70)
 
 
-def test_start_far_in_the_future_is_ignored(bruce: APIClient, settings: Settings) -> None:
+def test_start_far_in_the_future_is_replaced(bruce: APIClient, settings: Settings) -> None:
     settings.WRITES_PER_MINUTE = settings.WRITES_PER_DAY = 2
     write(bruce, 2)
     age(-24 * 3600)
