@@ -1,6 +1,7 @@
 """The logged-in user, read from two cookies.
 
-They hold an Authorization header's value and a refresh token. Their names begin with the setting COOKIE_PREFIX.
+The session cookie holds the value of an Authorization header ("Bearer" and an access token). The refresh cookie holds
+a refresh token. The names of both cookies begin with the setting COOKIE_PREFIX.
 """
 
 import logging
@@ -21,25 +22,26 @@ logger = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
 COOKIE_AGE = 14 * 24 * 3600  # seconds after the last renewal; users_api may end the session earlier
-RENEW_BEFORE = 30  # seconds; a token could expire on its way to an API
+RENEW_BEFORE = 30  # seconds before the access token expires, so that it is still valid when an API checks it
 
 
 def session_cookie() -> str:
-    """Return the name of the cookie with the Authorization header's value."""
+    """Return the name of the cookie that holds the value of the Authorization header."""
     return f"{settings.COOKIE_PREFIX}session"
 
 
 def refresh_cookie() -> str:
-    """Return the name of the cookie with the refresh token."""
+    """Return the name of the cookie that holds the refresh token."""
     return f"{settings.COOKIE_PREFIX}refresh"
 
 
 @dataclass
 class Account:
-    """The account of a request.
+    """The account that a request belongs to.
 
-    `user` is None unless the user is logged in. `error` is set if an unavailable API leaves that unknown.
-    `refused` is True if users_api refused the refresh token.
+    `user` is None if no user is logged in. `error` is set if this cannot be determined because users_api is
+    unavailable. `refused` is True if users_api refused the refresh token. `changed` is True if the cookies must be set
+    or deleted. `client` has the headers that describe the browser to users_api.
     """
 
     user: tokens.TokenUser | None = None
@@ -54,7 +56,7 @@ class Account:
     def from_request(cls, request: HttpRequest) -> "Account":
         """Read the account from the cookies.
 
-        An access token that is expired, or expires within `RENEW_BEFORE`, is renewed.
+        If the access token is missing, invalid, expired, or expires within `RENEW_BEFORE` seconds, renew it.
         """
         account = cls(
             authorization=request.COOKIES.get(session_cookie(), ""),
@@ -71,18 +73,19 @@ class Account:
         return account
 
     def log_in(self, authorization: str, refresh: str) -> None:
-        """Store the tokens of a login."""
+        """Keep the tokens that users_api issued at login. `save` stores them in the cookies."""
         self.authorization, self.refresh, self.changed = authorization, refresh, True
 
     def log_out(self) -> None:
-        """Forget the user."""
+        """Forget the user and the tokens. `save` deletes the cookies."""
         self.user, self.authorization, self.refresh, self.changed = None, "", "", True
 
     def call(self, function: Callable[..., Result], *arguments: Any) -> Result:
-        """Call an API with the user's authorization and return the result.
+        """Call an API function with the user's Authorization value, and return its result.
 
-        If the API refuses the token, renew it and retry once. While a key is replaced, the API and this process may
-        know different keys. Raise the `BackendError` of the call, or of a renewal that failed.
+        If the API refuses the token, renew the token and call again, once. This can happen while the signing key is
+        replaced, because the API may not know the key that this process knows. Raise the `BackendError` of the call. If
+        users_api cannot renew the token now, raise the error of the renewal.
         """
         try:
             return function(self.authorization, *arguments)
@@ -97,7 +100,7 @@ class Account:
         return function(self.authorization, *arguments)
 
     def save(self, request: HttpRequest, response: HttpResponse) -> None:
-        """Set or delete the cookies, if anything changed."""
+        """Set or delete the cookies, if the tokens have changed."""
         if not self.changed:
             return
         secure = settings.BEHIND_TLS or request.is_secure()
@@ -118,12 +121,12 @@ class Account:
             authorization, refresh = users.refresh(self.refresh, self.client)
             self.user = tokens.from_header(authorization, key_set())
         except (NotAuthenticated, InvalidInput):
-            # The cookies stay until a page requires a login. Public pages delete nothing.
+            # The cookies are not deleted here. Only a page that requires a login deletes them.
             self.user, self.refused = None, True
         except (BackendError, tokens.InvalidToken, KeysUnavailable) as error:
             if isinstance(error, tokens.InvalidToken):
                 logger.error("web refuses the token that the %s service has just issued: %s", users.SERVICE, error)
-            # A token that has not expired remains usable.
+            # If the access token has not expired yet, the user stays logged in.
             if self.user is None:
                 self.error = error if isinstance(error, BackendError) else Unavailable(users.SERVICE)
         else:
@@ -131,6 +134,6 @@ class Account:
 
 
 class Request(HttpRequest):
-    """A request after `web.middleware.AccountMiddleware`."""
+    """A request to which `web.middleware.AccountMiddleware` has added `account`."""
 
     account: Account

@@ -24,7 +24,7 @@ from web.backends.exceptions import (
 
 @dataclass(frozen=True)
 class Notice:
-    """An error as a page shows it. `kind` selects the colour."""
+    """An error message on a page. `kind` is a CSS class, which selects the colour."""
 
     kind: str
     title: str
@@ -32,7 +32,7 @@ class Notice:
 
 
 def notice(error: BackendError) -> Notice:
-    """Return the message for an error."""
+    """Return the message that a page shows for this error."""
     return Notice(KINDS.get(error.status, "error"), TITLES[error.status], _advice(error))
 
 
@@ -84,14 +84,14 @@ TEMPORARY = {429, 500, 503}  # the same request may succeed later
 
 
 def page(request: HttpRequest, error: BackendError) -> HttpResponse:
-    """Return the error page, with the error's status."""
+    """Return an error page with the status of the error."""
     return render_with(request, "error.html", _context(request, notice(error), error.status), error)
 
 
 def render_with(
     request: HttpRequest, template: str, context: dict[str, Any], error: BackendError | None, status: int = 200
 ) -> HttpResponse:
-    """Render a template. An error, if given, sets the status and `Retry-After`."""
+    """Render a template. If `error` is given, it determines the status and the `Retry-After` header."""
     response = render(request, template, context, status=error.status if error else status)
     if isinstance(error, TooManyRequests):
         response["Retry-After"] = str(error.retry_after)
@@ -99,19 +99,19 @@ def render_with(
 
 
 def render_error(request: HttpRequest, status: int, text: str) -> HttpResponse:
-    """Return an error page with the site's navigation."""
+    """Return an error page with this status and text, and with the navigation of the site."""
     error = Notice(KINDS.get(status, "error"), TITLES[status], text)
     return render(request, "error.html", _context(request, error, status), status=status)
 
 
 def not_allowed(request: HttpRequest, methods: str) -> HttpResponse:
-    """Return the page for a method that the view does not accept (405)."""
+    """Return the page for a method that a view does not accept (405). `methods` are those that it does."""
     response = render_error(request, 405, "Use the links and forms of this site instead.")
     response["Allow"] = methods  # RFC 9110 section 15.5.6
     return response
 
 
 def _context(request: HttpRequest, error: Notice, status: int) -> dict[str, Any]:
-    # A link cannot send a form again.
+    # The page links to the same address for a retry. A link sends GET, so it cannot repeat a POST.
     retry = status in TEMPORARY and request.method in ("GET", "HEAD")
     return {"error": error, "retry_url": local_path(request.get_full_path()) if retry else ""}

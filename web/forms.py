@@ -12,13 +12,13 @@ USERNAME_MAX_LENGTH, PASSWORD_MAX_LENGTH = 50, 128  # characters, as in users_ap
 
 
 class BackendForm(forms.Form):
-    """A form whose input an API validates too."""
+    """A form whose input is also validated by an API."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **{"label_suffix": "", **kwargs})
 
     def add_backend_errors(self, error: InvalidInput) -> None:
-        """Add the API's messages to their fields."""
+        """Show the error messages of the API at the fields they belong to."""
         for name, messages in error.errors.items():
             for message in messages:
                 self.add_error(name if name in self.fields else None, message)
@@ -29,7 +29,7 @@ class BackendForm(forms.Form):
 class ThoughtForm(BackendForm):
     text = forms.CharField(
         label="New thought",
-        # No maxlength: browsers count UTF-16 units, so an emoji counts twice.
+        # Without maxlength, because browsers count UTF-16 units: an emoji would count twice.
         widget=forms.Textarea(attrs={"rows": 3, "data-limit": TEXT_MAX_LENGTH}),
         help_text=f"Up to {TEXT_MAX_LENGTH} characters. Everyone can read them.",
         error_messages={"required": "Write something first."},
@@ -37,11 +37,11 @@ class ThoughtForm(BackendForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        if self.is_bound:  # shown again with errors
+        if self.is_bound:  # the form is shown again with errors
             self.fields["text"].widget.attrs["autofocus"] = True
 
     def clean_text(self) -> str:
-        """Return the text with LF line ends. Browsers send CRLF."""
+        """Replace the line ends that browsers send (CRLF) with LF, then check the length."""
         text: str = self.cleaned_data["text"].replace("\r\n", "\n")
         if len(text) > TEXT_MAX_LENGTH:
             raise forms.ValidationError(f"This is {len(text)} characters long. Shorten it to {TEXT_MAX_LENGTH}.")
@@ -49,7 +49,7 @@ class ThoughtForm(BackendForm):
 
 
 class LoginForm(BackendForm):
-    # No maxlength: browsers silently truncate pasted text.
+    # Without maxlength, because with it browsers silently truncate pasted text.
     username = forms.CharField(
         label="User name",
         strip=False,

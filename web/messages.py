@@ -1,10 +1,10 @@
-"""Storage of flash messages."""
+"""Storage for Django messages."""
 
 from django.conf import settings
 from django.contrib.messages.storage.cookie import CookieStorage
 
 
 class PrefixedCookieStorage(CookieStorage):
-    """Django's cookie storage, with this installation's cookie prefix."""
+    """Django's cookie storage. The name of its cookie begins with the setting COOKIE_PREFIX."""
 
     cookie_name = f"{settings.COOKIE_PREFIX}messages"

@@ -10,20 +10,20 @@ from web.backends.exceptions import BackendError
 
 
 class AccountMiddleware(Middleware):
-    """Adds `request.account`, and saves its changes in the cookies."""
+    """Middleware that adds `request.account`, and saves the changes of the account in cookies."""
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         account = request.account = Account.from_request(request)  # type: ignore[attr-defined]
         response = self.get_response(request)
         account.save(request, response)
-        # Pages contain a CSRF token and often the user's name.
+        # Pages depend on the cookies: they contain a CSRF token, and the name of a logged-in user.
         patch_vary_headers(response, ["Cookie"])
         response.setdefault("Cache-Control", "private, no-store" if account.user else "private, no-cache")
         return response
 
 
 class ErrorPageMiddleware(Middleware):
-    """Renders an error page for an uncaught `BackendError` and for 405."""
+    """Middleware that returns an error page if a view raises `BackendError` or answers 405."""
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         response = self.get_response(request)
@@ -32,5 +32,5 @@ class ErrorPageMiddleware(Middleware):
         return response
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
-        """Return the error page for a `BackendError`, None for other exceptions."""
+        """Return an error page for a `BackendError`. Return None for other exceptions."""
         return errors.page(request, exception) if isinstance(exception, BackendError) else None

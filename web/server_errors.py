@@ -1,4 +1,4 @@
-"""Error pages for requests that gunicorn rejects before Django sees them."""
+"""Error pages for requests that gunicorn rejects before they reach Django."""
 
 from django.conf import settings
 from django.http import HttpResponse
@@ -21,7 +21,8 @@ TEXTS = {
 def page(status: int, message: str) -> HttpResponse:
     """Return the error page for a status.
 
-    The setting SERVER_ERROR names this function. `message` is for developers and is not shown.
+    The setting SERVER_ERROR has the dotted path of this function. `message` is written for developers, so the page does
+    not show it.
     """
     error = {
         "kind": "error",

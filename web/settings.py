@@ -1,4 +1,4 @@
-"""Django settings of web. Only this module reads the environment."""
+"""Django settings of web. All environment variables are read here."""
 
 from logging import INFO
 
@@ -28,8 +28,9 @@ VERSION = env.str("VERSION", "dev")
 COMMIT = env.str("COMMIT", "unknown")
 env.seal()
 
-# Timeouts in seconds: to connect, for each read, and for a call with its retries. A page makes at most three calls
-# (renew, write, list), which together stay below gunicorn's timeout of 30 seconds.
+# Timeouts of calls to the APIs, in seconds: for opening a connection, for each read, and for a whole call with its
+# retries. A page makes at most three calls: it renews the token, writes, and lists. Together, they take less than
+# gunicorn's timeout of 30 seconds.
 BACKEND_CONNECT_TIMEOUT = 1.0
 BACKEND_READ_TIMEOUT = 5.0
 BACKEND_TOTAL_TIMEOUT = 8.0
@@ -78,10 +79,11 @@ DATA_UPLOAD_MAX_NUMBER_FILES = common.DATA_UPLOAD_MAX_NUMBER_FILES
 
 STATIC_URL = "static/"
 STORAGES = common.storages(STATIC_HASHED)
-# In development, serve the source files: https://whitenoise.readthedocs.io/en/stable/django.html
+# In development, WhiteNoise serves static files from the source tree:
+# https://whitenoise.readthedocs.io/en/stable/django.html
 WHITENOISE_AUTOREFRESH = WHITENOISE_USE_FINDERS = RELOAD
 LOGGING = common.logging(LOG_LEVEL)
-# urllib3 logs the URLs of retries, and so the user's search.
+# urllib3 would log the URL of each retry, which contains the user's search.
 LOGGING["loggers"]["urllib3"] = {"level": "ERROR"}
 MESSAGE_STORAGE = "web.messages.PrefixedCookieStorage"
 
@@ -90,7 +92,7 @@ USE_I18N = False
 TIME_ZONE = "UTC"
 USE_TZ = True
 
-# For messages and the CSRF token. web.accounts sets the login cookies.
+# These settings are for the cookies of messages and of the CSRF token. web.accounts sets the cookies of the login.
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = BEHIND_TLS
 CSRF_COOKIE_HTTPONLY = True
 CSRF_COOKIE_NAME = f"{COOKIE_PREFIX}csrftoken"
@@ -100,5 +102,5 @@ SECURE_HSTS_SECONDS = 31_536_000 if BEHIND_TLS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = BEHIND_TLS
 X_FRAME_OPTIONS = "DENY"
 CONTENT_SECURITY_POLICY = common.content_security_policy()
-# The ingress redirects to https.
+# W008: Django does not redirect to https, because the ingress does.
 SILENCED_SYSTEM_CHECKS = ["security.W008"]

@@ -1,19 +1,19 @@
-"""Exceptions of API calls.
+"""Exceptions that the calls to the APIs raise.
 
 BackendError
-├── InvalidInput         400, with messages for each invalid field
+├── InvalidInput         400: the input is invalid; with messages for each field
 ├── NotAuthenticated     401: no valid token
 ├── Forbidden            403: not allowed, or the feature is disabled
 ├── NotFound             404
-├── TooManyRequests      429, with the seconds to wait
-│   └── TooManyThoughts  the account writes too many thoughts
+├── TooManyRequests      429: too many requests; with the seconds to wait
+│   └── TooManyThoughts  the user has written too many thoughts
 └── Unavailable          no connection, a timeout, 5xx, or an unexpected answer
-    └── Unanswered       a POST was sent, but not answered: it may have succeeded
+    └── Unanswered       the API did not answer a POST, which may have succeeded
 """
 
 
 class BackendError(Exception):
-    """A call to an API failed. `service` names the API for users."""
+    """A call to an API failed. `service` is the name of the API that pages show."""
 
     status = 503
 
@@ -52,7 +52,7 @@ class NotFound(BackendError):
 
 
 class TooManyRequests(BackendError):
-    """The client sends requests too fast. `retry_after` is in seconds."""
+    """The client has sent too many requests. It may retry after `retry_after` seconds."""
 
     status = 429
 
@@ -62,11 +62,11 @@ class TooManyRequests(BackendError):
 
 
 class TooManyThoughts(TooManyRequests):
-    """The account has recently written too many thoughts."""
+    """The user has written too many thoughts, and may write again after `retry_after` seconds."""
 
 
 class Unavailable(BackendError):
-    """The API is unavailable, or its answer breaks the contract."""
+    """The API is unavailable, or its answer is not what its contract promises."""
 
 
 class Unanswered(Unavailable):

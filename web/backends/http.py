@@ -1,4 +1,4 @@
-"""HTTP calls to the APIs: pooled connections, timeouts, retries and errors."""
+"""Call the APIs over HTTP, with pooled connections, timeouts and retries. Turn error responses into exceptions."""
 
 import functools
 import json
@@ -29,19 +29,18 @@ from web.backends.exceptions import (
 
 logger = logging.getLogger(__name__)
 
-POOL_SIZE = 32  # connections kept to each API; no fewer than gunicorn's threads
-SESSION_AGE = 120  # seconds
-MAX_SIZE = 5_000_000  # bytes of an answer
-MAX_WAIT = 24 * 3600  # seconds; the maximum of Retry-After
-DEFAULT_WAIT = 60  # seconds, without a valid Retry-After
+POOL_SIZE = 32  # connections kept open to each API; at least as many as gunicorn has threads
+SESSION_AGE = 120  # seconds until the connections are replaced
+MAX_SIZE = 5_000_000  # bytes in the body of an answer
+MAX_WAIT = 24 * 3600  # seconds; a longer Retry-After is shortened to this
+DEFAULT_WAIT = 60  # seconds to wait if an answer has no valid Retry-After
 
-
-_deadline: ContextVar[float] = ContextVar("deadline")  # of the current call
+_deadline: ContextVar[float] = ContextVar("deadline")  # when the current call must have ended, on the monotonic clock
 
 
 @dataclass(frozen=True)
 class Answer:
-    """An answer of an API. `body` is the parsed JSON, or None if it is not JSON."""
+    """The answer of an API. `body` is the parsed JSON, or None if the body is not JSON."""
 
     status: int
     body: Any
@@ -50,19 +49,19 @@ class Answer:
 
 
 class Retry(urllib3.Retry):
-    """urllib3's retry, without attempts that could exceed the call's deadline."""
+    """urllib3's retries, which also stop if one more attempt could exceed the deadline of the call."""
 
     def is_exhausted(self) -> bool:
-        """Return whether no attempt is left."""
+        """Return True if no further attempt may be made."""
         longest = settings.BACKEND_CONNECT_TIMEOUT + settings.BACKEND_READ_TIMEOUT
         return super().is_exhausted() or time.monotonic() + longest > _deadline.get()
 
 
 def session() -> requests.Session:
-    """Return the shared session: persistent connections, no cookies, and retries.
+    """Return the session that all threads share. It keeps connections open, stores no cookies, and retries.
 
-    It is replaced every `SESSION_AGE` seconds. A Kubernetes Service chooses a pod per connection, so new pods would
-    otherwise get no requests.
+    Every `SESSION_AGE` seconds, a new session with new connections replaces it. Kubernetes chooses a pod when a
+    connection is opened. Without new connections, pods that start later would get no requests.
     """
     return _session(int(time.monotonic() // SESSION_AGE))
 
@@ -72,7 +71,8 @@ def _session(age: int) -> requests.Session:
     http = requests.Session()
     http.trust_env = False
     http.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-    # A failed connection is retried for every method, because nothing was sent. Other failures only for GET and DELETE.
+    # If a connection cannot be opened, nothing was sent, so any method is retried. After other failures, only GET and
+    # DELETE are retried.
     retry = Retry(
         total=2,
         read=1,
@@ -90,7 +90,7 @@ def _session(age: int) -> requests.Session:
 def call(service: str, method: str, url: str, *, expected: int, **kwargs: Any) -> Answer:
     """Send a request to an API and return its answer.
 
-    Raise a `BackendError` if the call fails or its status is not the expected one.
+    Raise a `BackendError` if the call fails, or if the status of the answer is not `expected`.
     """
     headers = request_id.outgoing_headers() | kwargs.pop("headers", {})
     _deadline.set(time.monotonic() + settings.BACKEND_TOTAL_TIMEOUT)
@@ -106,7 +106,7 @@ def call(service: str, method: str, url: str, *, expected: int, **kwargs: Any) -
         ) as response:
             body = _json(_read(response))
     except (requests.RequestException, HTTPError, TimeoutError, ValueError) as error:
-        # The error's text contains the URL, and so the user's search.
+        # Log only the type of the error. Its text contains the URL with the user's search.
         logger.warning("%s %s: %s", method, url, type(error).__name__)
         raise (Unanswered if method == "POST" and _was_sent(error) else Unavailable)(service) from None
     answer = Answer(response.status_code, body, response.headers, response.links)
@@ -119,25 +119,25 @@ def call(service: str, method: str, url: str, *, expected: int, **kwargs: Any) -
 
 
 def unexpected_body(service: str) -> Unavailable:
-    """Log that an answer breaks the contract, and return the error to raise.
+    """Log that the body of an answer is not what the API promises, and return the error to raise.
 
-    The body is not logged: it may contain a user's thoughts or a token.
+    The body itself is not logged, because it may contain a user's thoughts or a token.
     """
     logger.error("The %s service answered with an unexpected body.", service)
     return Unavailable(service)
 
 
 def _was_sent(error: Exception) -> bool:
-    """Return whether a request that failed with this error may have arrived."""
-    reason = getattr(error.args[0], "reason", None) if error.args else None  # urllib3's error inside that of requests
+    """Return whether the API may have received a request that failed with this error."""
+    reason = getattr(error.args[0], "reason", None) if error.args else None  # urllib3's error, which requests wraps
     return not isinstance(reason, (ConnectTimeoutError, NewConnectionError))
 
 
 def _read(response: requests.Response) -> bytes:
-    """Return the body.
+    """Return the body of a response.
 
-    Raise `TimeoutError` after the call's deadline, because the read timeout applies to each chunk only.
-    Raise `ValueError` for more than `MAX_SIZE` bytes.
+    Raise `TimeoutError` if the deadline of the call passes. The read timeout alone is not enough, because it starts
+    again with each chunk. Raise `ValueError` if the body has more than `MAX_SIZE` bytes.
     """
     body = b""
     while chunk := response.raw.read1(65536, decode_content=True):
@@ -157,7 +157,7 @@ def _json(body: bytes) -> Any:
 
 
 def _error(service: str, answer: Answer) -> BackendError:
-    if answer.status == 429:  # may come from a proxy, so its body does not matter
+    if answer.status == 429:  # a proxy may have sent this answer, so ignore the body
         return TooManyRequests(service, _wait(answer.headers.get("Retry-After", "")))
     match answer.status, answer.body:
         case 400, {"message": str(message), "errors": dict(errors)}:
@@ -168,15 +168,15 @@ def _error(service: str, answer: Answer) -> BackendError:
             return Forbidden(service, message)
         case 404, {"message": str(message)}:
             return NotFound(service, message)
-        case 413 | 414, _:  # may come from gunicorn or a proxy
+        case 413 | 414, _:  # gunicorn or a proxy may have sent this answer, so ignore the body
             return InvalidInput(service, "The text is too long.", {})
     return Unavailable(service)
 
 
 def _wait(seconds: str) -> int:
-    """Return the seconds of a Retry-After (RFC 9110 section 10.2.3).
+    """Return the number of seconds in a Retry-After header (RFC 9110 section 10.2.3).
 
-    The APIs send seconds, never a date.
+    The header may also have a date, but the APIs never send one.
     """
     return min(int(seconds), MAX_WAIT) if seconds.isdecimal() and len(seconds) < 10 else DEFAULT_WAIT
 

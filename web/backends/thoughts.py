@@ -1,6 +1,7 @@
 """Calls to thoughts_api.
 
-`authorization` is the value of the header. `page` has the query parameters of a `Page`.
+`authorization` is the value of the Authorization header. `page` has the query parameters that select a page: those of
+the first page are empty, and a `Page` has those of the next and the previous page.
 """
 
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ LIMIT = 20  # thoughts on a page
 
 @dataclass(frozen=True)
 class Thought:
-    """A thought of thoughts_api."""
+    """A thought, as thoughts_api returns it."""
 
     id: int
     username: str
@@ -31,7 +32,8 @@ class Thought:
 class Page:
     """A page of thoughts.
 
-    `previous` and `next` are the query parameters of the adjacent pages, or None.
+    `previous` and `next` are the query parameters that select the previous and the next page. They are None if there is
+    no such page.
     """
 
     thoughts: list[Thought]
@@ -40,7 +42,7 @@ class Page:
 
 
 def search(text: str, page: dict[str, str]) -> Page:
-    """Return the thoughts of all users that contain a text, newest first."""
+    """Return the thoughts of all users whose text contains `text`, newest first."""
     return _page("/api/thoughts/", {"search": text, **page})
 
 
@@ -50,7 +52,7 @@ def mine(authorization: str, page: dict[str, str]) -> Page:
 
 
 def create(authorization: str, text: str) -> None:
-    """Store a thought. Raise `TooManyThoughts` if the account writes too many."""
+    """Store a thought. Raise `TooManyThoughts` if the user has written too many."""
     path = "/api/me/thoughts/"
     try:
         _call("POST", path, expected=201, json={"text": text}, headers={"Authorization": authorization})
@@ -78,7 +80,7 @@ def _page(path: str, parameters: dict[str, str], **kwargs: Any) -> Page:
 def _thought(item: Any) -> Thought:
     match item:
         case {"id": int(id), "username": str(username), "text": str(text), "timestamp": str(timestamp)} if id >= 0:
-            (username + text).encode()  # a lone surrogate raises `ValueError`: no page can show it
+            (username + text).encode()  # raises ValueError for a lone surrogate, which a page cannot contain
             return Thought(id, username, text, datetime.fromisoformat(timestamp).astimezone(UTC))
     raise ValueError("not a thought")
 

@@ -1,6 +1,6 @@
 """Calls to users_api.
 
-`authorization` is the value of the header. `client` has the headers that `client()` returns.
+`authorization` is the value of the Authorization header. `client` is the dict of headers that `client()` returns.
 """
 
 import re
@@ -19,7 +19,7 @@ SERVICE = "login"
 
 @dataclass(frozen=True)
 class Session:
-    """A session of users_api."""
+    """A session of a user, as users_api returns it."""
 
     id: int
     began: datetime
@@ -31,23 +31,23 @@ class Session:
 
 
 def client(request: HttpRequest) -> dict[str, str]:
-    """Return the headers that describe web's client to users_api."""
+    """Return headers that tell users_api the address and the User-Agent of the browser."""
     agent = re.sub(r"[^\x20-\x7e]", "", request.META.get("HTTP_USER_AGENT", "")).strip()
     return {"X-Forwarded-For": client_address(request), "User-Agent": agent[:500] or "unknown"}
 
 
 def log_in(username: str, password: str, client: dict[str, str]) -> tuple[str, str]:
-    """Log in. Return the value of an Authorization header and a refresh token."""
+    """Log in. Return a value for the Authorization header, and a refresh token."""
     return _tokens(_post("/api/login/", {"username": username, "password": password}, headers=client))
 
 
 def refresh(refresh: str, client: dict[str, str]) -> tuple[str, str]:
-    """Renew the tokens. Return an Authorization value and a refresh token."""
+    """Exchange a refresh token. Return a new value for the Authorization header, and a new refresh token."""
     return _tokens(_post("/api/token/refresh/", {"refresh": refresh}, headers=client))
 
 
 def log_out(refresh: str) -> None:
-    """End the session of a refresh token."""
+    """End the session that the refresh token belongs to."""
     _post("/api/logout/", {"refresh": refresh}, expected=204)
 
 
@@ -63,7 +63,7 @@ def change_password(authorization: str, old: str, new: str, client: dict[str, st
 
 
 def sessions(authorization: str) -> list[Session]:
-    """Return the user's sessions, the last used first."""
+    """Return the user's sessions, the most recently used first."""
     answer = _call("GET", "/api/sessions/", expected=200, headers={"Authorization": authorization})
     if not isinstance(answer.body, list):
         raise http.unexpected_body(SERVICE)

@@ -1,4 +1,4 @@
-"""A fake HTTP server for both APIs, and browsers with and without a login."""
+"""Fixtures: a fake HTTP server in place of both APIs, and test clients with and without a login."""
 
 import json
 import time
@@ -58,7 +58,7 @@ def session(id: int = 1, **changed: Any) -> dict[str, Any]:
 
 
 def authorization(username: str = "bruce", expires_in: int = 900, **claims: Any) -> str:
-    """Return an Authorization value with an access token like those of users_api."""
+    """Return a value for the Authorization header, with an access token like those that users_api issues."""
     now = int(time.time())
     payload = {"username": username, "user_id": 1, "is_staff": False, "iss": "users-api", "iat": now}
     payload |= {"token_type": "access", "exp": now + expires_in} | claims
@@ -78,9 +78,10 @@ class Received:
 
 @dataclass
 class Backend:
-    """The received requests and the prepared answers of the fake server.
+    """The fake server: the requests that it has received, and the answers that it gives.
 
-    An answer is `(status, body, headers)`, or a function that receives the handler.
+    An answer is a tuple `(status, body, headers)`, or a function that gets the request handler and may return such a
+    tuple.
     """
 
     url: str = ""
@@ -89,7 +90,7 @@ class Backend:
     connections: int = 0
 
     def answer(self, call: tuple[str, str], status: int = 200, body: Any = None, **headers: str) -> None:
-        """Set the answer to a call."""
+        """Set the answer to a call, which is a method and a path."""
         self.answers[call] = (status, body, {name.replace("_", "-"): value for name, value in headers.items()})
 
     def calls(self) -> list[tuple[str, str]]:
@@ -99,7 +100,7 @@ class Backend:
 
 @pytest.fixture
 def backend(settings: Settings) -> Iterator[Backend]:
-    """Start the fake server. By default, lists are empty and logins succeed."""
+    """Start the fake server. Unless a test sets other answers, lists are empty and logins succeed."""
     backend = Backend()
 
     class Handler(BaseHTTPRequestHandler):
@@ -167,20 +168,20 @@ def backend(settings: Settings) -> Iterator[Backend]:
 
 @pytest.fixture
 def backends_unavailable(settings: Settings) -> None:
-    """Set API URLs on which no server listens."""
+    """Let the URLs of both APIs point to a port on which no server listens."""
     settings.THOUGHTS_BACKEND_URL = settings.USER_BACKEND_URL = "http://127.0.0.1:1"
 
 
 @pytest.fixture(autouse=True)
 def key_set(settings: Settings) -> None:
-    """Use the test key as the key set, without a request."""
+    """Make web verify tokens with the key of these tests."""
     jwk = RSAAlgorithm.to_jwk(KEY.public_key(), as_dict=True) | {"kid": "test", "use": "sig"}
     settings.TOKENS_JWKS = lambda: {"keys": [jwk]}
 
 
 @pytest.fixture(autouse=True)
 def new_session() -> Iterator[None]:
-    """Give each test its own connections."""
+    """Give each test a new session, with its own connections."""
     http._session.cache_clear()
     yield
     http.session().close()
@@ -188,13 +189,13 @@ def new_session() -> Iterator[None]:
 
 @pytest.fixture
 def visitor() -> Client:
-    """Return an anonymous browser. An exception is shown as a 500 page."""
+    """Return a test client without a login. If a view raises, it returns the 500 page."""
     return Client(raise_request_exception=False)
 
 
 @pytest.fixture
 def bruce(visitor: Client) -> Client:
-    """Return a browser in which bruce is logged in."""
+    """Return a test client in which bruce is logged in."""
     visitor.cookies[SESSION_COOKIE] = authorization()
     visitor.cookies[REFRESH_COOKIE] = "a-refresh-token"
     return visitor
@@ -202,7 +203,10 @@ def bruce(visitor: Client) -> Client:
 
 @pytest.fixture
 def log_in_as(visitor: Client) -> Callable[..., Client]:
-    """Return a function that sets another access token, by default an expired one."""
+    """Return a function that sets the login cookies of a test client.
+
+    By default, the access token is expired. Without `refresh`, no refresh token is set.
+    """
 
     def log_in_as(expires_in: int = -1, refresh: str = "a-refresh-token") -> Client:
         visitor.cookies[SESSION_COOKIE] = authorization(expires_in=expires_in)

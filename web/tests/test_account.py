@@ -31,13 +31,13 @@ def test_own_sessions_are_listed(bruce: Client, backend: Backend) -> None:
     text = re.sub(r"\s+", " ", response.text)
     assert text.index("Firefox on Linux") < text.index("This device") < text.index("Safari on iOS")
     assert '<time datetime="2026-01-02T03:04:05+00:00">2 Jan 2026, 03:04 UTC</time> from 192.0.2.0/24' in text
-    # The current session has no button of this kind.
+    # The current session has no button that ends it.
     assert re.findall(r'action="/account/sessions/(.*?)"', text) == ["7/delete", "delete"]
     assert backend.received[0].headers["authorization"] == bruce.cookies[SESSION_COOKIE].value
 
 
 @pytest.mark.parametrize("body", [None, {}, [{}], [session(id="1")], [session(used="yesterday")], "sessions", 5])
-def test_invalid_list_counts_as_unavailable(bruce: Client, backend: Backend, body: Any) -> None:
+def test_invalid_list_is_treated_as_unavailable(bruce: Client, backend: Backend, body: Any) -> None:
     backend.answer(SESSIONS, 200, body)
     response = bruce.get("/account/")
     assert response.status_code == 503
@@ -53,7 +53,7 @@ def test_account_page_shows_that_users_api_is_unavailable(bruce: Client, backend
 
 
 @pytest.mark.parametrize("path", ["/account/", "/account/password", "/account/logout-everywhere"])
-def test_anonymous_users_log_in_first(visitor: Client, backend: Backend, path: str) -> None:
+def test_account_pages_redirect_anonymous_users_to_the_login(visitor: Client, backend: Backend, path: str) -> None:
     assert visitor.get(path)["Location"].startswith("/login/?next=%2Faccount")
     assert visitor.post(path).status_code in (302, 405)
     assert backend.calls() == []
@@ -134,7 +134,7 @@ def open_sign_up(settings: Settings) -> None:
     settings.SIGN_UP = "open"
 
 
-def test_signing_up_logs_in(visitor: Client, backend: Backend, open_sign_up: None) -> None:
+def test_sign_up_also_logs_in(visitor: Client, backend: Backend, open_sign_up: None) -> None:
     assert '<a href="/signup/?next=%2Fsearch">Sign up</a>' in visitor.get("/login/?next=/search").text
     assert 'name="next" value="/search"' in visitor.get("/signup/?next=/search").text
     response = visitor.post("/signup/", GRACE | {"next": "/search"}, headers={"User-Agent": "Test"})
@@ -169,9 +169,7 @@ def test_failed_sign_up_shows_the_reason(
     assert not {SESSION_COOKIE, REFRESH_COOKIE} & set(response.cookies)
 
 
-def test_new_account_is_confirmed_even_if_the_login_fails(
-    visitor: Client, backend: Backend, open_sign_up: None
-) -> None:
+def test_sign_up_is_confirmed_even_if_the_login_fails(visitor: Client, backend: Backend, open_sign_up: None) -> None:
     backend.answer(LOGIN, 503)
     assert visitor.post("/signup/", GRACE)["Location"] == "/login/"
     assert "Your account is ready." in visitor.get("/login/").text

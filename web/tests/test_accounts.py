@@ -94,10 +94,10 @@ def test_no_user_is_logged_out_while_users_api_is_unavailable(log_in_as: LogInAs
     assert browser.get("/thoughts/").status_code == 200
 
 
-def test_refused_new_token_is_logged_with_the_reason(
+def test_renewed_token_that_web_refuses_is_logged_with_the_reason(
     log_in_as: LogInAs, backend: Backend, caplog: pytest.LogCaptureFixture
 ) -> None:
-    # TOKENS_ISSUER differs between the services.
+    # This happens if web and users_api have different values of TOKENS_ISSUER.
     browser = log_in_as()
     issued = authorization(iss="somebody")
     backend.answer(REFRESH, 200, {"Authorized": issued, "refresh": "r"})
@@ -151,7 +151,7 @@ CLAIMS = {"username": "bruce", "iss": "users-api", "token_type": "access", "exp"
         "Bearer " + "a" * 3000,
     ],
 )
-def test_forged_cookie_is_anonymous(visitor: Client, backend: Backend, value: str) -> None:
+def test_forged_session_cookie_is_ignored(visitor: Client, backend: Backend, value: str) -> None:
     visitor.cookies[SESSION_COOKIE] = value
     response = visitor.get("/thoughts/")
     assert response.status_code == 302
@@ -184,7 +184,9 @@ def test_token_that_thoughts_api_refuses_is_renewed_and_the_call_retried(
 
 
 @pytest.mark.parametrize("refresh", ["", "a-refresh-token"])
-def test_second_refusal_by_thoughts_api_logs_out(bruce: Client, backend: Backend, refresh: str) -> None:
+def test_user_is_logged_out_if_thoughts_api_refuses_the_renewed_token_too(
+    bruce: Client, backend: Backend, refresh: str
+) -> None:
     bruce.cookies[REFRESH_COOKIE] = refresh
     backend.answer(MINE, 401, {"message": "The token is not valid."})
     response = bruce.get("/thoughts/")
@@ -194,7 +196,7 @@ def test_second_refusal_by_thoughts_api_logs_out(bruce: Client, backend: Backend
     assert response.cookies[SESSION_COOKIE].value == ""
 
 
-def test_refusal_while_users_api_is_unavailable_logs_no_user_out(bruce: Client, backend: Backend) -> None:
+def test_no_user_is_logged_out_if_a_refused_token_cannot_be_renewed(bruce: Client, backend: Backend) -> None:
     backend.answer(MINE, 401, {"message": "The token is not valid."})
     backend.answer(REFRESH, 503)
     response = bruce.get("/thoughts/")
@@ -238,18 +240,18 @@ def test_public_pages_are_not_stored_by_shared_caches(visitor: Client, backend: 
         assert visitor.get(path)["Cache-Control"] == "private, no-cache", path
 
 
-def test_a_public_page_deletes_no_cookie(log_in_as: LogInAs, backend: Backend) -> None:
+def test_public_pages_delete_no_login_cookie(log_in_as: LogInAs, backend: Backend) -> None:
     browser = log_in_as()
     backend.answer(REFRESH, 401, {"message": "The refresh token is no longer valid."})
     for path in ("/search", "/login/", "/signup/", "/logout/", "/nowhere"):
         response = browser.get(path)
         assert not response.cookies.keys() - {"thoughts_csrftoken"}, path
         assert "Log in" in response.text
-    # A page that requires a login does.
+    # A page that requires a login deletes them.
     assert browser.get("/thoughts/").cookies[REFRESH_COOKIE].value == ""
 
 
-def test_cookies_of_another_installation_are_unchanged(visitor: Client, backend: Backend) -> None:
+def test_cookies_of_another_installation_are_not_changed(visitor: Client, backend: Backend) -> None:
     for name in ("session", "refresh", "csrftoken", "messages", "thoughts_9002_session", "thoughts_9002_refresh"):
         visitor.cookies[name] = "theirs"
     for path in ("/search", "/login/", "/thoughts/", "/logout/"):
@@ -266,7 +268,7 @@ def test_cookies_of_another_installation_are_unchanged(visitor: Client, backend:
         ({"BEHIND_TLS": "true"}, "__Host-thoughts_"),
     ],
 )
-def test_cookie_names_differ_between_installations_on_a_host(environment: dict[str, str], prefix: str) -> None:
+def test_installations_on_one_host_have_different_cookie_names(environment: dict[str, str], prefix: str) -> None:
     code = (
         "import django; django.setup(); from django.conf import settings; from web import accounts, messages; "
         "print(accounts.session_cookie(), accounts.refresh_cookie(), settings.CSRF_COOKIE_NAME, "
@@ -281,7 +283,7 @@ def test_cookie_names_differ_between_installations_on_a_host(environment: dict[s
 def test_host_prefixed_cookie_has_the_required_attributes(
     visitor: Client, backend: Backend, settings: Settings
 ) -> None:
-    # Secure, Path=/ and no Domain, also on deletion.
+    # Browsers require Secure, Path=/ and no Domain, also in a response that deletes the cookie.
     settings.BEHIND_TLS, settings.COOKIE_PREFIX = True, "__Host-thoughts_"
     for response in (visitor.post("/login/", {"username": "bruce", "password": "secret"}), visitor.post("/logout/")):
         for name in ("__Host-thoughts_session", "__Host-thoughts_refresh"):
@@ -290,7 +292,7 @@ def test_host_prefixed_cookie_has_the_required_attributes(
 
 
 def test_cookie_value_has_no_space_outside_quotes(visitor: Client, backend: Backend) -> None:
-    # RFC 6265 section 4.1.1.
+    # RFC 6265 section 4.1.1 does not allow it.
     response = visitor.post("/login/", {"username": "bruce", "password": "secret"})
     for name in (SESSION_COOKIE, REFRESH_COOKIE):
         value = response.cookies[name].OutputString().partition("=")[2].partition(";")[0]

@@ -48,7 +48,7 @@ def test_list_is_requested_in_pages_newest_first(backend: Backend) -> None:
     }  # fmt: skip
 
 
-def test_adjacent_pages_come_from_the_link_header(backend: Backend) -> None:
+def test_next_and_previous_page_are_read_from_the_link_header(backend: Backend) -> None:
     link = '<http://other.host/api/thoughts/?after=5&limit=20>; rel="next", </x?before=9&ordering=-id>; rel="prev"'
     backend.answer(SEARCH, 200, [thought(5)], Link=link)
     page = thoughts.search("", {})
@@ -100,7 +100,7 @@ def test_cookies_of_an_api_are_not_stored(backend: Backend) -> None:
         (204, b"", Unavailable),
     ],
 )
-def test_error_statuses_raise_their_exception(backend: Backend, status: int, body: Any, error: type) -> None:
+def test_each_error_status_raises_its_exception(backend: Backend, status: int, body: Any, error: type) -> None:
     backend.answer(CREATE, status, body)
     with pytest.raises(error):
         thoughts.create("Bearer x", "text")
@@ -132,7 +132,7 @@ def test_retry_after_is_bounded(backend: Backend, header: str, seconds: int) -> 
         [thought(text="\ud800")], b'{"a": NaN', b"\xff\xfe",
     ],
 )  # fmt: skip
-def test_invalid_list_counts_as_unavailable(backend: Backend, caplog: pytest.LogCaptureFixture, body: Any) -> None:
+def test_invalid_list_is_treated_as_unavailable(backend: Backend, caplog: pytest.LogCaptureFixture, body: Any) -> None:
     backend.answer(SEARCH, 200, body)
     with pytest.raises(Unavailable):
         thoughts.search("", {})
@@ -142,7 +142,7 @@ def test_invalid_list_counts_as_unavailable(backend: Backend, caplog: pytest.Log
 
 
 @pytest.mark.parametrize("body", [b"rubbish", {}, [], {"Authorized": 1, "refresh": "r"}, {"Authorized": "Bearer x"}])
-def test_invalid_login_answer_counts_as_unavailable(
+def test_invalid_login_answer_is_treated_as_unavailable(
     backend: Backend, caplog: pytest.LogCaptureFixture, body: Any
 ) -> None:
     backend.answer(LOGIN, 200, body)
@@ -196,7 +196,7 @@ def test_retry_that_could_exceed_the_deadline_is_skipped(backend: Backend, setti
 
 
 def test_connections_are_replaced_regularly(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
-    # A Kubernetes Service chooses a pod per connection, so only new connections reach new pods.
+    # Kubernetes chooses a pod when a connection is opened, so only new connections reach new pods.
     monkeypatch.setattr(http, "SESSION_AGE", 1e-9)
     thoughts.search("", {})
     thoughts.search("", {})
@@ -222,7 +222,7 @@ def test_silent_api_times_out(settings: Settings) -> None:
     settings.BACKEND_READ_TIMEOUT = 0.2
     with socket.create_server(("127.0.0.1", 0)) as silent:
         settings.THOUGHTS_BACKEND_URL = f"http://127.0.0.1:{silent.getsockname()[1]}"
-        with pytest.raises(Unanswered):  # it may have been stored
+        with pytest.raises(Unanswered):  # the API may have stored the thought
             thoughts.create("Bearer x", "text")
         with pytest.raises(Unavailable) as raised:
             thoughts.delete("Bearer x", 1)
@@ -261,7 +261,7 @@ def test_timeouts_stay_below_the_timeout_of_gunicorn(settings: Settings) -> None
     assert gunicorn_conf.timeout > 3 * settings.BACKEND_TOTAL_TIMEOUT
 
 
-def test_neither_a_search_nor_a_token_is_logged(
+def test_searches_and_tokens_are_not_logged(
     bruce: Client, backend: Backend, caplog: pytest.LogCaptureFixture, settings: Settings
 ) -> None:
     token = bruce.cookies[SESSION_COOKIE].value

@@ -1,4 +1,4 @@
-"""The `highlight` filter marks the matches of a search."""
+"""The template filter `highlight`, which marks the matches of a search."""
 
 import html
 import re
@@ -26,7 +26,7 @@ def test_markup_in_a_text_is_escaped() -> None:
 
 
 @given(st.text(), st.text(max_size=3))
-def test_text_without_its_marks_is_unchanged(text: str, search: str) -> None:
+def test_highlighting_changes_nothing_but_the_marks(text: str, search: str) -> None:
     assert html.unescape(re.sub("</?mark>", "", highlight(text, search))) == html.unescape(html.escape(text))
 
 

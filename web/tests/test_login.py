@@ -48,7 +48,7 @@ def test_correct_login_sets_both_cookies_and_redirects_to_the_thoughts(visitor: 
     assert visitor.get("/thoughts/").status_code == 200
 
 
-def test_spaces_in_a_password_count(visitor: Client, backend: Backend) -> None:
+def test_spaces_around_a_password_are_kept(visitor: Client, backend: Backend) -> None:
     visitor.post("/login/", {"username": "bruce", "password": " a b "})
     assert backend.received[0].body["password"] == " a b "
 
@@ -67,7 +67,7 @@ def test_next_on_another_site_is_ignored(visitor: Client, backend: Backend, path
     assert visitor.get("/login/", {"next": path})["Location"] == "/thoughts/"
 
 
-def test_next_survives_a_wrong_password(visitor: Client, backend: Backend) -> None:
+def test_next_is_kept_after_a_wrong_password(visitor: Client, backend: Backend) -> None:
     backend.answer(LOGIN, 401, {"message": "The user name or the password is wrong."})
     assert 'name="next" value="/search"' in visitor.post("/login/", PAIR | {"next": "/search"}).text
 
@@ -140,7 +140,7 @@ def test_second_login_replaces_the_first(bruce: Client, backend: Backend) -> Non
     response = bruce.post("/login/", PAIR)
     assert response.cookies[SESSION_COOKIE].value == other
     assert response.cookies[REFRESH_COOKIE].value == "another"
-    # The first session is ended.
+    # web ends the session of the first login.
     assert backend.calls() == [LOGIN, LOGOUT]
     assert backend.received[1].body == {"refresh": "a-refresh-token"}
 

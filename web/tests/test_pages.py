@@ -1,4 +1,4 @@
-"""The pages with the user's own thoughts and everyone's thoughts."""
+"""The pages that list the user's own thoughts, and the search page, which lists the thoughts of all users."""
 
 import re
 import time
@@ -15,7 +15,7 @@ DELETE = ("DELETE", "/api/me/thoughts/7/")
 
 
 def notices(response: Any) -> str:
-    """Return the text of a page's notices, without markup."""
+    """Return the text of all notices on a page, without markup."""
     found = re.findall(r'<(?:div|p) class="notice[^>]*>(.*?)(?:</div>|</p>\s*(?=<))', response.text, re.DOTALL)
     return " ".join(re.sub(r"<[^>]+>|\s+", " ", part) for part in found)
 
@@ -53,7 +53,7 @@ def test_pages_are_links_that_keep_the_search(bruce: Client, backend: Backend) -
         assert 'rel="prev"' not in page
 
 
-def test_requested_page_is_fetched(bruce: Client, backend: Backend) -> None:
+def test_page_parameters_are_passed_on_and_others_are_not(bruce: Client, backend: Backend) -> None:
     bruce.get("/thoughts/?after=7&limit=1000&ordering=id&search=x")
     bruce.get("/search?search=x&before=7&limit=1000")
     assert backend.received[0].query == {"limit": ["20"], "ordering": ["-id"], "after": ["7"]}
@@ -94,7 +94,7 @@ def test_invalid_thought_is_shown_again_with_the_error(bruce: Client, backend: B
     assert CREATE not in backend.calls()
 
 
-def test_lines_count_as_one_character_each(bruce: Client, backend: Backend) -> None:
+def test_each_line_break_counts_as_one_character(bruce: Client, backend: Backend) -> None:
     assert bruce.post("/thoughts/new", {"text": "\r\n".join("x" * 125) + "y"}).status_code == 302
 
 
@@ -167,7 +167,7 @@ def test_error_describes_the_field_and_the_field_has_the_focus(bruce: Client, ba
     assert "autofocus" not in bruce.get("/thoughts/").text
 
 
-def test_two_errors_of_a_field_share_one_description(bruce: Client, backend: Backend) -> None:
+def test_two_errors_of_a_field_are_in_one_description(bruce: Client, backend: Backend) -> None:
     errors = {"text": ["Too old.", "Too new."]}
     backend.answers[CREATE] = (400, {"message": "The input is not valid.", "errors": errors})
     text = bruce.post("/thoughts/new", {"text": "a"}).text
@@ -193,7 +193,7 @@ def test_form_is_shown_even_if_the_list_is_unavailable(bruce: Client, backend: B
     assert "<textarea" in response.text
 
 
-def test_get_of_the_form_address_redirects_to_the_list(bruce: Client) -> None:
+def test_get_of_the_address_of_the_form_redirects_to_the_list(bruce: Client) -> None:
     assert bruce.get("/thoughts/new")["Location"] == "/thoughts/"
 
 
@@ -205,7 +205,7 @@ def test_thought_is_deleted_and_the_user_returns_to_the_list(bruce: Client, back
     assert "Deleted." in bruce.get("/thoughts/").text
 
 
-def test_deletion_returns_to_the_same_page(bruce: Client, backend: Backend) -> None:
+def test_deletion_redirects_to_the_same_page_of_the_list(bruce: Client, backend: Backend) -> None:
     backend.answer(DELETE, 204)
     backend.answer(MINE, 200, [thought(7)])
     assert 'name="next" value="/thoughts/?after=9"' in bruce.get("/thoughts/?after=9").text
@@ -226,7 +226,7 @@ def test_failed_deletion_shows_an_error_page(
     assert response.status_code == shown
     assert f"<h1>{title}</h1>" in response.text
     assert "<nav" in response.text
-    # A link cannot send the form again.
+    # A link could only send GET, which does not delete.
     assert ">Try again</a>" not in response.text
 
 

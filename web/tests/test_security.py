@@ -1,4 +1,4 @@
-"""Security headers, CSRF, size limits, and the answers of every address."""
+"""Security headers, CSRF, size limits, and the responses of every path."""
 
 import re
 from pathlib import Path
@@ -39,7 +39,7 @@ TEMPLATES = sorted(Path(web.__path__[0], "templates").glob("*.html"))
 
 @pytest.fixture
 def strict() -> Client:
-    """Return a browser of bruce that enforces CSRF checks."""
+    """Return a test client in which bruce is logged in and CSRF tokens are checked."""
     browser = Client(enforce_csrf_checks=True, raise_request_exception=False)
     browser.cookies[SESSION_COOKIE] = authorization()
     browser.cookies[REFRESH_COOKIE] = "a-refresh-token"
@@ -88,7 +88,7 @@ def test_every_page_has_a_strict_policy(bruce: Client, backend: Backend, path: s
 
 
 @pytest.mark.parametrize("template", TEMPLATES, ids=lambda path: path.name)
-def test_no_template_has_what_the_policy_forbids(template: Path) -> None:
+def test_templates_contain_nothing_that_the_security_policy_forbids(template: Path) -> None:
     text = template.read_text()
     assert not re.search(r"<script(?![^>]*\bsrc=)", text)
     assert not re.search(r"<style|\bstyle=|\bon\w+=|javascript:|https?://|\|safe\b|autoescape off", text)
@@ -166,7 +166,7 @@ def test_very_long_id_is_404(bruce: Client, backend: Backend) -> None:
 
 
 @pytest.mark.parametrize("query", ["search=%00", "search=%ED%A0%80", "search=%ff", "search[]=a", "after=&before=", "%"])
-def test_an_odd_query_is_answered(visitor: Client, backend: Backend, query: str) -> None:
+def test_unusual_query_is_answered(visitor: Client, backend: Backend, query: str) -> None:
     assert visitor.get(f"/search?{query}").status_code == 200
 
 
@@ -207,6 +207,6 @@ def test_health_does_not_depend_on_the_apis(visitor: Client, backends_unavailabl
     assert visitor.get("/metrics").status_code == 200
 
 
-def test_a_page_is_light(bruce: Client, backend: Backend) -> None:
+def test_page_with_its_static_files_is_small(bruce: Client, backend: Backend) -> None:
     folder = Path(web.__path__[0], "static", "web")
     assert sum(file.stat().st_size for file in folder.iterdir()) + len(bruce.get("/thoughts/").content) < 40_000
