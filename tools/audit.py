@@ -1,7 +1,8 @@
 """Audit the lock files for known vulnerabilities, with pip-audit: `python -m tools.audit`.
 
-Without a reachable advisory database, it prints "not audited" and passes. A database is used only if it knows the
-vulnerabilities of an old release, because a package mirror may have no advisories.
+pip-audit asks an advisory database. A package mirror may answer in place of a database, but without any advisories. So
+each database is first asked for an old release with a known vulnerability, and is used only if it reports one. If no
+database can be used, the audit prints "not audited" and passes.
 """
 
 import json
@@ -24,7 +25,7 @@ Dependency = dict[str, Any]
 
 
 class NoReport(Exception):
-    """pip-audit printed no report; the message is its error output."""
+    """pip-audit printed no report. The message is the error output of pip-audit."""
 
 
 def lock_files() -> list[Path]:
@@ -33,16 +34,17 @@ def lock_files() -> list[Path]:
 
 
 def audit(locks: Sequence[Path], databases: Iterable[list[str]]) -> tuple[bool, str]:
-    """Return whether no vulnerability was found, and a report with a summary.
+    """Audit lock files. Return whether no vulnerability was found, and a report that ends with a summary.
 
-    Databases are tried in order; each is a list of pip-audit's options. Raise `NoReport` for an invalid lock file.
+    Each database is given as the options with which pip-audit uses it. The first database that can be used is asked.
+    Raise `NoReport` if a lock file is invalid.
     """
     files = [*(f"--requirement={lock}" for lock in locks), "--require-hashes"]
     _pip_audit([*files, "--dry-run"])
     for database in databases:
         try:
             dependencies = _pip_audit([*files, *database]) if _knows_advisories(database) else []
-        except NoReport:  # the dry run read the lock files, so the database failed
+        except NoReport:  # the dry run could read the lock files, so the database has failed
             continue
         if dependencies:
             return _report(dependencies, len(locks))
@@ -50,6 +52,7 @@ def audit(locks: Sequence[Path], databases: Iterable[list[str]]) -> tuple[bool, 
 
 
 def _knows_advisories(database: list[str]) -> bool:
+    """Return whether a database reports the vulnerability of `KNOWN_VULNERABLE`."""
     with tempfile.NamedTemporaryFile("w", suffix=".txt") as file:
         file.write(KNOWN_VULNERABLE)
         file.flush()
@@ -61,9 +64,9 @@ def _knows_advisories(database: list[str]) -> bool:
 
 
 def _pip_audit(options: list[str]) -> list[Dependency]:
-    """Return pip-audit's result for each dependency.
+    """Run pip-audit with these options, and return its result for each dependency.
 
-    Raise `NoReport` if it prints no report.
+    Raise `NoReport` if pip-audit prints no report.
     """
     command = [*PIP_AUDIT, f"--timeout={TIMEOUT}", *options]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
@@ -92,7 +95,7 @@ def _report(dependencies: list[Dependency], locks: int) -> tuple[bool, str]:
 
 
 def main() -> int:
-    """Print the report; return the exit code."""
+    """Print the report, and return the exit code."""
     try:
         passed, report = audit(lock_files(), DATABASES)
     except NoReport as error:

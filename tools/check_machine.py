@@ -1,4 +1,7 @@
-"""Check the requirements of `make` and print the first one that is missing. Must be valid syntax for old Pythons."""
+"""Check the requirements of `make`, and print the first that is not met, with its remedy.
+
+This file must also run on old Pythons, because it tells their users to install a newer one.
+"""
 
 import os
 import socket
@@ -8,10 +11,10 @@ RUNNING = "Thoughts is running from this folder. Stop it first: press Ctrl-C in 
 
 
 def problem(ports=None):
-    """Return the first problem with its remedy, or None.
+    """Return a message with the first problem and its remedy, or None.
 
-    `ports` are numbers as text, one for each project. An empty list means the ports of projects.toml, and None skips
-    the check of ports.
+    `ports` lists the ports to check, as text, one for each project. If the list is empty, the ports of projects.toml
+    are checked. If `ports` is None, no ports are checked.
     """
     if sys.version_info < (3, 11):
         return (
@@ -35,7 +38,7 @@ def problem(ports=None):
 
 
 def own_ports():
-    """Return the port of each project in projects.toml."""
+    """Return the port of each project, as projects.toml lists them."""
     import tomllib  # missing in Python 3.10
 
     with open("projects.toml", "rb") as file:
@@ -43,7 +46,7 @@ def own_ports():
 
 
 def taken_port(ports):
-    """Return the first port that is in use, with the remedy, or None."""
+    """Return a message with the first port that is in use and the remedy, or None."""
     for project in sorted(ports):
         probe = socket.socket()
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -57,9 +60,9 @@ def taken_port(ports):
 
 
 def locked(file):
-    """Try to lock an open file, and return whether it worked.
+    """Try to lock an open file, and return whether this succeeded.
 
-    `make run` holds the lock while it runs.
+    `make run` locks var/lock while it runs, so another process cannot.
     """
     import fcntl  # missing on Windows
 
@@ -71,7 +74,7 @@ def locked(file):
 
 
 def running():
-    """Return a message if `make run` uses this folder, or None."""
+    """Return a message if `make run` is running in this folder, or None."""
     if not os.path.exists("var/lock"):
         return None
     with open("var/lock") as file:

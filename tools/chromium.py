@@ -1,6 +1,7 @@
 """Find or install Chromium for the browser tests.
 
-An installed Chromium comes first. Otherwise apt installs it (as root on Debian), or Playwright downloads its own.
+An installed Chromium is preferred. If there is none, apt installs it, if this runs as root on Debian or Ubuntu. As a
+last resort, Playwright downloads its own Chromium.
 """
 
 import os
@@ -15,13 +16,13 @@ NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"
 MAC = Path("/Applications/Google Chrome.app/Contents/MacOS/Google Chrome")
 PACKAGES = ("chromium", "fonts-liberation", "fonts-noto-color-emoji")
 NOTHING_WORKS = (
-    "Chromium is required, and neither apt nor Playwright could install it. Install it, with `chromium` on the PATH"
+    "Chromium is required, and neither apt nor Playwright could install it. Install it and put `chromium` on the PATH"
     " (on Debian and Ubuntu: apt install chromium)."
 )
 
 
 def find() -> Path | None:
-    """Return an installed Chromium, or the one that Playwright downloaded, or None."""
+    """Return the path of an installed Chromium, or of the one that Playwright downloaded, or None."""
     on_path = next((path for path in map(shutil.which, NAMES) if path), None)
     if on_path:
         return Path(on_path)
@@ -29,7 +30,7 @@ def find() -> Path | None:
 
 
 def find_or_install() -> Path:
-    """Return a Chromium, and install it if necessary. Raise SystemExit if that fails."""
+    """Return the path of Chromium. Install it if necessary. Raise SystemExit if that fails."""
     program = find() or _from_apt() or _from_playwright()
     if program is None:
         raise SystemExit(NOTHING_WORKS)

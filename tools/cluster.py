@@ -1,4 +1,4 @@
-"""Build, push and apply a release on a local cluster, without Tilt."""
+"""Build the images of a release, push them, and apply the manifests to a local cluster, without Tilt."""
 
 import os
 import re
@@ -19,21 +19,21 @@ HOSTING = ("--namespace=kube-public", "get", "configmap", "local-registry-hostin
 
 
 def registry(kubectl: Kubectl) -> str:
-    """Return the registry that a local cluster pulls from.
+    """Return the address of the registry from which the local cluster pulls images.
 
-    Raise `Failed` if the cluster names none.
+    A local cluster publishes this address in a ConfigMap (KEP-1755). Raise `Failed` if it does not.
     """
     try:
         hosting: str = kubectl.json(*HOSTING)["data"]["localRegistryHosting.v1"]
     except (KubectlError, KeyError):
-        raise Failed("This cluster names no local registry (KEP-1755), so it is not a local cluster.") from None
+        raise Failed("This is not a local cluster, because no ConfigMap names its registry (KEP-1755).") from None
     return hosting.split('"')[1]
 
 
 def docker() -> str:
-    """Return the first docker on the PATH that can build images.
+    """Return the path of the first `docker` on the PATH that can build images.
 
-    Since version 23, that needs the buildx plug-in.
+    An installed `docker` may be unable to, because Docker 23 and later need the buildx plug-in for builds.
     """
     for folder in os.get_exec_path():
         program = shutil.which("docker", path=folder)
@@ -62,14 +62,14 @@ def push(registry: str, tag: str, target: str = "production") -> None:
 
 
 def build(program: str, image: str, project: str, *options: str, tree: Path = ROOT) -> None:
-    """Build the image of a project, from this tree or a copy of it."""
+    """Build the image of a project, from this repository or from a copy of it. Raise `Failed` if that fails."""
     done = _build(program, f"--build-arg=PROJECT={project}", f"--tag={image}", *options, str(tree))
     if done.returncode:
         raise Failed(f"{image} could not be built.\n{done.stdout}{done.stderr}")
 
 
 def derive(image: str, instructions: str) -> None:
-    """Build an image from these Dockerfile instructions and push it."""
+    """Build an image from the text of a Dockerfile, and push it."""
     program = docker()
     done = _build(program, f"--tag={image}", "-", given=instructions)
     if done.returncode:
@@ -78,7 +78,7 @@ def derive(image: str, instructions: str) -> None:
 
 
 def push_image(program: str, image: str) -> None:
-    """Push an image."""
+    """Push an image to its registry. Raise `Failed` if that fails."""
     done = subprocess.run([program, "push", "--quiet", image], capture_output=True, text=True, check=False)
     if done.returncode:
         raise Failed(f"{image} could not be pushed: {done.stderr.strip()}")
@@ -96,14 +96,14 @@ def _build(program: str, *arguments: str, given: str | None = None) -> "subproce
 
 
 def apply(kubectl: Kubectl, registry: str, tags: dict[str, str], overlay: str = "local") -> str:
-    """Apply a release with these tags and this registry. Return kubectl's output."""
+    """Apply an overlay with these image tags and this registry. Return the output of kubectl."""
     with tempfile.TemporaryDirectory() as folder:
         manifests = configured(Path(folder), registry, tags, overlay)
         return kubectl("apply", "--kustomize", str(manifests / "overlays" / overlay))
 
 
 def configured(folder: Path, registry: str, tags: dict[str, str], overlay: str) -> Path:
-    """Copy k8s/, set tags and registry in the copy, and return it."""
+    """Copy k8s/ to a folder, set the image tags and the registry in the copy, and return its path."""
     copy = Path(shutil.copytree(ROOT / "k8s", folder / "k8s"))
     release = copy / "components" / "release" / "kustomization.yaml"
     lines = release.read_text().splitlines()
@@ -120,12 +120,12 @@ def configured(folder: Path, registry: str, tags: dict[str, str], overlay: str) 
 
 
 def secrets(kubectl: Kubectl) -> None:
-    """Create the namespace and the Secrets, which are not in the manifests."""
+    """Create the namespace and the Secrets. The manifests contain no Secrets."""
     kubectl("apply", "--filename", str(ROOT / "k8s" / "base" / "namespace.yaml"))
     kubectl("apply", "--filename=-", given=cluster_secrets.as_json())
 
 
 def wait(kubectl: Kubectl, timeout: int = 240) -> None:
-    """Wait until every rollout is complete; `timeout` in seconds."""
+    """Wait until the rollout of every Deployment is complete, up to `timeout` seconds for each."""
     for name in IMAGES:
         kubectl("rollout", "status", f"deployment/{name}", f"--timeout={timeout}s")

@@ -1,6 +1,7 @@
 """Print the Secrets of the local overlay: `python -m tools.cluster_secrets | kubectl apply -f -`.
 
-Keys and passwords are created once, in var/cluster, and reused, because the databases store the passwords.
+The first run creates keys and passwords in var/cluster. Later runs print the same ones, because each database keeps the
+password with which it was created.
 """
 
 import json
@@ -14,7 +15,7 @@ FOLDER = ROOT / "var" / "cluster"
 
 
 def manifests() -> list[dict[str, object]]:
-    """Return all Secrets. Create missing keys and passwords."""
+    """Return the manifests of all Secrets. Create the keys and passwords that do not exist yet."""
     Local(FOLDER, {}).make_secrets()
     keys = FOLDER / "keys"
     made = {
@@ -43,7 +44,7 @@ def _secret(name: str, **values: str) -> dict[str, object]:
 
 
 def as_json() -> str:
-    """Return all Secrets as one document for kubectl."""
+    """Return all Secrets as one JSON document, which kubectl can apply."""
     return json.dumps({"apiVersion": "v1", "kind": "List", "items": manifests()})
 
 

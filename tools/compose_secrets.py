@@ -1,6 +1,6 @@
 """Create the secrets of compose.yaml: `python -m tools.compose_secrets FOLDER`, in a container, as root.
 
-Existing secrets are kept, so that signed tokens and forms stay valid.
+Existing secrets are kept. Otherwise, all tokens and forms that were signed with them would become invalid.
 """
 
 import os
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tools.local import secret_key, signing_key, write_secret
 
-USER = 10001  # the user of the images
+USER = 10001  # the id of the user that the containers run as
 SECRETS = {
     "users-api/signing.pem": signing_key,
     "users-api/SECRET_KEY": secret_key,
@@ -18,7 +18,7 @@ SECRETS = {
 
 
 def main(folder: Path) -> None:
-    """Create missing secrets, readable only by the user that the services run as."""
+    """Create the secrets that do not exist yet. Only the user that the containers run as can read them."""
     for name, make in SECRETS.items():
         path = folder / name
         if not path.exists():

@@ -1,4 +1,4 @@
-"""Run the end-to-end tests against a running system, in a cluster or in compose."""
+"""Run the end-to-end tests against a system that runs in a cluster or in compose."""
 
 import os
 import subprocess
@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 from tools.local import ROOT
 
-# These start their own system, need none, or send requests that an ingress refuses.
+# Do not run these files of e2e/. They start their own system, need none, or send requests that an ingress refuses.
 WITHOUT = (
     "alone",
     "bad_clients",
@@ -28,12 +28,12 @@ WITHOUT = (
 
 
 class Failed(Exception):
-    """An error for the user: the problem and its remedy, in one line."""
+    """An error to show to the user. The message has the problem and the remedy."""
 
 
 @contextmanager
 def step(name: str) -> Iterator[None]:
-    """Print how long a step took."""
+    """Run the block, then print the name of the step and how long it took."""
     begin = time.monotonic()
     yield
     print(f"ok   {name:<40} {time.monotonic() - begin:5.0f} s", flush=True)
@@ -47,7 +47,7 @@ def run(*command: str, **env: str) -> None:
 
 
 def test(*more: str, thoughts: str, users: str, web: str, **env: str) -> None:
-    """Run e2e/ and further test folders against these URLs.
+    """Run the tests in e2e/, and in `more` folders, against the system with these URLs.
 
     Raise `Failed` if a test fails.
     """

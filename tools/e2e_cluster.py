@@ -1,8 +1,8 @@
 """`make e2e-cluster`: deploy the local overlay to a local cluster, and test it through the ingress.
 
-It uses the cluster of kubectl's current context. If that is unreachable and ../shared/cluster/up exists, it starts that
-cluster, and stops it at the end. With Tilt on the PATH, it deploys with `tilt ci`. The namespace is deleted at the end,
-unless it existed before.
+The cluster is that of kubectl's current context. If it cannot be reached, and the script ../shared/cluster/up exists,
+this script starts a test cluster, and ../shared/cluster/down stops it at the end. If Tilt is on the PATH, `tilt ci`
+deploys the overlay. At the end, the namespace is deleted, unless it existed before.
 """
 
 import os
@@ -34,7 +34,7 @@ def answers() -> bool:
 
 @contextmanager
 def running_cluster() -> Iterator[None]:
-    """Use the current cluster, or start the test cluster and stop it at the end."""
+    """Use the current cluster. If it is unreachable, start the test cluster, and stop it at the end."""
     state = Path(os.environ.get("CLUSTER_STATE", "/var/lib/testcluster"))
     if not answers() and (TEST_CLUSTER / "up").exists():
         os.environ["KUBECONFIG"] = str(state / "kubeconfig")
@@ -54,21 +54,21 @@ def running_cluster() -> Iterator[None]:
 
 @contextmanager
 def namespace(kubectl: Kubectl) -> Iterator[None]:
-    """Delete the namespace at the end, unless it existed before.
+    """Run the block, then delete the namespace, unless it existed before.
 
-    In CI, delete it first too.
+    In CI, also delete the namespace first, so that it never exists before.
     """
-    there = bool(kubectl("get", "namespace", NAMESPACE, "--ignore-not-found"))
-    if there and os.environ.get("CI"):
+    existed = bool(kubectl("get", "namespace", NAMESPACE, "--ignore-not-found"))
+    if existed and os.environ.get("CI"):
         kubectl("delete", "namespace", NAMESPACE)
-        there = False
+        existed = False
     try:
         yield
     except (e2e.Failed, KubectlError):
         show_state(kubectl)
         raise
     finally:
-        if not there:
+        if not existed:
             kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found")
 
 
@@ -97,7 +97,7 @@ def main() -> None:
         tag = f"e2e-{time.time():.0f}"
         if shutil.which("tilt"):
             with e2e.step("tilt ci"):
-                e2e.run("tilt", "ci", "--", "--image", "production")  # test the same images as without Tilt
+                e2e.run("tilt", "ci", "--", "--image", "production")  # the production images, as without Tilt
         with e2e.step("build and push"):
             cluster.push(registry, tag)
         if not shutil.which("tilt"):

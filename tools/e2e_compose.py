@@ -1,4 +1,4 @@
-"""`make e2e-compose`: start compose.yaml with separate volumes, and test it."""
+"""`make e2e-compose`: start the services of compose.yaml with volumes of their own, and test them."""
 
 import os
 import subprocess
@@ -12,19 +12,20 @@ PROJECT = "thoughts-e2e"
 
 
 def main() -> None:
-    """Start, test and stop the containers. Delete their volumes."""
+    """Start the containers, test them, and stop them. Delete their volumes at the end."""
     if problem := check_machine.taken_port(PORTS):
         raise e2e.Failed(f"{problem}.")
     chromium.find_or_install()
     program = docker()
-    # Otherwise Compose uses the newest API version, which the engine may not support.
+    # Tell Compose which version of its API the Docker Engine supports. By default, Compose uses the newest version that
+    # Compose knows, which the engine may not support.
     version = subprocess.run(
         [program, "version", "--format", "{{.Server.APIVersion}}"], capture_output=True, text=True, check=True
     )
     os.environ["DOCKER_API_VERSION"] = version.stdout.strip()
     compose = (program, "compose", f"--project-name={PROJECT}")
     if subprocess.run([program, "compose", "version"], capture_output=True, check=False).returncode:
-        raise e2e.Failed("Install Docker's plug-in Compose (https://docs.docker.com/compose/install/).")
+        raise e2e.Failed("Docker Compose is missing. Install it: https://docs.docker.com/compose/install/")
     try:
         with e2e.step("docker compose up"):
             e2e.run(*compose, "up", "--build", "--detach", "--wait", "--quiet-pull", DOCKER_BUILDKIT="1")

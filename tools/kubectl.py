@@ -10,19 +10,19 @@ TIMEOUT = 300  # seconds
 
 
 class KubectlError(Exception):
-    """kubectl failed. The message contains its error output."""
+    """kubectl failed. The message contains the error output of kubectl."""
 
 
 class Kubectl:
-    """kubectl in one context and namespace: `Kubectl("kind-kind")("get", "pods")`."""
+    """kubectl with a fixed context and namespace. Example: `Kubectl("kind-kind")("get", "pods")`."""
 
     def __init__(self, context: str | None = None, namespace: str = NAMESPACE) -> None:
         self.command = ["kubectl", *([f"--context={context}"] if context else []), f"--namespace={namespace}"]
 
     def __call__(self, *arguments: str, given: str | None = None) -> str:
-        """Run kubectl with `given` as its input, and return its output.
+        """Run kubectl with `given` as standard input, and return the output.
 
-        Raise `KubectlError` if it fails.
+        Raise `KubectlError` if kubectl fails.
         """
         if not shutil.which("kubectl"):
             raise KubectlError("kubectl is not on the PATH.")
@@ -39,5 +39,5 @@ class Kubectl:
         return done.stdout
 
     def json(self, *arguments: str) -> Any:
-        """Run kubectl and return its JSON output."""
+        """Run kubectl with `--output=json`, and return the parsed output."""
         return json.loads(self(*arguments, "--output=json"))

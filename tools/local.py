@@ -1,4 +1,4 @@
-"""The system without a cluster: environments, keys, databases and files, all in one folder."""
+"""Run the system without a cluster: its environment variables, and its keys, databases and files in one folder."""
 
 import hashlib
 import os
@@ -29,7 +29,7 @@ for command in sys.argv[1:]:
 
 @dataclass(frozen=True)
 class Local:
-    """One instance of the system: a folder for its files, and a port for each project."""
+    """An instance of the system on this machine, with a folder for its files and a port for each project."""
 
     var: Path
     ports: dict[str, int]
@@ -39,7 +39,7 @@ class Local:
         return f"http://localhost:{self.ports[project]}"
 
     def environment(self, project: str) -> dict[str, str]:
-        """Return the environment of a project's processes."""
+        """Return the environment variables with which the processes of a project run."""
         own = {
             "users_api": {
                 "SECRET_KEY": self._secret("users_api"),
@@ -67,20 +67,20 @@ class Local:
             "DJANGO_SETTINGS_MODULE": f"{project}.settings",
             "PYTHONPATH": str(ROOT),
             "PYTHONUNBUFFERED": "1",
-            "no_proxy": "127.0.0.1,localhost",  # projects call only each other
+            "no_proxy": "127.0.0.1,localhost",  # the projects only call each other, and a proxy cannot reach them
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
         }
-        # `own` comes last, so that an exported SECRET_KEY or DATABASE_URL does not reach every project.
+        # `own` comes last. Otherwise, a SECRET_KEY or DATABASE_URL in the shell would apply to all projects.
         return {**os.environ, **shared, **own}
 
     def prepare(self) -> None:
-        """Create missing keys, secrets, database tables, sample data and static files."""
+        """Create the keys, secrets, database tables, sample data and static files that do not exist yet."""
         self.make_secrets()
         with ThreadPoolExecutor() as pool:
             list(pool.map(self._prepare_project, PROJECTS))
 
     def manage(self, project: str, *commands: str) -> None:
-        """Run Django commands of a project in one process. Django takes a second to start."""
+        """Run Django commands of a project. All run in one process, because Django takes a second to start."""
         done = subprocess.run(
             [sys.executable, "-c", _RUN_COMMANDS, *commands],
             cwd=ROOT,
@@ -108,9 +108,9 @@ class Local:
             stamp.write_text(state)
 
     def make_secrets(self) -> None:
-        """Create the signing key and the secrets, readable only by their owner.
+        """Create the signing key and the secret keys, unless they exist.
 
-        Keep existing ones.
+        Only the owner of the files can read them.
         """
         keys = self.var / "keys"
         keys.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -124,28 +124,28 @@ class Local:
         return (self.var / "keys" / f"{project}.secret").read_text()
 
     def loopback(self, project: str) -> str:
-        """Return the URL for calls between projects.
+        """Return the URL at which other projects call this one.
 
-        It does not depend on how `localhost` resolves.
+        It has an IP address, because `localhost` can resolve to several addresses.
         """
         return f"http://127.0.0.1:{self.ports[project]}"
 
 
 def signing_key() -> bytes:
-    """Generate an RSA private key, as PEM."""
+    """Generate an RSA private key, and return it as PEM."""
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 
 
 def secret_key() -> bytes:
-    """Generate a SECRET_KEY for Django."""
+    """Generate a value for Django's SECRET_KEY."""
     return secrets.token_urlsafe(50).encode()
 
 
 def write_secret(path: Path, content: bytes) -> None:
     """Write a file that only its owner may read.
 
-    It is renamed at the end, so it is never incomplete.
+    The content is written to another file first, which then gets the name. So no process ever reads half a file.
     """
     unfinished = path.with_suffix(".unfinished")
     with os.fdopen(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
@@ -154,9 +154,9 @@ def write_secret(path: Path, content: bytes) -> None:
 
 
 def _static_state() -> str:
-    """Return a digest of the static files and of the lock files.
+    """Return a digest that changes when static files change.
 
-    Locked packages contain static files too.
+    It includes the lock files, because installed packages contain static files too.
     """
     static = [file for app in ("common", *PROJECTS) for file in (ROOT / app / "static").rglob("*")]
     files = [*static, *ROOT.glob("*/requirements.txt")]

@@ -1,6 +1,7 @@
-"""Resolve every name below .localhost to this machine (RFC 6761, section 6.3), because some resolvers do not.
+"""Resolve every host name that ends with .localhost to 127.0.0.1, as RFC 6761, section 6.3, requires.
 
-Import it before calls to the ingress by these names; in pytest, use `-p tools.localhost`.
+Not every system does this. Import this module before you send requests to such a host, or run pytest with
+`-p tools.localhost`.
 """
 
 import socket
@@ -10,7 +11,7 @@ _getaddrinfo = socket.getaddrinfo
 
 
 def getaddrinfo(host: Any, *args: Any, **kwargs: Any) -> Any:
-    """Call `socket.getaddrinfo` with 127.0.0.1 for a name below .localhost."""
+    """Call `socket.getaddrinfo`, with 127.0.0.1 in place of a host name that ends with .localhost."""
     name = host.decode() if isinstance(host, bytes) else host
     return _getaddrinfo("127.0.0.1" if name and name.endswith(".localhost") else host, *args, **kwargs)
 

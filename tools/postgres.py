@@ -1,7 +1,8 @@
 """Run a command with a temporary PostgreSQL server: `python -m tools.postgres -- COMMAND...`.
 
-An installed PostgreSQL comes first. Otherwise apt installs it (as root on Debian), or pip from PyPI. The server stores
-its data in a temporary folder, listens only on a Unix socket there, and stops with the command.
+An installed PostgreSQL is preferred. If there is none, apt installs it, if this runs as root on Debian or Ubuntu. As a
+last resort, pip installs it from PyPI. The server stores its data in a temporary folder, listens only on a Unix socket
+in that folder, and stops when the command has ended.
 """
 
 import contextlib
@@ -26,25 +27,25 @@ MIN_VERSION = 15
 WHEEL = ROOT / ".venv" / "postgres"
 LOCK = ROOT / "tools" / "requirements-postgres.txt"
 NOTHING_WORKS = (
-    f"PostgreSQL {MIN_VERSION} or newer is required, and neither apt nor pip could install it. Install it,"
-    " with `postgres` on the PATH (on Debian and Ubuntu: apt install postgresql)."
+    f"PostgreSQL {MIN_VERSION} or newer is required, and neither apt nor pip could install it. Install it and put"
+    " `postgres` on the PATH (on Debian and Ubuntu: apt install postgresql)."
 )
 OPTIONS = "-c listen_addresses= -c max_connections=200"
-# Faster, but a crash of the machine may lose data.
+# These options make the server faster, but data can be lost if the machine crashes.
 FAST = "-c fsync=off -c synchronous_commit=off -c full_page_writes=off"
 
 
 def database(url: str, name: str) -> str:
-    """Return the URL of another database on the same server.
+    """Return the URL of the database `name` on the same server.
 
-    Projects tested in parallel need different databases.
+    Tests of different projects that run in parallel need different databases.
     """
     return f"{url.rpartition('/')[0]}/{name}"
 
 
 @dataclass
 class Server:
-    """A server that tests may stop, start and suspend."""
+    """A PostgreSQL server that tests can stop, start and suspend."""
 
     folder: Path
     programs: Path
@@ -53,7 +54,7 @@ class Server:
 
     @property
     def url(self) -> str:
-        """Return the DATABASE_URL of its database `postgres`."""
+        """Return the DATABASE_URL of the database `postgres` on this server."""
         return f"postgresql://postgres@{quote(str(self.folder), safe='')}/postgres"
 
     def start(self) -> None:
@@ -62,15 +63,15 @@ class Server:
         self._control(f"--log={self.folder / 'log'}", f"--options={options}", "start")
 
     def stop(self) -> None:
-        """Stop the server immediately, without a message to its clients."""
+        """Stop the server immediately, without notifying its clients."""
         if (self.folder / "data" / "postmaster.pid").exists():
-            os.kill(self._postmaster(), signal.SIGCONT)  # a suspended postmaster could not stop its children
+            os.kill(self._postmaster(), signal.SIGCONT)  # otherwise, a suspended postmaster could not stop its children
             self._control("--mode=immediate", "stop")
 
     def signal(self, number: int) -> None:
         """Send a signal to all processes of the server. SIGSTOP suspends them."""
         postmaster = self._postmaster()
-        # The postmaster first, because it starts the others.
+        # Signal the postmaster first, because it starts the other processes.
         os.kill(postmaster, number)
         found = subprocess.run(
             ["ps", "-o", "pid=", "--ppid", str(postmaster)], capture_output=True, text=True, check=False
@@ -88,9 +89,9 @@ class Server:
 
 @contextlib.contextmanager
 def server(options: str = FAST) -> Iterator[str]:
-    """Run a server and yield the DATABASE_URL of its database `postgres`.
+    """Run a server, and yield the DATABASE_URL of the database `postgres` on it.
 
-    Ctrl-C and SIGTERM stop it too.
+    The server is also stopped if this process gets Ctrl-C or SIGTERM.
     """
     with primary(options) as server:
         yield server.url
@@ -111,7 +112,7 @@ def primary(options: str = FAST) -> Iterator[Server]:
 
 @contextlib.contextmanager
 def replica(url: str, options: str = FAST) -> Iterator[Server]:
-    """Run a replica that streams from the server at a URL.
+    """Run a replica of the server at a URL, with streaming replication.
 
     https://www.postgresql.org/docs/current/app-pgbasebackup.html
     """
@@ -128,14 +129,14 @@ def replica(url: str, options: str = FAST) -> Iterator[Server]:
 
 @contextlib.contextmanager
 def _place(options: str) -> Iterator[Server]:
-    """Yield a server without data in a temporary folder, and stop it at the end."""
+    """Yield a server that has a temporary folder but no data yet. Stop it at the end."""
     programs = find() or install()
-    # The path of a socket may have about 100 characters. TMPDIR on a Mac is too long.
+    # The path of a Unix socket can have about 100 characters. The usual temporary folder on a Mac is too long for that.
     with _signals_as_exit(), tempfile.TemporaryDirectory(prefix="thoughts-", dir=_short_temporary()) as name:
         folder = Path(name)
         run = _Runner(folder)
         if run.account and programs.is_relative_to(WHEEL):
-            # The account may not be able to read this clone, for example in root's home.
+            # Copy the programs, because the account may be unable to read this repository, for example in root's home.
             programs = shutil.copytree(WHEEL, folder / "wheel") / programs.relative_to(WHEEL)
         server = Server(folder, programs, run, options)
         try:
@@ -145,7 +146,7 @@ def _place(options: str) -> Iterator[Server]:
 
 
 def find() -> Path | None:
-    """Return the folder with PostgreSQL's programs, or None."""
+    """Return the folder with the programs of an installed PostgreSQL, or None."""
     debian = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: _version(path) or 0, reverse=True)
     on_path = shutil.which("postgres")
     candidates = [Path(on_path).resolve().parent] if on_path else []
@@ -153,9 +154,9 @@ def find() -> Path | None:
 
 
 def install() -> Path:
-    """Install PostgreSQL and return the folder with its programs.
+    """Install PostgreSQL, and return the folder with its programs.
 
-    Raise SystemExit if that fails.
+    Raise SystemExit if the installation fails.
     """
     if os.geteuid() == 0 and shutil.which("apt-get"):
         print("Installing PostgreSQL with apt …", file=sys.stderr, flush=True)
@@ -169,7 +170,7 @@ def install() -> Path:
 
 
 def _version(programs: Path) -> int | None:
-    """Return the major version in a folder, or None if a program is missing."""
+    """Return the major version of PostgreSQL in this folder, or None if a program is missing."""
     if not all((programs / name).exists() for name in ("postgres", "initdb", "pg_ctl")):
         return None
     printed = subprocess.run([programs / "postgres", "--version"], capture_output=True, text=True, check=False).stdout
@@ -180,7 +181,7 @@ def _version(programs: Path) -> int | None:
 def _from_apt() -> Path | None:
     apt = ["apt-get", "-qq", "-o", "DPkg::Lock::Timeout=120"]
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    # Otherwise Debian also creates and starts a system-wide server.
+    # Keep the Debian package from creating and starting a server for the whole system.
     no_server = Path("/etc/postgresql-common/createcluster.d/thoughts.conf")
     no_server.parent.mkdir(parents=True, exist_ok=True)
     no_server.write_text("create_main_cluster = false\n")
@@ -204,7 +205,7 @@ def _from_wheel() -> Path | None:
 
 
 class _Runner:
-    """Runner of PostgreSQL's programs. They refuse root, so root runs them as another account."""
+    """Runs the programs of PostgreSQL. They refuse to run as root, so root runs them as another account."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -214,7 +215,7 @@ class _Runner:
 
     def __call__(self, *command: str | Path) -> None:
         """Run a command. Raise SystemExit with its output if it fails."""
-        # A file instead of a pipe, because the server keeps the output open while it runs.
+        # Collect the output in a file. A pipe would stay open as long as the server that the command starts.
         with tempfile.TemporaryFile() as output:
             done = subprocess.run(
                 command,
@@ -248,7 +249,7 @@ def _short_temporary() -> str | None:
 
 @contextlib.contextmanager
 def _signals_as_exit() -> Iterator[None]:
-    """Turn SIGINT, SIGTERM and SIGHUP into SystemExit, so that the server is stopped."""
+    """Raise SystemExit on SIGINT, SIGTERM and SIGHUP, so that `finally` blocks run and stop the server."""
 
     def leave(number: int, frame: FrameType | None) -> None:
         raise SystemExit(128 + number)
@@ -265,7 +266,7 @@ def _signals_as_exit() -> Iterator[None]:
 
 
 def main() -> int:
-    """Run the command with DATABASE_URL set, and return its exit code."""
+    """Run the command with DATABASE_URL in its environment, and return the exit code of the command."""
     command = sys.argv[2:]
     if sys.argv[1:2] != ["--"] or not command:
         raise SystemExit("Name a command: python -m tools.postgres -- COMMAND...")

@@ -9,7 +9,7 @@ FILE = Path(__file__).resolve().parent.parent / "projects.toml"
 
 @dataclass(frozen=True)
 class Project:
-    """A row of projects.toml. Its comments explain each field."""
+    """A project of projects.toml. The comments in that file explain the fields."""
 
     package: str
     service: str
@@ -20,14 +20,14 @@ class Project:
 
     @property
     def postgres(self) -> str:
-        """Return the name of its PostgreSQL in Kubernetes and compose."""
+        """Return the name of the PostgreSQL service of this project, in Kubernetes and in compose."""
         return f"{self.service.removesuffix('-api')}-postgres"
 
 
 def read(file: Path) -> dict[str, Project]:
-    """Read the projects of a file, by package.
+    """Read the projects from a file, and return them by package.
 
-    Raise `TypeError` for a missing or unknown field.
+    Raise `TypeError` if a project lacks a field or has an unknown one.
     """
     rows = tomllib.loads(file.read_text())
     return {package: Project(package, **row) for package, row in rows.items()}

@@ -16,14 +16,14 @@ from tools.check_machine import RUNNING, locked
 from tools.local import ROOT, Local
 from tools.projects import PORTS, TABLE
 
-RESTART_AFTER = 3.0  # seconds
-READY_WITHIN = 60.0  # seconds
-STOP_WITHIN = 25.0  # seconds; gunicorn drains for 20
-DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # a proxy cannot reach 127.0.0.1
+RESTART_AFTER = 3.0  # seconds after a crash
+READY_WITHIN = 60.0  # seconds after the start, for all projects
+STOP_WITHIN = 25.0  # seconds; gunicorn gives running requests 20 seconds to finish
+DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # a proxy could not reach 127.0.0.1
 
 
 class Process:
-    """A process of the Procfile, restarted after a crash."""
+    """A process of the Procfile, which is restarted after a crash."""
 
     def __init__(self, name: str, command: str, env: dict[str, str], say: Callable[[str, str], None]) -> None:
         self.name, self.command, self.env, self.say = name, command, env, say
@@ -33,7 +33,7 @@ class Process:
     def start(self) -> None:
         """Start the process in a new process group.
 
-        So Ctrl-C reaches it only through `stop`.
+        So a Ctrl-C in the terminal does not stop the process directly. `run` handles Ctrl-C and calls `stop`.
         """
         self.restart_at = None
         self.child = subprocess.Popen(
@@ -49,7 +49,7 @@ class Process:
         threading.Thread(target=self._relay, args=(self.child,), daemon=True).start()
 
     def watch(self) -> None:
-        """Print a message after a crash, and restart the process after `RESTART_AFTER`."""
+        """If the process has crashed, print a message, and restart it after `RESTART_AFTER` seconds."""
         if self.restart_at and time.monotonic() >= self.restart_at:
             self.start()
         elif self.restart_at is None and self.crashed():
@@ -62,17 +62,17 @@ class Process:
         return self.child is not None and self.child.poll() is not None
 
     def ending(self) -> str:
-        """Return the exit code or the name of the signal."""
+        """Return how the process ended: its exit code, or the name of the signal that killed it."""
         code = self.child.returncode if self.child else 0
         return signal.Signals(-code).name if code < 0 else f"exit code {code}"
 
     def stop(self) -> None:
-        """Send SIGTERM."""
+        """Ask the process to stop, with SIGTERM."""
         if self.child and self.child.poll() is None:
             self.child.terminate()
 
     def kill(self) -> None:
-        """Kill the rest of its process group."""
+        """Kill all processes of the process group that are still running."""
         if self.child:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self.child.pid, signal.SIGKILL)
@@ -91,7 +91,7 @@ def procfile() -> dict[str, str]:
 
 
 def ready(url: str) -> bool:
-    """Return whether a project is ready."""
+    """Return whether the project at this URL is ready."""
     try:
         with DIRECT.open(f"{url}/readyz", timeout=2) as response:
             return bool(response.status == 200)
@@ -100,9 +100,9 @@ def ready(url: str) -> bool:
 
 
 def banner(local: Local) -> str:
-    """Return the message for the user when all projects are ready.
+    """Return the message that the user sees when all projects are ready.
 
-    It has less than 80 columns.
+    Its lines are shorter than 80 characters.
     """
     lines = (
         f"    {TABLE[name].title:<21} {local.url(name)}" for name in sorted(local.ports, key=lambda name: name != "web")
@@ -119,7 +119,7 @@ def banner(local: Local) -> str:
 
 
 def run(local: Local) -> int:
-    """Run the projects until a signal, and return the exit code."""
+    """Run the projects until Ctrl-C or another signal, and return the exit code."""
     lock = threading.Lock()
 
     def say(name: str, line: str) -> None:
@@ -134,7 +134,7 @@ def run(local: Local) -> int:
     try:
         local.prepare()
     except SystemExit:
-        if stopping.is_set():  # Ctrl-C also stopped the commands
+        if stopping.is_set():  # the terminal sent Ctrl-C to the commands as well
             return 0
         raise
     processes = [Process(name, command, local.environment(name), say) for name, command in procfile().items()]

@@ -6,18 +6,18 @@ from pathlib import Path
 
 from tools.local import ROOT
 
-INSTALLED = ("bin", "include", "kubectl", "lib", "lib64", "postgres", "pyvenv.cfg")  # in .venv
+INSTALLED = ("bin", "include", "kubectl", "lib", "lib64", "postgres", "pyvenv.cfg")  # files and folders in .venv
 
 
 def tracked(*folders: str) -> list[str]:
-    """Return the files that git tracks or would add, in these folders or in all."""
+    """Return the files that `git add .` would track, in these folders or in the whole repository."""
     command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", *folders]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     return [name for name in done.stdout.splitlines() if (ROOT / name).exists()]
 
 
 def copy(folder: Path, *folders: str) -> Path:
-    """Copy these folders of the repository, or all of it, and return the new folder."""
+    """Copy these folders of the repository, or the whole repository, to `folder`. Return `folder`."""
     for name in tracked(*folders):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(ROOT / name, folder / name)
@@ -25,9 +25,9 @@ def copy(folder: Path, *folders: str) -> Path:
 
 
 def clone(folder: Path) -> Path:
-    """Copy the repository into a new git repository, and return its folder.
+    """Copy the repository to `folder`, and make the copy a git repository. Return `folder`.
 
-    It links to the packages of this .venv. Its own stamp files keep `make` from installing again.
+    The copy uses the packages of this .venv, through symbolic links. `stamp` keeps `make` from installing them again.
     """
     copy(folder)
     (folder / ".venv").mkdir()
@@ -42,6 +42,6 @@ def clone(folder: Path) -> Path:
 
 
 def stamp(folder: Path) -> None:
-    """Mark the lock files of a clone as installed."""
+    """Create the files in .venv that tell `make` that the lock files of a clone are installed."""
     for name in ("dev", "run"):
         (folder / ".venv" / name).touch()

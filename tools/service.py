@@ -1,7 +1,7 @@
 """Create a Django project from tools/template, or remove it: `python -m tools.service make notes`.
 
-The template is the project `notes_api` with its manifests. Its files are copied, and the new name replaces `notes`.
-tools/template/inserts.toml lists the lines to add to existing files.
+The template is a project `notes_api` with its manifests. `make` copies these files and replaces `notes` with the new
+name. A new project also needs lines in existing files, such as the Procfile. tools/template/inserts.toml lists them.
 """
 
 import argparse
@@ -21,21 +21,23 @@ from tools.projects import TABLE
 
 TEMPLATE = ROOT / "tools" / "template"
 INSERTS = TEMPLATE / "inserts.toml"
-PORT = "8003"  # in the template
-# The Job is named <name>-api-migrate-<tag>. Names in Kubernetes have at most 63 characters (RFC 1123).
+PORT = "8003"  # the port in the template, which the port of the new project replaces
+# The longest name in Kubernetes is that of the Job, <name>-api-migrate-<tag>. It can have at most 63 characters (RFC
+# 1123).
 MAX_LENGTH = 30
-# Reserved in PostgreSQL, YAML or compose.yaml. pytest would collect a class named after `tests`.
+# These names are reserved in PostgreSQL, YAML or compose.yaml. A service `tests` would have a model `Test`, which pytest
+# would take for a test.
 RESERVED = {"template0", "template1", "public", "none", "null", "true", "false", "yes", "no", "on", "off", "y", "n"}
 RESERVED |= {"services", "tests"}
 
 
 class Refused(Exception):
-    """The command is refused. The message is one line: the reason and the remedy."""
+    """The command is refused. The message has the reason and the remedy, in one line."""
 
 
 @dataclass(frozen=True)
 class Names:
-    """The names of a new service, which replace the words of the template."""
+    """The names and the port of a new service, which replace those of the template."""
 
     plural: str
     port: int
@@ -43,11 +45,11 @@ class Names:
 
     @property
     def package(self) -> str:
-        """Return the folder of the project."""
+        """Return the name of the package, which is also that of its folder."""
         return f"{self.plural}_api"
 
     def render(self, text: str) -> str:
-        """Replace the words of the template in a text."""
+        """Return a text of the template with the names and the port of the service."""
         singular = re.sub(r"(?<!^)(?=[A-Z])", "_", self.model).lower()
         words = {
             "notes": self.plural,
@@ -60,7 +62,7 @@ class Names:
         return re.sub(rf"[Nn]otes?|NOTES|{PORT}", lambda found: words[found[0]], text)
 
     def files(self) -> Iterator[tuple[Path, Path]]:
-        """Yield pairs of a template file and its target."""
+        """Yield each file of the template, with the path that its copy gets."""
         for file in sorted(TEMPLATE.rglob("*")):
             if file.is_file() and file != INSERTS and file.suffix != ".pyc":
                 yield file, ROOT / self.render(str(file.relative_to(TEMPLATE)))
@@ -68,7 +70,7 @@ class Names:
 
 @dataclass(frozen=True)
 class Insert:
-    """Lines of a service in an existing file: a row of inserts.toml."""
+    """Lines that a service needs in an existing file, as inserts.toml lists them."""
 
     file: Path
     text: str
@@ -77,14 +79,14 @@ class Insert:
 
     @classmethod
     def of(cls, names: Names) -> list["Insert"]:
-        """Return the inserts of a service."""
+        """Return all inserts that the service with these names needs."""
         rows = tomllib.loads(INSERTS.read_text())["insert"]
         return [cls(**{**row, "file": ROOT / row["file"], "text": names.render(row["text"])}) for row in rows]
 
     def insert(self, content: str) -> str:
-        """Add the lines to the content of the file.
+        """Return the content of the file with the lines added.
 
-        Raise `Refused` if their place is not found.
+        Raise `Refused` if the text `before` is not in the file, or more or less often than `times`.
         """
         if not self.before:
             return f"{content}{self.text}"
@@ -93,11 +95,11 @@ class Insert:
         return content.replace(self.before, f"{self.text}{self.before}")
 
     def remove(self, content: str) -> str:
-        """Remove the lines from the content of the file.
+        """Return the content of the file without the lines.
 
-        Raise `Refused` if they are not found.
+        Raise `Refused` if the lines are not in the file.
         """
-        # A release changes the tag of the image.
+        # Accept any tag of the image, because each release changes the tag.
         pattern = re.escape(self.text).replace("newTag:\\ v1", r"newTag: \S+")
         found, count = re.subn(f"(?m)^{pattern}", "", content)
         if count != self.times:
@@ -106,14 +108,14 @@ class Insert:
 
     @property
     def name(self) -> str:
-        """Return the path of the file in the repository."""
+        """Return the path of the file, relative to the repository."""
         return str(self.file.relative_to(ROOT))
 
 
 def make(name: str, model: str) -> Names:
-    """Create a project and return its names.
+    """Create a project, and return its names.
 
-    Raise `Refused` before anything is written.
+    If that is impossible, raise `Refused` without writing any file.
     """
     check_name(name)
     model = model or name.removesuffix("s").capitalize()
@@ -132,7 +134,7 @@ def make(name: str, model: str) -> Names:
         shutil.copymode(source, file)
     for file, content in changed.items():
         file.write_text(content)
-    # The name changes the order of imports and the length of lines.
+    # Sort and format the code, because the new name changes the order of imports and the length of lines.
     ruff = str(Path(sys.executable).parent / "ruff")
     subprocess.run([ruff, "check", "--quiet", "--select=I", "--fix", names.package], cwd=ROOT, check=True)
     subprocess.run([ruff, "format", "--quiet", names.package], cwd=ROOT, check=True)
@@ -140,8 +142,8 @@ def make(name: str, model: str) -> Names:
 
 
 def check_name(name: str) -> None:
-    """Raise `Refused` if a service cannot have this name."""
-    usage = "Choose lower-case letters and digits, a letter first: make service name=notes"
+    """Raise `Refused` if this is not a valid name for a service, or if it is already used."""
+    usage = "Use lower-case letters and digits, starting with a letter: make service name=notes"
     if not name:
         raise Refused(f"The service has no name. {usage}")
     if not re.fullmatch(r"[a-z][a-z0-9]*", name):
@@ -156,9 +158,9 @@ def check_name(name: str) -> None:
 
 
 def edited(edit: Callable[[Insert, str], str], names: Names) -> dict[Path, str]:
-    """Return the new content of each file that has inserts.
+    """Insert or remove the lines of a service, and return the new content of each file.
 
-    Raise `Refused` before anything is written.
+    No file is written. Raise `Refused` if a file cannot be edited.
     """
     contents: dict[Path, str] = {}
     for insert in Insert.of(names):
@@ -167,9 +169,9 @@ def edited(edit: Callable[[Insert, str], str], names: Names) -> dict[Path, str]:
 
 
 def remove(name: str) -> Names:
-    """Remove a project created by `make` and return its names.
+    """Remove a project that `make` created, and return its names.
 
-    Raise `Refused` before anything is changed.
+    If that is impossible, raise `Refused` without changing any file.
     """
     if f"{name}_api" not in TABLE:
         usage = f"projects.toml lists {', '.join(TABLE)}: make remove-service name=notes removes notes_api"
@@ -185,7 +187,7 @@ def remove(name: str) -> Names:
 
 
 def main() -> None:
-    """Create or remove the project of the command line."""
+    """Create or remove a project, as the command line says."""
     parser = argparse.ArgumentParser(prog="python -m tools.service", description=__doc__)
     parser.add_argument("action", choices=["make", "remove"])
     parser.add_argument("name", nargs="?", default="")

@@ -1,4 +1,4 @@
-"""Start, stop and watch the whole system, for tests and benchmarks."""
+"""Start and stop the whole system, for tests and benchmarks."""
 
 import os
 import signal
@@ -14,7 +14,7 @@ from pathlib import Path
 from tools.local import PROJECTS, ROOT
 
 START_WITHIN = 60.0  # seconds
-# For tests that send more than a user would.
+# Settings for tests that send more requests than the limits of a user allow.
 NO_LIMITS = dict.fromkeys(
     [
         "LOGIN_FAILURES_PER_NAME",
@@ -30,7 +30,10 @@ NO_LIMITS = dict.fromkeys(
 
 @dataclass(frozen=True)
 class System:
-    """URLs of the services, without a trailing slash. `process` is None if another program started them."""
+    """The URLs of a running system, without a trailing slash.
+
+    `process` is the process of `tools.run`, and `log` its output. Both are None if the tests did not start the system.
+    """
 
     thoughts: str
     users: str
@@ -40,7 +43,7 @@ class System:
 
 
 def free_ports(count: int) -> list[int]:
-    """Return TCP ports that are free on the loopback address."""
+    """Return this number of TCP ports that no program on 127.0.0.1 uses."""
     sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
     ports = [each.getsockname()[1] for each in sockets]
     for each in sockets:
@@ -84,7 +87,7 @@ def stop(system: System) -> None:
 
 
 def answers(url: str) -> bool:
-    """Return whether GET answers 200."""
+    """Return whether a GET request to this URL is answered with 200."""
     try:
         with urllib.request.urlopen(url, timeout=2) as response:
             return bool(response.status == 200)
@@ -93,7 +96,7 @@ def answers(url: str) -> bool:
 
 
 def within(seconds: float, condition: Callable[[], bool]) -> bool:
-    """Return whether the condition becomes true within this time."""
+    """Wait until the condition is true. Return False if it is not true within this time."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if condition():
@@ -103,7 +106,7 @@ def within(seconds: float, condition: Callable[[], bool]) -> bool:
 
 
 def children(pid: int) -> dict[int, str]:
-    """Return the command lines of child processes, by process id."""
+    """Return the command line of each child process, by process id."""
     output = subprocess.run(
         ["ps", "-ww", "-o", "pid=,args=", "--ppid", str(pid)], capture_output=True, text=True, check=False
     ).stdout
@@ -111,7 +114,7 @@ def children(pid: int) -> dict[int, str]:
 
 
 def kill(system: System, project: str) -> None:
-    """Kill a project's gunicorn with SIGKILL. Raise RuntimeError if it is not running."""
+    """Kill the gunicorn of a project with SIGKILL. Raise RuntimeError if it is not running."""
     assert system.process
     for pid, command in children(system.process.pid).items():
         if f"{project}.wsgi" in command:

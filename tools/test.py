@@ -1,8 +1,10 @@
 """`make test`: run all checks and tests.
 
-Two steps run at a time. Each prints one line, and its output if it fails. The end-to-end tests (the step e2e) run last;
-their summary repeats the lines of the other steps. `make test only="types lint"` runs the steps whose names contain one
-of these words. The full name of a step selects only that step.
+Each check and each test suite is a step. Two steps run at a time. A step prints one line, and its output if it fails.
+The end-to-end tests (the step `e2e`) run last, and their summary repeats the lines of the other steps.
+
+`make test only="types lint"` runs the steps whose names contain one of these words. If `only` is the full name of a
+step, only that step runs.
 """
 
 import json
@@ -25,8 +27,8 @@ from tools.local import ROOT, Local
 from tools.projects import PORTS, WITH_DATABASE
 
 BIN = Path(sys.executable).parent
-E2E = "e2e"  # the remaining end-to-end tests
-# Slow, but with their own systems, so they run in parallel with the other steps.
+E2E = "e2e"  # the step with all end-to-end tests that are not in ALONE
+# Slow end-to-end tests. Each starts its own system, so they are steps that run in parallel with the others.
 ALONE = {
     "schemathesis": "e2e/test_schemathesis.py",
     "web forms": "e2e/test_web_forms.py",
@@ -36,7 +38,7 @@ ALONE = {
 }
 # Tests that start no system.
 STATIC = {"manifests": "k8s/tests/manifests", "Tiltfile": "tilt_modules/tests", "tools": "tools/tests"}
-# Folders that belong to no project, by the project whose settings mypy uses for them.
+# mypy needs the settings of a project. These folders belong to no project, so they are checked with that of a project.
 TYPED_WITH = {"users_api": ["common"], "web": ["tools", "e2e", "bench", "k8s", "tilt_modules"]}
 APIS = [project.package for project in WITH_DATABASE]
 PYTEST = [sys.executable, "-m", "pytest", "--quiet", "--rootdir=.", "-p", "no:cacheprovider"]
@@ -49,7 +51,7 @@ class Step:
     name: str
     command: list[str]
     env: dict[str, str] = field(default_factory=dict)
-    # A pattern for the part of the output that the summary shows.
+    # A regular expression that finds the result in the output, which the line of the step then shows.
     result: str = r"^=* ?(\d+ (?:passed|failed|error).*?) in "
 
     def run(self) -> tuple[bool, str, float]:
@@ -82,7 +84,7 @@ def steps(local: Local, database_url: str) -> Iterator[Step]:
             [*PYTEST, "-c", f"{project}/pyproject.toml", f"{project}/tests"],
             {"DATABASE_URL": postgres.database(database_url, project)} if database == "PostgreSQL" else {},
         )
-    # Two of these steps render overlays, so install the renderer only once, before them.
+    # Two of these steps render overlays. Install the program for it now, so that they do not both install it.
     kustomize.find_or_install()
     for name, folder in STATIC.items():
         yield Step(name, [*PYTEST, "-c", "e2e/pytest.ini", folder])
@@ -93,7 +95,7 @@ def steps(local: Local, database_url: str) -> Iterator[Step]:
     yield Step("imports", [str(BIN / "lint-imports"), "--no-cache"])
     yield Step("templates", [str(BIN / "djlint"), "--quiet", "--lint", "--check", "web", "users_api"])
     for project in PORTS:
-        # mypy's Django plug-in reads the settings of one project per run.
+        # The Django plug-in of mypy can only read the settings of one project per run.
         yield Step(
             f"{project} types",
             [str(BIN / "mypy"), f"--cache-dir=.mypy_cache/{project}", project, *TYPED_WITH.get(project, [])],
@@ -113,7 +115,7 @@ def steps(local: Local, database_url: str) -> Iterator[Step]:
 
 
 def chosen(names: list[str], only: list[str]) -> list[str]:
-    """Return the step with this name, or the steps whose names contain a word."""
+    """Return the names that `only` selects: one full name, or all names that contain one of the words."""
     if not only:
         return names
     if (whole := " ".join(only)) in names:
@@ -122,7 +124,7 @@ def chosen(names: list[str], only: list[str]) -> list[str]:
 
 
 def main(only: list[str]) -> int:
-    """Run the selected steps, or all, and return the exit code."""
+    """Run the selected steps, or all steps, and return the exit code."""
     results: list[dict[str, str | bool]] = []
     lock = threading.Lock()
 

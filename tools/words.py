@@ -1,6 +1,6 @@
-"""Find words that this repository does not use: `python -m tools.words`, or with files and folders after it.
+"""Find words that this repository avoids: `python -m tools.words [FILE_OR_FOLDER ...]`.
 
-tools/words.toml lists the words, and what to write instead.
+tools/words.toml lists these words, each with the words to write instead. The standard is plain English.
 """
 
 import re
@@ -31,13 +31,13 @@ COVERED = [
     "k8s",
     "tilt_modules",
 ]
-# Texts that are data, and the list of words with its tests.
+# These files contain texts as data, or the words themselves.
 EXCLUDED = ["bench/texts.py", "tools/words.toml", "tools/tests/test_words.py", "*requirements*.txt", "common/static"]
-GAP = r"(?:[\s_]|#\s)+"  # between the words of a phrase; a comment continues after "# "
+GAP = r"(?:[\s_]|#\s)+"  # what may separate two words; in a comment that continues on the next line, also "#"
 
 
 def find(text: str) -> Iterator[tuple[int, str, str]]:
-    """Yield the line, the words and the replacement of each finding."""
+    """Yield each finding as its line number, the words found, and what to write instead."""
     for pattern, instead in WORDS.items():
         words = re.compile(rf"(?<![a-z]){pattern.replace(' ', GAP)}(?![a-z])", re.IGNORECASE)
         for found in words.finditer(text):
@@ -45,12 +45,12 @@ def find(text: str) -> Iterator[tuple[int, str, str]]:
 
 
 def without_code(markdown: str) -> str:
-    """Return Markdown with its code spans emptied; line numbers stay."""
+    """Remove the text of all code spans from Markdown, but keep the line breaks."""
     return re.sub(r"`[^`]*`", lambda span: "`" + "\n" * span[0].count("\n") + "`", markdown)
 
 
 def findings(paths: list[str]) -> list[str]:
-    """Return a sentence for each listed word in these files and folders."""
+    """Return a message for each listed word that occurs in these files and folders."""
     command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "--", *paths]
     names = subprocess.run(
         [*command, *(f":!{name}" for name in EXCLUDED)], cwd=ROOT, capture_output=True, text=True, check=True
@@ -67,7 +67,7 @@ def findings(paths: list[str]) -> list[str]:
 
 
 def main(paths: list[str]) -> int:
-    """Print the findings and their number; return 1 if there are any."""
+    """Print the findings and how many there are. Return 1 if there are any, else 0."""
     found = findings(paths or COVERED)
     print(*found, f"{len(found)} words of {FILE.relative_to(ROOT)} found", sep="\n")
     return int(bool(found))

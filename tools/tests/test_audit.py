@@ -1,4 +1,4 @@
-"""The audit of the lock files, with the real pip-audit and a fake advisory database (the OSV API)."""
+"""The audit of the lock files, with the real pip-audit and a fake advisory database that has the API of OSV."""
 
 import json
 import threading
@@ -18,9 +18,9 @@ LOCK = "requests==2.34.2 --hash=sha256:00\nidna==3.20 --hash=sha256:00\n"
 
 @contextmanager
 def database(*vulnerable: str, fail_on: str = "") -> Iterator[list[str]]:
-    """Serve a database with one vulnerability per package.
+    """Serve an advisory database in which each of these packages has one vulnerability.
 
-    Yield the options of pip-audit for it.
+    Yield the options with which pip-audit uses this database.
     """
 
     class Handler(BaseHTTPRequestHandler):
@@ -46,7 +46,7 @@ def database(*vulnerable: str, fail_on: str = "") -> Iterator[list[str]]:
 
 @pytest.fixture
 def lock(tmp_path: Path) -> Path:
-    """Write a lock file of two packages."""
+    """Write a lock file with two packages, and return its path."""
     path = tmp_path / "requirements.txt"
     path.write_text(LOCK)
     return path
@@ -54,7 +54,7 @@ def lock(tmp_path: Path) -> Path:
 
 @pytest.fixture(autouse=True)
 def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Call the fake database directly."""
+    """Call the fake database without a proxy."""
     monkeypatch.setenv("no_proxy", "127.0.0.1")
 
 
@@ -74,9 +74,9 @@ def test_known_vulnerability_fails_and_is_named(lock: Path) -> None:
     ]
 
 
-def test_unreachable_database_passes_as_not_audited(lock: Path) -> None:
+def test_audit_passes_as_not_audited_if_no_database_is_reachable(lock: Path) -> None:
     with database(CANARY, "idna") as options:
-        pass  # it is stopped
+        pass  # the database stops here
 
     assert audit.audit([lock], [options]) == (True, audit.NOT_AUDITED)
 

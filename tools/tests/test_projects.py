@@ -1,4 +1,4 @@
-"""Every file that cannot read projects.toml lists each of its projects."""
+"""Some files cannot read projects.toml. Each of them must list every project that is in projects.toml."""
 
 import shutil
 from pathlib import Path
@@ -11,7 +11,7 @@ from tools.projects import TABLE, Project
 
 
 def expected(project: Project) -> list[tuple[str, str]]:
-    """Return pairs of a file and a line that it must have."""
+    """Return the lines that a project needs in other files, as pairs of a file and a line."""
     package, service = project.package, project.service
     lines = [
         ("Procfile", f"{package}: gunicorn -c python:common.server.gunicorn_conf {package}.wsgi"),
@@ -49,7 +49,7 @@ def expected(project: Project) -> list[tuple[str, str]]:
 
 
 def missing(tree: Path, project: Project) -> list[str]:
-    """Return a message for each missing line."""
+    """Return a message for each line that the project needs and that is missing in a tree."""
     found = []
     for name, line in expected(project):
         file = tree / name
@@ -77,12 +77,12 @@ def test_missing_line_is_named_with_its_file(project: Project, tmp_path: Path) -
         (tmp_path / name).write_text("\n".join(lines))
 
 
-def test_ports_and_names_are_different() -> None:
+def test_every_project_has_its_own_names_and_port() -> None:
     for values in zip(*((each.service, each.title, each.host, each.port) for each in TABLE.values()), strict=True):
         assert len({*values}) == len(TABLE)
 
 
-def test_compose_refers_only_to_what_it_defines() -> None:
+def test_compose_defines_every_service_network_and_volume_that_it_uses() -> None:
     compose = yaml.safe_load((ROOT / "compose.yaml").read_text())
     for name, service in compose["services"].items():
         volumes = {volume.partition(":")[0] for volume in service.get("volumes", [])}

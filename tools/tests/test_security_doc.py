@@ -1,4 +1,4 @@
-"""docs/security.md: its table names existing files, names and tests, and its counts are correct."""
+"""docs/security.md names only files, identifiers and tests that exist, and its counts are correct."""
 
 import re
 import subprocess
@@ -13,12 +13,12 @@ from tools.local import ROOT
 DOCUMENT = (ROOT / "docs" / "security.md").read_text()
 ROW = re.compile(r"\| ([\d.]+) \| (.+) \| (met|not met|not applicable) \| (.+) \|")
 ROWS = [match.groups() for match in map(ROW.fullmatch, DOCUMENT.splitlines()) if match]
-REQUIREMENTS = 253  # of ASVS 5.0.0, levels 1 and 2
+REQUIREMENTS = 253  # number of requirements in ASVS 5.0.0, levels 1 and 2
 
 
 @cache
 def files() -> frozenset[str]:
-    """Return the paths of all files that git tracks or would add."""
+    """Return the paths of all files that `git add .` would track."""
     command = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
     names = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
     return frozenset(name for name in names if (ROOT / name).exists())
@@ -32,7 +32,7 @@ def functions() -> frozenset[str]:
 
 
 def stale(evidence: str) -> list[str]:
-    """Return the words in backticks that name no test, file, or name in a file."""
+    """Return the words in backticks that name neither an existing test, nor a file, nor an identifier in that file."""
     missing, before = [], ""
     for word in re.findall(r"`([^`]+)`", evidence):
         if word.startswith("test_"):
@@ -47,7 +47,7 @@ def stale(evidence: str) -> list[str]:
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row[0])
-def test_evidence_exists(row: tuple[str, str, str, str]) -> None:
+def test_files_and_tests_named_in_a_row_exist(row: tuple[str, str, str, str]) -> None:
     _, _, state, evidence = row
 
     assert not stale(evidence)
@@ -83,7 +83,7 @@ def test_stale_evidence_is_found(evidence: str) -> None:
     assert len(stale(evidence)) == 1
 
 
-def test_current_evidence_is_accepted() -> None:
+def test_existing_evidence_is_accepted() -> None:
     here = Path(__file__).relative_to(ROOT)
 
-    assert stale(f"`{here}` (`REQUIREMENTS`), `test_current_evidence_is_accepted`, `.dockerignore`") == []
+    assert stale(f"`{here}` (`REQUIREMENTS`), `test_existing_evidence_is_accepted`, `.dockerignore`") == []

@@ -1,4 +1,4 @@
-"""The template of `make service` follows the rest of the repository."""
+"""The template of `make service` agrees with the projects of this repository."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from tools.service import TEMPLATE, Insert, Names, edited
 
 NOTES = Names("notes", 8003, "Note")
 THOUGHTS = Names("thoughts", 8000, "Thought")
-# thoughts_api has more settings, a read replica, and calls from web.
+# These manifests differ, because thoughts_api has more settings and a read replica, and web calls it.
 DIFFERENT = {
     "k8s/base/thoughts-api/deployment.yaml",
     "k8s/base/thoughts-api/settings.env",
@@ -21,11 +21,11 @@ MANIFESTS = {
 
 
 @pytest.mark.parametrize("name", MANIFESTS.keys() - DIFFERENT)
-def test_manifest_of_the_template_equals_that_of_thoughts_api(name: str) -> None:
+def test_manifest_of_the_template_equals_the_manifest_of_thoughts_api(name: str) -> None:
     assert MANIFESTS[name] == (ROOT / name).read_text()
 
 
-def test_deployment_of_the_template_adds_no_line_to_that_of_thoughts_api() -> None:
+def test_deployment_of_the_template_has_only_lines_of_thoughts_api() -> None:
     name = "k8s/base/thoughts-api/deployment.yaml"
     own, other = MANIFESTS[name].splitlines(), (ROOT / name).read_text().splitlines()
     assert [line for line in own if line not in other] == []

@@ -1,4 +1,4 @@
-"""The words of tools/words.toml are found in prose, comments and names, and nothing else is."""
+"""The check finds the words of tools/words.toml in prose, comments and names. It accepts all other words."""
 
 import subprocess
 from pathlib import Path
@@ -44,11 +44,11 @@ def test_normal_use_of_a_word_is_accepted(text: str) -> None:
     assert not list(words.find(text))
 
 
-def test_finding_has_its_line_and_the_remedy() -> None:
+def test_finding_has_the_line_number_and_the_replacement() -> None:
     assert list(words.find("a\nb\nRead it anew.")) == [(3, "anew", "again")]
 
 
-def test_code_in_markdown_is_not_prose() -> None:
+def test_code_in_markdown_is_not_checked() -> None:
     assert words.without_code("a `anew\nb` c") == "a `\n` c"
 
 

@@ -5,14 +5,14 @@ from rest_framework.pagination import CursorPagination
 
 
 class NotePagination(CursorPagination):
-    """Pages with the newest first. `next` and `previous` are the URLs of the other pages."""
+    """Pagination by id, newest first. The body has the URLs of the `next` and the `previous` page."""
 
     ordering = "-id"
     page_size = 100
 
     def paginate_queryset(self, *args: Any, **kwargs: Any) -> list[Any] | None:
-        """Return a page. Raise `NotFound` (404) if the cursor is invalid."""
+        """Return the objects of a page. Raise `NotFound` (404) if the cursor is invalid."""
         try:
             return super().paginate_queryset(*args, **kwargs)
-        except ValueError:  # a forged cursor, in which the id is not a number
+        except ValueError:  # the client has changed the cursor, so that its id is not a number
             raise NotFound(self.invalid_cursor_message) from None

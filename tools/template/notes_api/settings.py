@@ -1,4 +1,4 @@
-"""Django settings of notes_api. All environment variables of the service are read here."""
+"""Django settings of notes_api. All environment variables are read here."""
 
 from logging import INFO
 
@@ -22,7 +22,7 @@ VERSION = env.str("VERSION", "dev")
 COMMIT = env.str("COMMIT", "unknown")
 env.seal()
 
-# Django requires one. Without sessions and forms, nothing is signed with it.
+# Django requires a secret key. This API has no sessions and no forms, so it signs nothing with the key.
 SECRET_KEY = get_random_secret_key()
 
 INSTALLED_APPS = [
@@ -63,12 +63,13 @@ SPECTACULAR_SETTINGS = common.SPECTACULAR_SETTINGS | {
 
 STATIC_URL = "static/"
 STORAGES = common.storages(STATIC_HASHED)
-# In development, serve static files from the source tree: https://whitenoise.readthedocs.io/en/stable/django.html
+# In development, WhiteNoise serves static files from the source tree:
+# https://whitenoise.readthedocs.io/en/stable/django.html
 WHITENOISE_AUTOREFRESH = WHITENOISE_USE_FINDERS = RELOAD
 LOGGING = common.logging(LOG_LEVEL)
 
 LANGUAGE_CODE = "en-us"
-# Otherwise /schema/ loads and keeps a translation for each value of `?lang=`.
+# With I18N, /schema/?lang=… would load one translation per language and keep it in memory.
 USE_I18N = False
 TIME_ZONE = "UTC"
 USE_TZ = True
@@ -78,5 +79,6 @@ SECURE_HSTS_SECONDS = 31_536_000 if BEHIND_TLS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = BEHIND_TLS
 X_FRAME_OPTIONS = "DENY"
 CONTENT_SECURITY_POLICY = common.API_CONTENT_SECURITY_POLICY
-# Without cookies, CSRF is impossible (W003). The ingress redirects to https; web uses plain HTTP in the cluster (W008).
+# W003: the CSRF middleware is missing. CSRF needs cookies, and this API uses none.
+# W008: Django does not redirect to https. The ingress does, and other services call this API over HTTP.
 SILENCED_SYSTEM_CHECKS = ["security.W003", "security.W008"]

@@ -10,7 +10,7 @@ from notes_api.serializers import NoteSerializer
 
 
 class OwnNotesMixin(generics.GenericAPIView[Note]):
-    """The notes of the user of the token."""
+    """Mixin that limits a view to the notes of the user whose token was sent."""
 
     permission_classes = [HasToken]
     queryset = Note.objects.all()

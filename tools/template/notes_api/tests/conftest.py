@@ -7,12 +7,12 @@ from common.tests import signing
 
 @pytest.fixture(autouse=True)
 def key_set(settings: Settings) -> None:
-    """Verify tokens with the key of `signing`."""
+    """Make the API verify tokens with the test key of `signing`."""
     settings.TOKENS_JWKS = lambda: signing.jwks("ours")
 
 
 def client(username: str) -> APIClient:
-    """Return a client with a token of this user."""
+    """Return a test client that sends a token of this user."""
     api = APIClient()
     api.credentials(HTTP_AUTHORIZATION=f"Bearer {signing.token(username=username)}")
     return api

@@ -8,7 +8,7 @@ pytestmark = pytest.mark.django_db
 URL = "/api/notes/"
 
 
-def test_user_writes_changes_and_deletes_own_notes(bruce: APIClient) -> None:
+def test_user_creates_changes_and_deletes_a_note(bruce: APIClient) -> None:
     written = bruce.post(URL, {"text": "Buy tea."})
     assert written.status_code == 201
     assert list(written.json()) == ["id", "username", "text", "creation"]
@@ -38,7 +38,7 @@ def test_list_has_pages_with_the_newest_first(bruce: APIClient, monkeypatch: pyt
     second = bruce.get(first["next"]).json()
     assert [each["text"] for each in first["results"] + second["results"]] == ["three", "two", "one"]
     assert (first["previous"], second["next"]) == (None, None)
-    assert bruce.get(URL, {"cursor": "cD1ub25l"}).status_code == 404  # p=none
+    assert bruce.get(URL, {"cursor": "cD1ub25l"}).status_code == 404  # the cursor "p=none", in Base64
 
 
 @pytest.mark.parametrize("text", ["", "  ", "x" * 251, "a\x00b", None])

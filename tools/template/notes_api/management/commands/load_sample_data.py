@@ -11,10 +11,10 @@ SAMPLE = [
 
 
 class Command(BaseCommand):
-    help = "Create sample rows, unless rows exist."
+    help = "Create sample notes, unless notes exist."
 
     def handle(self, *args: Any, **options: Any) -> None:
         if not Note.objects.exists():
             for username, text in SAMPLE:
                 Note.objects.create(username=username, text=text)
-            self.stdout.write(f"Created {len(SAMPLE)} rows.")
+            self.stdout.write(f"Created {len(SAMPLE)} notes.")
