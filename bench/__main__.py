@@ -1,7 +1,8 @@
 """`make bench`: run the benchmarks and write their output to docs/performance.md.
 
-Each benchmark has a section there, with the machine and the date. `make bench only="serve scaling"` runs only these and
-keeps the other sections. A benchmark is skipped if it lacks a requirement.
+In that file, each benchmark has a section, which also names the machine and the date. `make bench only="serve scaling"`
+runs only these two benchmarks and keeps the other sections. A benchmark is skipped if this machine lacks something that
+it requires, for example a cluster.
 """
 
 import os
@@ -32,25 +33,25 @@ A column with the title "99 %" contains the 99th percentile: 99 % of the measure
 
 
 def nothing() -> str:
-    """Return "": the benchmark has no requirements."""
+    """Return "", for a benchmark that requires nothing."""
     return ""
 
 
 def overlay() -> str:
-    """Return "", or the requirement if the local overlay is not running."""
-    there = _answers("get", "deployment", "web", "thoughts-api", "users-api")
-    return "" if there else "the local overlay in a cluster (tilt up)"
+    """Return "" if the local overlay is running in a cluster. Otherwise, name this requirement."""
+    running = _answers("get", "deployment", "web", "thoughts-api", "users-api")
+    return "" if running else "the local overlay in a cluster (tilt up)"
 
 
 def tilt() -> str:
-    """Return "", or the requirement if Tilt or a cluster is missing."""
+    """Return "" if Tilt can be started with a cluster. Otherwise, name what is required."""
     if not shutil.which(inner_loop.TILT) or not _answers("version"):
         return "Tilt and a cluster"
     return "that the running Tilt is stopped, because it starts Tilt" if inner_loop.resources() else ""
 
 
 def builder() -> str:
-    """Return "", or the requirement if Docker or a registry is missing."""
+    """Return "" if Docker can build images and push them to a registry. Otherwise, name this requirement."""
     try:
         cluster.docker()
         urlopen(f"http://{images.REGISTRY}/v2/", timeout=5).close()
@@ -60,7 +61,7 @@ def builder() -> str:
 
 
 def history() -> str:
-    """Return "", or the requirement if git lacks the commit BEFORE."""
+    """Return "" if the commit BEFORE is in the git repository. Otherwise, name this requirement."""
     command = ["git", "cat-file", "-e", sessions.BEFORE]
     known = subprocess.run(command, cwd=ROOT, capture_output=True, check=False)
     return "" if known.returncode == 0 else f"git's commit {sessions.BEFORE}"
@@ -135,7 +136,7 @@ again. Meanwhile it sends other requests to the three services, and counts those
 
 
 def machine() -> str:
-    """Describe the machine in one line."""
+    """Return a description of this machine, in one line."""
     cpu = re.search(r"^model name\s*: (.*)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
     programs = postgres.find()
@@ -146,14 +147,14 @@ def machine() -> str:
 
 
 def sections() -> dict[str, str]:
-    """Return the sections of the file by title."""
+    """Return the sections of docs/performance.md, by title."""
     text = FILE.read_text() if FILE.exists() else ""
     parts = re.split(r"^## (.*)\n", text, flags=re.MULTILINE)
     return {title: body.strip() for title, body in zip(parts[1::2], parts[2::2], strict=True)}
 
 
 def main(only: list[str]) -> None:
-    """Run the selected benchmarks, or all, and write each section when it is done."""
+    """Run the selected benchmarks, or all. Write the section of each benchmark when it has ended."""
     unknown = set(only) - BENCHMARKS.keys()
     if unknown:
         raise SystemExit(f"Unknown benchmark {', '.join(sorted(unknown))}. The names are {', '.join(BENCHMARKS)}.")

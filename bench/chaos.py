@@ -1,9 +1,11 @@
 """Kill PostgreSQL under load, and check that no acknowledged write is lost: `python -m bench.chaos [--kills 7]`.
 
-Clients constantly write unique texts and read lists through the ingress of the local overlay. Meanwhile, the PostgreSQL
-pod of thoughts_api is deleted by force several times. The output is the number of writes that were acknowledged, lost
-and stored twice, and the failures. The exit code is 1 if a write was lost or stored twice, or if a request failed with
-anything except the API's own 503. It takes about 20 seconds per kill.
+Clients constantly write unique texts and read lists, through the ingress of the local overlay. Meanwhile, this script
+deletes the PostgreSQL pod of thoughts_api by force, several times. A write is acknowledged if the API answers 201.
+
+The output is the number of writes that were acknowledged, lost and stored twice, and a list of failures. The exit code
+is 1 if a write was lost or stored twice, or if a request failed in another way than with a 503 from the API itself.
+One kill takes about 20 seconds.
 """
 
 import argparse
@@ -33,24 +35,24 @@ UNLIMITED = {"WRITES_PER_MINUTE": "1000000", "WRITES_PER_DAY": "1000000"}
 
 @dataclass
 class Outcome:
-    """Results of the clients: the acknowledged texts, and a count for each failure."""
+    """Results of all clients: the acknowledged texts, and how often each kind of failure occurred."""
 
     acknowledged: list[str] = field(default_factory=list)
     read: int = 0
-    refused: int = 0  # 503 with the API's own body and Retry-After
-    failures: Counter[str] = field(default_factory=Counter)  # everything else
+    refused: int = 0  # requests that the API itself answered with 503
+    failures: Counter[str] = field(default_factory=Counter)  # all other failures
     lock: threading.Lock = field(default_factory=threading.Lock)
 
 
 def token() -> dict[str, str]:
-    """Return the Authorization header of a new login."""
+    """Log in, and return the Authorization header."""
     answer = requests.post(LOGIN, {"username": "bruce", "password": "bruce"}, timeout=TIMEOUT)
     answer.raise_for_status()
     return {"Authorization": answer.json()["Authorized"]}
 
 
 def is_own_503(answer: requests.Response) -> bool:
-    """Return whether the API itself sent this 503, and not an ingress."""
+    """Return whether this is a 503 from the API itself. An ingress would send another body."""
     try:
         return answer.status_code == 503 and bool(answer.json()["message"]) and "Retry-After" in answer.headers
     except (ValueError, KeyError, TypeError):
@@ -58,7 +60,7 @@ def is_own_503(answer: requests.Response) -> bool:
 
 
 def write(outcome: Outcome, run: str, headers: dict[str, str], stop: threading.Event) -> None:
-    """Write unique texts until stopped."""
+    """Write unique texts until `stop` is set. Each begins with `run`."""
     with requests.Session() as http:
         while not stop.is_set():
             text = f"{run} {uuid.uuid4().hex}"
@@ -66,7 +68,7 @@ def write(outcome: Outcome, run: str, headers: dict[str, str], stop: threading.E
 
 
 def read(outcome: Outcome, stop: threading.Event) -> None:
-    """Read the newest thoughts until stopped."""
+    """Read the newest thoughts until `stop` is set."""
     with requests.Session() as http:
         while not stop.is_set():
             _send(outcome, http, "GET", "/api/thoughts/?ordering=-id&limit=5", 200, None)
@@ -94,7 +96,7 @@ def _send(
 
 @contextmanager
 def load(outcome: Outcome, run: str) -> Iterator[None]:
-    """Write and read in the background."""
+    """Write and read in background threads while the block runs."""
     headers, stop = token(), threading.Event()
     clients = [threading.Thread(target=write, args=(outcome, run, headers, stop)) for _ in range(WRITERS)]
     clients += [threading.Thread(target=read, args=(outcome, stop)) for _ in range(READERS)]
@@ -109,7 +111,7 @@ def load(outcome: Outcome, run: str) -> Iterator[None]:
 
 
 def stored(run: str, headers: dict[str, str]) -> Counter[str]:
-    """Return how often the API stores each text of this run."""
+    """Return how often each text of this run is stored, as the API lists them."""
     found: Counter[str] = Counter()
     url: str | None = f"{URL}/api/me/thoughts/?limit=1000"
     while url:
@@ -121,7 +123,7 @@ def stored(run: str, headers: dict[str, str]) -> Counter[str]:
 
 
 def kill(kubectl: Kubectl) -> None:
-    """Delete the PostgreSQL pod by force, and wait until the next one is ready."""
+    """Delete the PostgreSQL pod by force, and wait until a new pod is ready."""
     uid = kubectl.json("get", "pod", f"{POSTGRES}-0")["metadata"]["uid"]
     kubectl("delete", "pod", f"{POSTGRES}-0", "--grace-period=0", "--force")
     deadline = time.monotonic() + 120
@@ -130,7 +132,7 @@ def kill(kubectl: Kubectl) -> None:
         if any(pod["metadata"]["uid"] != uid and _is_ready(pod) for pod in pods):
             return
         time.sleep(0.5)
-    raise SystemExit(f"{POSTGRES} is not ready two minutes after the deletion of its pod.")
+    raise SystemExit(f"The new pod of {POSTGRES} is not ready after two minutes.")
 
 
 def _is_ready(pod: dict[str, dict[str, list[dict[str, str]]]]) -> bool:
@@ -140,7 +142,11 @@ def _is_ready(pod: dict[str, dict[str, list[dict[str, str]]]]) -> bool:
 
 @contextmanager
 def unlimited(kubectl: Kubectl) -> Iterator[None]:
-    """Disable the limit on the writes of a user, unless it is disabled already. Forget what was counted meanwhile."""
+    """Let users write without limits while the block runs.
+
+    Afterwards, delete the counts of these writes. Otherwise, the API could refuse these users for up to a day.
+    If the limits are already disabled, change nothing.
+    """
     names = "--output=jsonpath={.spec.template.spec.containers[0].env[*].name}"
     if "WRITES_PER_MINUTE" in kubectl("get", "deployment", "thoughts-api", names):
         yield
@@ -155,7 +161,7 @@ def unlimited(kubectl: Kubectl) -> Iterator[None]:
 
 
 def _set_environment(kubectl: Kubectl, *variables: str) -> None:
-    """Change the environment of thoughts_api, and wait until no pod with the old one is left."""
+    """Change environment variables of thoughts_api, and wait until all pods with the old values have ended."""
     kubectl("set", "env", "deployment/thoughts-api", *variables)
     kubectl("rollout", "status", "deployment/thoughts-api", "--timeout=120s")
     selector = "--selector=app.kubernetes.io/name=thoughts-api,app.kubernetes.io/component=server"
@@ -169,7 +175,7 @@ def _set_environment(kubectl: Kubectl, *variables: str) -> None:
 def run(kubectl: Kubectl, kills: int) -> tuple[Outcome, Counter[str]]:
     """Kill PostgreSQL `kills` times under load.
 
-    Return the outcome, and how often each text is stored.
+    Return the results of the clients, and how often each text is stored at the end.
     """
     outcome, name = Outcome(), f"chaos {uuid.uuid4().hex[:8]}"
     with load(outcome, name):
@@ -181,7 +187,7 @@ def run(kubectl: Kubectl, kills: int) -> tuple[Outcome, Counter[str]]:
 
 
 def lost_and_twice(outcome: Outcome, found: Counter[str]) -> tuple[int, int]:
-    """Return the number of lost writes, and of texts stored more than once."""
+    """Return how many acknowledged texts are not stored, and how many texts are stored more than once."""
     return sum(not found[text] for text in outcome.acknowledged), sum(count > 1 for count in found.values())
 
 

@@ -1,4 +1,4 @@
-"""A minimal Django service as the baseline: constant responses, no middleware, no database."""
+"""A minimal Django service, to compare others with. It has constant responses, no middleware and no database."""
 
 from argon2 import PasswordHasher
 from django.conf import settings
@@ -22,7 +22,7 @@ def template(request: HttpRequest) -> HttpResponse:
 
 
 def argon2(request: HttpRequest) -> JsonResponse:
-    """Verify a password with the parameters of users_api."""
+    """Verify a password with Argon2id, with the same parameters as users_api."""
     return JsonResponse(HASHER.verify(HASH, "bruce"), safe=False)
 
 

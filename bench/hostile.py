@@ -1,9 +1,9 @@
-"""Measure honest requests and probes under attack by hostile clients: `python -m bench.hostile`.
+"""Measure how hostile clients slow down normal requests and probes: `python -m bench.hostile`.
 
-It serves thoughts_api and users_api on PostgreSQL, each with one worker and a management port. For each kind of attack,
-200 hostile clients connect, and reconnect when the server closes a connection. Meanwhile, an honest client sends
-requests on new connections, and a probe calls the management port. Finally, eight clients at a time send expensive
-bodies to the login. It takes about three minutes.
+The script serves thoughts_api and users_api on PostgreSQL, each with one worker and a management port. For each kind of
+attack, 200 hostile clients connect. They connect again when the server closes a connection. Meanwhile, an honest client
+sends normal requests, each on a new connection, and a probe calls the management port. At the end, eight clients at a
+time send bodies to the login that are expensive to parse. The script takes about three minutes.
 """
 
 import argparse
@@ -32,7 +32,7 @@ GET = b"GET /api/thoughts/1/ HTTP/1.1\r\nHost: localhost\r\n"
 POST = b"POST /api/thoughts/ HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
 LARGE = b"GET /static/drf_spectacular_sidecar/swagger-ui-dist/swagger-ui-bundle.js HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
-LARGEST = 64 * 1024  # bytes of a body
+LARGEST = 64 * 1024  # bytes of the largest body that the services accept
 FORM, JSON = "application/x-www-form-urlencoded", "application/json"
 PART = b'--x\r\nContent-Disposition: form-data; name="a"\r\n\r\n\r\n'
 BODIES: dict[str, tuple[str, bytes]] = {
@@ -46,7 +46,7 @@ BODIES: dict[str, tuple[str, bytes]] = {
     "64 KiB of parts": ("multipart/form-data; boundary=x", PART * (LARGEST // len(PART) - 1) + b"--x--\r\n"),
 }
 
-# For each kind, the bytes to send immediately, and those to send one by one.
+# For each kind of attack, the bytes that a client sends immediately, and the bytes that it then sends one by one.
 KINDS: dict[str, tuple[bytes, bytes]] = {
     "none": (b"", b""),
     "answered, and do not close": (GET + b"Connection: close\r\n\r\n", b""),
@@ -61,7 +61,7 @@ KINDS: dict[str, tuple[bytes, bytes]] = {
 
 
 class Hostile:
-    """A client that reconnects when its connection is closed, until `stop` is set."""
+    """A hostile client in a thread. Until `stop` is set, it connects again whenever its connection is closed."""
 
     def __init__(self, port: int, start: bytes, drip: bytes, stop: threading.Event) -> None:
         self.port, self.start, self.drip, self.stop = port, start, drip, stop
@@ -86,14 +86,14 @@ class Hostile:
                 self.stop.wait(0.5)
 
     def closed(self, client: socket.socket) -> bool:
-        """Return whether the server has closed the connection, without reading from it."""
+        """Return whether the server has closed the connection. Read nothing from it."""
         poll = select.poll()
         poll.register(client, select.POLLRDHUP)
         return bool(poll.poll(0))
 
 
 def timed(action: Callable[[], object], seconds: float) -> list[float]:
-    """Repeat an action for some seconds, and return each duration in milliseconds."""
+    """Repeat an action for this number of seconds, and return the duration of each call in milliseconds."""
     durations, end = [], time.monotonic() + seconds
     while time.monotonic() < end:
         begin = time.perf_counter()
@@ -104,7 +104,7 @@ def timed(action: Callable[[], object], seconds: float) -> list[float]:
 
 
 def get(url: str, expected: int = 200) -> Callable[[], None]:
-    """Return an action that sends a request on a new connection."""
+    """Return a function that sends a GET request on a new connection, and checks the status."""
 
     def action() -> None:
         assert requests.get(url, timeout=60, headers={"Connection": "close"}).status_code == expected  # noqa: S101
@@ -113,7 +113,7 @@ def get(url: str, expected: int = 200) -> Callable[[], None]:
 
 
 def row(name: str, honest: Callable[[], object], probe: Callable[[], object], seconds: float) -> str:
-    """Measure honest requests and probes, and return a row of the table."""
+    """Measure honest requests and probes at the same time, and return a row of the table."""
     probes: list[float] = []
     watching = threading.Thread(target=lambda: probes.extend(timed(probe, seconds)))
     watching.start()
@@ -130,7 +130,7 @@ def row(name: str, honest: Callable[[], object], probe: Callable[[], object], se
 
 @contextmanager
 def hostile(port: int, kind: str) -> Iterator[None]:
-    """Keep the clients of a kind connected."""
+    """Attack with hostile clients of this kind while the block runs."""
     stop = threading.Event()
     if kind != "none":
         for _ in range(CLIENTS):
@@ -145,7 +145,7 @@ def hostile(port: int, kind: str) -> Iterator[None]:
 
 @contextmanager
 def repeated(action: Callable[[], object], threads: int) -> Iterator[None]:
-    """Repeat an action in background threads."""
+    """Repeat an action in background threads while the block runs."""
     stop = threading.Event()
 
     def run() -> None:
@@ -164,7 +164,7 @@ def repeated(action: Callable[[], object], threads: int) -> Iterator[None]:
 
 
 def bodies(users: Server, rounds: int = 10) -> str:
-    """Return a table of expensive bodies: status, duration and additional memory."""
+    """Send expensive bodies, and return a table with the status, the duration and the memory for each."""
     lines = [
         "| Body, eight at a time | Status | One alone: median, ms | Longest | Memory added, MB |",
         "| --- | --: | --: | --: | --: |",
@@ -193,7 +193,7 @@ def bodies(users: Server, rounds: int = 10) -> str:
 
 
 def port(server: Server) -> int:
-    """Return a server's port."""
+    """Return the port of a server."""
     return int(server.url.rpartition(":")[2])
 
 

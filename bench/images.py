@@ -1,8 +1,8 @@
-"""Measure the images: their size, the cost of a changed line, and a shutdown under load: `python -m bench.images`.
+"""Measure the size of the images, a rebuild, and a shutdown under load: `python -m bench.images`.
 
-It builds and pushes the production images, and repeats that with one changed line in a copy of the tree. Then it stops
-a container of thoughts_api under load. The output is two tables. It requires a Docker Engine that builds, and a
-registry on localhost:5000.
+The script builds the production images from a copy of the repository, and pushes them. Then it changes one line in the
+copy, builds and pushes again, and measures this. Finally, it stops a container of thoughts_api under load. The output
+is two tables. A Docker Engine that can build images is required, and a registry on localhost:5000.
 """
 
 import argparse
@@ -40,7 +40,7 @@ def layers(registry: str, name: str) -> dict[str, int]:
 
 
 def image_rows(registry: str) -> list[str]:
-    """Build and push each image twice. Return a row of the table for each."""
+    """Build and push each image, twice. Return a row of the first table for each image."""
     program = cluster.docker()
     rows = []
     with tempfile.TemporaryDirectory() as folder:
@@ -70,7 +70,10 @@ def image_rows(registry: str) -> list[str]:
 
 
 class Client(threading.Thread):
-    """A client that sends requests, on one connection or a new one each, until connections are refused."""
+    """A client that sends requests until the server refuses connections.
+
+    If `keep` is true, all requests use one connection. Otherwise, each request opens a new one.
+    """
 
     def __init__(self, url: str, keep: bool) -> None:
         super().__init__()
@@ -79,7 +82,7 @@ class Client(threading.Thread):
         self.seen: Counter[str] = Counter()
 
     def run(self) -> None:
-        """Count answered and dropped requests."""
+        """Send requests, and count the answered and the dropped ones."""
         session = requests.Session()
         while not self.seen["refused"]:
             if not self.keep:
@@ -95,7 +98,7 @@ class Client(threading.Thread):
 
 
 def stop_row(registry: str, keep: bool) -> str:
-    """Stop a container under load. Return a row of the table."""
+    """Stop a container under load, and return a row of the second table."""
     program = cluster.docker()
 
     def docker(*arguments: str) -> str:

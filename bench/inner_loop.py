@@ -1,9 +1,11 @@
-"""Measure how long a developer waits for `tilt up`: python -m bench.inner_loop [--edits 20]
+"""Measure how long a developer waits until an edit is live: python -m bench.inner_loop [--edits 20]
 
-It runs `tilt up` twice: first after `tilt down` or on an empty cluster, then with everything running. Then it edits
-files of this tree, one kind of edit at a time, and restores them. It waits until each edit is live, usually until the
-responses through the ingress contain a new word. Requests to all services run in the background, and failures are
-counted. The output is tables of seconds.
+The script runs `tilt up` twice. The first time, the cluster is empty or `tilt down` has run. The second time, all
+services are already running. Then the script edits files of this repository, and restores them. There are several kinds
+of edits, for example of a template. The script measures the seconds until an edit is live. Usually, an edit is live
+when the responses through the ingress contain a new word.
+
+Meanwhile, other threads send requests to all services and count failures. The output is two tables.
 """
 
 import argparse
@@ -35,8 +37,8 @@ GIVE_UP = 300.0  # seconds
 TILT = "tilt"
 MIGRATION = ROOT / "thoughts_api" / "migrations" / "9999_bench.py"
 
-failed: list[str] = []  # failed requests during one kind of edit
-watching = requests.Session()  # shared, because a new session costs as much CPU as the response
+failed: list[str] = []  # the requests that have failed since the current kind of edit began
+watching = requests.Session()  # one session for all requests, because creating a session takes as much CPU as a request
 
 
 def answer(url: str, session: requests.Session = watching) -> str:
@@ -57,7 +59,7 @@ def answer(url: str, session: requests.Session = watching) -> str:
 def resources() -> dict[str, Any]:
     """Return the status of each resource of the running Tilt, by name.
 
-    It is empty if Tilt does not run.
+    Return an empty dict if Tilt is not running.
     """
     done = subprocess.run([TILT, "get", "uiresources", "--output=json"], capture_output=True, text=True, check=False)
     items = json.loads(done.stdout)["items"] if done.returncode == 0 else []
@@ -65,31 +67,31 @@ def resources() -> dict[str, Any]:
 
 
 def green() -> bool:
-    """Return whether all resources except tests, which never start, are green."""
+    """Return whether all resources are green. Resources of tests do not count, because they never start."""
     states = [(status.get("updateStatus"), status.get("runtimeStatus")) for status in resources().values()]
     return ("ok", "ok") in states and {each for both in states for each in both} <= {"ok", "none", "not_applicable"}
 
 
 def red() -> bool:
-    """Return whether the update of thoughts_api failed."""
+    """Return whether Tilt shows that the last update of thoughts_api has failed."""
     return bool(resources()["thoughts-api"]["updateStatus"] == "error")
 
 
 def seconds_until(what: str, holds: Callable[[], bool]) -> float:
-    """Wait until the condition is true, and return the seconds."""
+    """Wait until `holds` returns True, and return the seconds. `what` describes this for the error message."""
     begin = time.monotonic()
     while not holds():
         if time.monotonic() - begin > GIVE_UP:
-            raise SystemExit(f"Timeout: within {GIVE_UP:.0f} seconds, it did not happen that {what}.")
+            raise SystemExit(f"Gave up after {GIVE_UP:.0f} seconds of waiting until {what}.")
         time.sleep(0.01)
     return time.monotonic() - begin
 
 
 @contextmanager
 def tilt_up() -> Iterator[float]:
-    """Run `tilt up`, and yield the seconds until all is green.
+    """Run `tilt up`, and yield the seconds until all resources are green.
 
-    The deployed objects stay.
+    At the end, stop Tilt, but keep the objects that it has deployed.
     """
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen([TILT, "up", "--stream"], cwd=ROOT, stdout=log, stderr=log)
@@ -102,19 +104,19 @@ def tilt_up() -> Iterator[float]:
 
 @dataclass
 class Kind:
-    """A kind of edit of a file, and its results."""
+    """A kind of edit that is made to one file, and its results in seconds."""
 
     name: str
     file: Path
-    change: Callable[[str, str], str]  # returns the new text, from the old one ("" for a new file) and a word
-    live: Callable[[str], bool]  # returns whether the edit with this word is live
-    restored: Callable[[str], bool]  # returns whether the edit is no longer live
-    most: int = 1000  # edits at most
-    seconds: list[float] = field(default_factory=list)
-    back: list[float] = field(default_factory=list)
+    change: Callable[[str, str], str]  # takes the old text ("" for a new file) and a word, returns the new text
+    live: Callable[[str], bool]  # takes the word, returns whether the edit is live
+    restored: Callable[[str], bool]  # takes the word, returns whether the restored file is live
+    most: int = 1000  # the maximum number of edits
+    seconds: list[float] = field(default_factory=list)  # until each edit was live
+    back: list[float] = field(default_factory=list)  # until each restored file was live
 
     def edit(self) -> None:
-        """Edit the file and restore it, and wait each time until that is live."""
+        """Edit the file and wait until the edit is live. Then restore the file and wait until that is live."""
         before = self.file.read_text() if self.file.exists() else None
         word = f"edit-{time.time_ns()}"
         try:
@@ -128,7 +130,7 @@ class Kind:
 
 
 def shown(name: str, path: str, text: str, instead: str, *urls: str) -> Kind:
-    """Return a kind of edit that replaces a text and is live when all URLs show WORD."""
+    """Return a kind of edit that replaces `text` by `instead`. It is live when all URLs contain the new word."""
 
     def change(before: str, word: str) -> str:
         if text not in before:
@@ -145,9 +147,9 @@ def shown(name: str, path: str, text: str, instead: str, *urls: str) -> Kind:
 
 
 def in_pod(resource: str, script: str, word: str = "") -> str:
-    """Return the output of a shell script in a container, with `word` as $0.
+    """Run a shell script in a container, with `word` as $0, and return the output.
 
-    It is empty if kubectl fails, for example because the pod is terminating.
+    Return "" if kubectl fails, for example because the pod is terminating.
     """
     try:
         return Kubectl()("exec", resource, "--", "sh", "-c", script, word).strip()
@@ -156,7 +158,7 @@ def in_pod(resource: str, script: str, word: str = "") -> str:
 
 
 def migration() -> str:
-    """Return the text of an empty migration after the last one."""
+    """Return the code of a migration without operations, which depends on the last existing one."""
     last = max(each.stem for each in MIGRATION.parent.glob("0*.py"))
     return f"""from django.db import migrations
 
@@ -168,13 +170,13 @@ class Migration(migrations.Migration):
 
 
 def bench_migration(statement: str) -> str:
-    """Run an SQL statement for the row of the new migration, and return its output."""
+    """Run an SQL statement on the row of the new migration in django_migrations, and return the output."""
     sql = f"{statement} django_migrations WHERE name = '{MIGRATION.stem}'"
     return in_pod("statefulset/thoughts-postgres", 'psql -U "$POSTGRES_USER" -d "$POSTGRES_DB" -qtAc "$0"', sql)
 
 
 def has_lock_line(word: str) -> str:
-    """Return the number of lines with this word in the lock file of a pod's image."""
+    """Return how many lines of the lock file in a pod of thoughts-api contain this word."""
     return in_pod("deployment/thoughts-api", 'grep --count "$0" thoughts_api/requirements.txt || true', word)
 
 
@@ -214,7 +216,7 @@ KINDS = [
         MIGRATION,
         change=lambda before, word: migration(),
         live=lambda word: bench_migration("SELECT 1 FROM") == "1",
-        # Django cannot unapply a migration without its file.
+        # Django cannot unapply a migration whose file is deleted, so delete the row in the database.
         restored=lambda word: bench_migration("DELETE FROM") == "" and green(),
         most=5,
     ),
@@ -230,7 +232,7 @@ KINDS = [
 
 
 class Load:
-    """Requests to all services in the background, on persistent connections and without retries."""
+    """Threads that send requests to all services, on persistent connections and without retries."""
 
     def __init__(self) -> None:
         self.sent = 0
@@ -238,7 +240,7 @@ class Load:
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """Send requests until the block ends."""
+        """Send requests while the block runs."""
         threads = [threading.Thread(target=self._send, args=(url,)) for url in PAGES]
         for thread in threads:
             thread.start()

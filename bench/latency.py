@@ -1,7 +1,8 @@
-"""Compare HTTP latency with a million thoughts and with a thousand, at the same load.
+"""Compare the HTTP latency of thoughts_api with a million thoughts to that with a thousand.
 
-Each size has its own database, on one PostgreSQL server, and its own thoughts_api. Requests alternate between the two
-at a fixed rate, and every round includes all kinds. So other load on the machine affects all of them.
+There are two databases on one PostgreSQL server, a small one and a large one, and a thoughts_api for each. Requests are
+sent at a fixed rate, alternately to both. Every round contains all kinds of requests. So if other programs use the CPU,
+they slow down all measurements alike.
 """
 
 import statistics
@@ -25,7 +26,7 @@ from tools.projects import PORTS
 from tools.system import free_ports
 
 SMALL = 1000
-CLIENTS = 16  # concurrent requests at most
+CLIENTS = 16  # the maximum number of concurrent requests
 ROUNDS = 4
 REQUESTS = 400  # of each kind, to each server, in each round
 RATE = 40  # requests per second, to both servers together
@@ -41,7 +42,7 @@ Send = Callable[[requests.Session, str], requests.Response]
 
 
 def kinds(tokens: list[str], random: Random) -> dict[str, Send]:
-    """Return the kinds of requests: functions that send one request to a URL."""
+    """Return a function for each kind of request. The function sends one request to a server."""
     common = list(islice(texts(), SMALL))  # the texts of both databases
 
     def cut(shortest: int, longest: int) -> str:
@@ -74,7 +75,7 @@ def kinds(tokens: list[str], random: Random) -> dict[str, Send]:
 
 
 def measure(urls: dict[str, str], send: Send) -> dict[str, list[float]]:
-    """Send requests to the URLs in turn, and return the durations in milliseconds."""
+    """Send requests alternately to these servers, and return the durations for each in milliseconds."""
     session = requests.Session()
     session.mount("http://", requests.adapters.HTTPAdapter(pool_maxsize=CLIENTS))
     times: dict[str, list[float]] = {name: [] for name in urls}
@@ -102,16 +103,16 @@ def percentile(times: list[float], share: float) -> float:
 
 
 def report(database_url: str, rows: int, folder: Path) -> str:
-    """Return the table as Markdown.
+    """Measure all kinds of requests, and return the table as Markdown.
 
-    `database_url` has `rows` thoughts, and `folder` is for keys.
+    The database at `database_url` has `rows` thoughts. Keys are stored in `folder`.
     """
     small = postgres.database(database_url, "template1")
     tokens = authorizations(folder, *(f"user{number * 7919 % 20011}" for number in range(50)))
     local = Local(folder, PORTS)
     local.make_secrets()
     environment = local.environment("thoughts_api")
-    # Searches leave one thread free.
+    # thoughts_api keeps one thread free of searches, so it needs one more than there are clients.
     threads = {"THREADS": str(CLIENTS + 1)}
     environment |= threads | {"TOKENS_JWKS": f"{folder}/jwks.json", "STATIC_HASHED": "false"}
     subprocess.run(
@@ -133,7 +134,7 @@ def report(database_url: str, rows: int, folder: Path) -> str:
         for number in range(ROUNDS + 1):
             for kind, send in senders.items():
                 for name, milliseconds in measure(urls, send).items():
-                    if number:  # the first round opens connections and fills caches
+                    if number:  # the first round is not counted, because it opens connections and fills caches
                         times[kind][name] += milliseconds
             print(f"round {number} of {ROUNDS}", file=sys.stderr, flush=True)
     for kind, both in times.items():

@@ -1,7 +1,8 @@
-"""Simulated users for locust: browsers, and apps that call the API.
+"""Simulated users for the load generator locust: people with a browser, and apps that call the APIs.
 
-They read much more than they write, pause between requests, and log in once. `python -m bench.scaling` uses them. To
-run them alone, with the address of the ingress: `locust --locustfile bench/people.py --host http://127.0.0.1`.
+A simulated user logs in once, reads much more often than it writes, and pauses between requests. `python -m
+bench.scaling` runs locust with this file. You can also run it directly, with the address of the ingress:
+`locust --locustfile bench/people.py --host http://127.0.0.1`.
 """
 
 import random
@@ -11,12 +12,12 @@ from typing import Any
 
 from locust import FastHttpUser, between, task
 
-ACCOUNTS = ("bruce", "stephen", "admin")  # of the sample data; their passwords are their names
+ACCOUNTS = ("bruce", "stephen", "admin")  # in the sample data; each password equals the name
 WORDS = ("tea", "the", "to", "e", "100 %", "ÜBER", "rain", "nowhere to be found")
 
 
 class Browser(FastHttpUser):
-    """A user with a browser, who mostly reads and searches, and sometimes writes."""
+    """A person with a browser, who mostly reads and searches, and sometimes writes."""
 
     weight = 3
     wait_time = between(0.5, 1.5)
@@ -24,7 +25,7 @@ class Browser(FastHttpUser):
 
     def on_start(self) -> None:
         """Log in."""
-        self.text = f"Written under load, {uuid.uuid4()}"  # several users share an account
+        self.text = f"Written under load, {uuid.uuid4()}"  # different for each user of an account
         name = random.choice(ACCOUNTS)
         token = self._token(self.client.get("/login/", name="web: login page").text)
         data = {"username": name, "password": name, "csrfmiddlewaretoken": token}

@@ -1,11 +1,13 @@
-"""Check that no request fails during rollouts, deletions of pods, and drains.
+"""Check that no request fails while pods are restarted, deleted and evicted.
 
     python -m bench.rollout [--context CONTEXT]
 
-It sends 50 requests per second through the ingress of the local overlay: logins, reads and writes, to the APIs and the
-pages. Meanwhile it restarts each service, deletes each pod, and evicts each pod like `kubectl drain`. The output is the
-number of sent, answered and failed requests in each phase. The exit code is 1 if a request failed. It takes about eight
-minutes. With `--busy`, two endless loops on this machine, the node of a local cluster, compete for the CPUs.
+The script sends 50 requests per second through the ingress of the local overlay. They log in, read and write, with the
+APIs and with the pages. Meanwhile, the script restarts each service, deletes each pod, and evicts each pod as `kubectl
+drain` does. The output is the number of sent, answered and failed requests in each phase. The exit code is 1 if a
+request failed. The script takes about eight minutes.
+
+With `--busy`, two endless loops on this machine compete with the pods for the CPUs. A local cluster runs its pods here.
 """
 
 import argparse
@@ -37,12 +39,12 @@ BUDGETS = Path(__file__).parent.parent / "k8s" / "components" / "disruption-budg
 RATE = 50  # requests a second
 LIMIT = 1200  # seconds at most
 TIMEOUT = 15  # seconds for one request
-SEARCHES = 5  # attempts, if a search is refused because others are running
+SEARCHES = 5  # attempts at a search that the API refuses because too many others are running
 TEXT = "written during a rollout"
 
 
 class User:
-    """A client with persistent connections, logged in to the APIs and the pages. It retries only refused searches."""
+    """A client that is logged in to the APIs and the pages. It retries only searches that the API refuses."""
 
     def __init__(self) -> None:
         self.http = requests.Session()
@@ -57,7 +59,7 @@ class User:
         self.token = {"Authorization": answer.json()["Authorized"]}
 
     def search(self) -> None:
-        """Search with the API, and retry if too many searches are running."""
+        """Search with the API. Retry if the API answers that too many searches are running."""
         url = "http://thoughts.localhost/api/thoughts/?search=tea"
         for _ in range(SEARCHES):
             answer = self.http.get(url, timeout=TIMEOUT)
@@ -68,16 +70,16 @@ class User:
             raise WrongAnswer(f"{answer.status_code} {answer.text[:60]!r}")
 
     def own(self) -> None:
-        """Read the user's own thoughts with the API."""
+        """List the user's own thoughts with the API."""
         self._call("GET", "http://thoughts.localhost/api/me/thoughts/?limit=10", 200, headers=self.token)
 
     def write(self) -> None:
-        """Write with the API."""
+        """Write a thought with the API."""
         url = "http://thoughts.localhost/api/me/thoughts/"
         self.written.append(self._call("POST", url, 201, headers=self.token, data={"text": TEXT}).json()["id"])
 
     def delete(self) -> None:
-        """Delete the oldest written thought with the API."""
+        """Delete the oldest thought that this client has written, with the API. If there is none, write one."""
         if not self.written:
             return self.write()
         url = f"http://thoughts.localhost/api/me/thoughts/{self.written.pop(0)}/"
@@ -88,15 +90,15 @@ class User:
         self._call("POST", "http://frontend.localhost/login/", 302, data=self._name | self._csrf)
 
     def web_search(self) -> None:
-        """Search in the pages."""
+        """Open the search page."""
         self._call("GET", "http://frontend.localhost/search?search=tea", 200)
 
     def web_own(self) -> None:
-        """Read the page of the user's own thoughts."""
+        """Open the page with the user's own thoughts."""
         self._call("GET", "http://frontend.localhost/thoughts/", 200)
 
     def web_write(self) -> None:
-        """Write in the page."""
+        """Write a thought with the form on the page."""
         self._call("POST", "http://frontend.localhost/thoughts/new", 302, data={"text": TEXT} | self._csrf)
 
     _name = {"username": "stephen", "password": "stephen"}
@@ -118,10 +120,10 @@ class WrongAnswer(Exception):
 
 
 def void(_: object) -> None:
-    """Return nothing."""
+    """Return None, whatever the argument is."""
 
 
-# Of 25 requests: 2 log in, 4 write, 2 delete, the others read.
+# The requests, in the order in which they are sent. Of these 25, 2 log in, 3 write, 2 delete, and 18 read.
 ACTS: list[Callable[[User], None]] = [
     User.login,
     *[User.search, User.own, User.write, User.web_search, User.web_own, User.delete, User.search] * 2,
@@ -133,7 +135,7 @@ ACTS: list[Callable[[User], None]] = [
 
 @dataclass
 class Phase:
-    """Results of the requests sent in one phase."""
+    """The results of the requests that were sent in one phase."""
 
     name: str
     sent: int = 0
@@ -142,7 +144,7 @@ class Phase:
 
 
 class Load:
-    """Requests at a constant rate, independent of response times."""
+    """Sends requests at a constant rate, even if responses are slow."""
 
     def __init__(self, users: int = 32) -> None:
         self.phase = Phase("")
@@ -187,10 +189,10 @@ class Load:
 
 
 class Services(Kubectl):
-    """The disruptions of the services."""
+    """kubectl with methods that restart, delete and evict the pods of a service."""
 
     def pods(self, service: str) -> list[str]:
-        """Return the names of the pods of a service, without terminating ones."""
+        """Return the names of the pods of a service that are not terminating."""
         return [pod["metadata"]["name"] for pod in self._pods(service) if "deletionTimestamp" not in pod["metadata"]]
 
     def _pods(self, service: str) -> list[dict[str, Any]]:
@@ -205,18 +207,18 @@ class Services(Kubectl):
             time.sleep(0.5)
 
     def restart(self, service: str) -> None:
-        """Replace all pods, like a new release."""
+        """Replace all pods, as a new release does."""
         self("rollout", "restart", f"deployment/{service}")
         self.settle(service)
 
     def delete_each(self, service: str) -> None:
-        """Delete one pod after the other, and wait each time for its replacement."""
+        """Delete one pod after the other. After each deletion, wait until a new pod is ready."""
         for pod in self.pods(service):
             self("delete", "pod", pod, "--wait=true")
             self.settle(service)
 
     def evict_all(self, service: str) -> int:
-        """Evict all pods, like a drain, and return how often the budget refused."""
+        """Evict all pods, as `kubectl drain` does. Return how often the disruption budget refused an eviction."""
         refused = 0
         for pod in self.pods(service):
             metadata = {"name": pod, "namespace": NAMESPACE}
@@ -236,7 +238,7 @@ class Services(Kubectl):
 
 
 def phases(cluster: Services) -> Iterator[tuple[str, Callable[[], object]]]:
-    """Yield the name and the function of each phase."""
+    """Yield the name of each phase, and the function that disrupts the services in it."""
     yield "nothing", lambda: time.sleep(10)
     for name, act in [
         ("rollout restart", cluster.restart),
@@ -248,7 +250,7 @@ def phases(cluster: Services) -> Iterator[tuple[str, Callable[[], object]]]:
 
 
 def report(done: list[Phase]) -> bool:
-    """Print a table, and return whether all requests succeeded."""
+    """Print the table of all phases, and return whether all requests succeeded."""
     print(f"{'':<32}{'sent':>7}{'answered':>10}{'failed':>8}{'p50 ms':>9}{'p99 ms':>9}{'max ms':>9}")
     total = Phase("all", sum(phase.sent for phase in done), [second for phase in done for second in phase.seconds])
     for phase in done:
@@ -265,7 +267,7 @@ def report(done: list[Phase]) -> bool:
 
 
 def tidy() -> None:
-    """Delete the written thoughts."""
+    """Delete all thoughts that the clients have written."""
     user = User()
     url = "http://thoughts.localhost/api/me/thoughts/"
     while True:
@@ -279,7 +281,7 @@ def tidy() -> None:
 
 @contextmanager
 def busy(count: int) -> Iterator[None]:
-    """Run endless loops in separate processes."""
+    """Run this number of endless loops, each in a process, while the block runs."""
     loops = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(count)]
     try:
         yield

@@ -1,8 +1,9 @@
-"""Measure the throughput of a cluster with one, two and three pods of each service: `python -m bench.scaling`.
+"""Measure the throughput with one, two and three pods of each service: `python -m bench.scaling`.
 
-Simulated users (bench/people.py) send requests through the ingress of the local overlay. Their number grows in steps
-until a request fails, or until the 99th percentile exceeds a second. The output is the last successful step for each
-number of pods, and the memory of one pod. It requires the production images: `tilt up -- --image production`.
+Simulated users (bench/people.py) send requests through the ingress of the local overlay. The number of users grows in
+steps, until a request fails or until the 99th percentile of the response times exceeds a second. The output is the last
+successful step for each number of pods, and the memory of one pod. The production images must be deployed:
+`tilt up -- --image production`.
 """
 
 import argparse
@@ -22,13 +23,13 @@ from tools.local import ROOT
 
 LOCUST = ROOT / ".venv" / "locust" / "bin" / "locust"
 SECONDS = 30  # of each step
-STEPS = (10, 20, 30, 40, 60, 80, 110, 150, 200)  # users
-TOO_SLOW = 1000  # milliseconds, for the 99th percentile
+STEPS = (10, 20, 30, 40, 60, 80, 110, 150, 200)  # number of users in each step
+TOO_SLOW = 1000  # milliseconds that the 99th percentile must not exceed
 
 
 @dataclass
 class Step:
-    """Results of a number of users: requests per second, failures, milliseconds."""
+    """The results with one number of users. Response times are in milliseconds, `rate` is in requests per second."""
 
     users: int
     rate: float
@@ -38,12 +39,12 @@ class Step:
 
     @property
     def holds(self) -> bool:
-        """Return whether no request failed and 99 % were fast enough."""
+        """Return whether no request failed, and the 99th percentile is low enough."""
         return not self.failed and self.p99 <= TOO_SLOW
 
 
 def run(users: int, seconds: int) -> Step:
-    """Run locust with this number of users for some seconds."""
+    """Run locust with this number of users for this number of seconds, and return the results."""
     with tempfile.TemporaryDirectory() as folder:
         options = (f"--users={users}", f"--spawn-rate={max(5, users // 4)}", f"--run-time={seconds}s")
         report = Path(folder) / "report"
@@ -76,15 +77,15 @@ def run(users: int, seconds: int) -> Step:
 
 
 def memory(kubectl: Kubectl, deployment: str) -> float:
-    """Return the proportional set size of gunicorn's processes in a pod, in MB."""
+    """Return the memory of all gunicorn processes in a pod, as proportional set size in MB."""
     script = "cd /proc; for pid in 1 $(cat 1/task/1/children); do cat $pid/smaps_rollup; done"
     return proportional_set_size(kubectl("exec", f"deployment/{deployment}", "--", "sh", "-c", script))
 
 
 def percentile(times: dict[float, int], share: float) -> float:
-    """Return the percentile for a share from 0 to 1.
+    """Return the duration that the given share of requests, from 0 to 1, does not exceed.
 
-    `times` has the number of requests for each duration.
+    `times` maps each duration to the number of requests with this duration.
     """
     wanted = share * sum(times.values())
     seen = 0

@@ -1,9 +1,12 @@
 """Compare searches in a million thoughts on PostgreSQL with a full scan: `python -m bench.search`.
 
-Each query runs like in the API, for three pages: the first from either end, and page 1000, or one after a random id if
-there are fewer pages. Every result is compared with a scan in Python. A time is the CPU time of the PostgreSQL backend,
-the median of three rounds. It is given as a share of an `ILIKE` of a rare word over the whole table, which is measured
-regularly.
+The script runs many queries, in the same way as the API. For each query, it reads three pages: the oldest matches, the
+newest matches, and page 1000. If there are fewer pages, the third page starts after a random id. Every result is
+compared with a scan of all texts in Python.
+
+The measured time is the CPU time of the PostgreSQL backend, as the median of three rounds. It is given as a share of a
+full scan: an `ILIKE` that looks for a rare word in the whole table. The full scan is repeated regularly, because the
+speed of the machine may change.
 """
 
 import argparse
@@ -38,10 +41,10 @@ from common.folding import fold
 from tools import postgres
 
 FULL_SCAN = "SELECT id, username, text, timestamp FROM thoughts_api_thought WHERE text ILIKE '%quokka%'"
-PAGE = 101  # rows that the API reads for a page of 100
-DEEP = 999 * 100  # rows before page 1000
+PAGE = 101  # the API reads this many rows for a page of 100
+DEEP = 999 * 100  # number of rows before page 1000
 ROUNDS = 3
-CREATED = 3000
+CREATED = 3000  # number of thoughts that `creating` creates
 EVERYTHING = range(2**63 - 1)  # ids
 SINGULAR = [
     "%",
@@ -76,7 +79,7 @@ class Corpus:
         self.starts = list(itertools.accumulate((len(text) + 1 for text in encoded[:-1]), initial=0))
 
     def scan(self, substring: str, ids: range, descending: bool) -> Iterator[int]:
-        """Yield the ids of the texts that contain a folded substring, in order."""
+        """Yield the ids of the texts that contain a folded substring, in ascending or descending order."""
         needle = substring.encode()
         first, last = bisect.bisect_left(self.ids, ids.start), bisect.bisect_left(self.ids, ids.stop)
         start = self.starts[first] if first < len(self.starts) else len(self.text)
@@ -95,7 +98,7 @@ class Corpus:
 
 @dataclass
 class Query:
-    """A search, and the time of each of its pages as a share of a full scan."""
+    """A search text, and the time for each page of the search as a share of a full scan."""
 
     kind: str
     text: str
@@ -103,9 +106,9 @@ class Query:
 
 
 class Clock:
-    """An execute wrapper that sums the CPU time of the PostgreSQL backend and keeps the statements.
+    """A wrapper of database queries. It adds up the CPU time of the PostgreSQL backend, and records the statements.
 
-    CPU time does not include other load on the machine. Linux only.
+    Unlike elapsed time, CPU time does not grow if other programs use the CPU. The class works on Linux only.
     """
 
     def __init__(self) -> None:
@@ -113,7 +116,7 @@ class Clock:
         self.statements: list[tuple[str, Any]] = []
 
     def __call__(self, execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Any) -> Any:
-        """Run a statement. Django calls this method."""
+        """Run a statement and measure it. Django calls this method for each statement."""
         before = backend_seconds()
         try:
             return execute(sql, params, many, context)
@@ -123,28 +126,28 @@ class Clock:
 
 
 def backend_seconds() -> float:
-    """Return the CPU time of our PostgreSQL backend so far, in seconds."""
+    """Return the CPU seconds that the PostgreSQL backend of our connection has used so far."""
     # https://docs.kernel.org/scheduler/sched-stats.html#proc-pid-schedstat
     return int(Path(f"/proc/{connection.connection.info.backend_pid}/schedstat").read_text().split()[0]) / 1e9
 
 
 def timed(action: Callable[[], Any]) -> tuple[Any, Clock]:
-    """Return the result of an action, and the clock of its statements."""
+    """Call a function. Return its result, and the clock that measured its statements."""
     clock = Clock()
     with connection.execute_wrapper(clock):
         return action(), clock
 
 
 def used(action: Callable[[], Any]) -> tuple[float, float]:
-    """Return the CPU seconds (here and in the backend) and elapsed seconds."""
-    with connection.cursor():  # connects
+    """Call a function. Return the CPU seconds of this process and the backend together, and the elapsed seconds."""
+    with connection.cursor():  # opens the connection first
         start = time.process_time() + backend_seconds(), time.perf_counter()
         action()
         return time.process_time() + backend_seconds() - start[0], time.perf_counter() - start[1]
 
 
 def load(count: int) -> None:
-    """Generate thoughts and write them with COPY."""
+    """Generate this number of thoughts, and write them to the table with COPY."""
     now = datetime.now(UTC)
     with connection.cursor() as cursor:
         columns = "username, text, folded, timestamp"
@@ -155,9 +158,9 @@ def load(count: int) -> None:
 
 
 def index() -> None:
-    """Build the search index without CONCURRENTLY.
+    """Build the search index without CONCURRENTLY, to measure this.
 
-    The migration later builds it again.
+    Later, the migration builds the index again, with CONCURRENTLY.
     """
     migration: Any = import_module("thoughts_api.migrations.0002_search_index")
     with connection.cursor() as cursor:
@@ -166,7 +169,7 @@ def index() -> None:
 
 
 def queries(random: Random, folded: list[str], corpus: Corpus, count: int) -> list[Query]:
-    """Return queries of all kinds: substrings, words, signs, and absent texts."""
+    """Return queries of all kinds: substrings of texts, frequent words, signs, and texts without matches."""
     ids = range(corpus.ids[0], corpus.ids[-1] + 1)
     cut = [
         Query("substrings of " + kind, substring) for kind, substring in itertools.islice(_cut(random, folded), count)
@@ -231,16 +234,20 @@ def _cut(random: Random, folded: list[str]) -> Iterator[tuple[str, str]]:
 
 
 def pages(corpus: Corpus, random: Random, substring: str) -> list[tuple[range, bool]]:
-    """Return ids and direction of pages: from either end, and one deep inside."""
+    """Return three pages to read, each as a range of ids and whether the order is descending.
+
+    The first two are the pages with the lowest and with the highest ids. The third is page 1000.
+    """
     ids = range(corpus.ids[0], corpus.ids[-1] + 1)
     deep = next(itertools.islice(corpus.scan(substring, ids, False), DEEP, None), None) or random.choice(corpus.ids)
     return [(EVERYTHING, False), (EVERYTHING, True), (EVERYTHING[deep:], False)]
 
 
 def measure(all_queries: list[Query], corpus: Corpus, random: Random) -> tuple[float, float]:
-    """Measure the shares, and check each result against the scan.
+    """Measure all queries, and set their `shares`. Compare each result with the scan in Python.
 
-    Return the seconds of an `ILIKE` of a rare word: CPU time, and elapsed time with PostgreSQL's parallel workers.
+    Return two durations of the full scan, in seconds: the CPU time of a single process, and the elapsed time with
+    PostgreSQL's parallel workers.
     """
     from thoughts_api.search import search
 
@@ -250,7 +257,8 @@ def measure(all_queries: list[Query], corpus: Corpus, random: Random) -> tuple[f
 
     with connection.cursor() as cursor:
         parallel = min(timeit.repeat(partial(cursor.execute, FULL_SCAN), number=1, repeat=5))
-        cursor.execute("SET max_parallel_workers_per_gather = 0")  # otherwise other processes do part of the scan
+        # Other processes must not do part of the scan, because their CPU time is not measured.
+        cursor.execute("SET max_parallel_workers_per_gather = 0")
     scans = [scan() for _ in range(5)]
     times = []
     for number, query in enumerate(all_queries):
@@ -275,7 +283,7 @@ def measure(all_queries: list[Query], corpus: Corpus, random: Random) -> tuple[f
 
 
 def creating(write: Callable[[str], Any]) -> tuple[float, float]:
-    """Create and delete thoughts. Return the CPU and elapsed seconds per creation."""
+    """Create thoughts with `write`, then delete them. Return the CPU and the elapsed seconds for each creation."""
     from thoughts_api.models import Thought
 
     written = list(itertools.islice(texts(seed=2), CREATED))
@@ -288,7 +296,7 @@ def creating(write: Callable[[str], Any]) -> tuple[float, float]:
 
 
 def writers(authorization: str) -> dict[str, Callable[[str], Any]]:
-    """Return two ways to create a thought: an API request, and only its row."""
+    """Return two functions that create a thought: with a request to the API, and with the ORM alone."""
     from thoughts_api.models import Thought
 
     client = Client(headers={"Authorization": authorization, "Host": "localhost"})
@@ -299,7 +307,7 @@ def writers(authorization: str) -> dict[str, Callable[[str], Any]]:
 
 
 def reading() -> dict[str, float]:
-    """Return the CPU milliseconds of the backend for pages without a search."""
+    """Return the CPU milliseconds that the backend needs for pages without a search."""
     from thoughts_api import selection
 
     pages_of = {
@@ -312,7 +320,7 @@ def reading() -> dict[str, float]:
 
 
 def plans(all_queries: list[Query]) -> Iterator[tuple[Query, list[list[str]]]]:
-    """Yield the slowest query of each kind, with the plans of its statements."""
+    """Yield the slowest query of each kind, with the execution plan of each of its statements."""
     from thoughts_api.search import search
 
     for _, group in itertools.groupby(sorted(all_queries, key=lambda query: query.kind), lambda query: query.kind):
@@ -327,7 +335,7 @@ def plans(all_queries: list[Query]) -> Iterator[tuple[Query, list[list[str]]]]:
 
 
 def plan_table(explained: list[tuple[Query, list[list[str]]]]) -> str:
-    """Return the scan of each statement and its milliseconds, as Markdown."""
+    """Return a Markdown table with the type of scan and the milliseconds of each statement."""
     lines = ["| | query | statements |", "| --- | --- | --- |"]
     for query, statements in explained:
         steps = []
@@ -342,7 +350,7 @@ def plan_table(explained: list[tuple[Query, list[list[str]]]]) -> str:
 
 
 def table(all_queries: list[Query]) -> str:
-    """Return the shares of each kind of query, as Markdown."""
+    """Return a Markdown table with the shares of each kind of query."""
     kinds: dict[str, list[Query]] = {}
     for query in all_queries:
         kinds.setdefault(query.kind, []).append(query)
@@ -418,13 +426,13 @@ statement, it shows how PostgreSQL scanned the rows, and how many milliseconds t
 
 
 def main() -> None:
-    """Print the tables. Fewer rows and queries make a quick test."""
+    """Print the tables. For a quick test, use fewer rows and queries."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--queries", type=int, default=2_000, help="substrings of the texts; other kinds are added")
     parser.add_argument("--explain", action="store_true", help="print the full plans of the slowest query of each kind")
     arguments = parser.parse_args()
-    # Durable, like a server in production.
+    # Without FAST, the server writes its data durably, as in production.
     with tempfile.TemporaryDirectory() as folder, postgres.server(options="") as url:
         (authorization,) = authorizations(Path(folder), "bench")
         os.environ |= UNLIMITED | {

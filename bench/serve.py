@@ -1,7 +1,9 @@
-"""Measure one worker of each service, compared with constant views in the same server: `python -m bench.serve`.
+"""Compare one worker of each service with constant views: `python -m bench.serve`.
 
-Each runs in gunicorn with one worker, on a temporary PostgreSQL. `wrk` sends requests to each in turn, in short rounds,
-so that other load on the machine affects all of them. Figures are medians over the rounds. CPU is that of the servers.
+The constant views (bench/constant.py) always return the same response. The constant views and the services run in
+gunicorn, with one worker each. The services use a temporary PostgreSQL. The load generator `wrk` sends requests to one
+after the other, in short rounds. So if other programs use the CPU, they slow down all measurements alike. The figures
+are medians over the rounds. CPU time is that of the servers, without `wrk`.
 """
 
 import argparse
@@ -31,15 +33,15 @@ from tools.local import PROJECTS, ROOT, Local
 from tools.system import answers, free_ports
 
 CONNECTIONS = 8
-# So that no search and no write is refused. Searches leave one thread free, and the searches that wrk abandons when it
-# stops are still running when the next run begins.
+# With these settings, thoughts_api refuses no search and no write. It keeps one thread free of searches. It needs twice
+# as many threads as connections, because searches that wrk abandons at its end may still run when wrk starts again.
 UNLIMITED = {"THREADS": str(2 * CONNECTIONS + 1), "WRITES_PER_MINUTE": "1000000", "WRITES_PER_DAY": "1000000"}
-ENOUGH = 10_000  # requests, before the last measurement of memory
+ENOUGH = 10_000  # number of requests before the last measurement of memory
 IMAGE = dict(re.findall(r"\b(GLIBC_TUNABLES)=(\S+)", (ROOT / "Dockerfile").read_text()))
 
 
 def post(body: dict[str, str]) -> str:
-    """Return a script for wrk that sends this body as JSON."""
+    """Return a script with which wrk sends POST requests with this body as JSON."""
     return f"""
 wrk.method = "POST"
 wrk.body = '{json.dumps(body)}'
@@ -54,13 +56,13 @@ LOGIN = post(LOGIN_BODY)
 
 
 def proportional_set_size(rollups: str) -> float:
-    """Return the sum of the PSS in concatenated smaps_rollup files, in MB."""
+    """Return the total PSS in MB, from the contents of several /proc/<pid>/smaps_rollup files."""
     return sum(map(int, re.findall(r"^Pss: +(\d+) kB$", rollups, re.MULTILINE))) * 1024 / 1e6
 
 
 @dataclass
 class Server:
-    """A gunicorn with one worker, and the seconds until it was ready."""
+    """A running gunicorn with one worker. `start` is the number of seconds until it was ready."""
 
     url: str
     process: "subprocess.Popen[bytes]"
@@ -68,12 +70,12 @@ class Server:
     start: float = 0
 
     def processes(self) -> list[int]:
-        """Return the ids of the master and its workers."""
+        """Return the process ids of the master and of the worker."""
         children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
         return [self.process.pid, *map(int, children)]
 
     def cpu(self) -> float:
-        """Return the CPU seconds of these processes so far."""
+        """Return the CPU seconds that the master and the worker have used so far."""
         ticks = 0
         for pid in self.processes():
             fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
@@ -81,14 +83,14 @@ class Server:
         return ticks / os.sysconf("SC_CLK_TCK")
 
     def memory(self) -> float:
-        """Return the proportional set size of these processes in MB."""
+        """Return the memory of the master and the worker, as proportional set size in MB."""
         return proportional_set_size("".join(Path(f"/proc/{pid}/smaps_rollup").read_text() for pid in self.processes()))
 
 
 def renewing(users: Server) -> str:
-    """Log in, and return a script for wrk that sends each refresh token once."""
+    """Log in, and return a script with which wrk renews tokens. It sends each refresh token only once."""
     url = f"{users.url}/api/login/"
-    # One more than connections, because wrk builds one request that it does not send.
+    # wrk needs one token more than it has connections, because it builds one request that it does not send.
     tokens = [requests.post(url, LOGIN_BODY, timeout=9).json()["refresh"] for _ in range(CONNECTIONS + 1)]
     return f"""
 local tokens = {{{", ".join(f'"{token}"' for token in tokens)}}}
@@ -104,7 +106,10 @@ end
 
 @dataclass
 class Case:
-    """A kind of request, and the results of its rounds. The first server answers; others may be called by it."""
+    """A kind of request, and the results of the rounds.
+
+    The first of `servers` answers the requests. The others are servers that it calls, whose CPU time is included.
+    """
 
     name: str
     servers: list[Server]
@@ -115,7 +120,7 @@ class Case:
     cpu: list[float] = field(default_factory=list)
 
     def round(self, seconds: float) -> None:
-        """Send requests for some seconds, and record rate and CPU."""
+        """Send requests for this number of seconds, and record the rate and the CPU time per request."""
         script = self.script if isinstance(self.script, str) else self.script()
         before = sum(server.cpu() for server in self.servers)
         count, rate, _ = wrk(self.servers[0].url + self.path, seconds, self.headers, script)
@@ -124,21 +129,20 @@ class Case:
 
     @property
     def rate(self) -> float:
-        """Return the median of the requests per second."""
+        """Return the median number of requests per second."""
         return statistics.median(self.rates)
 
     @property
     def each(self) -> float:
-        """Return the median of the CPU milliseconds per request."""
+        """Return the median number of CPU milliseconds per request."""
         return statistics.median(self.cpu)
 
 
 def wrk(url: str, seconds: float, headers: dict[str, str] | None = None, script: str = "") -> tuple[int, float, float]:
-    """Run wrk.
+    """Send requests with wrk for this number of seconds.
 
-    Return the number of requests, the requests per second, and the 99th percentile in milliseconds.
-
-    Raise SystemExit if a response is an error.
+    Return the number of requests, the requests per second, and the 99th percentile of the response times in
+    milliseconds. Raise SystemExit if a request failed.
     """
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as file:
         file.write(script)
@@ -181,7 +185,7 @@ def gunicorn(
     options: Sequence[str] = (),
     root: Path = ROOT,
 ) -> Iterator[Server]:
-    """Run gunicorn, by default with one worker, and wait until `path` answers."""
+    """Run gunicorn with one worker, unless `options` say otherwise, and wait until `path` answers."""
     begin = time.perf_counter()
     process = subprocess.Popen(
         [sys.executable, "-m", "gunicorn", "-c", "python:common.server.gunicorn_conf", *options, application],
@@ -205,9 +209,9 @@ def gunicorn(
 
 @contextmanager
 def environments(ports: dict[str, int]) -> Iterator[dict[str, dict[str, str]]]:
-    """Yield the environment of each project.
+    """Yield the environment variables of each project, for a temporary PostgreSQL.
 
-    Databases are migrated and have sample data.
+    The databases are migrated and contain the sample data.
     """
     with tempfile.TemporaryDirectory() as folder, postgres.server() as url:
         local = Local(Path(folder), ports)
@@ -233,7 +237,7 @@ def environments(ports: dict[str, int]) -> Iterator[dict[str, dict[str, str]]]:
 
 @contextmanager
 def system() -> Iterator[tuple[dict[str, Server], Server]]:
-    """Start the services, with sample data, and the constant views."""
+    """Start the services with sample data, and the constant views."""
     *ports, constant = free_ports(len(PROJECTS) + 1)
     with ExitStack() as stack:
         found = stack.enter_context(environments(dict(zip(PROJECTS, ports, strict=True))))
@@ -246,7 +250,7 @@ def system() -> Iterator[tuple[dict[str, Server], Server]]:
 
 
 def authorizations(folder: Path, *names: str) -> list[str]:
-    """Write folder/jwks.json, and return an Authorization header for each name."""
+    """Write a key set to folder/jwks.json, and return an Authorization header for each user name."""
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     jwk = RSAAlgorithm.to_jwk(key.public_key(), as_dict=True) | {"kid": "bench", "use": "sig"}
     (folder / "jwks.json").write_text(json.dumps({"keys": [jwk]}))
@@ -259,14 +263,14 @@ def authorizations(folder: Path, *names: str) -> list[str]:
 
 
 def forget_created(thoughts: Server) -> None:
-    """Delete the created thoughts, so that every round reads the same rows."""
+    """Delete the thoughts that a round has created, so that every round reads the same rows."""
     with psycopg.connect(thoughts.environment["DATABASE_URL"], autocommit=True) as database:
         database.execute("DELETE FROM thoughts_api_thought WHERE text = %s", [CREATED])
         database.execute("VACUUM (FULL, ANALYZE) thoughts_api_thought")
 
 
 def rates(servers: dict[str, Server], constant: Server, rounds: int, seconds: float) -> str:
-    """Run all cases in turn, and return rates, CPU and ratios as Markdown."""
+    """Run all cases in several rounds, and return their rates, ratios and CPU times as Markdown."""
     answer = requests.post(
         f"{servers['users_api'].url}/api/login/", {"username": "bruce", "password": "bruce"}, timeout=9
     )
@@ -314,7 +318,7 @@ to verify a token for the first time, and {again:.3f} ms to verify the same toke
 
 
 def verifying(authorization: str, users: Server) -> tuple[float, float]:
-    """Return the CPU milliseconds of verifying a token, the first time and again."""
+    """Return how many CPU milliseconds the verification of a token takes: the first time, and again."""
     from django.conf import settings
 
     from common import tokens
@@ -339,7 +343,7 @@ def verifying(authorization: str, users: Server) -> tuple[float, float]:
 
 
 def during_logins(users: Server, seconds: float) -> tuple[float, float]:
-    """Return the 99th percentile of a read in ms: alone, and during logins."""
+    """Return the 99th percentile of the time for a read, in ms: without other load, and during logins."""
     read = f"{users.url}/.well-known/jwks.json"
     alone = wrk(read, seconds)[2]
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as file:
@@ -356,7 +360,7 @@ def during_logins(users: Server, seconds: float) -> tuple[float, float]:
 
 
 def reads(users: Server, seconds: float) -> str:
-    """Return the effect of logins on reads, as a sentence."""
+    """Return a sentence about how much logins slow down reads."""
     alone, during = map(statistics.median, zip(*(during_logins(users, seconds) for _ in range(3)), strict=True))
     return (
         f"With eight concurrent clients, 99 % of reads from users_api take at most {alone:.0f} ms. While eight other"
@@ -365,7 +369,7 @@ def reads(users: Server, seconds: float) -> str:
 
 
 def connections(servers: dict[str, Server], pages: int = 1000) -> str:
-    """Return the number of new connections for a thousand pages, as a sentence."""
+    """Return a sentence about how many connections web opens to the APIs for a thousand pages."""
     ports = {int(servers[name].url.rpartition(":")[2]) for name in ("thoughts_api", "users_api")}
 
     def seen() -> set[str]:
@@ -383,7 +387,7 @@ def connections(servers: dict[str, Server], pages: int = 1000) -> str:
 
 
 def weight(web: Server) -> str:
-    """Return the compressed size of a page with all its files, as a sentence."""
+    """Return a sentence about the compressed size of a page with its static files."""
     size, compressed = 0, {"Accept-Encoding": "gzip"}
     page = requests.get(f"{web.url}/search?search=the", timeout=9).text
     paths = re.findall(r'(?:href|src)="(/static/[^"]+)"', page)
@@ -394,7 +398,7 @@ def weight(web: Server) -> str:
 
 
 def needs(servers: dict[str, Server]) -> str:
-    """Return a table of start times, and of memory after many requests."""
+    """Return a table with the start time of each service, and its memory after many requests."""
     lines = [
         "| | ready after s | MB at the start | after 5,000 requests | after 10,000 |",
         "| --- | --: | --: | --: | --: |",
@@ -413,7 +417,7 @@ def needs(servers: dict[str, Server]) -> str:
                 count += wrk(server.url + path, 1)[0]
             if name == "users_api":
                 wrk(f"{server.url}/api/login/", 3, script=LOGIN)
-                time.sleep(1)  # wrk leaves unfinished logins
+                time.sleep(1)  # until the logins that wrk has abandoned have ended
             memory.append(server.memory())
         lines.append(f"| {name} | {server.start:.1f} | {' | '.join(f'{each:.0f}' for each in memory)} |")
     lines += [

@@ -1,7 +1,8 @@
 """Compare logins and refreshes with those of an earlier commit: `python -m bench.sessions`.
 
-It runs users_api of this tree and of the commit BEFORE, each with its own database, and sends requests to them in turn.
-BEFORE did not rotate its refresh tokens, which were random text.
+The script runs two versions of users_api: that of this tree, and that of the commit BEFORE. Each has its own database.
+Requests are sent to one version after the other. In the old version, refresh tokens were random texts, and a refresh
+did not replace the refresh token.
 """
 
 import argparse
@@ -40,7 +41,7 @@ for action in (first, again):
 
 
 def tree(folder: Path) -> Path:
-    """Return a folder with the files of the commit BEFORE."""
+    """Write the files of the commit BEFORE to a folder, and return the folder."""
     archive = subprocess.run(["git", "archive", BEFORE], cwd=ROOT, capture_output=True, check=True).stdout  # noqa: S607
     with tarfile.open(fileobj=io.BytesIO(archive)) as files:
         files.extractall(folder, filter="data")
@@ -48,7 +49,7 @@ def tree(folder: Path) -> Path:
 
 
 def start(stack: ExitStack, root: Path, database_url: str, folder: Path, port: int) -> Server:
-    """Start users_api of a tree, with sample data."""
+    """Start the users_api of a source tree, with sample data."""
     local = Local(folder, dict.fromkeys(("users_api", "thoughts_api", "web"), port))
     local.make_secrets()
     environment = local.environment("users_api") | {"PYTHONPATH": str(root), "DATABASE_URL": database_url}
@@ -69,7 +70,7 @@ def start(stack: ExitStack, root: Path, database_url: str, folder: Path, port: i
 
 
 def verifying(root: Path, server: Server, authorization: str) -> list[float]:
-    """Return the CPU microseconds of verifying a token, the first time and again."""
+    """Return how many CPU microseconds the verification of a token takes: the first time, and again."""
     done = subprocess.run(
         [sys.executable, "-c", VERIFY, server.url, authorization],
         cwd=root,

@@ -1,7 +1,8 @@
-"""Generate realistic thoughts in several scripts. The same seed gives the same texts.
+"""Generate realistic texts of thoughts, in several languages. The same seed gives the same texts.
 
-Each language has a list of common words, and rare words made of its syllables. Word frequencies follow Zipf's law, as
-in natural text. Texts also contain names that are popular for a while, set phrases, emoji, numbers and punctuation.
+Each language has a list of common words. Its rare words are generated from syllables. Word frequencies follow Zipf's
+law, as in natural texts. The texts also contain set phrases, emoji, numbers, punctuation, and names that are popular
+only for some time.
 """
 
 import itertools
@@ -11,7 +12,7 @@ from random import Random
 
 MAX_LENGTH = 250
 WORDS_AT_ONCE = 50_000
-FASHION = 20_000  # thoughts for which a name is popular
+FASHION = 20_000  # a name is popular for this many thoughts
 
 EMOJI = "😀 😂 ❤️ 👍 ☕ 🎉 🙏 🔥 😭 ✨ 🌧️ 🐈 🌈 👩‍👩‍👧 🇩🇪 🥐 🚲 📚 💡 🫠".split()
 ASIDES = """100 %|50%|snake_case|it's|"so"|C:\\temp|#42|a/b|3.14|e-mail|<3|&c.|…|(sic)""".split("|")
@@ -20,7 +21,7 @@ ENDINGS = [".", ".", ".", ".", "!", "?", "…", "", ""]
 
 @dataclass
 class Language:
-    """A language: its share of all thoughts, common words, syllables of rare words, and word separator."""
+    """A language. `share` is its part of all texts, and `between` is the text between two words."""
 
     share: float
     common: list[str]
@@ -29,7 +30,7 @@ class Language:
     tail: int = 20_000  # number of rare words
 
     def words(self, random: Random) -> Iterator[str]:
-        """Yield words with natural frequencies."""
+        """Yield random words without end. Common words are as frequent as in natural texts."""
         made = {"".join(random.choices(self.syllables, k=random.choice((1, 2, 2, 3, 3, 4)))) for _ in range(self.tail)}
         vocabulary = self.common + sorted(made - set(self.common))
         random.shuffle(tail := vocabulary[len(self.common) :])

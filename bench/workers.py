@@ -1,7 +1,8 @@
-"""Compare gunicorn's worker classes and counts for an API: `python -m bench.workers`.
+"""Compare numbers of processes and threads for gunicorn: `python -m bench.workers`.
 
-Each choice serves thoughts_api and users_api on the same PostgreSQL. In each round, `wrk` searches, and reads from
-users_api during eight concurrent logins. Figures are medians over the rounds.
+For each choice, thoughts_api and users_api run with these options, all on the same PostgreSQL. In each round, the load
+generator `wrk` first sends searches to thoughts_api. Then it reads from users_api, alone and during eight concurrent
+logins. The figures are medians over the rounds.
 """
 
 import argparse
@@ -29,7 +30,7 @@ CHOICES = {
 
 @dataclass
 class Choice:
-    """Two servers with the same options, and the results of the rounds."""
+    """Two servers that run with the same options, and the results of the rounds."""
 
     name: str
     thoughts: Server
@@ -38,12 +39,12 @@ class Choice:
     reads: list[tuple[float, float]] = field(default_factory=list)
 
     def round(self, seconds: float) -> None:
-        """Search, and read, for some seconds each."""
+        """Send searches for this number of seconds, then reads, and record the results."""
         self.searches.append(wrk(f"{self.thoughts.url}/api/thoughts/?search=the", seconds))
         self.reads.append(during_logins(self.users, seconds))
 
     def row(self) -> str:
-        """Return the medians and the memory as Markdown."""
+        """Return a row of the table, with the medians and the memory."""
         _, rate, slowest = map(statistics.median, zip(*self.searches, strict=True))
         alone, during = map(statistics.median, zip(*self.reads, strict=True))
         memory = self.thoughts.memory()

@@ -1,7 +1,8 @@
-"""The running system that the tests use.
+"""Fixtures: the running system that the tests send requests to.
 
-By default it is started like `make run`, on free ports and in a temporary folder. If THOUGHTS_URL, USERS_URL and
-WEB_URL are set, the tests use an existing system, in a cluster or in compose.
+By default, a fixture starts the system as `make run` does, but on free ports and with a temporary folder. If the
+variables THOUGHTS_URL, USERS_URL and WEB_URL are set, the tests use the system with these URLs, which already runs in a
+cluster or in compose.
 """
 
 import json
@@ -18,14 +19,14 @@ from tools.system import System, start, stop
 
 @pytest.fixture(scope="session")
 def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[str, Any]:
-    """Use this machine's Chromium. As root, it must run without its sandbox."""
+    """Use the Chromium of this machine. Run it without its sandbox as root, because it would refuse to start."""
     sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []
     return {**browser_type_launch_args, "executable_path": str(find_or_install()), "args": sandbox}
 
 
 @pytest.fixture(scope="session")
 def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
-    """Return the system named in the environment, or start one for the session."""
+    """Return the system whose URLs are in the environment, or start one for the whole test session."""
     thoughts, users, web = (os.environ.get(f"{name}_URL", "").rstrip("/") for name in ("THOUGHTS", "USERS", "WEB"))
     if thoughts and users and web:
         yield System(thoughts, users, web)
@@ -37,14 +38,14 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
 
 @pytest.fixture(scope="module")
 def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
-    """Start a system for one test file, which its tests may break."""
+    """Start a system for the tests of one file. These tests may kill parts of it."""
     system = start(tmp_path_factory.mktemp("own"))
     yield system
     stop(system)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Repeat the steps of `make test` at the end of its output."""
+    """Print the results of the other steps again at the end of `make test`."""
     if "STEPS" in os.environ:
         terminalreporter.section("make test")
         for line in json.loads(Path(os.environ["STEPS"]).read_text()):

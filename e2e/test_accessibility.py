@@ -1,6 +1,6 @@
-"""Accessibility of all pages and states, in light and dark mode, checked with axe-core.
+"""Accessibility of all pages, in light and dark mode, checked with axe-core (https://github.com/dequelabs/axe-core).
 
-https://github.com/dequelabs/axe-core
+A page is checked in all its states, for example empty, with an error, and during an outage.
 """
 
 import uuid
@@ -14,14 +14,14 @@ from tools.system import System, answers, kill, within
 
 
 class Findings:
-    """Checks pages with axe-core and collects the violations."""
+    """Checks pages with axe-core, and collects the violations."""
 
     def __init__(self) -> None:
         self.found: list[str] = []
         self.axe = Axe()
 
     def __call__(self, page: Page, state: str) -> None:
-        """Check the current state of a page."""
+        """Check a page in its current state. `state` names it in the list of violations."""
         page.wait_for_load_state()
         for violation in self.axe.run(page).response["violations"]:
             targets = [node["target"] for node in violation["nodes"]]
@@ -30,7 +30,7 @@ class Findings:
 
 @pytest.fixture(params=["light", "dark"])
 def browser_context_args(request: pytest.FixtureRequest, browser_context_args: dict[str, object]) -> dict[str, object]:
-    """Run each test in both colour schemes."""
+    """Run each test twice, with the light and the dark colour scheme."""
     return {**browser_context_args, "color_scheme": request.param}
 
 

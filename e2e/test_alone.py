@@ -1,6 +1,7 @@
-"""Each project alone, with its own lock and `common`, but without the other projects.
+"""Install, test and run each project alone, with its own lock file and `common`, but without the other projects.
 
-Only this test finds undeclared dependencies, because the development environment contains all packages.
+A project may import a package that its lock file lacks. Only this test finds that, because the development environment
+contains the packages of all projects.
 """
 
 import os
@@ -17,7 +18,7 @@ from tools.system import answers, free_ports
 
 
 def run(*command: object, cwd: Path, env: dict[str, str]) -> str:
-    """Run a command and return its output, or fail with the output."""
+    """Run a command, and return the output. If the command fails, fail the test and show the output."""
     done = subprocess.run(
         [str(part) for part in command],
         cwd=cwd,
@@ -35,7 +36,8 @@ def run(*command: object, cwd: Path, env: dict[str, str]) -> str:
 def test_project_installs_tests_migrates_and_serves_alone(project: str, tmp_path: Path) -> None:
     app = scratch.copy(tmp_path / "app", "common", project)
 
-    # Only the project's own lock. Test packages go to another folder, which is not on the path of the server.
+    # The virtual environment gets only the packages in the lock file of the project. The packages for tests go to
+    # another folder, from which the server below does not import.
     uv = [sys.executable, "-m", "uv"]
     environment = dict(os.environ)
     run(*uv, "venv", "--quiet", "--python", sys.executable, tmp_path / "venv", cwd=ROOT, env=environment)

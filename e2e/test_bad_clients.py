@@ -1,4 +1,4 @@
-"""Slow, silent, broken and hostile clients of gunicorn, which serves the test project of common."""
+"""Slow, silent, broken and hostile clients of gunicorn. It serves the test project of `common`."""
 
 import os
 import socket
@@ -39,7 +39,7 @@ THREADS = 3
 
 @contextmanager
 def server(*before: str) -> Iterator[tuple["subprocess.Popen[bytes]", int]]:
-    """Start gunicorn and yield its process and port. `before` precedes the command."""
+    """Start gunicorn, and yield the process and the port. `before` is put in front of the command."""
     (port,) = free_ports(1)
     command = [*before, sys.executable, "-m", "gunicorn", "-c", "python:common.server.gunicorn_conf", APPLICATION]
     environment = os.environ | {
@@ -60,31 +60,31 @@ def server(*before: str) -> Iterator[tuple["subprocess.Popen[bytes]", int]]:
 
 @pytest.fixture(scope="module")
 def port() -> Iterator[int]:
-    """Start a server for all tests of this file, and return its port."""
+    """Start one server for all tests of this file, and return the port."""
     with server() as (_, port):
         yield port
 
 
 def send(port: int, request: bytes) -> socket.socket:
-    """Send a request and return the open connection."""
+    """Send bytes on a new connection, and return the connection, which stays open."""
     client = socket.create_connection(("127.0.0.1", port), timeout=20)
     client.sendall(request)
     return client
 
 
 def read(client: socket.socket) -> bytes:
-    """Read until the server closes, then close the connection."""
+    """Read until the server closes the connection, and return what was read."""
     with client, client.makefile("rb") as answer:
         return answer.read()
 
 
 def healthy(port: int) -> bool:
-    """Return whether a new client gets an answer before a thread's timeout."""
+    """Return whether a new client gets an answer within 5 seconds."""
     return requests.get(f"http://127.0.0.1:{port}/healthz", timeout=5).ok
 
 
 @pytest.mark.parametrize("start", [*UNFINISHED.values(), *ANSWERED.values()], ids=[*UNFINISHED, *ANSWERED])
-def test_slow_or_idle_clients_occupy_no_thread(port: int, start: bytes) -> None:
+def test_slow_and_idle_clients_occupy_no_thread(port: int, start: bytes) -> None:
     with ExitStack() as stack:
         clients = [stack.enter_context(send(port, start)) for _ in range(CLIENTS)]
         for _ in range(10):
@@ -103,7 +103,7 @@ def test_clients_that_do_not_read_occupy_no_thread(port: int) -> None:
             assert healthy(port)
 
 
-def test_slowly_read_answer_arrives_complete(port: int) -> None:
+def test_client_that_reads_slowly_gets_the_whole_answer(port: int) -> None:
     with socket.socket() as client:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         client.connect(("127.0.0.1", port))
@@ -142,7 +142,7 @@ def test_too_large_body_is_refused(port: int, length: int, chunked: bool) -> Non
     assert response.json() == {"message": "The body is too large. Send at most 65536 bytes."}
 
 
-def test_largest_body_is_accepted_even_with_expect(port: int) -> None:
+def test_largest_body_is_accepted_also_with_an_expect_header(port: int) -> None:
     body = b'{"text": "hello"}'.ljust(64 * 1024)
     headers = {"Content-Type": "application/json", "Expect": "100-continue"}
     response = requests.post(f"http://127.0.0.1:{port}/echo/", data=body, headers=headers, timeout=20)
@@ -182,7 +182,7 @@ def test_connection_is_kept_for_the_next_request(port: int, path: str, chunked: 
 def test_request_without_host_is_refused(port: int) -> None:
     answer = read(send(port, b"GET /healthz HTTP/1.1\r\n\r\n"))
     assert answer.startswith(b"HTTP/1.1 400 Bad Request\r\n")
-    # HTTP/1.0 does not require it.
+    # HTTP/1.0 does not require a Host header.
     assert b" 200 OK" in read(send(port, b"GET /healthz HTTP/1.0\r\n\r\n"))
 
 

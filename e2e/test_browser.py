@@ -1,4 +1,4 @@
-"""The pages in a real browser."""
+"""The pages of web in a real browser, Chromium."""
 
 import re
 import secrets
@@ -20,7 +20,7 @@ THOUGHT = "Grüße an Zoë 🎉 100% <b>"
 
 @pytest.fixture(autouse=True)
 def no_faults(context: BrowserContext, system: System) -> Iterator[None]:
-    """Fail if a page logs an error, violates its policy, or requests another host."""
+    """Fail a test if a page logs an error, violates its Content-Security-Policy, or requests another host."""
     faults: list[str] = []
 
     def foreign(request: Request) -> None:
@@ -28,7 +28,7 @@ def no_faults(context: BrowserContext, system: System) -> Iterator[None]:
             faults.append(request.url)
 
     def console(message: ConsoleMessage) -> None:
-        # The console reports pages with status 400 or 503 as errors, but tests expect them.
+        # The console also reports a page with status 400 or 503 as an error, but some tests expect such pages.
         if message.type in ("error", "warning") and not message.text.startswith("Failed to load resource"):
             faults.append(message.text)
 
@@ -52,7 +52,7 @@ User = tuple[str, str]
 
 @pytest.fixture
 def new_user(system: System, admin: dict[str, str]) -> Callable[..., User]:
-    """Return a function that creates an account and returns its name and password."""
+    """Return a function that creates an account, and returns the name and the password."""
 
     def new_user(name: str = "") -> User:
         name, password = name or f"grace-{uuid.uuid4().hex[:8]}", secrets.token_urlsafe(12)
@@ -85,7 +85,7 @@ def search(page: Page, text: str) -> None:
 
 
 def write(system: System, user: User, texts: list[str]) -> None:
-    """Store thoughts with the API."""
+    """Log in to the API as this user, and create a thought for each text."""
     body = {"username": user[0], "password": user[1]}
     authorization = requests.post(f"{system.users}/api/login/", body, timeout=TIMEOUT).json()["Authorized"]
 
@@ -107,7 +107,7 @@ def write_find_and_delete(page: Page, system: System) -> None:
     expect(page.get_by_role("article").first.locator(".text")).to_have_text(THOUGHT)
     expect(page.get_by_label("New thought")).to_have_value("")
 
-    # A substring in another letter case and without its accent.
+    # Search for "oë", in another letter case and without the accent.
     search(page, "OE")
     found = page.get_by_role("article").filter(has_text=THOUGHT).first
     expect(found.locator("mark")).to_have_text("oë")
@@ -122,7 +122,7 @@ def write_find_and_delete(page: Page, system: System) -> None:
     page.get_by_role("link", name="Yours").click()
     mine = page.get_by_role("article").first
     expect(mine.get_by_role("button")).to_be_hidden()
-    mine.locator("summary").click()  # shows the button that confirms
+    mine.locator("summary").click()  # shows a second button, which confirms the deletion
     mine.get_by_role("button", name="Delete for good").click()
     expect(page.get_by_role("status").filter(has_text="Deleted.")).to_be_visible()
     expect(page.get_by_role("article").filter(has_text=THOUGHT)).to_have_count(0)
@@ -166,7 +166,7 @@ def test_60_thoughts_are_paged_in_both_directions(page: Page, system: System, ne
         return page.get_by_role("article").locator(".text").all_inner_texts()
 
     def follow(link: Locator) -> None:
-        with page.expect_navigation():  # until the next page is loaded
+        with page.expect_navigation():  # wait until the next page is loaded
             link.click()
 
     older = page.get_by_role("link", name="Older")
@@ -283,7 +283,7 @@ def test_site_works_with_the_keyboard(page: Page, system: System, new_user: Call
     page.keyboard.press("Enter")
     expect(page.get_by_role("article").first).to_contain_text("Written without a mouse")
 
-    # Every focused element has a visible outline.
+    # Each element that gets the focus has a visible outline.
     names: list[str] = []
     while not names or not names[-1].startswith("Delete"):
         page.keyboard.press("Tab")
@@ -298,7 +298,7 @@ def test_site_works_with_the_keyboard(page: Page, system: System, new_user: Call
     expect(page.get_by_role("status").filter(has_text="Deleted.")).to_be_visible()
 
 
-def test_pages_fit_a_phone(page: Page, system: System, new_user: Callable[..., User]) -> None:
+def test_pages_fit_the_screen_of_a_phone(page: Page, system: System, new_user: Callable[..., User]) -> None:
     page.set_viewport_size(PHONE)
     user = new_user("w" * 40 + uuid.uuid4().hex[:10])
     write(system, user, ["W" * 250, "A short one"])
@@ -321,7 +321,7 @@ def test_pages_fit_a_phone(page: Page, system: System, new_user: Callable[..., U
 
 
 def manage_the_account(page: Page, system: System, name: str) -> None:
-    """Sign up, change the password, log out another device, log out everywhere."""
+    """Sign up, log out another device, change the password, and log out everywhere."""
     first, second = "nanosecond-wire", "another-horse-1"
     page.goto(f"{system.web}/login/")
     page.get_by_role("link", name="Sign up").click()
@@ -384,7 +384,8 @@ def test_account_created_in_the_admin_works_until_it_is_switched_off(
     page.get_by_role("button", name="Save", exact=True).click()
     expect(page.get_by_text("was changed successfully")).to_be_visible()
 
-    # The access token remains valid for 15 minutes. Without it, the user is logged out.
+    # thoughts_api accepts the access token for up to 15 minutes more. Delete the cookie with it, so that web must renew
+    # the token, which users_api refuses.
     context.clear_cookies(name=SESSION_COOKIE)
     visitor.goto(f"{system.web}/thoughts/")
     expect(visitor.get_by_role("heading", name="Log in")).to_be_visible()
@@ -402,7 +403,7 @@ def test_swagger_page_can_send_a_request(page: Page, system: System, project: st
     expect(call.locator(".live-responses-table tbody .response-col_status").first).to_contain_text("200")
 
 
-def test_typed_text_survives_an_outage_of_thoughts_api(page: Page, own: System) -> None:
+def test_typed_text_is_kept_during_an_outage_of_thoughts_api(page: Page, own: System) -> None:
     log_in(page, own, ("bruce", "bruce"))
     expect(page.get_by_role("article")).to_have_count(4)
     kill(own, "thoughts_api")

@@ -1,4 +1,4 @@
-"""The HTTP contract, as a client of the former teaching services uses it."""
+"""The HTTP contract, used as an existing client uses it that was written for the first version of this system."""
 
 import re
 from concurrent.futures import ThreadPoolExecutor
@@ -16,7 +16,7 @@ TIMEOUT = 30
 
 
 def log_in(system: System, name: str) -> dict[str, str]:
-    """Return the headers of a logged-in client."""
+    """Log in, and return the Authorization header."""
     response = requests.post(f"{system.users}/api/login/", data={"username": name, "password": name}, timeout=TIMEOUT)
     assert response.status_code == 200, response.text
     return {"Authorization": response.json()["Authorized"]}
@@ -26,7 +26,7 @@ def test_client_logs_in_writes_searches_and_deletes(system: System) -> None:
     bruce = log_in(system, "bruce")
     word = uuid4().hex
 
-    # Form-encoded, with a trailing slash.
+    # The body is a form, and the path has a trailing slash.
     first = requests.post(
         f"{system.thoughts}/api/me/thoughts/", data={"text": f"One {word}"}, headers=bruce, timeout=TIMEOUT
     )
@@ -36,27 +36,27 @@ def test_client_logs_in_writes_searches_and_deletes(system: System) -> None:
     assert (thought["username"], thought["text"]) == ("bruce", f"One {word}")
     assert datetime.fromisoformat(thought["timestamp"]).utcoffset() == timedelta(0)
 
-    # JSON, without a trailing slash.
+    # The body is JSON, and the path has no trailing slash.
     second = requests.post(
         f"{system.thoughts}/api/me/thoughts", json={"text": f"Two {word}"}, headers=bruce, timeout=TIMEOUT
     )
     assert second.status_code == 201
 
-    # A list is an array, oldest first.
+    # A list is a JSON array with the oldest thought first.
     found = requests.get(f"{system.thoughts}/api/thoughts/", params={"search": word.upper()}, timeout=TIMEOUT).json()
     assert found == [first.json(), second.json()]
     assert requests.get(f"{system.thoughts}/api/thoughts/{thought['id']}", timeout=TIMEOUT).json() == thought
     mine = requests.get(f"{system.thoughts}/api/me/thoughts/?limit=1000", headers=bruce, timeout=TIMEOUT).json()
     assert [item for item in mine if word in item["text"]] == found
 
-    # Only the author can delete it, and only once.
+    # Only the author can delete the thought. A second request finds nothing to delete.
     stephen = log_in(system, "stephen")
     own = f"{system.thoughts}/api/me/thoughts/{thought['id']}/"
     assert requests.delete(own, headers=stephen, timeout=TIMEOUT).status_code == 404
     assert requests.delete(own, headers=bruce, timeout=TIMEOUT).status_code == 204
     assert requests.delete(own, headers=bruce, timeout=TIMEOUT).status_code == 404
 
-    # Only staff can delete any thought, even twice.
+    # Staff can delete the thoughts of all users. A second request succeeds too.
     anyone = f"{system.thoughts}/admin/thoughts/{second.json()['id']}/"
     assert requests.delete(anyone, timeout=TIMEOUT).status_code == 401
     assert requests.delete(anyone, headers=bruce, timeout=TIMEOUT).status_code == 403
@@ -117,7 +117,7 @@ def test_invalid_header_of_any_size_is_refused(system: System, size: int) -> Non
 def test_200_logins_through_the_api_all_succeed(system: System, at_once: int) -> None:
     with ThreadPoolExecutor(max_workers=at_once) as pool:
         tokens = list(pool.map(lambda _: log_in(system, "bruce")["Authorization"], range(200)))
-    # All tokens differ.
+    # No two logins return the same token.
     assert len(set(tokens)) == 200
 
 
@@ -189,9 +189,9 @@ def test_every_response_has_security_headers(system: System, project: str) -> No
 @pytest.mark.parametrize("project", ["thoughts", "users", "web"])
 @pytest.mark.parametrize("folder", ["/static", "/static/", "/static/common/", "/.git/", "/static/../settings.py"])
 def test_folders_and_other_files_are_not_served(system: System, project: str, folder: str) -> None:
-    # `requests` would normalize the path.
+    # Use http.client, because `requests` would remove ".." from the path.
     address = urlsplit(getattr(system, project))
     connection = HTTPConnection(address.netloc, timeout=TIMEOUT)
     connection.request("GET", folder)
-    assert connection.getresponse().status in (400, 404)  # 400 from some ingresses
+    assert connection.getresponse().status in (400, 404)  # some ingresses answer 400
     connection.close()

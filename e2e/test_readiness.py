@@ -1,4 +1,4 @@
-"""Readiness on the management port of thoughts_api, while its PostgreSQL fails."""
+"""Readiness and other probes on the management port of thoughts_api, while PostgreSQL fails in different ways."""
 
 import os
 import signal
@@ -18,28 +18,28 @@ from tools import postgres
 from tools.local import PROJECTS, ROOT, Local
 from tools.system import free_ports, within
 
-SOON = 60.0  # seconds; usually a few suffice, but the machine may be busy
-PROBE = 1.0  # seconds within which a probe must be answered
+SOON = 60.0  # seconds to wait for a change; a few are enough, unless the machine is busy
+PROBE = 1.0  # seconds within which thoughts_api must answer a probe
 
 
 @dataclass
 class Api:
-    """A running thoughts_api, with its management port and its database."""
+    """A running thoughts_api: its URL, the URL of its management port, and its database server."""
 
     url: str
     management: str
     database: postgres.Server
 
     def ready(self) -> bool:
-        """Return whether /readyz answers 200 in time."""
+        """Return whether /readyz answers 200."""
         return requests.get(f"{self.management}/readyz", timeout=SOON).status_code == 200
 
     def reason(self) -> str:
-        """Return the status text of /readyz."""
+        """Return the text that /readyz gives as the status."""
         return str(requests.get(f"{self.management}/readyz", timeout=SOON).json()["status"])
 
     def statuses(self, count: int = 12) -> set[int]:
-        """Send requests that need the database, and return their statuses."""
+        """Send requests that need the database, and return the set of status codes."""
         return {requests.get(f"{self.url}/api/thoughts/1/", timeout=SOON).status_code for _ in range(count)}
 
 
@@ -97,7 +97,7 @@ def test_pod_stays_ready_while_the_database_is_down(api: Api) -> None:
             assert api.ready()
     finally:
         api.database.start()
-    assert within(SOON, lambda: api.statuses() == {404})  # the thought does not exist
+    assert within(SOON, lambda: api.statuses() == {404})  # 404 comes from the database, which has no such thought
 
 
 def test_pod_stays_ready_and_answers_probes_while_the_database_is_stuck(api: Api) -> None:
@@ -110,7 +110,7 @@ def test_pod_stays_ready_and_answers_probes_while_the_database_is_stuck(api: Api
             assert api.ready()
             assert _answers(api)
             durations.append(time.monotonic() - begin)
-        assert statistics.median(durations) < PROBE  # one may wait for a CPU
+        assert statistics.median(durations) < PROBE  # the median, because a single probe may wait for a CPU
     finally:
         api.database.signal(signal.SIGCONT)
     assert within(SOON, lambda: api.statuses() == {404})

@@ -1,4 +1,4 @@
-"""The commands of the README, run as printed against a fresh system."""
+"""The commands in README.md print what README.md says, when they are run with a new system."""
 
 import re
 import subprocess
@@ -14,14 +14,14 @@ MARK = "--- the next command ---"
 
 @pytest.fixture
 def fresh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
-    """Start a system with only its sample data."""
+    """Start a new system, which contains only the sample data."""
     system = start(tmp_path_factory.mktemp("fresh"))
     yield system
     stop(system)
 
 
 def examples() -> list[tuple[str, str]]:
-    """Return the commands of the README's console blocks with their outputs."""
+    """Return each command in a console block of README.md, with the output printed below it."""
     readme = (ROOT / "README.md").read_text()
     blocks = re.findall(r"^```console\n(.*?)^```$", readme, re.MULTILINE | re.DOTALL)
     return [
@@ -36,7 +36,7 @@ def examples() -> list[tuple[str, str]]:
 def test_readme_commands_print_the_documented_output(fresh: System) -> None:
     printed = examples()
     assert len(printed) > 20
-    # One shell for all: later commands use variables of earlier ones.
+    # Run all commands in one shell, because later commands use variables that earlier ones have set.
     script = "\n".join(f"{command}\necho; echo '{MARK}'" for command, _ in printed)
     ports = {8000: fresh.thoughts, 8001: fresh.users, 8002: fresh.web}
     for port, url in ports.items():

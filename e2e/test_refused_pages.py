@@ -1,4 +1,4 @@
-"""Error pages for requests that the server refuses before Django sees them."""
+"""Error pages for requests that gunicorn refuses, so that they never reach Django."""
 
 from typing import Any
 
@@ -26,7 +26,7 @@ def test_search_too_long_for_a_url_shows_an_error_page(system: System, page: Pag
         ({"method": "POST", "data": b"x" * 70_000}, 413),
     ],
 )
-def test_web_refuses_requests_with_a_page_and_the_apis_with_json(
+def test_refused_request_gets_a_page_from_web_and_json_from_the_apis(
     system: System, request_: dict[str, Any], status: int
 ) -> None:
     page = requests.request(url=system.web, timeout=TIMEOUT, **request_)

@@ -1,4 +1,4 @@
-"""The development server: it checks each change before it loads it, and never loads broken code."""
+"""Reloading in development: the server checks changed code first, and does not load code that is broken."""
 
 import os
 import shutil
@@ -17,12 +17,12 @@ from tools.local import PROJECTS, ROOT, Local
 from tools.system import answers, free_ports, within
 
 TIMEOUT = 10
-LOADED_AFTER = 1.0  # seconds, 20 times as long as a worker loads modules in the background
+LOADED_AFTER = 1.0  # seconds; a worker needs a twentieth of this to load modules in a background thread
 
 
 @dataclass(frozen=True)
 class Server:
-    """web with a copy of its code, run as in a pod of `tilt up`."""
+    """A running web that uses a copy of its code, with the same settings as a pod of `tilt up`."""
 
     code: Path
     pipe: Path
@@ -30,7 +30,7 @@ class Server:
     master: int
 
     def change(self, file: str, before: str, after: str) -> str:
-        """Replace text in a file, and return the server's load-check result."""
+        """Replace text in a file. Return what the server reports about the changed file: "ok", or the error."""
         path = self.code / file
         text = path.read_text()
         assert before in text
@@ -38,7 +38,7 @@ class Server:
         return self.pipe.read_text()
 
     def page(self) -> requests.Response:
-        """Request a page that calls no API."""
+        """Request a page for which web calls no API."""
         return requests.get(f"{self.url}/login/", timeout=TIMEOUT)
 
 

@@ -1,4 +1,4 @@
-"""Searches of thoughts_api on a read replica: two PostgreSQL servers with streaming replication."""
+"""Searches of thoughts_api on a read replica, with two real PostgreSQL servers and streaming replication."""
 
 import json
 import re
@@ -25,20 +25,21 @@ from tools import postgres
 from tools.local import PROJECTS, ROOT, Local
 from tools.system import answers, free_ports, within
 
-OPTIONS = f"{postgres.FAST} -c wal_retrieve_retry_interval=200ms"  # reconnect to the primary faster than in 5 s
-SOON = 60.0  # seconds; usually a few suffice, but the machine may be busy
+# If the replica loses the primary, it tries to reconnect every 200 ms, instead of every 5 s.
+OPTIONS = f"{postgres.FAST} -c wal_retrieve_retry_interval=200ms"
+SOON = 60.0  # seconds to wait for a change; a few are enough, unless the machine is busy
 
 
 @dataclass
 class Replicated:
-    """A primary and its replica."""
+    """A primary server and the server that replicates it."""
 
     primary: postgres.Server
     replica: postgres.Server
 
 
 def query(server: postgres.Server, statement: str) -> Any:
-    """Run a statement and return the first column of its first row."""
+    """Run a statement, and return the first column of the first row."""
     with psycopg.connect(server.url, autocommit=True) as connection:
         row = connection.execute(statement).fetchone()
         return row and row[0]
@@ -46,7 +47,7 @@ def query(server: postgres.Server, statement: str) -> Any:
 
 @dataclass
 class Api:
-    """A running thoughts_api, and the token of a user."""
+    """A running thoughts_api, the token of a user, and the statuses of all searches."""
 
     url: str
     token: str
@@ -66,13 +67,13 @@ class Api:
         return [each["text"] for each in answer.json()]
 
     def search(self, text: str) -> list[str]:
-        """Return the texts of the thoughts that contain a text."""
+        """Return the texts of the thoughts that the search finds. Return [] if the search fails."""
         answer = requests.get(f"{self.url}/api/thoughts/", {"search": text}, timeout=SOON)
         self.statuses.append(answer.status_code)
         return [each["text"] for each in answer.json()] if answer.ok else []
 
     def usable(self) -> bool:
-        """Return whether searches go to the replica, as the metrics say."""
+        """Return whether the metrics say that searches use the replica."""
         return 'database_usable{database="replica"} 1.0' in requests.get(f"{self.url}/metrics", timeout=SOON).text
 
     def log_lines(self) -> list[str]:
@@ -80,7 +81,7 @@ class Api:
         return [line for line in self.log.read_text().splitlines() if "thoughts_api.replica" in line]
 
     def ready(self) -> bool:
-        """Return whether the pod is ready."""
+        """Return whether thoughts_api is ready."""
         return answers(f"{self.url}/readyz")
 
 
@@ -92,7 +93,7 @@ def replicated() -> Iterator[Replicated]:
 
 @contextmanager
 def serve(replicated: Replicated, folder: Path, **environment: str) -> Iterator[Api]:
-    """Serve thoughts_api with both databases, and wait until it uses the replica."""
+    """Serve thoughts_api with both database servers, and wait until searches use the replica."""
     local = Local(folder, dict(zip(PROJECTS, free_ports(len(PROJECTS)), strict=True)))
     local.make_secrets()
     key: Any = load_pem_private_key((folder / "keys" / "signing.pem").read_bytes(), None)
@@ -130,14 +131,14 @@ def serve(replicated: Replicated, folder: Path, **environment: str) -> Iterator[
 
 @pytest.fixture(scope="module")
 def api(replicated: Replicated, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
-    """Serve thoughts_api for all tests of this file except one."""
+    """Serve thoughts_api for the tests of this file. One test serves its own, with other settings."""
     with serve(replicated, tmp_path_factory.mktemp("api"), REPLICA_MAX_LAG="1", THREADS="5", MAX_PODS="100") as api:
         yield api
 
 
 @contextmanager
 def searches(api: Api) -> Iterator[None]:
-    """Search continuously from four threads, and check that all searches succeed."""
+    """Search continuously from four threads while the block runs, and check that all searches succeed."""
     api.statuses.clear()
     end = threading.Event()
 
@@ -160,7 +161,7 @@ def searches(api: Api) -> Iterator[None]:
 
 @contextmanager
 def paused(replicated: Replicated) -> Iterator[None]:
-    """Pause the replay on the replica, which still receives changes."""
+    """While the block runs, let the replica receive changes without replaying them."""
     query(replicated.replica, "SELECT pg_wal_replay_pause()")
     assert within(SOON, lambda: query(replicated.replica, "SELECT pg_get_wal_replay_pause_state()") == "paused")
     try:
@@ -169,8 +170,9 @@ def paused(replicated: Replicated) -> Iterator[None]:
         query(replicated.replica, "SELECT pg_wal_replay_resume()")
 
 
-def test_searches_use_the_replica_and_own_lists_the_primary(replicated: Replicated, tmp_path: Path) -> None:
-    # Allow any lag, so that the answers show which server was used. Use one connection to the primary.
+def test_searches_use_the_replica_and_own_lists_use_the_primary(replicated: Replicated, tmp_path: Path) -> None:
+    # The replica stays in rotation even if it lags, so a missing thought shows that the replica was queried. With one
+    # thread, all requests share one connection to the primary.
     with serve(replicated, tmp_path, REPLICA_MAX_LAG="3600", THREADS="1") as api:
         api.write("Seen by both")
         assert within(SOON, lambda: api.search("seen by") == ["Seen by both"])
@@ -178,7 +180,7 @@ def test_searches_use_the_replica_and_own_lists_the_primary(replicated: Replicat
             api.write("Seen by one")
             assert api.own()[0] == "Seen by one"
             assert api.search("seen by") == ["Seen by both"]
-            # An empty search uses the primary.
+            # A search for the empty text uses the primary.
             newest = requests.get(f"{api.url}/api/thoughts/?search=&ordering=-id", timeout=SOON).json()[0]
             assert newest["text"] == "Seen by one"
             assert answers(f"{api.url}/api/thoughts/{newest['id']}/")
@@ -207,17 +209,17 @@ def test_replica_of_an_idle_primary_stays_in_rotation(replicated: Replicated, ap
 
 
 def changes(api: Api, before: int) -> str:
-    """Return the levels of the log lines about the replica, after the first `before`."""
+    """Return the levels of the log lines about the replica, without the first `before` lines."""
     return " ".join(line.split()[0] for line in api.log_lines()[before:])
 
 
 def disturb(api: Api, interrupt: Callable[[], None], restore: Callable[[], None]) -> None:
-    """Interrupt and restore the replica during searches."""
+    """Interrupt the replica and restore it, during searches. Check that no search fails."""
     before = len(api.log_lines())
     with searches(api):
         interrupt()
         assert within(SOON, lambda: not api.usable())
-        # All threads continue with the primary.
+        # The searches continue on the primary.
         answered = len(api.statuses)
         assert within(SOON, lambda: len(api.statuses) > answered + 20)
         assert api.ready()
@@ -226,22 +228,22 @@ def disturb(api: Api, interrupt: Callable[[], None], restore: Callable[[], None]
         answered = len(api.statuses)
         assert within(SOON, lambda: len(api.statuses) > answered + 20)
     assert within(SOON, api.usable)
-    # Usually once. On a very busy machine, the replica may be removed from rotation again.
+    # The replica is usually removed from rotation only once. On a very busy machine, it may happen again.
     assert re.fullmatch("(WARNING INFO ?)+", changes(api, before))
 
 
-def test_stopped_replica_fails_no_search_and_is_restored(replicated: Replicated, api: Api) -> None:
+def test_searches_succeed_while_the_replica_is_stopped(replicated: Replicated, api: Api) -> None:
     disturb(api, replicated.replica.stop, replicated.replica.start)
 
 
-def test_stuck_replica_fails_no_search_and_is_restored(replicated: Replicated, api: Api) -> None:
+def test_searches_succeed_while_the_replica_is_stuck(replicated: Replicated, api: Api) -> None:
     server = replicated.replica
     disturb(api, lambda: server.signal(signal.SIGSTOP), lambda: server.signal(signal.SIGCONT))
 
 
 @contextmanager
 def without_primary(replicated: Replicated, api: Api, stuck: bool) -> Iterator[None]:
-    """Stop the primary, or make it unresponsive, and restore it."""
+    """Stop the primary, or make it unresponsive, while the block runs. Then restore it."""
     primary = replicated.primary
     if stuck:
         primary.signal(signal.SIGSTOP)
@@ -271,7 +273,7 @@ def test_searches_work_without_the_primary(replicated: Replicated, api: Api, stu
 
 def test_replica_is_restored_while_the_primary_is_stuck(replicated: Replicated, api: Api) -> None:
     with without_primary(replicated, api, stuck=True):
-        time.sleep(2)  # until the next check
+        time.sleep(2)  # until thoughts_api has checked both servers again
         replicated.replica.stop()
         assert within(SOON, lambda: not api.usable())
         replicated.replica.start()
@@ -284,18 +286,18 @@ def test_probes_are_answered_while_the_primary_is_stuck(replicated: Replicated, 
         ThreadPoolExecutor(8) as pool,
     ):  # more than the server has threads
         probes = pool.map(lambda _: requests.get(f"{api.url}/readyz", timeout=SOON).status_code, range(8))
-        assert set(probes) == {200}  # all pods share the primary, so they stay in their Service
+        assert set(probes) == {200}  # pods stay ready, because no other pod has a working primary
         assert requests.get(f"{api.url}/healthz", timeout=SOON).status_code == 200
 
 
-def test_stuck_primary_is_503_and_answers_are_not_mixed_up(replicated: Replicated, api: Api) -> None:
+def test_requests_are_503_while_the_primary_is_stuck_and_correct_afterwards(replicated: Replicated, api: Api) -> None:
     headers = {"Authorization": f"Bearer {api.token}"}
     api.write("Before it is stuck")
 
     def own(limit: int) -> int:
         return requests.get(f"{api.url}/api/me/thoughts/?limit={limit}", headers=headers, timeout=SOON).status_code
 
-    with without_primary(replicated, api, stuck=True), ThreadPoolExecutor(10) as pool:  # twice as many as threads
+    with without_primary(replicated, api, stuck=True), ThreadPoolExecutor(10) as pool:  # the server has five threads
         assert set(pool.map(own, range(1, 11))) == {503}
     assert all(len(api.own(limit)) == limit for limit in (1, 2) for _ in range(10))
 
@@ -308,7 +310,8 @@ def test_thread_has_at_most_one_connection_per_database(replicated: Replicated, 
             lambda _: requests.get(f"{api.url}/api/me/thoughts/", headers=headers, timeout=SOON), range(100)
         ):
             pass
-    # Plus one for the checks. A server may need a moment to close connections given up while it was stuck.
+    # thoughts_api has five threads, and one more for the checks. PostgreSQL may need a moment to close the connections
+    # that thoughts_api has abandoned while the server was stuck.
     assert within(SOON, lambda: query(replicated.primary, count) <= 6)
     assert within(SOON, lambda: query(replicated.replica, count) == 6)
 

@@ -1,4 +1,4 @@
-"""Replacement of a signing key while users are logged in, as in docs/operations.md."""
+"""The signing key is replaced while users are logged in, with the commands in docs/operations.md."""
 
 import base64
 import json
@@ -18,7 +18,7 @@ TIMEOUT = 10
 
 
 def restart_users_api(system: System) -> None:
-    """Stop users_api gracefully, and wait until the supervisor has restarted it."""
+    """Stop users_api with SIGTERM, and wait until `tools.run` has restarted it."""
     assert system.process
     pid = next(pid for pid, command in children(system.process.pid).items() if "users_api.wsgi" in command)
     os.kill(pid, signal.SIGTERM)
@@ -69,12 +69,13 @@ def test_key_is_replaced_without_a_logout(tmp_path: Path) -> None:
             subprocess.run(["bash", "-ec", step], cwd=tmp_path / "keys", check=True)
             restart_users_api(system)
 
-        # The new key is published before it signs.
+        # Step 1: users_api publishes the new key, but still signs with the old one.
         follow(steps[0])
         assert kid(log_in(system)) == kid(old)
         assert len(published(system)) == 2
 
-        # The new key signs, and the old one still verifies. (Verifiers refetch keys at most every 10 s.)
+        # Step 2: users_api signs with the new key. Tokens signed with the old key are still accepted.
+        # Wait first, because thoughts_api fetches the published keys at most every 10 s.
         time.sleep(10)
         follow(steps[1])
         new = log_in(system)
@@ -83,7 +84,7 @@ def test_key_is_replaced_without_a_logout(tmp_path: Path) -> None:
         assert accepted(system, new)
         assert accepted(system, old)
 
-        # The old key is removed. The new one remains valid.
+        # Step 3: users_api no longer publishes the old key. Tokens signed with the new key are still accepted.
         follow(steps[2])
         assert published(system) == {kid(new)}
         assert accepted(system, new)

@@ -1,4 +1,4 @@
-"""`make run`: start, crash, errors, and stop."""
+"""`make run`: it starts the projects, restarts them after a crash, reports errors, and stops them."""
 
 import json
 import os
@@ -42,7 +42,7 @@ def test_keys_are_readable_only_by_their_owner(own: System) -> None:
 
 
 def logged(log: Path, before: int, line: str) -> bool:
-    """Return whether the log contains a line after the first `before` characters."""
+    """Return whether the log contains this text after the first `before` characters."""
     return line in log.read_text()[before:]
 
 
@@ -73,7 +73,7 @@ def test_crashed_project_is_named_and_restarted_while_pages_still_render(own: Sy
         ("GET /api/thoughts/?search=größer".encode(), b"400", ["message", "errors"]),
     ],
 )
-def test_requests_refused_before_a_view_have_the_common_error_body(
+def test_requests_that_gunicorn_or_django_refuse_have_the_usual_error_body(
     own: System, line: bytes, status: bytes, keys: list[str]
 ) -> None:
     address = urlsplit(own.thoughts)
@@ -84,7 +84,7 @@ def test_requests_refused_before_a_view_have_the_common_error_body(
     assert list(json.loads(body)) == keys
 
 
-def test_port_in_use_is_one_line_and_creates_no_files(tmp_path: Path) -> None:
+def test_used_port_is_reported_in_one_line_and_no_file_is_created(tmp_path: Path) -> None:
     copy = bare_copy(tmp_path)
     with socket.socket() as taken:
         taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -100,7 +100,7 @@ def test_port_in_use_is_one_line_and_creates_no_files(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("ports", ["9000", "9000 9001 http", "9000 9001 9001", "9000 9001 99999"])
-def test_invalid_ports_are_one_line_and_create_no_files(tmp_path: Path, ports: str) -> None:
+def test_invalid_ports_are_reported_in_one_line_and_no_file_is_created(tmp_path: Path, ports: str) -> None:
     copy = bare_copy(tmp_path)
     done = make_run(copy, ports=ports)
     assert re.match(
@@ -110,7 +110,7 @@ def test_invalid_ports_are_one_line_and_create_no_files(tmp_path: Path, ports: s
     assert_nothing_made(copy, done)
 
 
-def test_running_system_protects_its_data(own: System, tmp_path: Path) -> None:
+def test_data_of_a_running_system_cannot_be_reset_or_used_twice(own: System, tmp_path: Path) -> None:
     assert own.log
     copy = bare_copy(tmp_path)
     (copy / "var").symlink_to(own.log.parent)
@@ -145,7 +145,7 @@ def test_incomplete_venv_is_recreated(tmp_path: Path) -> None:
     subprocess.run([copy / ".venv" / "bin" / "pip", "--version"], check=True)
 
 
-def test_old_python_is_one_line_and_creates_no_files(tmp_path: Path) -> None:
+def test_old_python_is_reported_in_one_line_and_no_file_is_created(tmp_path: Path) -> None:
     copy = bare_copy(tmp_path)
     pretend(copy, "import sys; sys.version_info = (3, 9, 18)")
     done = make_run(copy, PYTHON=f"{sys.executable} -S pretend.py")
@@ -153,7 +153,7 @@ def test_old_python_is_one_line_and_creates_no_files(tmp_path: Path) -> None:
     assert_nothing_made(copy, done)
 
 
-def test_missing_venv_module_is_one_line_and_creates_no_files(tmp_path: Path) -> None:
+def test_missing_venv_module_is_reported_in_one_line(tmp_path: Path) -> None:
     copy = bare_copy(tmp_path)
     pretend(copy, "import sys; sys.modules['ensurepip'] = None")
     done = make_run(copy, PYTHON=f"{sys.executable} -S pretend.py")
@@ -183,7 +183,9 @@ def test_services_call_each_other_without_a_proxy(tmp_path: Path) -> None:
         account = {"username": "bruce", "password": "bruce"}
         login = requests.post(f"{system.users}/api/login/", json=account, timeout=TIMEOUT).json()
         own = {"url": f"{system.thoughts}/api/me/thoughts/", "headers": {"Authorization": login["Authorized"]}}
-        assert requests.get(**own, timeout=TIMEOUT).status_code == 200  # thoughts_api has fetched the key set
+        assert (
+            requests.get(**own, timeout=TIMEOUT).status_code == 200
+        )  # thoughts_api could fetch the keys from users_api
         assert requests.get(f"{system.web}/search", timeout=TIMEOUT).status_code == 200
     finally:
         stop(system)
@@ -200,14 +202,14 @@ def test_ctrl_c_during_the_preparation_exits_quietly(tmp_path: Path) -> None:
         start_new_session=True,
     )
     assert within(30, lambda: len(children(process.pid)) == len(PROJECTS))
-    # A terminal sends the signal to all processes.
+    # Send the signal to all processes, as a terminal does.
     os.killpg(process.pid, signal.SIGINT)
     output, _ = process.communicate(timeout=30)
     assert (process.returncode, output) == (0, "run          | preparing keys, databases and files …\n")
     assert not Path(f"/proc/{process.pid}").exists()
 
 
-def test_invalid_environment_is_one_line_that_names_the_variable(tmp_path: Path) -> None:
+def test_invalid_environment_is_reported_in_one_line_that_names_the_variable(tmp_path: Path) -> None:
     for project, name, value in [
         ("thoughts_api", "DATABASE_URL", "mysql://somewhere"),
         ("users_api", "TOKENS_KEYS", str(tmp_path / "missing")),
@@ -273,7 +275,7 @@ def test_management_port_in_use_stops_the_server_and_is_named(tmp_path: Path) ->
 
 
 def bare_copy(folder: Path) -> Path:
-    """Copy the files that `make run` reads before it installs anything."""
+    """Copy only the files that `make run` reads before it installs anything. Return the folder of the copy."""
     copy = folder / "copy"
     (copy / "tools").mkdir(parents=True)
     for name in ("Makefile", "projects.toml"):
@@ -283,14 +285,14 @@ def bare_copy(folder: Path) -> Path:
 
 
 def pretend(copy: Path, statement: str) -> None:
-    """Write pretend.py, which runs a script with a modified Python."""
+    """Write pretend.py, which runs `statement` and then a script. The statement changes what Python the script sees."""
     (copy / "pretend.py").write_text(
         f"{statement}; import runpy; del sys.argv[0]; runpy.run_path(sys.argv[0], run_name='__main__')\n"
     )
 
 
 def make_run(copy: Path, **variables: str) -> "subprocess.CompletedProcess[str]":
-    """Run `make run` in the copy and return the result."""
+    """Run `make run` with these variables in the copy, and return the result."""
     options = [f"{name}={value}" for name, value in variables.items()]
     environment = {"PATH": os.environ["PATH"], "HOME": str(copy)}
     return subprocess.run(
@@ -299,7 +301,7 @@ def make_run(copy: Path, **variables: str) -> "subprocess.CompletedProcess[str]"
 
 
 def assert_nothing_made(copy: Path, done: "subprocess.CompletedProcess[str]") -> None:
-    """Assert that one line was printed (make adds its own), and no file created."""
+    """Assert that one line was printed, apart from that of make, and that no file was created."""
     assert len([line for line in done.stderr.splitlines() if not line.startswith("make: ***")]) == 1
     assert {path.name for path in copy.iterdir()} <= {"Makefile", "projects.toml", "tools", "pretend.py"}
     assert not (copy / ".venv").exists()

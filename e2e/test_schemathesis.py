@@ -1,4 +1,4 @@
-"""Fuzz both APIs with schemathesis, with all its checks and phases."""
+"""Fuzz both APIs with schemathesis, which generates requests from the OpenAPI documents and checks the answers."""
 
 import os
 import subprocess
@@ -12,8 +12,9 @@ import requests
 from tools.local import ROOT
 from tools.system import NO_LIMITS, System, start, stop
 
-EXAMPLES = os.environ.get("EXAMPLES") or ("200" if os.environ.get("CI") else "50")  # for each operation
-# CI repeats the same requests, so that a failure is caused by the change. Other runs use new ones.
+# The maximum number of requests for each operation.
+EXAMPLES = os.environ.get("EXAMPLES") or ("200" if os.environ.get("CI") else "50")
+# In CI, each run sends the same requests, so a new failure is caused by a change of the code. Other runs send new ones.
 SEED = ["--seed=1"] if os.environ.get("CI") else []
 
 

@@ -15,20 +15,20 @@ from tools.local import PROJECTS
 from tools.system import answers, free_ports, within
 
 STEPS = "invoices_api lint format imports templates manifests Tiltfile"
-# Skipped, because it copies the tree and repeats two steps there.
+# Skip this file, because its test copies the repository and repeats two of the steps there.
 TWICE = "k8s/tests/manifests/test_set_once.py"
 TIMEOUT = 10
 
 
 def run(tree: Path, *command: str) -> "subprocess.CompletedProcess[str]":
-    """Run a command in a tree and return its result."""
-    # In `make test`, the variables of that make would change what the make of the tree prints.
+    """Run a command in this folder, and return the result."""
+    # Remove the variables that `make test` sets. Otherwise, they would change what `make` prints in the clone.
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
     return subprocess.run(command, cwd=tree, env=environment, capture_output=True, text=True, check=False)
 
 
 def passes(tree: Path, *command: str) -> str:
-    """Run a command in a tree and return its output, or fail with the output."""
+    """Run a command in this folder, and return the output. If the command fails, fail the test."""
     done = run(tree, *command)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
@@ -41,13 +41,13 @@ def status(tree: Path) -> str:
 
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Clone the repository."""
+    """Copy the repository to a new git repository, and return the folder."""
     return scratch.clone(tmp_path_factory.mktemp("service") / "clone")
 
 
 @pytest.fixture(scope="module")
 def made(tree: Path) -> Path:
-    """Make the service invoices_api in the clone."""
+    """Make the service invoices_api in the clone, and return the folder of the clone."""
     output = passes(tree, ".venv/bin/python", "-m", "tools.service", "make", "invoices")
     assert "Made invoices_api. It listens on port 8003" in output
     passes(tree, "make", "lock")
@@ -78,7 +78,7 @@ def made(tree: Path) -> Path:
     ],
     ids=str,
 )
-def test_bad_name_is_refused_in_one_line(tree: Path, arguments: list[str], message: str) -> None:
+def test_invalid_name_is_refused_in_one_line(tree: Path, arguments: list[str], message: str) -> None:
     done = run(tree, "make", "service", *arguments)
     assert done.returncode != 0
     [line] = [line for line in done.stderr.splitlines() if not line.startswith("make: ***")]
@@ -150,7 +150,7 @@ def test_openapi_document_of_the_new_service_is_valid(made: Path) -> None:
 
 @pytest.fixture
 def urls(made: Path) -> Iterator[dict[str, str]]:
-    """Start all projects with `make run`, and return their URLs."""
+    """Start all projects of the clone with `make run`, and return their URLs."""
     ports = dict(zip([*PROJECTS, "invoices_api"], free_ports(len(PROJECTS) + 1), strict=True))
     found = {project: f"http://localhost:{port}" for project, port in ports.items()}
     log = made / "var" / "log"
@@ -191,7 +191,7 @@ def test_second_service_gets_the_next_port_and_is_removed_completely(made: Path)
     passes(made, "git", "reset", "--quiet")
 
 
-def test_changed_line_is_named_and_not_removed(made: Path) -> None:
+def test_removal_is_refused_if_an_inserted_line_was_changed(made: Path) -> None:
     procfile = made / "Procfile"
     before = procfile.read_text()
     procfile.write_text(before.replace("invoices_api.wsgi", "invoices_api.wsgi --threads=2"))

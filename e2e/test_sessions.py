@@ -1,4 +1,4 @@
-"""Sessions of the whole system: a shared cookie jar, and a stolen cookie."""
+"""Login sessions in the whole system: threads that share the cookies of a session, and a stolen refresh token."""
 
 import os
 import re
@@ -17,7 +17,7 @@ REFRESH_COOKIE = re.compile(r"(__Host-)?thoughts_(\d+_)?refresh")
 
 
 def log_in(system: System) -> tuple[str, str]:
-    """Log in with the form, and return the name and value of the refresh cookie."""
+    """Log in with the form, and return the name and the value of the refresh cookie."""
     with requests.Session() as browser:
         form = browser.get(f"{system.web}/login/", timeout=TIMEOUT).text
         token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', form)
@@ -41,13 +41,13 @@ def test_threads_with_a_shared_cookie_jar_stay_logged_in(system: System) -> None
     def browse(_: int) -> None:
         nonlocal counted, lost
         while time.monotonic() < until:
-            # Without the cookie of the access token, each page renews the tokens.
+            # The request has no access token, so web renews the tokens for each page.
             page = requests.get(f"{system.web}/thoughts/", cookies=dict(jar), allow_redirects=False, timeout=TIMEOUT)
             with lock:
                 counted += 1
                 if page.status_code != 200:
                     refused.append((page.status_code, page.headers.get("Location", "")))
-                elif counted % 20 == 0:  # simulate a lost answer
+                elif counted % 20 == 0:  # ignore the new token, as if the answer were lost
                     lost += 1
                 elif name in page.cookies:
                     jar[name] = page.cookies[name] or ""
@@ -59,7 +59,7 @@ def test_threads_with_a_shared_cookie_jar_stay_logged_in(system: System) -> None
     assert refused == []
 
 
-def test_stolen_cookie_ends_the_session(system: System) -> None:
+def test_reuse_of_a_stolen_refresh_token_ends_the_session(system: System) -> None:
     headers = {"User-Agent": "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"}
 
     def page(name: str, value: str) -> requests.Response:
@@ -76,12 +76,13 @@ def test_stolen_cookie_ends_the_session(system: System) -> None:
 
     (name, first), (_, second) = log_in(system), log_in(system)
     owned = owner(name, first), owner(name, second)
-    # The successors of the stolen tokens were used a minute ago.
+    # More than a minute ago, the owners used the tokens that had replaced the stolen ones. So users_api recognizes that
+    # the stolen tokens are used again.
     time.sleep(62)
     url = f"{system.users}/api/token/refresh/"
     assert requests.post(url, {"refresh": first}, timeout=TIMEOUT).status_code == 401
     assert page(name, second).status_code == 302
-    # Neither can renew any longer. Their access tokens expire within 15 minutes.
+    # Both sessions have ended, so the owners can no longer renew their tokens either.
     for value in owned:
         assert page(name, value).status_code == 302
         assert requests.post(url, {"refresh": value}, timeout=TIMEOUT).status_code == 401

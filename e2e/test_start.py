@@ -1,4 +1,4 @@
-"""The whole system starts and is ready."""
+"""The whole system starts and becomes ready."""
 
 import requests
 

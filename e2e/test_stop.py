@@ -1,4 +1,4 @@
-"""Graceful stop of a server, and replacement of a killed worker."""
+"""gunicorn stops gracefully, and replaces a worker that was killed."""
 
 import os
 import signal
@@ -29,20 +29,20 @@ def application(environ, start_response):
 
 
 def pending(process_id: int) -> int:
-    """Return the pending signals of a process as a bit mask."""
+    """Return the signals that a process has not handled yet, as a bit mask."""
     status = Path(f"/proc/{process_id}/status").read_text()
     return int(status.partition("ShdPnd:")[2].split()[0], 16)
 
 
 def stop(process_id: int) -> None:
-    """Stop a process with SIGSTOP, and wait until it has stopped."""
+    """Suspend a process with SIGSTOP, and wait until it is suspended."""
     os.kill(process_id, signal.SIGSTOP)
     while "\nState:\tT" not in Path(f"/proc/{process_id}/status").read_text():
         time.sleep(0.01)
 
 
 def read(client: socket.socket) -> bytes:
-    """Read until the server closes, then close the connection."""
+    """Read until the server closes the connection, and return what was read."""
     with client, client.makefile("rb") as answer:
         return answer.read()
 
@@ -58,7 +58,7 @@ def refuses(port: int) -> bool:
 
 @contextmanager
 def server(application: str, processes: int, **environment: str) -> Iterator[tuple["subprocess.Popen[str]", int]]:
-    """Start a server with worker processes, and yield it and its port when it listens."""
+    """Start a server with this number of workers. When it listens, yield the process and the port."""
     (port,) = free_ports(1)
     command = [sys.executable, "-m", "gunicorn", "-c", "python:common.server.gunicorn_conf", application]
     environment |= {"HOST": "127.0.0.1", "PORT": str(port), "WEB_CONCURRENCY": str(processes)}
@@ -75,17 +75,17 @@ def server(application: str, processes: int, **environment: str) -> Iterator[tup
 
 
 def workers(process_id: int) -> list[int]:
-    """Return the ids of the worker processes of a server."""
+    """Return the process ids of the workers of a server."""
     return list(children(process_id))
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs /proc to see pending signals")
 @pytest.mark.parametrize("processes", [1, 2])
-def test_sigterm_answers_connected_clients_and_refuses_new_ones(processes: int) -> None:
+def test_server_answers_connected_clients_after_sigterm_and_refuses_new_ones(processes: int) -> None:
     with server("bench.constant", processes) as (process, port):
         assert within(20, lambda: answers(f"http://127.0.0.1:{port}/"))
         assert within(20, lambda: len(workers(process.pid)) == processes)
-        # Clients connect while all workers are stopped. When a worker continues, it handles SIGTERM first.
+        # Clients connect while all workers are suspended. When the workers continue, they handle SIGTERM first.
         for worker in workers(process.pid):
             stop(worker)
         waiting = [socket.create_connection(("127.0.0.1", port), timeout=10) for _ in range(20)]
@@ -108,7 +108,7 @@ def test_sigterm_answers_connected_clients_and_refuses_new_ones(processes: int) 
 
 @pytest.fixture
 def slow(tmp_path: Path) -> str:
-    """Write a module like `bench.constant`, where /readyz needs 2 s and /slow 60 s."""
+    """Write a module like `bench.constant`, in which /readyz takes 2 s and /slow takes 60 s. Return its folder."""
     (tmp_path / "slow.py").write_text(SLOW)
     return str(tmp_path)
 
@@ -121,12 +121,12 @@ def test_sigterm_stops_a_starting_server(slow: str, processes: int) -> None:
 
 
 @pytest.mark.parametrize("processes", [1, 2])
-def test_sigterm_waits_no_longer_than_the_graceful_timeout(slow: str, processes: int) -> None:
+def test_server_stops_within_the_graceful_timeout_after_sigterm(slow: str, processes: int) -> None:
     with server("slow", processes, PYTHONPATH=slow, GRACEFUL_TIMEOUT="1") as (process, port):
         assert within(20, lambda: answers(f"http://127.0.0.1:{port}/"))
         with socket.create_connection(("127.0.0.1", port), timeout=30) as client:
             client.sendall(b"GET /slow HTTP/1.1\r\nHost: localhost\r\n\r\n")
-            time.sleep(0.5)  # until a thread has it
+            time.sleep(0.5)  # until a thread works on the request
             process.terminate()
             assert process.wait(timeout=30) == 0
             assert client.recv(1000) == b""

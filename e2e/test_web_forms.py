@@ -1,4 +1,4 @@
-"""Fuzz the pages and forms of web with schemathesis. They are described in `web.openapi.yaml`."""
+"""Fuzz the pages and forms of web with schemathesis. The file web.openapi.yaml describes them."""
 
 import os
 import re
@@ -15,8 +15,8 @@ from tools.local import ROOT
 from tools.system import NO_LIMITS, System, start, stop
 
 DESCRIPTION = ROOT / "e2e" / "web.openapi.yaml"
-EXAMPLES = int(os.environ.get("EXAMPLES") or 25)  # for each operation and visitor
-# CI repeats the same requests, so that a failure is caused by the change.
+EXAMPLES = int(os.environ.get("EXAMPLES") or 25)  # number of requests for each operation and visitor, at most
+# In CI, each run sends the same requests, so a new failure is caused by a change of the code.
 SEED = 1 if os.environ.get("CI") else None
 
 config = schemathesis.Config.from_dict({"seed": SEED} if SEED else {})
@@ -24,7 +24,7 @@ schema = schemathesis.openapi.from_path(DESCRIPTION, config=config)
 
 
 class Page(HTMLParser):
-    """The start tags of a page, with their attributes."""
+    """Parses a page. `tags` has the start tags, with their attributes."""
 
     def __init__(self, html: str) -> None:
         super().__init__()
@@ -45,7 +45,7 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
 
 @pytest.fixture(params=["anonymous", "logged in", "logged in with invalid cookies", "logged in without a CSRF token"])
 def visitor(own: System, request: pytest.FixtureRequest) -> dict[str, dict[str, str]]:
-    """Return the cookies and headers of a browser."""
+    """Return the cookies and headers that a browser of this kind of visitor sends."""
     with requests.Session() as browser:
         page = browser.get(f"{own.web}/login/", timeout=10)
         token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', page.text)
@@ -60,7 +60,7 @@ def visitor(own: System, request: pytest.FixtureRequest) -> dict[str, dict[str, 
 
 
 def is_a_page(context: schemathesis.CheckContext, response: schemathesis.Response, case: schemathesis.Case) -> None:
-    """Check the policy of an answer, the target of a redirect, and the navigation."""
+    """Check that an answer has a strict policy, and is a page with navigation or a redirect within the site."""
     policy = response.headers.get("content-security-policy", [""])[0]
     assert "default-src 'none'" in policy
     assert "unsafe" not in policy
@@ -88,7 +88,7 @@ def test_every_url_of_web_is_described() -> None:
     addresses = re.findall(r'\bpath\("([^"]*)"', (ROOT / "web" / "urls.py").read_text())
     described = re.findall(r"^  (/.*):$", DESCRIPTION.read_text(), re.MULTILINE)
 
-    # YAML silently uses the last of two equal keys.
+    # Compare lists, not sets, because YAML silently ignores the first of two equal keys.
     assert sorted(re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", f"/{address}") for address in addresses) == sorted(described)
 
 

@@ -25,8 +25,8 @@ PORT = "8003"  # the port in the template, which the port of the new project rep
 # The longest name in Kubernetes is that of the Job, <name>-api-migrate-<tag>. It can have at most 63 characters (RFC
 # 1123).
 MAX_LENGTH = 30
-# These names are reserved in PostgreSQL, YAML or compose.yaml. A service `tests` would have a model `Test`, which pytest
-# would take for a test.
+# These names are reserved in PostgreSQL, YAML or compose.yaml. A service `tests` would have a model `Test`, and pytest
+# would take that class for a test.
 RESERVED = {"template0", "template1", "public", "none", "null", "true", "false", "yes", "no", "on", "off", "y", "n"}
 RESERVED |= {"services", "tests"}
 
