@@ -38,30 +38,30 @@ def nothing() -> str:
 
 
 def overlay() -> str:
-    """Return "" if the local overlay is running in a cluster. Otherwise, name this requirement."""
+    """Return "" if the local overlay is running in a cluster, else the text of this requirement."""
     running = _answers("get", "deployment", "web", "thoughts-api", "users-api")
     return "" if running else "the local overlay in a cluster (tilt up)"
 
 
 def tilt() -> str:
-    """Return "" if Tilt can be started with a cluster. Otherwise, name what is required."""
+    """Return "" if Tilt and a cluster can be used, else the text of the missing requirement."""
     if not shutil.which(inner_loop.TILT) or not _answers("version"):
         return "Tilt and a cluster"
     return "that the running Tilt is stopped, because it starts Tilt" if inner_loop.resources() else ""
 
 
 def builder() -> str:
-    """Return "" if Docker can build images and push them to a registry. Otherwise, name this requirement."""
+    """Return "" if Docker can build images and a registry runs, else the text of this requirement."""
     try:
         cluster.docker()
         urlopen(f"http://{images.REGISTRY}/v2/", timeout=5).close()
     except (Failed, OSError):
-        return f"a Docker Engine that builds, and a registry on {images.REGISTRY}"
+        return f"a Docker Engine that can build images, and a registry on {images.REGISTRY}"
     return ""
 
 
 def history() -> str:
-    """Return "" if the commit BEFORE is in the git repository. Otherwise, name this requirement."""
+    """Return "" if the git repository has the commit BEFORE, else the text of this requirement."""
     command = ["git", "cat-file", "-e", sessions.BEFORE]
     known = subprocess.run(command, cwd=ROOT, capture_output=True, check=False)
     return "" if known.returncode == 0 else f"git's commit {sessions.BEFORE}"

@@ -86,7 +86,7 @@ class Hostile:
                 self.stop.wait(0.5)
 
     def closed(self, client: socket.socket) -> bool:
-        """Return whether the server has closed the connection. Read nothing from it."""
+        """Return whether the server has closed the connection, without reading any data."""
         poll = select.poll()
         poll.register(client, select.POLLRDHUP)
         return bool(poll.poll(0))
@@ -232,8 +232,8 @@ def report(seconds: float, kinds: list[str]) -> str:
 def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(prog="python -m bench.hostile", description=__doc__)
-    parser.add_argument("--seconds", type=float, default=10, help="for each kind")
-    parser.add_argument("--kinds", nargs="*", default=[*KINDS], choices=[*KINDS], help="only these")
+    parser.add_argument("--seconds", type=float, default=10, help="duration of each kind of attack in seconds")
+    parser.add_argument("--kinds", nargs="*", default=[*KINDS], choices=[*KINDS], help="measure only these kinds")
     arguments = parser.parse_args()
     print(report(arguments.seconds, arguments.kinds))
 

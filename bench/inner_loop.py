@@ -261,7 +261,7 @@ class Load:
 def main() -> None:
     """Run all measurements, and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--edits", type=int, default=20, help="edits of each kind, at most")
+    parser.add_argument("--edits", type=int, default=20, help="maximum number of edits of each kind")
     edits = parser.parse_args().edits
     if not shutil.which(TILT):
         raise SystemExit("tilt is not on the PATH: https://docs.tilt.dev/install.html")

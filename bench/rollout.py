@@ -312,7 +312,7 @@ def main() -> int:
                 done.append(load.phase)
                 begin = time.monotonic()
                 refused = act()
-                refusals = f", the budget refused {refused} times" if refused else ""
+                refusals = f", the disruption budget refused {refused} evictions" if refused else ""
                 print(f"{time.monotonic() - begin:5.1f} s  {name}{refusals}", flush=True)
         tidy()
     finally:

@@ -131,7 +131,7 @@ def report(pods: tuple[int, ...] = (1, 2, 3), seconds: int = SECONDS) -> str:
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=int, default=SECONDS, help="of each step")
+    parser.add_argument("--seconds", type=int, default=SECONDS, help="duration of each step in seconds")
     seconds = parser.parse_args().seconds
     with unlimited(Kubectl()):
         print(report(seconds=seconds))

@@ -291,7 +291,7 @@ def creating(write: Callable[[str], Any]) -> tuple[float, float]:
     cpu, wall = used(lambda: collections.deque(map(write, written), maxlen=0))
     deleted, _ = Thought.objects.filter(id__gt=last).delete()
     if deleted != CREATED:
-        raise SystemExit(f"{deleted} of {CREATED} thoughts were created.")
+        raise SystemExit(f"Only {deleted} of {CREATED} thoughts were created.")
     return cpu / CREATED, wall / CREATED
 
 
@@ -429,7 +429,12 @@ def main() -> None:
     """Print the tables. For a quick test, use fewer rows and queries."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=1_000_000)
-    parser.add_argument("--queries", type=int, default=2_000, help="substrings of the texts; other kinds are added")
+    parser.add_argument(
+        "--queries",
+        type=int,
+        default=2_000,
+        help="number of substrings to search for; other kinds of queries are added",
+    )
     parser.add_argument("--explain", action="store_true", help="print the full plans of the slowest query of each kind")
     arguments = parser.parse_args()
     # Without FAST, the server writes its data durably, as in production.

@@ -159,7 +159,7 @@ def wrk(url: str, seconds: float, headers: dict[str, str] | None = None, script:
             check=True,
         )
     if "Non-2xx" in done.stdout or "Socket errors" in done.stdout:
-        raise SystemExit(f"{url}: {done.stdout}")
+        raise SystemExit(f"Requests of wrk to {url} failed: {done.stdout}")
     slowest = _match(r"\n +99% +(\S+)", done.stdout)
     number = slowest.rstrip("mus")
     return (
@@ -449,7 +449,7 @@ def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=int, default=3, help="per round")
+    parser.add_argument("--seconds", type=int, default=3, help="seconds of load for each case in a round")
     arguments = parser.parse_args()
     print(report(arguments.rounds, arguments.seconds))
 

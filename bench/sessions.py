@@ -130,7 +130,7 @@ def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--seconds", type=int, default=3, help="per round")
+    parser.add_argument("--seconds", type=int, default=3, help="seconds of load for each case in a round")
     arguments = parser.parse_args()
     print(report(arguments.rounds, arguments.seconds))
 

@@ -81,7 +81,7 @@ def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=int, default=3, help="per part of a round")
+    parser.add_argument("--seconds", type=int, default=3, help="seconds of load in each part of a round")
     arguments = parser.parse_args()
     print(report(arguments.rounds, arguments.seconds))
 

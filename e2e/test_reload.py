@@ -22,7 +22,7 @@ LOADED_AFTER = 1.0  # seconds; a worker needs a twentieth of this to load module
 
 @dataclass(frozen=True)
 class Server:
-    """A running web that uses a copy of its code, with the same settings as a pod of `tilt up`."""
+    """The service web, which runs from a copy of its code as in a pod of `tilt up`."""
 
     code: Path
     pipe: Path

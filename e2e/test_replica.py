@@ -297,7 +297,10 @@ def test_requests_are_503_while_the_primary_is_stuck_and_correct_afterwards(repl
     def own(limit: int) -> int:
         return requests.get(f"{api.url}/api/me/thoughts/?limit={limit}", headers=headers, timeout=SOON).status_code
 
-    with without_primary(replicated, api, stuck=True), ThreadPoolExecutor(10) as pool:  # the server has five threads
+    with (
+        without_primary(replicated, api, stuck=True),
+        ThreadPoolExecutor(10) as pool,
+    ):  # more clients than the five threads of the server
         assert set(pool.map(own, range(1, 11))) == {503}
     assert all(len(api.own(limit)) == limit for limit in (1, 2) for _ in range(10))
 

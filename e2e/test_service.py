@@ -92,8 +92,8 @@ def test_invalid_name_is_refused_in_one_line(tree: Path, arguments: list[str], m
         ([], "The service has no name."),
         (["name=invoices"], "There is no invoices_api. projects.toml lists "),
         (["name=web"], "There is no web_api. projects.toml lists "),
-        (["name=thoughts"], "compose.yaml does not have these lines as `make service` wrote them: "),
-        (["name=users"], "Tiltfile does not have these lines as `make service` wrote them: "),
+        (["name=thoughts"], "compose.yaml does not contain these lines, which `make service` added: "),
+        (["name=users"], "Tiltfile does not contain these lines, which `make service` added: "),
     ],
     ids=str,
 )
@@ -196,7 +196,7 @@ def test_removal_is_refused_if_an_inserted_line_was_changed(made: Path) -> None:
     before = procfile.read_text()
     procfile.write_text(before.replace("invoices_api.wsgi", "invoices_api.wsgi --threads=2"))
     done = run(made, "make", "remove-service", "name=invoices")
-    assert done.stderr.startswith("Procfile does not have these lines as `make service` wrote them: 'invoices_api: ")
+    assert done.stderr.startswith("Procfile does not contain these lines, which `make service` added: 'invoices_api: ")
     procfile.write_text(before)
     assert (made / "invoices_api" / "views.py").exists()
 

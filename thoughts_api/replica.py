@@ -103,13 +103,13 @@ class Replica:
             self._written.popleft()
 
     def compare(self, replayed: int | None) -> None:
-        """Remove the replica if it lags too much, or restore it if it does not.
+        """Remove the replica from rotation if it lags too much. Otherwise, restore it.
 
         `replayed` is the position of the replica, or None if that server is not a replica. The replica must have
         replayed everything that the primary had written `max_lag` seconds ago. While the primary is unreachable, no new
         positions are recorded, so the replica stays in rotation.
 
-        The time of the last replayed change is not used. It grows old even when the primary has nothing to send.
+        The age of the last replayed change would not show the lag, because it also grows while the primary is idle.
         """
         if replayed is None:
             self.remove("it is not in recovery")

@@ -179,10 +179,11 @@ def _split(ids: range, width: int, descending: bool) -> tuple[range, range]:
 
 
 def _next_width(width: int, found: int, missing: int) -> int:
-    """Return how many ids the next step covers, at most FAR.
+    """Return how many ids the next step covers.
 
-    The last step covered `width` ids and found `found` rows. `missing` rows are needed to fill the page. At the same
-    density of matches, `width * missing / found` more ids would contain them. The next step covers twice as many.
+    The previous step covered `width` ids and found `found` rows. `missing` rows are needed to fill the page. At the same
+    density of matches, `width * missing / found` more ids would contain them. The next step covers twice as many, but
+    at least `2 * width` and at most FAR.
     """
     return min(FAR, max(2 * width, 2 * width * missing // found)) if found else FAR
 

@@ -1,8 +1,8 @@
 """Audit the lock files for known vulnerabilities, with pip-audit: `python -m tools.audit`.
 
-pip-audit asks an advisory database. A package mirror may answer in place of a database, but without any advisories. So
-each database is first asked for an old release with a known vulnerability, and is used only if it reports one. If no
-database can be used, the audit prints "not audited" and passes.
+pip-audit looks up vulnerabilities in an advisory database. A package mirror may take the place of this database and
+have no advisories. So the script first checks that the database reports the known vulnerability of an old release. If
+no database does, the script prints "not audited", and the audit passes.
 """
 
 import json
@@ -36,7 +36,8 @@ def lock_files() -> list[Path]:
 def audit(locks: Sequence[Path], databases: Iterable[list[str]]) -> tuple[bool, str]:
     """Audit lock files. Return whether no vulnerability was found, and a report that ends with a summary.
 
-    Each database is given as the options with which pip-audit uses it. The first database that can be used is asked.
+    Each database is given as the options with which pip-audit uses it. The first database that
+    has advisories is used.
     Raise `NoReport` if a lock file is invalid.
     """
     files = [*(f"--requirement={lock}" for lock in locks), "--require-hashes"]

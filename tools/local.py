@@ -126,7 +126,7 @@ class Local:
     def loopback(self, project: str) -> str:
         """Return the URL at which other projects call this one.
 
-        It has an IP address, because `localhost` can resolve to several addresses.
+        The URL has an IP address, because `localhost` can resolve to several addresses.
         """
         return f"http://127.0.0.1:{self.ports[project]}"
 
@@ -145,7 +145,7 @@ def secret_key() -> bytes:
 def write_secret(path: Path, content: bytes) -> None:
     """Write a file that only its owner may read.
 
-    The content is written to another file first, which then gets the name. So no process ever reads half a file.
+    The function writes to a temporary file, then renames that file. So no process ever reads an incomplete file.
     """
     unfinished = path.with_suffix(".unfinished")
     with os.fdopen(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:

@@ -65,7 +65,7 @@ class Server:
     def stop(self) -> None:
         """Stop the server immediately, without notifying its clients."""
         if (self.folder / "data" / "postmaster.pid").exists():
-            os.kill(self._postmaster(), signal.SIGCONT)  # otherwise, a suspended postmaster could not stop its children
+            os.kill(self._postmaster(), signal.SIGCONT)  # only a running postmaster can stop its children
             self._control("--mode=immediate", "stop")
 
     def signal(self, number: int) -> None:

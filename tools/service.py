@@ -91,7 +91,7 @@ class Insert:
         if not self.before:
             return f"{content}{self.text}"
         if content.count(self.before) != self.times:
-            raise Refused(f"{self.name} does not have {self.before!r} {self.times} times. Change {INSERTS.name} too.")
+            raise Refused(f"{self.name} must contain {self.before!r} {self.times} times. Update {INSERTS.name}.")
         return content.replace(self.before, f"{self.text}{self.before}")
 
     def remove(self, content: str) -> str:
@@ -103,7 +103,7 @@ class Insert:
         pattern = re.escape(self.text).replace("newTag:\\ v1", r"newTag: \S+")
         found, count = re.subn(f"(?m)^{pattern}", "", content)
         if count != self.times:
-            raise Refused(f"{self.name} does not have these lines as `make service` wrote them: {self.text!r}")
+            raise Refused(f"{self.name} does not contain these lines, which `make service` added: {self.text!r}")
         return found
 
     @property

@@ -57,7 +57,7 @@ class Step:
     def run(self) -> tuple[bool, str, float]:
         """Run the command.
 
-        Return whether it passed, its output, and its duration in seconds.
+        Return whether the command passed, the output, and the duration in seconds.
         """
         start = time.monotonic()
         done = subprocess.run(

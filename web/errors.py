@@ -105,7 +105,10 @@ def render_error(request: HttpRequest, status: int, text: str) -> HttpResponse:
 
 
 def not_allowed(request: HttpRequest, methods: str) -> HttpResponse:
-    """Return the page for a method that a view does not accept (405). `methods` are those that it does."""
+    """Return the error page for a request whose method the view does not accept (405).
+
+    `methods` lists the methods that the view accepts, as in an Allow header.
+    """
     response = render_error(request, 405, "Use the links and forms of this site instead.")
     response["Allow"] = methods  # RFC 9110 section 15.5.6
     return response

@@ -119,7 +119,7 @@ def test_1_to_250_characters_are_accepted(bruce: APIClient, text: str, format: s
 
 @pytest.mark.parametrize("text", ["x" * 251, "😀" * 251, "👩\u200d👩\u200d👧" * 51, "e\u0301" * 126, "x" * 60_000])
 @pytest.mark.parametrize("format", ["json", "multipart"])
-def test_251_characters_are_refused(bruce: APIClient, text: str, format: str) -> None:
+def test_more_than_250_characters_are_refused(bruce: APIClient, text: str, format: str) -> None:
     assert_refused(bruce.post(MINE, {"text": text}, format=format), "text")
 
 

@@ -122,7 +122,7 @@ def test_substring_longer_than_any_thought_is_not_found(anonymous: APIClient) ->
     assert search(anonymous, "ΐ" * 1000) == []
 
 
-def test_full_text_is_found_by_its_decomposed_form(anonymous: APIClient) -> None:
+def test_whole_text_is_found_by_its_decomposed_form(anonymous: APIClient) -> None:
     text = "ᾂ" * 250
     write(text)
     assert len(unicodedata.normalize("NFD", text)) == 1000
