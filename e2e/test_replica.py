@@ -281,10 +281,8 @@ def test_replica_is_restored_while_the_primary_is_stuck(replicated: Replicated, 
 
 
 def test_probes_are_answered_while_the_primary_is_stuck(replicated: Replicated, api: Api) -> None:
-    with (
-        without_primary(replicated, api, stuck=True),
-        ThreadPoolExecutor(8) as pool,
-    ):  # more than the server has threads
+    # There are more probes than the five threads of the server.
+    with without_primary(replicated, api, stuck=True), ThreadPoolExecutor(8) as pool:
         probes = pool.map(lambda _: requests.get(f"{api.url}/readyz", timeout=SOON).status_code, range(8))
         assert set(probes) == {200}  # pods stay ready, because no other pod has a working primary
         assert requests.get(f"{api.url}/healthz", timeout=SOON).status_code == 200
@@ -297,10 +295,8 @@ def test_requests_are_503_while_the_primary_is_stuck_and_correct_afterwards(repl
     def own(limit: int) -> int:
         return requests.get(f"{api.url}/api/me/thoughts/?limit={limit}", headers=headers, timeout=SOON).status_code
 
-    with (
-        without_primary(replicated, api, stuck=True),
-        ThreadPoolExecutor(10) as pool,
-    ):  # more clients than the five threads of the server
+    # There are more clients than the five threads of the server.
+    with without_primary(replicated, api, stuck=True), ThreadPoolExecutor(10) as pool:
         assert set(pool.map(own, range(1, 11))) == {503}
     assert all(len(api.own(limit)) == limit for limit in (1, 2) for _ in range(10))
 

@@ -181,7 +181,7 @@ def _split(ids: range, width: int, descending: bool) -> tuple[range, range]:
 def _next_width(width: int, found: int, missing: int) -> int:
     """Return how many ids the next step covers.
 
-    The previous step covered `width` ids and found `found` rows. `missing` rows are needed to fill the page. At the same
+    The previous step covered `width` ids and found `found` rows. The page still needs `missing` rows. At the same
     density of matches, `width * missing / found` more ids would contain them. The next step covers twice as many, but
     at least `2 * width` and at most FAR.
     """

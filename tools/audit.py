@@ -36,9 +36,8 @@ def lock_files() -> list[Path]:
 def audit(locks: Sequence[Path], databases: Iterable[list[str]]) -> tuple[bool, str]:
     """Audit lock files. Return whether no vulnerability was found, and a report that ends with a summary.
 
-    Each database is given as the options with which pip-audit uses it. The first database that
-    has advisories is used.
-    Raise `NoReport` if a lock file is invalid.
+    Each database is given as the options with which pip-audit uses it. pip-audit uses the first database that has
+    advisories. Raise `NoReport` if a lock file is invalid.
     """
     files = [*(f"--requirement={lock}" for lock in locks), "--require-hashes"]
     _pip_audit([*files, "--dry-run"])
