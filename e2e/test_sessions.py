@@ -76,8 +76,8 @@ def test_reuse_of_a_stolen_refresh_token_ends_the_session(system: System) -> Non
 
     (name, first), (_, second) = log_in(system), log_in(system)
     owned = owner(name, first), owner(name, second)
-    # More than a minute ago, the owners used the tokens that had replaced the stolen ones. So users_api recognizes that
-    # the stolen tokens are used again.
+    # The owners have used the tokens that replaced the stolen ones. For 60 s, users_api still accepts an old token,
+    # because a browser may send requests in parallel. After that, the use of an old token ends the session.
     time.sleep(62)
     url = f"{system.users}/api/token/refresh/"
     assert requests.post(url, {"refresh": first}, timeout=TIMEOUT).status_code == 401

@@ -1,6 +1,6 @@
 """Find words that this repository avoids: `python -m tools.words [FILE_OR_FOLDER ...]`.
 
-tools/words.toml lists these words, each with the words to write instead. The standard is plain English.
+tools/words.toml lists these words, each with the words to write instead.
 """
 
 import re

@@ -166,7 +166,7 @@ def test_very_long_id_is_404(bruce: Client, backend: Backend) -> None:
 
 
 @pytest.mark.parametrize("query", ["search=%00", "search=%ED%A0%80", "search=%ff", "search[]=a", "after=&before=", "%"])
-def test_unusual_query_is_answered(visitor: Client, backend: Backend, query: str) -> None:
+def test_malformed_query_is_answered_with_a_page(visitor: Client, backend: Backend, query: str) -> None:
     assert visitor.get(f"/search?{query}").status_code == 200
 
 
