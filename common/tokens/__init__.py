@@ -1,6 +1,6 @@
-"""Verify access tokens with the public keys of users_api. Needs only Django and PyJWT.
+"""Verify the access tokens that users_api issues, with the public keys that users_api publishes.
 
-Read `verification` first, then `keys`.
+Read `verification.py` first, then `keys.py`. Both need only Django, PyJWT and cryptography.
 """
 
 from common.tokens.keys import KeySet, KeysUnavailable, UnknownKey, key_set

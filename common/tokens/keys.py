@@ -1,4 +1,7 @@
-"""Load and cache the public keys that verify tokens: a JSON Web Key Set (RFC 7517)."""
+"""Load and cache the public keys that verify tokens.
+
+users_api publishes them as a JSON Web Key Set, or JWK Set (RFC 7517). Each key has an id, its `kid`.
+"""
 
 import functools
 import json
@@ -20,14 +23,14 @@ logger = logging.getLogger(__name__)
 
 ALGORITHM = "RS256"
 MIN_BITS = 2048  # minimum size of an RSA key (RFC 7518 section 3.3)
-MIN_INTERVAL = 10.0  # seconds between two loads, even if unknown key ids arrive
-FIRST_INTERVAL = 1.0  # seconds between two loads until the first one succeeds
+MIN_INTERVAL = 10.0  # minimum seconds between two attempts to load the key set
+FIRST_INTERVAL = 1.0  # the same, until the first attempt succeeds
 MAX_AGE = 300.0  # seconds after which the key set is loaded again
-TIMEOUT = 2.0  # seconds to connect, and between two reads of the response
+TIMEOUT = 2.0  # seconds to wait for the connection, and for each part of the response
 
 
 class KeysUnavailable(Exception):
-    """No key set has been loaded yet, so no token can be verified: 503, not 401."""
+    """No key set has been loaded yet. The API responds with 503, not 401, because the token may be valid."""
 
 
 class UnknownKey(Exception):
@@ -35,19 +38,25 @@ class UnknownKey(Exception):
 
 
 class KeySet:
-    """Cached public RSA keys by key id (`kid`).
+    """Cache of public RSA keys.
 
-    `load` returns a JWK Set as a dict. `source` names its origin in the log.
+    `load` is a function that returns a JWK Set as a dict. `source` is the name of its origin in log messages.
 
-    An unknown `kid` reloads the set, at most once in `MIN_INTERVAL` seconds (`FIRST_INTERVAL` before the first
-    success). A set older than `MAX_AGE` seconds is reloaded in a background thread, so withdrawn keys disappear. An
-    empty set withdraws all keys. If a load fails, the old keys stay in use and it is retried after `MIN_INTERVAL`.
+    `find` loads the set when the first key is needed. Later, it loads the set again in two cases:
+
+    - A `kid` is unknown. The caller waits for the load. To protect users_api, loads are at least `MIN_INTERVAL`
+      seconds apart.
+    - The set is older than `MAX_AGE` seconds. A background thread loads it, and the caller gets the old key.
+
+    A loaded set replaces the old one. So a key that users_api no longer publishes is then refused. If a load fails,
+    the old keys stay in use.
     """
 
     def __init__(self, load: Callable[[], dict[str, Any]], source: str = "a function") -> None:
         self._load, self._source = load, source
-        self._keys: dict[str, jwt.PyJWK] | None = None  # until the first load succeeds
-        self._attempted = self._stale = -math.inf
+        self._keys: dict[str, jwt.PyJWK] | None = None  # None until the first load succeeds
+        self._last_attempt = -math.inf  # in seconds of `time.monotonic`, as the next one
+        self._stale_from = -math.inf  # when the set must be loaded again
         self._lock = threading.Lock()
 
     def find(self, kid: str) -> jwt.PyJWK:
@@ -58,18 +67,19 @@ class KeySet:
             if self._keys is None:
                 raise KeysUnavailable
             key = self._keys.get(kid)
-        elif time.monotonic() > self._stale and not self._lock.locked():
+        elif time.monotonic() > self._stale_from and not self._lock.locked():
             threading.Thread(target=self._reload, daemon=True).start()
         if key is None:
             raise UnknownKey
         return key
 
     def _reload(self) -> None:
-        # Threads that waited for the lock return here: the load that they waited for counts for them too.
         with self._lock:
-            if time.monotonic() - self._attempted <= (FIRST_INTERVAL if self._keys is None else MIN_INTERVAL):
+            # If another thread has just loaded the set while this one waited for the lock, the new set is used.
+            interval = FIRST_INTERVAL if self._keys is None else MIN_INTERVAL
+            if time.monotonic() - self._last_attempt <= interval:
                 return
-            good_for = MIN_INTERVAL
+            good_for = MIN_INTERVAL  # seconds until the next attempt, if this one fails
             try:
                 keys = _rsa_keys(self._load())
                 if not keys and self._keys != {}:
@@ -78,8 +88,8 @@ class KeySet:
             except Exception as error:  # noqa: BLE001 - a broken source must not break requests
                 logger.warning("the key set could not be loaded from %s (TOKENS_JWKS): %s", self._source, error)
             finally:
-                self._attempted = time.monotonic()
-                self._stale = self._attempted + good_for
+                self._last_attempt = time.monotonic()
+                self._stale_from = self._last_attempt + good_for
 
 
 def _rsa_keys(jwks: dict[str, Any]) -> dict[str, jwt.PyJWK]:
@@ -102,9 +112,11 @@ def _rsa_keys(jwks: dict[str, Any]) -> dict[str, jwt.PyJWK]:
     return keys
 
 
-@functools.lru_cache(maxsize=16)  # a reloaded key stays the same object, so its verified tokens stay cached
+# `verification` caches each verified token together with its key object. So a key that has not changed must stay the
+# same object when the set is loaded again.
+@functools.lru_cache(maxsize=16)
 def _key(jwk: str) -> jwt.PyJWK | None:
-    """Return the key, or None if it is not an RSA key or is too short."""
+    """Return the key for a JWK in JSON, or None if it is not an RSA key or is too short."""
     key = jwt.PyJWK.from_json(jwk)
     if not isinstance(key.key, RSAPublicKey):
         return None
@@ -116,9 +128,9 @@ def _key(jwk: str) -> jwt.PyJWK | None:
 
 @functools.cache
 def key_set() -> KeySet:
-    """Return the key set of this process.
+    """Return the key set that all threads of this process share.
 
-    The setting TOKENS_JWKS is a URL, the path of a JSON file, or a function.
+    The setting TOKENS_JWKS is a URL, the path of a JSON file, or a function that returns the JWK Set.
     """
     source = settings.TOKENS_JWKS
     if callable(source):
@@ -130,6 +142,6 @@ def key_set() -> KeySet:
 
 
 @receiver(setting_changed)
-def _forget(*, setting: str, **kwargs: object) -> None:
+def _clear_cache(*, setting: str, **kwargs: object) -> None:
     if setting == "TOKENS_JWKS":
         key_set.cache_clear()

@@ -1,4 +1,7 @@
-"""Verify access tokens: JSON Web Tokens (RFC 7519) that users_api signs with RS256."""
+"""Verify access tokens. They are JSON Web Tokens (RFC 7519) that users_api signs with RS256.
+
+`from_header` verifies the token of a request. It calls `verify`, which finds the key and checks the token.
+"""
 
 import functools
 import json
@@ -12,7 +15,7 @@ from jwt.utils import base64url_decode
 from common.tokens.keys import ALGORITHM, KeySet, UnknownKey
 
 TOKEN_TYPE = "access"  # noqa: S105 - the claim `token_type` of djangorestframework-simplejwt
-CLOCK_SKEW = 10  # seconds that the clock of users_api may be ahead of ours
+CLOCK_SKEW = 10  # seconds by which the clock of users_api may be ahead of ours
 
 
 class InvalidToken(Exception):
@@ -21,7 +24,10 @@ class InvalidToken(Exception):
 
 @dataclass(frozen=True, slots=True)
 class TokenUser:
-    """The user of a valid access token. `expires` is in whole seconds since 1970."""
+    """The user that a valid access token identifies.
+
+    `expires` is the time when the token expires, in seconds since 1970. `jti` is the id of the token.
+    """
 
     username: str
     user_id: int | None
@@ -32,10 +38,12 @@ class TokenUser:
 
 
 def verify(token: str, keys: KeySet) -> TokenUser:
-    """Return the user of an access token.
+    """Verify an access token and return its user.
 
-    Raise `InvalidToken`, or `KeysUnavailable` if no keys have been loaded yet. Only `kid` selects the key. Keys and
-    URLs in the token's header (`jwk`, `jku`, `x5u`) are ignored (RFC 8725 section 3.10).
+    Raise `InvalidToken` if the token is not valid. Raise `KeysUnavailable` if no keys have been loaded yet.
+
+    The token's header names the key by its `kid`. The header may also contain a key or a URL of keys (`jwk`, `jku`,
+    `x5u`). These are ignored, because an attacker could have put them there (RFC 8725 section 3.10).
     """
     try:
         user = _user(token, keys.find(_key_id(token.partition(".")[0])), settings.TOKENS_ISSUER)
@@ -47,15 +55,15 @@ def verify(token: str, keys: KeySet) -> TokenUser:
         raise InvalidToken("The token is from another issuer.") from None
     except (jwt.PyJWTError, ValueError, RecursionError):
         raise InvalidToken("The token is not valid.") from None
-    # `_user` is cached, and its leeway is only for `iat` and `nbf` (RFC 7519 section 4.1.4).
+    # `_user` does not check this exactly: its result is cached, and it allows CLOCK_SKEW seconds after the expiry.
     if user.expires <= time.time():
         raise InvalidToken("The token has expired.")
     return user
 
 
-@functools.lru_cache(maxsize=1024)  # clients send the same token with every request; errors are not cached
+@functools.lru_cache(maxsize=1024)  # a client sends the same token with many requests; exceptions are not cached
 def _user(token: str, key: jwt.PyJWK, issuer: str) -> TokenUser:
-    """Return the user of a token signed with this key. The caller checks the expiry."""
+    """Check the signature and the claims of a token, and return its user."""
     claims = jwt.decode(
         token,
         key,
@@ -80,11 +88,11 @@ def _user(token: str, key: jwt.PyJWK, issuer: str) -> TokenUser:
     )
 
 
-@functools.lru_cache(maxsize=16)  # all tokens of a key have the same header
+@functools.lru_cache(maxsize=16)  # all tokens signed with the same key have the same header
 def _key_id(header_segment: str) -> str:
-    """Return the `kid` of a header. `jwt.decode` checks the rest."""
+    """Return the key id (`kid`) in the first segment of a token, its encoded header."""
     header = json.loads(base64url_decode(header_segment))
-    # Before any key is used (RFC 8725 section 3.1).
+    # Check the algorithm before any key is used (RFC 8725 section 3.1).
     if not isinstance(header, dict) or header.get("alg") != ALGORITHM or "crit" in header:
         raise InvalidToken("The token is not signed with RS256.")
     kid = header.get("kid")
@@ -94,10 +102,10 @@ def _key_id(header_segment: str) -> str:
 
 
 def from_header(value: str, keys: KeySet) -> TokenUser:
-    """Return the user of an Authorization header: `Bearer <token>`.
+    """Verify the token in an Authorization header (`Bearer <token>`) and return its user.
 
-    See RFC 6750 section 2.1. Raise the same errors as `verify`. The scheme is case-insensitive, and several spaces may
-    follow it (RFC 9110 sections 11.1 and 11.4).
+    Raise the same exceptions as `verify`. See RFC 6750 section 2.1 for the format. The word "Bearer" is
+    case-insensitive, and several spaces may follow it (RFC 9110 sections 11.1 and 11.4).
     """
     scheme, _, token = value.partition(" ")
     token = token.lstrip(" ")
