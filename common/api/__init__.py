@@ -1,4 +1,4 @@
-"""Extend Django REST framework: token authentication, one error body, strict input, OpenAPI.
+"""Extend Django REST framework: token authentication, one format for errors, strict input, OpenAPI.
 
-`common.settings.REST_FRAMEWORK` names these classes.
+The setting `common.settings.REST_FRAMEWORK` makes Django REST framework use these classes.
 """

@@ -10,12 +10,13 @@ from common.tokens.keys import KeysUnavailable, key_set
 
 
 class TokenAuthentication(BaseAuthentication):
-    """DRF authentication class: `request.user` becomes a `common.tokens.TokenUser`."""
+    """DRF authentication class that sets `request.user` to a `common.tokens.TokenUser`."""
 
     def authenticate(self, request: Request) -> tuple[tokens.TokenUser, None] | None:
-        """Return the user, or None without a header.
+        """Return `(user, None)`, or None if the request has no Authorization header.
 
-        Raise `NotAuthenticated` for an invalid token, `ServiceUnavailable` if no keys have been loaded yet.
+        Raise `NotAuthenticated` (401) if the token is invalid. Raise `ServiceUnavailable` (503) if this process has
+        not loaded the public keys yet.
         """
         header = request.META.get("HTTP_AUTHORIZATION")
         if header is None:
@@ -30,5 +31,5 @@ class TokenAuthentication(BaseAuthentication):
             raise ServiceUnavailable("Tokens cannot be verified right now. Try again soon.") from None
 
     def authenticate_header(self, request: Request) -> str:
-        """Return the WWW-Authenticate header of a 401 (RFC 6750 section 3)."""
+        """Return the WWW-Authenticate header for a 401 (RFC 6750 section 3)."""
         return "Bearer"

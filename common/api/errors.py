@@ -1,6 +1,6 @@
-"""Give every error the same JSON body: `{"message": str, "errors": {field: [str]}}`.
+"""Give every error response the same JSON body: `{"message": str, "errors": {field: [str]}}`.
 
-`errors` appears with 400 only.
+Only a response with status 400 contains `errors`.
 """
 
 import logging
@@ -25,20 +25,23 @@ UNAVAILABLE = (OperationalError, InterfaceError)
 
 
 class DatabaseUnavailable(ServiceUnavailable):
-    """503: the database is unreachable, or too slow."""
+    """503: the database is unreachable or too slow."""
 
     default_detail = "The database is temporarily unavailable. Try again soon."
 
 
 def exception_handler(exc: Exception, context: dict[str, Any]) -> Response | None:
-    """Return the response for an exception of a view, or None for Django's 500."""
+    """Return the response to an exception that an API view raised.
+
+    Return None for an unexpected exception. Django then calls `server_error`.
+    """
     if isinstance(exc, UNAVAILABLE):
         log_unavailable(exc)
         exc = DatabaseUnavailable()
     response = rest_framework_exception_handler(exc, context)
     if response is None:
         return None
-    # A view such as Swagger UI may have chosen another renderer.
+    # Errors are JSON, even if the view has another renderer, as Swagger UI does.
     context["request"].accepted_renderer = JSONRenderer()
     context["request"].accepted_media_type = JSONRenderer.media_type
     if response.status_code == status.HTTP_401_UNAUTHORIZED:
@@ -54,20 +57,23 @@ def exception_handler(exc: Exception, context: dict[str, Any]) -> Response | Non
 
 
 def log_unavailable(error: BaseException) -> None:
-    """Log the database error behind a 503."""
+    """Log the database error that caused a 503."""
     logger.warning("The database is unavailable: %s", reason(error))
 
 
 def reason(error: BaseException) -> str:
-    """Return the first line of a database error.
+    """Return the first line of a database error, or its class name if it is empty.
 
-    The other lines may contain the statement and its parameters.
+    The other lines are not logged, because they may contain the SQL statement and its parameters.
     """
     return str(error).strip().partition("\n")[0] or type(error).__name__
 
 
 def field_errors(detail: Any, name: str = api_settings.NON_FIELD_ERRORS_KEY) -> dict[str, list[str]]:
-    """Return DRF's `detail` as lists of messages by field. Dots join nested names."""
+    """Return a list of messages for each field, from the `detail` of a DRF exception.
+
+    The name of a nested field contains dots, such as `author.name`.
+    """
     if isinstance(detail, dict):
         prefix = "" if name == api_settings.NON_FIELD_ERRORS_KEY else f"{name}."
         return {
@@ -87,7 +93,10 @@ def _summary(errors: dict[str, list[str]]) -> str:
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> JsonResponse:
-    """Respond to requests that Django refuses (handler400): 413 or 400."""
+    """Respond to a request that Django refuses (handler400).
+
+    The status is 413 if the body is too large, and 400 otherwise.
+    """
     if isinstance(exception, RequestDataTooBig):  # RFC 9110 section 15.5.14
         limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE // 1024
         return JsonResponse({"message": f"The body is larger than {limit} KiB."}, status=413)
@@ -95,23 +104,26 @@ def bad_request(request: HttpRequest, exception: Exception) -> JsonResponse:
 
 
 def forbidden(request: HttpRequest, exception: Exception) -> JsonResponse:
-    """Respond to requests that Django's own views, the admin's, forbid (handler403)."""
+    """Respond with 403 if a view of the Django admin denies access (handler403)."""
     return JsonResponse({"message": exceptions.PermissionDenied.default_detail}, status=403)
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> JsonResponse:
-    """Respond to an admin form with a missing or old CSRF token (CSRF_FAILURE_VIEW)."""
+    """Respond with 403 to an admin form without a valid CSRF token (CSRF_FAILURE_VIEW)."""
     message = "This form has expired, or cookies are off. Reload the page and try again."
     return JsonResponse({"message": message}, status=403)
 
 
 def not_found(request: HttpRequest, exception: Exception) -> JsonResponse:
-    """Respond to unknown paths (handler404)."""
+    """Respond with 404 to an unknown path (handler404)."""
     return JsonResponse({"message": "There is nothing at this address."}, status=404)
 
 
 def server_error(request: HttpRequest) -> JsonResponse:
-    """Respond to exceptions outside of DRF, such as in the admin (handler500)."""
+    """Respond to an exception that Django REST framework does not handle (handler500).
+
+    The status is 503 if the database is unavailable, and 500 otherwise.
+    """
     if isinstance(error := sys.exception(), UNAVAILABLE):
         log_unavailable(error)
         unavailable = DatabaseUnavailable()

@@ -4,9 +4,9 @@ from rest_framework import exceptions, status
 
 
 class NotAuthenticated(exceptions.APIException):
-    """401: no valid token, or wrong user name or password.
+    """401: the token is missing or invalid, or the user name or password is wrong.
 
-    Django REST framework's own class becomes a 403 in views without authentication.
+    In views without authentication classes, Django REST framework's own `NotAuthenticated` becomes a 403.
     """
 
     status_code = status.HTTP_401_UNAUTHORIZED
@@ -14,7 +14,10 @@ class NotAuthenticated(exceptions.APIException):
 
 
 class ServiceUnavailable(exceptions.APIException):
-    """503: a dependency is unavailable. `wait` is the Retry-After header, in seconds."""
+    """503: a dependency, such as the database, is unavailable.
+
+    `wait` is the number of seconds in the Retry-After header.
+    """
 
     status_code = status.HTTP_503_SERVICE_UNAVAILABLE
     default_detail = "The service is temporarily unavailable. Try again soon."

@@ -1,4 +1,4 @@
-"""Choose the parser of a request and the renderer of a response."""
+"""Choose the parser for a request and the renderer for its response."""
 
 from collections.abc import Iterable
 
@@ -10,15 +10,17 @@ from rest_framework.request import Request
 
 
 class OnlyJSON(BaseContentNegotiation):
-    """Content negotiation of APIs that always respond with JSON (RFC 9110 section 12.1 allows to ignore `Accept`).
+    """Content negotiation for APIs that always respond with JSON.
 
-    Only the OpenAPI document has several formats. `?format=` or `Accept` selects one; YAML is the default.
+    The server ignores the `Accept` header, as RFC 9110 section 12.1 allows. The only exception is the OpenAPI document:
+    `?format=` or `Accept` selects its format, and YAML is the default.
     """
 
     def select_parser(self, request: Request, parsers: Iterable[BaseParser]) -> BaseParser | None:
-        """Return the parser for the Content-Type, or None for a 415.
+        """Return the parser for the Content-Type, or None to respond with 415.
 
-        Bodies must be UTF-8, as RFC 8259 section 8.1 requires for JSON.
+        Return None for any charset other than UTF-8. RFC 8259 section 8.1 requires UTF-8 for JSON. Here the same rule
+        holds for forms.
         """
         parameters = request.content_params or {}
         if parameters.get("charset", "utf-8").lower() not in ("utf-8", "utf8", "us-ascii"):
@@ -31,14 +33,15 @@ class OnlyJSON(BaseContentNegotiation):
     ) -> tuple[BaseRenderer, str]:
         """Return the renderer and its media type.
 
-        Raise `NotFound` for an unknown `?format=`.
+        Raise `NotFound` (404) for an unknown `?format=`.
         """
         choices = list(renderers)
         if len(choices) > 1:
-            if form := request.query_params.get("format"):
-                choices = [each for each in choices if each.format == form]
+            if requested := request.query_params.get("format"):
+                choices = [each for each in choices if each.format == requested]
                 if not choices:
                     raise NotFound
             preferred = request.get_preferred_type([str(each.media_type) for each in choices])
-            choices.sort(key=lambda each: each.media_type != preferred)  # stable: the first one is the default
+            # Move the preferred format to the front. If none is preferred, the first renderer stays first.
+            choices.sort(key=lambda each: each.media_type != preferred)
         return choices[0], str(choices[0].media_type)

@@ -1,4 +1,4 @@
-"""Parse request bodies: JSON and forms, in strict UTF-8."""
+"""Parse JSON bodies and forms. Refuse invalid UTF-8."""
 
 from io import BytesIO
 from typing import Any
@@ -9,7 +9,7 @@ from rest_framework.exceptions import ParseError
 
 
 class JSONParser(parsers.JSONParser):
-    """JSON parser that refuses bodies that are nested too deeply."""
+    """JSON parser that responds with 400, not 500, to a body that is nested too deeply."""
 
     def parse(self, stream: Any, media_type: Any = None, parser_context: Any = None) -> Any:
         """Return the parsed body. Raise `ParseError` (400) if it is not JSON."""
@@ -20,7 +20,7 @@ class JSONParser(parsers.JSONParser):
 
 
 class FormParser(parsers.FormParser):
-    """Form parser that requires UTF-8. Django replaces invalid bytes with U+FFFD."""
+    """Form parser that refuses invalid UTF-8. Django would replace invalid bytes with U+FFFD."""
 
     def parse(self, stream: Any, media_type: Any = None, parser_context: Any = None) -> Any:
         """Return the parsed body. Raise `ParseError` (400) if it is not UTF-8."""
@@ -30,7 +30,7 @@ class FormParser(parsers.FormParser):
 
 
 class MultiPartParser(parsers.MultiPartParser):
-    """Multipart parser that requires UTF-8. No call accepts files, so the whole body is text."""
+    """Multipart parser that refuses invalid UTF-8. No endpoint accepts files, so the whole body must be text."""
 
     def parse(self, stream: Any, media_type: Any = None, parser_context: Any = None) -> Any:
         """Return the parsed body. Raise `ParseError` (400) if it is not UTF-8."""
@@ -40,9 +40,9 @@ class MultiPartParser(parsers.MultiPartParser):
 
 
 def check_utf8(text: bytes) -> None:
-    """Raise `ParseError` (400) for invalid UTF-8.
+    """Raise `ParseError` (400) if the bytes are not valid UTF-8.
 
-    Lone surrogates are invalid too (RFC 3629 section 3).
+    UTF-8 cannot contain lone surrogates (RFC 3629 section 3), so they are refused too.
     """
     try:
         text.decode()

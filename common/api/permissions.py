@@ -8,7 +8,7 @@ from common.tokens import TokenUser
 
 
 class HasToken(BasePermission):
-    """Allow requests with a valid token; others get a 401."""
+    """Permission for users with a valid token. Requests without a token get a 401."""
 
     def has_permission(self, request: Request, view: APIView) -> bool:
         """Return whether the request has a valid token."""
@@ -16,7 +16,10 @@ class HasToken(BasePermission):
 
 
 class HasStaffToken(HasToken):
-    """Allow requests with the token of a staff user: others get a 401 without a token, else a 403."""
+    """Permission for staff users with a valid token.
+
+    Requests without a token get a 401. Requests with the token of another user get a 403.
+    """
 
     def has_permission(self, request: Request, view: APIView) -> bool:
         """Return whether the request has a valid token of a staff user."""

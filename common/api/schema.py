@@ -1,4 +1,7 @@
-"""Extend drf-spectacular: add to the OpenAPI documents what it cannot derive from the views."""
+"""Extend drf-spectacular, which generates the OpenAPI document from the views.
+
+It cannot derive error responses, groups of operations and the patterns of text fields. This module adds them.
+"""
 
 import re
 import threading
@@ -26,14 +29,14 @@ InputError = inline_serializer(
 )
 
 TEXT_PATTERN = r"^[^\x00]*$"
-# The characters that str.strip() removes. `\s` differs between dialects of regular expressions.
+# The characters that str.strip() removes, for a regular expression. `\s` means other characters in other languages.
 _SPACES = r"\t-\r\x1c-\x20\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
 TRIMMED = f"^[{_SPACES}]*"  # starts the patterns of texts that are trimmed
 DESCRIPTIONS = {
     "200": "OK",
     "201": "Created",
     "204": "Done",
-    "304": "Not modified since the ETag in If-None-Match.",
+    "304": "Not modified. If-None-Match contains the current ETag.",
     "400": "Invalid input.",
     "401": "Not authenticated.",
     "403": "Not allowed.",
@@ -50,18 +53,18 @@ EXAMPLES = {
 }
 _RETRY_AFTER = {"description": "Seconds to wait before a retry.", "schema": {"type": "integer", "minimum": 1}}
 HEADERS = {
-    "401": {"WWW-Authenticate": {"description": "How to authenticate (RFC 9110).", "schema": {"type": "string"}}},
+    "401": {"WWW-Authenticate": {"description": "Authentication scheme (RFC 9110).", "schema": {"type": "string"}}},
     "429": {"Retry-After": _RETRY_AFTER},
     "503": {"Retry-After": _RETRY_AFTER},
 }
-ETAG = {"description": "For If-None-Match (RFC 9110).", "schema": {"type": "string"}}
+ETAG = {"description": "Send it as If-None-Match in the next request (RFC 9110).", "schema": {"type": "string"}}
 _lock = threading.Lock()
 _documents: dict[Any, Any] = {}
-LINK = {"description": "Next and previous page, if any (RFC 8288).", "schema": {"type": "string"}}
+LINK = {"description": "URLs of the next and previous page, if they exist (RFC 8288).", "schema": {"type": "string"}}
 
 
 class TokenAuthenticationScheme(OpenApiAuthenticationExtension):
-    """Security scheme of access tokens: the Authorize button of Swagger UI."""
+    """Security scheme for access tokens. Swagger UI shows an Authorize button for it."""
 
     target_class = "common.api.authentication.TokenAuthentication"
     match_subclasses = True
@@ -74,7 +77,10 @@ class TokenAuthenticationScheme(OpenApiAuthenticationExtension):
 
 
 class TextFieldPattern(OpenApiSerializerFieldExtension):
-    """Pattern of a `TextField` in requests: no NUL, and the length after trimming."""
+    """Extension that adds a regular expression to the schema of each `TextField` in a request.
+
+    The pattern excludes NUL characters. If the field trims spaces, the pattern limits the length without them.
+    """
 
     target_class = "common.api.serializers.TextField"
 
@@ -88,7 +94,7 @@ class TextFieldPattern(OpenApiSerializerFieldExtension):
         return schema
 
     def _trimmed_pattern(self) -> str:
-        """Return the pattern of a text, ignoring spaces at both ends."""
+        """Return a pattern that ignores spaces at both ends of the text."""
         longest = self.target.max_length
         # The first and the last character are matched separately.
         between = f"{{0,{longest - 2}}}" if longest else "*"
@@ -115,10 +121,13 @@ def drop_redundant_limits(result: dict[str, Any], **kwargs: Any) -> dict[str, An
 
 
 class SchemaGenerator(SpectacularSchemaGenerator):
-    """Generator that caches the document per process. It is slow, and not thread-safe in drf-spectacular."""
+    """Generator that creates the document once per process.
+
+    drf-spectacular would generate it for each request. That is slow, and not thread-safe.
+    """
 
     def get_schema(self, request: Any = None, public: bool = False) -> Any:
-        """Return the OpenAPI document, which does not depend on the request."""
+        """Return the OpenAPI document. It is the same for all requests."""
         with _lock:
             if self.urlconf not in _documents:
                 _documents[self.urlconf] = super().get_schema(request, public)  # type: ignore[no-untyped-call]
@@ -126,21 +135,21 @@ class SchemaGenerator(SpectacularSchemaGenerator):
 
 
 class AutoSchema(SpectacularAutoSchema):
-    """Schema of a view, with the errors that follow from its method and permissions."""
+    """Schema of a view. It adds the error responses that the view's method and permissions can cause."""
 
     def get_operation(self, *args: Any, **kwargs: Any) -> dict[str, Any] | None:
-        """Return the operation with all its responses, or None if it is excluded."""
+        """Return the operation with all its responses, or None for an excluded view."""
         operation: dict[str, Any] | None = super().get_operation(*args, **kwargs)
         if operation:
             operation["responses"] = self._complete(operation["responses"])
         return operation
 
     def get_auth(self) -> list[dict[str, list[str]]]:
-        """Return the security requirement: a token, if a permission requires it."""
+        """Return the token as a requirement if a permission of the view requires it."""
         return super().get_auth() if self._has_permission(HasToken) else []
 
     def get_tags(self) -> list[str]:
-        """Return the group of the operation, by permission."""
+        """Return the group of the operation. It depends on the view's permissions."""
         if self._has_permission(HasStaffToken):
             return ["For staff"]
         return ["With a token"] if self._has_permission(HasToken) else ["For everyone"]
@@ -150,7 +159,7 @@ class AutoSchema(SpectacularAutoSchema):
         return self.get_description().partition(".")[0]
 
     def get_paginated_name(self, serializer_name: str) -> str:
-        """Return the schema name of a page, which is an array like an unpaginated list."""
+        """Return the schema name of a page. A page is an array, not an object."""
         return f"{serializer_name}List"
 
     def _complete(self, responses: dict[str, Any]) -> dict[str, Any]:
@@ -191,7 +200,7 @@ class AutoSchema(SpectacularAutoSchema):
         return getattr(self.view, "pagination_class", None) if self.method == "GET" else None
 
     def _has_cursor(self) -> bool:
-        # CursorPagination puts the links into the body, and responds to an invalid cursor with 404.
+        # CursorPagination has no Link header, and responds to an invalid cursor with 404.
         return issubclass(self._pagination_class() or object, CursorPagination)
 
     def _has_permission(self, permission_class: type[HasToken]) -> bool:

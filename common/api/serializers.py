@@ -1,4 +1,4 @@
-"""Validate the query and the body of a request."""
+"""Validate the query parameters and the body of a request."""
 
 import functools
 import re
@@ -12,19 +12,19 @@ from common.api.parsers import check_utf8
 
 
 class TextField(serializers.CharField):
-    """Text field that refuses numbers. Django REST framework's own field accepts them."""
+    """Text field that accepts only strings. Django REST framework's `CharField` also accepts numbers."""
 
     def to_internal_value(self, data: Any) -> str:
-        """Return the string, trimmed if the field trims."""
+        """Return the text, without spaces at both ends if `trim_whitespace` is set."""
         if not isinstance(data, str):
             self.fail("invalid")
         return super().to_internal_value(data)
 
 
 class IntegerField(serializers.IntegerField):
-    """Integer in a query, written as in JSON, without fraction and exponent (RFC 8259 section 6).
+    """Integer field for a query parameter. It accepts the same notation as JSON (RFC 8259 section 6).
 
-    Django REST framework's own field also accepts `1.0`, `1_0` and ` 1`.
+    Django REST framework's `IntegerField` also accepts `1.0`, `1_0` and ` 1`.
     """
 
     def to_internal_value(self, data: Any) -> int:
@@ -34,7 +34,7 @@ class IntegerField(serializers.IntegerField):
         return super().to_internal_value(data)
 
 
-@functools.cache  # a serializer copies its fields, which takes as long as a query
+@functools.cache  # each new serializer copies its fields, which takes as long as a database query
 def _fields(serializer_class: type[serializers.Serializer[Any]]) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
     return dict(serializer_class().fields)
 
@@ -42,8 +42,8 @@ def _fields(serializer_class: type[serializers.Serializer[Any]]) -> dict[str, se
 def validated_query(serializer_class: type[serializers.Serializer[Any]], request: Request) -> dict[str, Any]:
     """Return the validated query parameters.
 
-    Raise `ValidationError` (400) for invalid and for repeated parameters, which are ambiguous. Raise `ParseError`
-    (400) if the query is not UTF-8: Django replaces invalid bytes with U+FFFD.
+    Raise `ValidationError` (400) if a parameter is invalid or appears twice. Raise `ParseError` (400) if the query is
+    not valid UTF-8. Django would replace the invalid bytes with U+FFFD.
     """
     check_utf8(unquote_to_bytes(request.META["QUERY_STRING"].encode("latin-1")))
     data: dict[str, Any] = {}
