@@ -1,4 +1,4 @@
 """Process HTTP requests: WSGI application, middleware, request ids, client addresses, routes.
 
-All projects use it. It depends on neither tokens nor Django REST framework.
+All projects use this package. It depends on neither `common.tokens` nor Django REST framework.
 """

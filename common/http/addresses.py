@@ -12,17 +12,21 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 logger = logging.getLogger(__name__)
 
-# An address with a port or in brackets, optionally in quotes. A port after a bare IPv6 address would be ambiguous.
+# Matches an IPv4 address with or without a port, and an IPv6 address in brackets with or without a port. Quotes around
+# them are optional. An IPv6 address without brackets cannot have a port, because that would be ambiguous.
 _HOP = re.compile(r'("?)(?:\[([^\[\]"]+)\]|([0-9.]+))(?::[0-9]{1,5})?\1')
 _warned = threading.Event()
 
 
 def client_address(request: HttpRequest) -> str:
-    """Return the client's IP address as text.
+    """Return the IP address of the client that sent the request, without a port.
 
-    X-Forwarded-For is read from its end, as long as the sender is in the networks of TRUSTED_PROXIES. So a client
-    cannot forge its address. Ports are dropped. If a proxy sends an invalid address, its own address is returned, and
-    a warning is logged once per process.
+    Each proxy adds the address of its client to the end of X-Forwarded-For. So this function reads the header from its
+    end, and stops at the first address that is not in TRUSTED_PROXIES. A client cannot forge its address, because
+    addresses that it writes into the header come before that one.
+
+    If a trusted proxy sends an invalid address, this function logs a warning, once per process. It then returns the
+    address of the proxy that connected to this server.
     """
     forwarded = request.META.get("HTTP_X_FORWARDED_FOR", "")
     hops = [hop.strip() for hop in forwarded.split(",") if hop.strip()]
@@ -33,8 +37,8 @@ def client_address(request: HttpRequest) -> str:
         if address is None and not _warned.is_set():
             _warned.set()
             logger.warning(
-                "The proxy %s sent an invalid address in X-Forwarded-For: %.60r. Its clients share one limit on failed "
-                "logins until it sends their addresses.",
+                "The proxy %s sent an invalid address in X-Forwarded-For: %.60r. Until it sends valid addresses, all "
+                "its clients share one limit on failed logins.",
                 proxy,
                 hop,
             )
@@ -42,9 +46,9 @@ def client_address(request: HttpRequest) -> str:
 
 
 def _parse(text: str) -> Address | None:
-    """Return the address without port and zone (RFC 4007), or None if it is invalid.
+    """Return the address without its port and its zone (RFC 4007), or None if it is invalid.
 
-    IPv4-mapped IPv6 addresses become IPv4, so that every client has one spelling.
+    An IPv4-mapped IPv6 address becomes an IPv4 address, so that one client never counts as two.
     """
     if hop := _HOP.fullmatch(text):
         text = hop[2] or hop[3]

@@ -1,4 +1,4 @@
-"""Middleware of all projects. `common.operations` has two more, for health and metrics."""
+"""Middleware that all projects use. `common.operations` has two more, for health and for metrics."""
 
 import re
 from collections.abc import Callable
@@ -16,16 +16,17 @@ from whitenoise import middleware as whitenoise
 
 from common.http import request_id
 
-# gunicorn has the same limit, but joins repeated headers after its check.
+# gunicorn has the same limit for one header line. It joins repeated headers later, so the result may be longer.
 MAX_HEADER_LENGTH = 8190  # bytes
-# Characters that make a body expensive to parse, and their limits. The longest valid thought has 1,000 "%".
+# For each media type, the bytes that make a body expensive to parse, and how many of them a body may contain. In a
+# form, the longest valid thought needs 1,000 "%".
 COSTLY = {
     "application/json": (b"[{,", 1_000),
     "application/x-www-form-urlencoded": (b"%", 10_000),
     "multipart/form-data": (b";", 1_000),
 }
-# A parameter with a charset, such as name*=utf-8''x (RFC 2231). Clients must not send it in forms (RFC 7578 section
-# 4.2). Django raises an exception for an unknown charset, and Python caches every name that was looked up.
+# Matches a header parameter with a charset, such as name*=utf-8''x (RFC 2231). RFC 7578 section 4.2 forbids it in
+# forms. If the charset is unknown, Django raises an exception. And Python caches each unknown name, without a limit.
 ENCODED_PARAMETER = re.compile(r"\*\s*=")
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
@@ -39,10 +40,13 @@ class Middleware:
 
 
 class RequestIDMiddleware(Middleware):
-    """Set the request id, from X-Request-ID or new, and return it in the response."""
+    """Middleware that gives every request an id, and returns it in the header X-Request-ID.
+
+    If the client sends this header, the id is its value. Otherwise the id is random.
+    """
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        """Set the id, then call the next middleware."""
+        """Set the id, call the next middleware, and add the header to the response."""
         identifier = request_id.begin(request)
         response = self.get_response(request)
         response["X-Request-ID"] = identifier
@@ -50,12 +54,13 @@ class RequestIDMiddleware(Middleware):
 
 
 class RequestLimitsMiddleware(Middleware):
-    """Refuse oversized and expensive requests before anything parses them."""
+    """Middleware that refuses requests that are too large or too expensive to parse."""
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         """Raise `BadRequest` or `RequestDataTooBig`, or call the next middleware."""
         for name, value in request.META.items():
-            # Most values are short, so the length comes first. A long token is 401 (`common.api.authentication`).
+            # Most values are short, so test the length before the name. A long token is 401, not 400: see
+            # `common.api.authentication`.
             if (
                 type(value) is str
                 and len(value) > MAX_HEADER_LENGTH
@@ -79,7 +84,7 @@ class RequestLimitsMiddleware(Middleware):
 
 
 class ContentSecurityPolicyMiddleware(Middleware):
-    """Send the setting CONTENT_SECURITY_POLICY with every response."""
+    """Middleware that sends the setting CONTENT_SECURITY_POLICY with every response."""
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         """Call the next middleware, then set the header."""
@@ -89,24 +94,28 @@ class ContentSecurityPolicyMiddleware(Middleware):
 
 
 class ConditionalGetMiddleware(http.ConditionalGetMiddleware):
-    """Django's middleware, with an ETag that also covers the Link header, which has the next page."""
+    """Django's middleware, with an ETag that also depends on the Link header.
+
+    Two responses with the same list may differ in the Link header, which contains the URL of the next page.
+    """
 
     def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
-        """Return the response, or 304 if If-None-Match has its ETag."""
+        """Return the response, or 304 if If-None-Match contains its ETag."""
         if isinstance(response, HttpResponse) and "Link" in response and self.needs_etag(response):
             response["ETag"] = quote_etag(sha256(response["Link"].encode() + response.content).hexdigest())
         return super().process_response(request, response)
 
 
 class WhiteNoiseMiddleware(whitenoise.WhiteNoiseMiddleware):  # type: ignore[misc]  # it has no types
-    """WhiteNoise's middleware with two bugs fixed.
+    """WhiteNoise's middleware, with fixes for two bugs.
 
-    In development, Content-Length is wrong if a file changes between the size check and the read. And WhiteNoise
-    searches Accept-Encoding for the substring `gzip`, so it ignores `gzip;q=0`.
+    In development, WhiteNoise reads the size of a file before its content. If the file changes in between, the
+    Content-Length is wrong. The second bug is that WhiteNoise only looks for the substring `gzip` in Accept-Encoding.
+    So it sends a compressed file even for `gzip;q=0`, which forbids compression.
     """
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        """Return a static file with its real length, or call the next middleware."""
+        """Return a static file with the correct length, or call the next middleware."""
         response: HttpResponseBase = super().__call__(request)
         if self.autorefresh and isinstance(response, FileResponse) and response.file_to_stream:
             with closing(response):
@@ -124,9 +133,9 @@ class WhiteNoiseMiddleware(whitenoise.WhiteNoiseMiddleware):  # type: ignore[mis
 
 
 def accepted_codings(header: str) -> str:
-    """Return Accept-Encoding without weights and without codings of weight 0.
+    """Return the codings in an Accept-Encoding header, except those with weight 0.
 
-    See RFC 9110 section 12.5.3.
+    The codings are returned without their weights (`q=`). See RFC 9110 section 12.5.3.
     """
     codings = [parse_header_parameters(part) for part in header.split(",")]
     return ", ".join(name for name, parameters in codings if _weight(parameters.get("q", "1")))

@@ -1,4 +1,4 @@
-"""Id and trace context of the current request, for logs and for calls to other services."""
+"""The id and the trace context of the current request, for logs and for requests to other services."""
 
 import logging
 import re
@@ -16,9 +16,9 @@ _TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
 
 def begin(request: HttpRequest) -> str:
-    """Read the request id and the trace context from the headers; return the id.
+    """Read the request id and the trace context from the headers. Return the id.
 
-    Generate an id if there is none, or if it is unsafe to log.
+    Generate an id if the client has sent none, or one that is unsafe to log.
     """
     given = request.headers.get("X-Request-ID", "")
     request_id = given if _ACCEPTED.fullmatch(given) else uuid.uuid4().hex
@@ -35,14 +35,14 @@ def begin(request: HttpRequest) -> str:
 
 
 def outgoing_headers() -> dict[str, str]:
-    """Return the headers that pass request id and trace context to another service."""
+    """Return the headers that pass the id and the trace context to another service."""
     return dict(_headers.get())
 
 
 class LogFilter(logging.Filter):
-    """Log filter that adds `request_id` to every record: `-` outside of a request."""
+    """Log filter that adds the attribute `request_id` to every record. Outside a request, it is `-`."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Add the id; always return True."""
+        """Add the request id, and return True to keep the record."""
         record.request_id = _headers.get().get("X-Request-ID", "-")
         return True

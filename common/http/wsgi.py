@@ -1,4 +1,4 @@
-"""WSGI application of all projects."""
+"""The WSGI application that all projects use."""
 
 from io import BytesIO
 from typing import Any
@@ -14,29 +14,29 @@ from django.utils.http import parse_header_parameters
 from common.http.middleware import ENCODED_PARAMETER
 
 MAX_CONTENT_TYPE_LENGTH = 1000  # characters; a boundary has at most 70 (RFC 2046 section 5.1.1)
-PARSED_HEADERS = ("HTTP_ACCEPT", "HTTP_ACCEPT_ENCODING")  # by Django's parse_header_parameters
-STATEMENT_TIMEOUT = 2  # seconds, for requests only; migrations have no limit
+PARSED_HEADERS = ("HTTP_ACCEPT", "HTTP_ACCEPT_ENCODING")  # Django parses these with `parse_header_parameters`
+STATEMENT_TIMEOUT = 2  # seconds; it applies to requests, but not to migrations
 
 
 class UTF8Request(WSGIRequest):
-    """Request that decodes query and form as UTF-8, and ignores the charset of the Content-Type.
+    """Request that always decodes the query and the form as UTF-8.
 
-    Other charsets are dangerous: UTF-7 can hide lone surrogates, which no response can encode, and Python treats
-    rot13 as a charset.
+    It ignores the charset in the Content-Type, because other charsets are dangerous. UTF-7 can encode lone surrogates,
+    which a response in UTF-8 cannot contain. Python even accepts rot13 as a charset.
     """
 
     def __init__(self, environ: dict[str, Any]) -> None:
         content_type = environ.pop("CONTENT_TYPE", "")
-        super().__init__(environ)  # does not see the Content-Type, so it does not apply its charset
+        super().__init__(environ)  # without a Content-Type, Django uses UTF-8
         if content_type:
-            # Parameters with a charset may raise an exception, and long values take long to parse.
+            # Django raises an exception for some parameters with a charset (`*`), and is slow for long values.
             if "*" in content_type or len(content_type) > MAX_CONTENT_TYPE_LENGTH:
                 content_type = ""
             environ["CONTENT_TYPE"] = content_type
             self.content_type, self.content_params = parse_header_parameters(content_type)
 
     def read(self, *args: Any, **kwargs: Any) -> bytes:
-        """Read from the body. Raise `BadRequest` (400) if it does not arrive."""
+        """Read from the body. Raise `BadRequest` (400) if the client does not send it."""
         try:
             return super().read(*args, **kwargs)
         except UnreadablePostError:
@@ -44,33 +44,34 @@ class UTF8Request(WSGIRequest):
 
 
 class Handler(WSGIHandler):
-    """Django's handler with `UTF8Request` and chunked bodies (RFC 9112 section 7.1).
+    """Django's WSGI handler, with `UTF8Request` and with support for chunked bodies.
 
-    Django treats chunked bodies as empty.
+    Django treats a chunked body (RFC 9112 section 7.1) as empty.
     """
 
     request_class = UTF8Request
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> HttpResponseBase:
         """Return the response to a WSGI request."""
-        # Ignored like other unusable values: Django would raise an exception for an unknown charset.
+        # Ignore headers that contain a charset. Django would raise an exception if it is unknown.
         for name in PARSED_HEADERS:
             if ENCODED_PARAMETER.search(environ.get(name, "")):
                 del environ[name]
         if "HTTP_TRANSFER_ENCODING" in environ and environ.get("wsgi.input_terminated"):
-            # One byte over the limit: then `RequestLimitsMiddleware` refuses a larger body.
+            # Read one byte more than allowed. If a body is larger, `RequestLimitsMiddleware` then refuses it.
             body = environ["wsgi.input"].read(settings.DATA_UPLOAD_MAX_MEMORY_SIZE + 1)
             environ |= {"wsgi.input": BytesIO(body), "CONTENT_LENGTH": str(len(body))}
         response = super().__call__(environ, start_response)
         if environ["REQUEST_METHOD"] == "HEAD" and isinstance(response, HttpResponse):
-            response.content = b""  # RFC 9110 section 9.3.2; gunicorn would drop it too, with a warning
+            response.content = b""  # RFC 9110 section 9.3.2; gunicorn would log a warning and remove the body too
         return response
 
 
 def get_wsgi_application() -> Handler:
-    """Return the WSGI application, and limit the duration of SQL statements.
+    """Return the WSGI application, and set the time limit for its SQL statements.
 
-    Replaces `django.core.wsgi.get_wsgi_application`. `common.database.postgresql` enforces the limit.
+    Projects call it instead of `django.core.wsgi.get_wsgi_application`. `common.database.postgresql` enforces the
+    limit.
     """
     django.setup(set_prefix=False)
     for database in settings.DATABASES.values():
