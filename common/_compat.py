@@ -1,4 +1,7 @@
-"""A private method of environs. `common/tests/test_compat.py` fails when a release changes it."""
+"""Code that uses a private method of environs.
+
+`common/tests/test_compat.py` fails if a new release of environs changes that method.
+"""
 
 from typing import Any
 
@@ -6,10 +9,11 @@ import environs
 
 
 class FileEnv(environs.FileAwareEnv):
-    """Environment in which any variable may be in a file: `SECRET_KEY_FILE` names the file with SECRET_KEY.
+    """Environment whose variables may also come from files.
 
-    An unreadable file ends the process. environs raises ValueError instead, and its deferred validation (`seal`)
-    does not collect that: https://github.com/sloria/environs/pull/424
+    For example, `SECRET_KEY_FILE` is the path of a file that contains the value of SECRET_KEY. If the file is
+    unreadable, the process exits with a message. environs would raise ValueError, which its deferred validation
+    (`seal`) does not collect: https://github.com/sloria/environs/pull/424
     """
 
     def _get_value(self, env_key: str, default: Any) -> Any:

@@ -1,6 +1,7 @@
-"""Environment variables that gunicorn's settings and the database check read.
+"""Read the environment variables for gunicorn's settings and for the check of the connection limit.
 
-They cannot use `common.settings`: in development, workers must load it themselves, so the master must not.
+This module must not import `common.settings`. In development, gunicorn's master imports this module, but each worker
+imports the settings after it starts. So a reload loads changed settings.
 """
 
 import math
@@ -15,9 +16,9 @@ _env = FileEnv(strip_whitespace=True)
 
 
 def available_cpus() -> int:
-    """Return the CPU limit of this container, rounded up, else all CPUs.
+    """Return the CPU limit of this container, rounded up, or the number of all CPUs.
 
-    Reads cgroup v2, then cgroup v1.
+    The limit is in a file of cgroup v2 or of cgroup v1, which depends on the host.
     """
     try:
         quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
@@ -34,17 +35,23 @@ def available_cpus() -> int:
 
 
 def text(name: str, default: str) -> str:
-    """Return a string variable. Raise SystemExit if its file is unreadable."""
+    """Return a variable as a string.
+
+    If `<name>_FILE` is set, the value is in that file. Raise SystemExit if the file is unreadable.
+    """
     return str(_read(_env.str, name, default))
 
 
 def flag(name: str, default: bool) -> bool:
-    """Return a boolean variable. Raise SystemExit if it is invalid."""
+    """Return a variable as a boolean. Raise SystemExit if it is invalid."""
     return bool(_read(_env.bool, name, default))
 
 
 def number(name: str, default: int, least: int = 1, most: float = math.inf) -> int:
-    """Return a numeric variable. Raise SystemExit if it is invalid."""
+    """Return a variable as an integer from `least` to `most`.
+
+    Raise SystemExit if it is invalid.
+    """
     value = text(name, "")
     if value and not (value.isdecimal() and least <= int(value) <= most):
         limits = f"from {least}" if most == math.inf else f"from {least} to {most}"
@@ -60,7 +67,7 @@ def _read(parse: Callable[..., Any], name: str, default: object) -> Any:
 
 
 def pods() -> int:
-    """Return the largest number of pods (MAX_PODS)."""
+    """Return the maximum number of pods of this service (MAX_PODS)."""
     return number("MAX_PODS", 1)
 
 

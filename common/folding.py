@@ -1,21 +1,26 @@
-"""Fold text for search: remove letter case and accents, in any script.
+"""Fold text, so that a search ignores letter case and accents in any script.
 
-Each character is folded separately. So a folded substring is always a substring of the folded text, on every database.
+Each character is folded separately. So if a text contains a substring, the folded text contains the folded substring.
 """
 
 import unicodedata
 
 
 def fold(text: str) -> str:
-    """Return the text without letter case and accents. Never fails; idempotent."""
+    """Return the text in lower case and without accents.
+
+    Every text can be folded. If it is folded already, it stays the same.
+    """
     return text.translate(_TABLE)
 
 
-# Limits the cache: a client could send every character of Unicode. No language has this many letters.
+# The maximum number of cached characters. Without it, a client could fill the cache with all characters of Unicode.
 _MAX_CHARACTERS = 8192
 
 
 class _Table(dict[int, str]):
+    """Cache of folded characters by code point, as `str.translate` needs it."""
+
     def __missing__(self, code_point: int) -> str:
         if len(self) >= _MAX_CHARACTERS:
             self.clear()
@@ -27,13 +32,13 @@ _TABLE = _Table()
 
 
 def _fold_character(character: str) -> str:
-    # Through upper case: only there are the dotless i and i, or the long s and s, the same letter.
+    # Convert to upper case first. The dotless i and i have the same capital letter, and so have the long s and s.
     folded = unicodedata.normalize("NFD", character).upper().casefold()
     return "".join(map(_base_letter, unicodedata.normalize("NFD", folded)))
 
 
 def _base_letter(character: str) -> str:
-    """Return the character without its accent, "" for a lone accent."""
+    """Return the character without its accent, or "" if it is only an accent."""
     category = unicodedata.category(character)
     if category == "Mn" or unicodedata.combining(character):
         return ""

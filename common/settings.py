@@ -1,6 +1,7 @@
-"""Read settings from the environment, and define the settings that projects share.
+"""Read settings from the environment, and define the settings that all projects share.
 
-Each project's `settings.py` reads its variables from one `Env`, then calls `seal()`.
+The `settings.py` of each project reads its variables from one `Env`. Then it calls `seal()`, which reports the invalid
+ones.
 """
 
 import ipaddress
@@ -15,7 +16,7 @@ from common._compat import FileEnv
 
 ROOT = Path(__file__).resolve().parent.parent
 VAR = ROOT / "var"
-# Detects an unreachable database server: within 5 s during a query, within a minute on an idle connection.
+# libpq detects an unreachable server within 5 s during a query, and within a minute on an idle connection.
 # https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNECT-TCP-USER-TIMEOUT
 DEAD_PEER = {"tcp_user_timeout": 5000, "keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
 
@@ -23,9 +24,10 @@ DEAD_PEER = {"tcp_user_timeout": 5000, "keepalives_idle": 30, "keepalives_interv
 class Env(FileEnv):
     """Typed environment variables: `env.str`, `env.bool`, `env.int`, `env.path`, …
 
-    `env.database` returns an entry for DATABASES. `env.replica` does too, and returns {} for an empty variable.
-    `env.names` and `env.hosts` return lists without spaces and empty items.
-    Any variable may be in a file instead: `SECRET_KEY_FILE` names the file with SECRET_KEY.
+    `env.database` returns an entry for DATABASES. `env.replica` does the same, but returns {} if the variable is empty.
+    `env.names` and `env.hosts` return the items of a list with commas. `env.hosts` requires at least one item.
+
+    The value of any variable may be in a file. For example, `SECRET_KEY_FILE` is the path of a file with SECRET_KEY.
     """
 
     def __init__(self) -> None:
@@ -41,7 +43,10 @@ class Env(FileEnv):
         self.add_parser("count", _count)
 
     def seal(self) -> None:
-        """Raise SystemExit with one line that names every missing or invalid variable."""
+        """Raise SystemExit if any variable is missing or invalid.
+
+        The message is one line that names all of these variables.
+        """
         try:
             super().seal()
         except environs.EnvValidationError as error:
@@ -58,19 +63,19 @@ def _database(value: str) -> dict[str, Any]:
     options = database.setdefault("OPTIONS", {})
     # With :memory:, every connection would have a separate database.
     if ":memory:" in database["NAME"] or not (database["NAME"] or "service" in options):
-        raise environs.EnvError("the URL has no database name: sqlite:///<file> or postgresql://<host>/<name>")
+        raise environs.EnvError("the URL must name a database: sqlite:///<file> or postgresql://<host>/<name>")
     if options.pop("pool", False):
-        raise environs.EnvError("a pool is not supported: each thread keeps its own connection")
+        raise environs.EnvError("a connection pool is not supported, because each thread keeps its own connection")
     if database["ENGINE"] == "django.db.backends.sqlite3":
         # https://docs.djangoproject.com/en/5.2/ref/databases/#database-is-locked-errors
         options |= {
             "transaction_mode": "IMMEDIATE",
             "timeout": 20,
-            # FULL: committed data survives a power cut. https://www.sqlite.org/pragma.html#pragma_synchronous
+            # With FULL, committed data survives a power cut. https://www.sqlite.org/pragma.html#pragma_synchronous
             "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL",
         }
     elif database["ENGINE"] == "django.db.backends.postgresql":
-        # One persistent connection per thread. A pool would cost every request a check-out and a health check.
+        # Each thread keeps one connection. A pool would check out a connection, and test it, for every request.
         options |= {"connect_timeout": 2, **DEAD_PEER}
         database |= {"ENGINE": "common.database.postgresql", "CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True}
     else:
@@ -84,7 +89,7 @@ def _replica(value: str) -> dict[str, Any]:
     database = _database(value)
     if database["ENGINE"] != "common.database.postgresql":
         raise environs.EnvError("a replica must be postgresql://…")
-    # If the replica is slow or unreachable, the primary answers.
+    # The time limit is short, because the primary can execute the query if the replica is slow or unreachable.
     return database | {
         "STATEMENT_TIMEOUT": 1,
         "CONN_MAX_AGE": None,
@@ -104,7 +109,7 @@ def _http_url(value: str) -> str:
     try:
         if value.startswith(("http://", "https://")) and urlsplit(value).hostname:
             return value.rstrip("/")
-    except ValueError:  # half an IPv6 address
+    except ValueError:  # for example, an IPv6 address with only one bracket
         pass
     raise environs.EnvError(f"not an http:// or https:// address: {value!r}")
 
@@ -115,7 +120,7 @@ def _names(value: str) -> list[str]:
 
 def _hosts(value: str) -> list[str]:
     if not (hosts := _names(value)):
-        raise environs.EnvError("empty: every request would be refused")
+        raise environs.EnvError("must not be empty, because every request would be refused")
     return hosts
 
 
@@ -125,27 +130,28 @@ def _origins(value: str) -> list[str]:
 
 def _filled(value: str) -> str:
     if not value.strip():
-        raise environs.EnvError("empty")
+        raise environs.EnvError("must not be empty")
     return value
 
 
 def _count(value: str | int) -> int:
     if not str(value).isdecimal() or not int(value):
-        raise environs.EnvError(f"not a number from 1: {value!r}")
+        raise environs.EnvError(f"not a positive integer: {value!r}")
     return int(value)
 
 
-# SIGN_UP: whether visitors may create accounts. users_api enforces it; web shows or hides the form.
+# The values of the variable SIGN_UP. If it is "open", visitors may create accounts. users_api checks it for each
+# request, and web shows the form only if it is "open".
 SIGN_UP = environs.validate.OneOf(["closed", "open"])
 
-# Host names of a service without a cluster. Browsers resolve *.localhost without a hosts file.
+# The host names of a service outside a cluster. Browsers resolve *.localhost without a hosts file.
 LOCAL_HOSTS = "localhost, 127.0.0.1, [::1], .localhost"
 
-# No call needs more than a few kB. With Django's default, eight clients could fill a pod's memory.
+# No request needs more than a few kB. With Django's default of 2.5 MB, eight clients could fill the memory of a pod.
 # https://docs.djangoproject.com/en/5.2/ref/settings/#data-upload-max-memory-size
 DATA_UPLOAD_MAX_MEMORY_SIZE = 64 * 1024  # bytes
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 250  # the admin sends the ids of up to 200 selected accounts
-DATA_UPLOAD_MAX_NUMBER_FILES = 1  # no call accepts files; a file instead of a text is a field error
+DATA_UPLOAD_MAX_NUMBER_FILES = 1  # no endpoint accepts files; with 0, a file would not be reported as a field error
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["common.api.authentication.TokenAuthentication"],
@@ -160,7 +166,7 @@ REST_FRAMEWORK = {
     "DEFAULT_SCHEMA_CLASS": "common.api.schema.AutoSchema",
     "EXCEPTION_HANDLER": "common.api.errors.exception_handler",
     "UNAUTHENTICATED_USER": None,
-    # drf-spectacular would write any other `?version=` of the first request into the cached document.
+    # Otherwise, drf-spectacular would write the `?version=` of the first request into the cached OpenAPI document.
     "ALLOWED_VERSIONS": [""],
 }
 
@@ -182,9 +188,9 @@ SPECTACULAR_SETTINGS = {
 
 
 def content_security_policy(**sources: str) -> str:
-    """Return a Content-Security-Policy that allows only this site, plus `sources`.
+    """Return a Content-Security-Policy that allows only this site and `sources`.
 
-    Each keyword is a directive: `style_src="'self' 'unsafe-inline'"`.
+    Each keyword argument replaces one directive, such as `style_src="'self' 'unsafe-inline'"`.
     https://cheatsheetseries.owasp.org/cheatsheets/Content_Security_Policy_Cheat_Sheet.html
     """
     own = {"default_src": "'none'", "base_uri": "'none'", "frame_ancestors": "'none'"}
@@ -199,16 +205,20 @@ API_CONTENT_SECURITY_POLICY = content_security_policy(
 
 
 def cookie_prefix(env: Env, project: str) -> str:
-    """Return the prefix of a project's cookie names.
+    """Return the prefix for the names of a project's cookies.
 
-    Browsers send cookies to every port of a host, so the prefix contains PORT. Containers do not set PORT.
+    Browsers send a cookie to every port of a host. So the prefix contains PORT, which keeps the cookies of two
+    installations on one host apart. In containers, PORT is not set.
     """
     port = env.str("PORT", "")
     return f"{project}_{port}_" if port else f"{project}_"
 
 
 def logging(level: int) -> dict[str, Any]:
-    """Return Django's LOGGING: one line per record on stderr, with the request id."""
+    """Return Django's setting LOGGING.
+
+    Each record is written to stderr in one format, with the request id.
+    """
     return {
         "version": 1,
         "disable_existing_loggers": False,
@@ -232,14 +242,17 @@ def logging(level: int) -> dict[str, Any]:
 
 
 def template_loaders(cached: bool) -> list[Any]:
-    """Return Django's template loaders: cached, or rereading files on every use."""
+    """Return Django's template loaders. They cache templates, or read them at each use."""
     if cached:
         return [("django.template.loaders.cached.Loader", ["django.template.loaders.app_directories.Loader"])]
     return ["common.server.templates.LastGoodLoader"]
 
 
 def storages(hashed: bool) -> dict[str, Any]:
-    """Return Django's STORAGES: hashed, compressed static files, or plain ones."""
+    """Return Django's setting STORAGES.
+
+    With `hashed`, static files are also stored compressed, and their names contain a hash of their content.
+    """
     hashed_storage = "whitenoise.storage.CompressedManifestStaticFilesStorage"
     plain_storage = "django.contrib.staticfiles.storage.StaticFilesStorage"
     return {"staticfiles": {"BACKEND": hashed_storage if hashed else plain_storage}}

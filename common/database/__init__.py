@@ -1,4 +1,4 @@
-"""Connect to PostgreSQL: persistent connections, time limits for statements, a check of the connection limit.
+"""Connect to PostgreSQL: persistent connections, time limits for statements, and a check of the connection limit.
 
-`common.settings.Env.database` selects this backend for postgresql:// URLs.
+`common.settings.Env.database` selects the database backend in this package for postgresql:// URLs.
 """

@@ -9,7 +9,7 @@ from django.db.backends.base.validation import BaseDatabaseValidation
 
 from common import environment
 
-# Connections for users who are not superusers. `reserved_connections` exists from PostgreSQL 16 on.
+# The number of connections for users who are not superusers. PostgreSQL 16 added `reserved_connections`.
 # https://www.postgresql.org/docs/current/runtime-config-connection.html#GUC-MAX-CONNECTIONS
 AVAILABLE = """
     SELECT sum(CASE name WHEN 'max_connections' THEN setting::int ELSE -setting::int END) FROM pg_settings
@@ -20,17 +20,18 @@ logger = logging.getLogger(__name__)
 
 
 class DatabaseValidation(BaseDatabaseValidation):
-    """System check of PostgreSQL's connection limit. `manage.py check --database default` runs it.
+    """System check of PostgreSQL's connection limit.
 
+    `manage.py check --database default` runs it, and the first worker runs it when it starts.
     https://docs.djangoproject.com/en/5.2/topics/checks/#builtin-tags
     """
 
     def check(self, **kwargs: Any) -> list[checks.CheckMessage]:
-        """Return a warning if PostgreSQL allows fewer connections than needed.
+        """Return a warning if PostgreSQL allows fewer connections than the service needs.
 
-        Each thread has one connection to each database. Each process has one more for readiness if it has a
-        management port, and one more if it watches a read replica. A migration needs one. Unreachable servers are
-        skipped.
+        Each thread keeps one connection to each database. With a management port, each process needs another one for
+        its readiness checks. With a read replica, each process needs another one to check the replica. A migration
+        needs one connection. If the server is unreachable, there is no warning.
         """
         try:
             with self.connection.cursor() as cursor:
@@ -39,13 +40,13 @@ class DatabaseValidation(BaseDatabaseValidation):
         except (DatabaseError, InterfaceError):
             return []
         pods, workers, threads = environment.pods(), environment.workers(), environment.threads()
-        more = bool(environment.management_port()) + (len(list(connections)) > 1)
-        most = pods * workers * (threads + more)
-        if most < allowed:
+        extra = bool(environment.management_port()) + (len(list(connections)) > 1)
+        needed = pods * workers * (threads + extra)
+        if needed < allowed:
             return []
-        each = f"({threads} threads + {more})" if more else f"{threads} threads"
+        per_worker = f"({threads} threads + {extra})" if extra else f"{threads} threads"
         message = (
-            f"{pods} pods x {workers} workers x {each} may open {most} connections to the database "
+            f"{pods} pods x {workers} workers x {per_worker} may open {needed} connections to the database "
             f"{self.connection.alias!r}, which allows {allowed}: raise its max_connections, or lower MAX_PODS, "
             "WEB_CONCURRENCY or THREADS"
         )
@@ -53,7 +54,7 @@ class DatabaseValidation(BaseDatabaseValidation):
 
 
 def log_warnings() -> None:
-    """Run Django's database checks, log their messages, close the connections."""
+    """Run Django's database checks, log their messages, and close the connections."""
     try:
         for message in checks.run_checks(tags=[checks.Tags.database], databases=list(connections)):
             logger.log(message.level, message.msg)

@@ -1,4 +1,4 @@
-"""Persistent connections with cheap health checks, and statements with a time limit.
+"""Subclass Django's PostgreSQL backend, to make health checks cheaper and to limit the time of statements.
 
 https://docs.djangoproject.com/en/5.2/ref/databases/#subclassing-the-built-in-database-backends
 """
@@ -13,21 +13,21 @@ from psycopg.pq import TransactionStatus
 from common.database._compat import limit_waits
 from common.database.connections import DatabaseValidation
 
-HANGING = 0.5  # seconds after STATEMENT_TIMEOUT until a server counts as unresponsive
+HANGING = 0.5  # seconds to wait after STATEMENT_TIMEOUT; a server that has not responded then is stuck
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
     """Database connection with two changes to Django's backend.
 
-    The health check before each request (CONN_HEALTH_CHECKS) usually needs no query. And a statement that takes longer
-    than the setting STATEMENT_TIMEOUT, in seconds, raises OperationalError. If the server does not cancel it in time,
-    the client gives up `HANGING` seconds later.
+    First, the health check before each request (CONN_HEALTH_CHECKS) usually needs no query. Second, a statement raises
+    OperationalError if it takes more than STATEMENT_TIMEOUT seconds, an optional key of the database in DATABASES.
+    Normally the server cancels the statement. If the server is stuck, the client stops waiting `HANGING` seconds later.
     """
 
     validation_class = DatabaseValidation
 
     def get_connection_params(self) -> dict[str, Any]:
-        """Return the connection parameters for psycopg."""
+        """Return the connection parameters for psycopg, with `statement_timeout`."""
         params: dict[str, Any] = super().get_connection_params()
         if seconds := self.settings_dict.get("STATEMENT_TIMEOUT"):
             own = params.get("options", "")
@@ -35,9 +35,9 @@ class DatabaseWrapper(base.DatabaseWrapper):
         return params
 
     def connect(self) -> None:
-        """Connect. Raise the error of psycopg, and close the connection, if setup fails.
+        """Connect to the database. If an error occurs, close the connection and raise the error.
 
-        Django would keep a connection whose time zone could not be set.
+        Django would keep the connection open if it could not set the time zone, and use it in the wrong time zone.
         """
         try:
             super().connect()
@@ -46,10 +46,10 @@ class DatabaseWrapper(base.DatabaseWrapper):
             raise
 
     def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
-        """Return a new connection, or raise the error of psycopg and release the socket.
+        """Return a new connection. If psycopg raises an error, release its socket.
 
-        The exception's traceback would keep the socket open until the next garbage collection. An unresponsive server
-        would accumulate one socket per attempt.
+        Otherwise, the exception's traceback would keep the socket open until the next garbage collection. Each attempt
+        to connect to an unresponsive server would leave an open socket.
         """
         try:
             connection = super().get_new_connection(conn_params)
@@ -57,14 +57,15 @@ class DatabaseWrapper(base.DatabaseWrapper):
             traceback.clear_frames(error.__traceback__)
             raise
         if seconds := self.settings_dict.get("STATEMENT_TIMEOUT"):
-            # The kernel of a stuck server still acknowledges packets, so no TCP timeout applies.
+            # TCP timeouts do not detect a stuck server, because its kernel still acknowledges packets.
             limit_waits(connection, seconds + HANGING)
         return connection
 
     def is_usable(self) -> bool:
-        """Return whether the connection is open, and no statement on it was abandoned.
+        """Return whether the connection can be used for the next request.
 
-        A server that closes a connection sends a message first. So a query is needed only if there is data to read.
+        It cannot be used if it is closed, or if the client has stopped waiting for a statement. Before a server closes
+        a connection, it sends a message. So this method sends a query only if there is unread data.
         """
         if self.connection is None or self.connection.closed:
             return False
