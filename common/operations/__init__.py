@@ -1,4 +1,5 @@
-"""Health, readiness and metrics for Kubernetes and Prometheus, and log filters.
+"""Health checks for Kubernetes, metrics for Prometheus, and log filters.
 
-`common.server.management` serves them on a separate port. Without that port, the middleware here does.
+`common.server.management` serves the checks and metrics on a separate port. If no such port is configured,
+`HealthMiddleware` serves them on the public port.
 """

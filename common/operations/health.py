@@ -1,5 +1,7 @@
-"""Probes for Kubernetes: /healthz (the process responds), /readyz (it can serve). /metrics is for Prometheus.
+"""Respond to /healthz, /readyz and /metrics.
 
+Kubernetes requests /healthz to find out whether the process responds, and /readyz to find out whether it can handle
+requests. Prometheus requests /metrics.
 https://kubernetes.io/docs/concepts/configuration/liveness-readiness-startup-probes/
 """
 
@@ -22,7 +24,7 @@ PERIOD = 2.0  # seconds between two readiness checks
 MIGRATIONS_MISSING = "migrations are not applied"
 DATABASE_UNREACHABLE = "the database cannot be reached"
 NO_CONNECTION = "the database accepts connections, but not from this process"
-# In a subprocess: psycopg's ping blocks all threads of its process until the server responds.
+# This code runs in a subprocess, because psycopg's ping blocks all threads of its process until the server responds.
 PING = "import sys; from psycopg import pq; sys.exit(pq.PGconn.ping(sys.argv[1].encode()))"
 ACCEPTS_CONNECTIONS = 0  # https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-PQPING
 
@@ -32,9 +34,9 @@ logger = logging.getLogger(__name__)
 class Readiness:
     """Readiness of this process.
 
-    It is ready after all migrations of its release are applied. Later, a database that is down for everyone does not
-    change that: if all pods became unready, the ingress would answer 404 instead of our 503. A process is not ready
-    if only its own connections fail.
+    The process becomes ready when all migrations of its release have been applied. It stays ready while the database is
+    down. Otherwise, all pods would become unready together, and the ingress would respond with 404 instead of our 503.
+    The process becomes unready if the database accepts connections, but not from this process.
     """
 
     def __init__(self) -> None:
@@ -50,7 +52,7 @@ class Readiness:
         return reason
 
     def last(self) -> str | None:
-        """Return the result of the last check without waiting."""
+        """Return the result of the last check, without a new check."""
         return self._reason
 
     def watch(self) -> None:
@@ -63,7 +65,7 @@ class Readiness:
             time.sleep(PERIOD)
 
     def _check(self) -> str | None:
-        if connection.vendor == "unknown":  # the dummy backend: this project has no database
+        if connection.vendor == "unknown":  # Django's dummy backend, for a project without a database
             return None
         try:
             with connection.cursor() as cursor:
@@ -86,7 +88,7 @@ readiness = Readiness()
 def accepts_connections() -> bool:
     """Return whether the database server accepts connections, like `pg_isready`.
 
-    Always True for SQLite.
+    For SQLite, always return True.
     """
     if connection.vendor != "postgresql":
         return True
@@ -104,9 +106,9 @@ PATHS = ("/healthz", "/readyz", "/metrics")
 
 
 def answer(method: str | None, path: str, not_ready: Callable[[], str | None]) -> HttpResponse:
-    """Return the response for one of PATHS, else a 404.
+    """Return the response to a request for one of PATHS, or a 404 for another path.
 
-    `not_ready` is `Readiness.check` or `Readiness.last`.
+    `not_ready` is `Readiness.check` or `Readiness.last`. It returns the reason why this process is not ready, or None.
     """
     path = path.removesuffix("/")
     if path not in PATHS:
@@ -123,9 +125,10 @@ def answer(method: str | None, path: str, not_ready: Callable[[], str | None]) -
 
 
 class HealthMiddleware(Middleware):
-    """Respond to PATHS on the public port, before the host check, if there is no management port.
+    """Middleware that responds to PATHS on the public port if there is no management port.
 
-    Requests through a proxy have X-Forwarded-For, and are passed on. So the internet cannot see PATHS.
+    It responds before Django checks the Host header, because probes send the IP address of the pod as Host. It ignores
+    requests with X-Forwarded-For, because they come through a proxy. So clients on the internet get a 404.
     """
 
     def __init__(self, get_response: GetResponse) -> None:

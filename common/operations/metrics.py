@@ -1,4 +1,4 @@
-"""Prometheus metrics of requests, by method, route and status."""
+"""Count requests, and measure their duration, for Prometheus."""
 
 import os
 import time
@@ -9,7 +9,7 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
 from common.http.middleware import Middleware
 
-REGISTRY = CollectorRegistry()  # without the default process metrics, which cannot be summed over workers
+REGISTRY = CollectorRegistry()  # the default registry has metrics that cannot be added up over workers
 DURATION = Histogram(
     "http_request_duration_seconds",
     "Seconds from the first middleware to the response.",
@@ -21,14 +21,14 @@ METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 
 
 class MetricsMiddleware(Middleware):
-    """Count and time every request."""
+    """Middleware that records the duration of every request, by method, route and status."""
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        """Call the next middleware, then record duration and status."""
+        """Call the next middleware, then record the duration of the request."""
         start = time.perf_counter()
         response = self.get_response(request)
         match = request.resolver_match
-        # Arbitrary values from clients would create a new series each.
+        # Prometheus stores a time series for each label value, so clients must not be able to choose new values.
         method = request.method if request.method in METHODS else "other"
         route = f"/{match.route}" if match else "unknown"
         DURATION.labels(method, route, response.status_code).observe(time.perf_counter() - start)
@@ -36,7 +36,7 @@ class MetricsMiddleware(Middleware):
 
 
 def export() -> HttpResponse:
-    """Return all metrics in the text format of Prometheus, summed over workers."""
+    """Return the metrics of all workers in the text format of Prometheus."""
     registry = REGISTRY
     if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
         registry = CollectorRegistry()

@@ -1,4 +1,4 @@
-"""Serve with gunicorn: settings, worker, logger, error responses, management port, live reload.
+"""Run gunicorn: its settings, worker, logger, error responses, management port and live reload.
 
-Start with `gunicorn_conf`: it uses all the others.
+Read `gunicorn_conf.py` first. It uses all other modules of this package.
 """

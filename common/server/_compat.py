@@ -1,4 +1,7 @@
-"""Parts of gunicorn that are not its public API. `common/tests/test_compat.py` fails when a release changes them."""
+"""Code that uses undocumented parts of gunicorn.
+
+`common/tests/test_compat.py` fails if a new release of gunicorn changes them.
+"""
 
 import re
 from collections.abc import Callable
@@ -9,16 +12,16 @@ _QUOTED = re.compile(r": b?['\"].*", re.DOTALL)
 
 
 def set_error_writer(write_error: Callable[..., None]) -> None:
-    """Make gunicorn send its own errors with this function.
+    """Make gunicorn call this function to send its own error responses.
 
-    gunicorn has no setting for it: https://github.com/benoitc/gunicorn/issues/993
+    gunicorn has no setting for that: https://github.com/benoitc/gunicorn/issues/993
     """
     util.write_error = write_error
 
 
 def without_quotation(message: str) -> str:
-    """Return a log message of gunicorn without the part of the request that it quotes.
+    """Return one of gunicorn's log messages without the request data that it quotes.
 
-    The worker formats the message before it calls the logger, so the quotation is not a separate argument.
+    gunicorn's worker formats the message before it calls the logger. So the logger cannot remove an argument instead.
     """
     return _QUOTED.sub("", message) if message.startswith("Invalid request") else message

@@ -1,4 +1,4 @@
-"""Error responses to requests that never reach Django, such as one with a malformed header."""
+"""Send error responses to requests that never reach Django, such as one with a malformed header."""
 
 import functools
 import socket
@@ -16,11 +16,11 @@ def as_json(status: int, message: str) -> HttpResponse:
     return JsonResponse({"message": message} | ({"errors": {}} if status == 400 else {}), status=status)
 
 
-@functools.lru_cache(maxsize=32)  # few distinct messages, but a hostile client may cause many errors
+@functools.lru_cache(maxsize=32)  # a hostile client may cause the same few errors again and again
 def _error(status: int, reason: str, message: str) -> bytes:
-    """Return a complete HTTP response.
+    """Return a complete HTTP response as bytes.
 
-    The setting SERVER_ERROR names the function that renders it. Default: `as_json`.
+    The setting SERVER_ERROR is the dotted path of the function that creates the response. The default is `as_json`.
     """
     render: Render = import_string(getattr(settings, "SERVER_ERROR", "common.server.errors.as_json"))
     response = render(status, message)
@@ -30,5 +30,5 @@ def _error(status: int, reason: str, message: str) -> bytes:
 
 
 def write_error(sock: socket.socket, status_int: int, reason: str, mesg: str) -> None:
-    """Send an error with `Connection: close`. gunicorn calls it for its own errors."""
+    """Send an error response with `Connection: close`. gunicorn calls this function."""
     sock.sendall(_error(status_int, reason, mesg or reason))

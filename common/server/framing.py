@@ -1,12 +1,14 @@
-"""Find the end of a request in the bytes of a connection, so that no thread waits for the rest of it.
+"""Find the end of an HTTP request in the bytes that a client sends.
 
-Only the framing of RFC 9112 is parsed here. gunicorn parses the request itself, and refuses malformed ones.
+`common.server.worker` gives only complete requests to its threads, so that no thread waits for a slow client. This
+module parses only the parts of a request that determine its length (RFC 9112). gunicorn then parses the complete
+request, and refuses it if it is malformed.
 """
 
 MAX_HEAD = 32 * 1024  # bytes of the request line and all headers; nginx has the same limit
-MAX_BODY = 64 * 1024  # bytes; no call needs more than a few kB
+MAX_BODY = 64 * 1024  # bytes; no request needs more than a few kB
 MAX_CHUNKED_BODY = 2 * MAX_BODY  # bytes, including chunk sizes and line ends
-FRAMING = ("CONTENT-LENGTH", "TRANSFER-ENCODING")
+FRAMING = ("CONTENT-LENGTH", "TRANSFER-ENCODING")  # the headers that determine the length of a body
 
 
 class TooLarge(Exception):
@@ -18,10 +20,11 @@ class TooLarge(Exception):
 
 
 class RequestBuffer:
-    """Bytes received from a client and not yet passed to a thread.
+    """Buffer of the bytes that a client has sent, and that no thread has taken yet.
 
-    When the head is complete, `framing` has the headers with the body's length, as (NAME, value) pairs. `is_clear` is
-    False if gunicorn may find another end of the request; then the connection must close after it.
+    The head of a request consists of the request line and the headers. When the head is complete, `framing` contains
+    the headers that determine the length of the body, as (NAME, value) pairs. `is_clear` is False if gunicorn may find
+    a different end of the request. The worker must then close the connection after this request.
     """
 
     def __init__(self) -> None:
@@ -34,14 +37,17 @@ class RequestBuffer:
         self.expects_continue = False
         self._head = 0  # length of the head, 0 until it is complete
         self._end = -1  # length of the request, -1 until it is known
-        self._position = 0  # end of the bytes already searched
+        self._position = 0  # where the next search starts
 
     def feed(self, data: bytes) -> None:
         """Append received bytes."""
         self.data += data
 
     def is_complete(self) -> bool:
-        """Return whether the request is complete. Raise `TooLarge` as early as possible."""
+        """Return whether the whole request has arrived.
+
+        Raise `TooLarge` as soon as it is known that the request is too large.
+        """
         if not self._head and not self._find_head():
             return False
         if self._end < 0:
@@ -49,24 +55,27 @@ class RequestBuffer:
         return 0 <= self._end <= len(self.data)
 
     def has_head(self) -> bool:
-        """Return whether the request line and all headers are complete."""
+        """Return whether the request line and all headers have arrived."""
         return self._head > 0
 
     def take(self) -> bytes:
-        """Remove the request from the buffer and return it.
+        """Remove the complete request from the buffer and return it.
 
-        Its attributes stay until `next` is called.
+        `framing` and `is_clear` describe this request until `next` is called.
         """
         request = bytes(self.data[: self._end])
         del self.data[: self._end]
         return request
 
     def next(self) -> None:
-        """Start to look for the next request."""
+        """Start to search for the end of the next request."""
         self._begin()
 
     def request_line(self) -> str:
-        """Return method and path for the log, without the query; "-" if incomplete."""
+        """Return the method and path for the log, or "-" if they have not arrived.
+
+        The query is left out, because it may be private.
+        """
         line = bytes(self.data[:MAX_HEAD]).lstrip(b"\r\n").partition(b"\r\n")[0].decode("latin-1")
         method, _, target = line.partition(" ")
         path = target.partition(" ")[0].partition("?")[0]
@@ -87,7 +96,10 @@ class RequestBuffer:
         return self._head > 0
 
     def _is_malformed(self, start: int) -> bool:
-        """Return whether gunicorn will refuse the bytes: TLS, bare LF, endless line."""
+        """Return whether gunicorn will refuse the request, whatever follows.
+
+        It refuses bytes of TLS, a line that does not end with CRLF, and a line that is too long.
+        """
         first = self.data[start : start + 1]
         return (
             (bool(first) and not first.isalpha() and first != b"\r")
@@ -96,13 +108,14 @@ class RequestBuffer:
         )
 
     def _end_here(self) -> None:
+        """End the malformed request after the last received byte, so that gunicorn refuses it."""
         self._head = self._end = len(self.data)
         self.is_clear = False
 
     def _read_head(self, head: bytes) -> None:
         lower = head.lower()
         if b"content-length" not in lower and b"transfer-encoding" not in lower:
-            self._end = self._head  # no body, like most requests
+            self._end = self._head  # the request has no body, like most requests
             return
         headers = [
             (name.decode("latin-1").upper(), value.strip(b" \t").decode("latin-1"))
@@ -117,7 +130,7 @@ class RequestBuffer:
                 self._end = self._head + int(length)
             case [("TRANSFER-ENCODING", coding)] if coding.lower() == "chunked":
                 pass
-            case _:  # no body, or gunicorn refuses it
+            case _:  # the request has no body, or gunicorn refuses its headers
                 self._end = self._head
                 self.is_clear = not self.framing
 
@@ -129,14 +142,14 @@ class RequestBuffer:
                 break
             size = _chunk_size(bytes(self.data[self._position : line_end]))
             if size is None:
-                self._end_here()  # gunicorn refuses it
+                self._end_here()  # the chunk size is not a number
             elif size:
-                after = line_end + 2 + size + 2
+                next_chunk = line_end + 2 + size + 2
                 if size > MAX_BODY:
                     raise _body_too_large()
-                if after > len(self.data):
+                if next_chunk > len(self.data):
                     break
-                self._position = after
+                self._position = next_chunk
             else:
                 end = self.data.find(b"\r\n\r\n", line_end)
                 if end < 0:

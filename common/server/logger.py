@@ -1,4 +1,4 @@
-"""Logger of gunicorn, in the format of the other logs."""
+"""gunicorn's logger, with the same format as Django's logs."""
 
 from collections.abc import MutableMapping
 from datetime import timedelta
@@ -10,20 +10,22 @@ from common.server._compat import without_quotation
 
 
 class QuietLogger(Logger):
-    """Logger with one line per request, except for probes and metrics. It never quotes request data."""
+    """Logger that writes one line per request, but no line for probes and metrics.
+
+    It does not log queries, bodies and headers, because they may contain private data and tokens.
+    """
 
     error_fmt = "%(levelname)s gunicorn [-] %(message)s"
     access_fmt = "%(levelname)s gunicorn.access %(message)s"
 
     def access(self, resp: Any, req: Any, environ: MutableMapping[str, Any], request_time: timedelta) -> None:
-        """Log one request, with control characters of the path escaped.
+        """Log one request. Escape control characters in its path.
 
-        Query and headers are private, so only the request id is logged. gunicorn's own method is slow: it collects
-        all headers and variables, whatever the format.
+        gunicorn's own method is slower, because it collects all headers even if the log format does not use them.
         """
         if req.path in ("/healthz", "/readyz", "/metrics"):
             return
-        # A malformed request has no PATH_INFO.
+        # The environ of a malformed request does not contain PATH_INFO.
         path = environ.get("PATH_INFO", req.path or "").encode("unicode_escape").decode()
         status = str(resp.status).split(maxsplit=1)[0]
         identifier = next((value for name, value in resp.headers if name == "X-Request-ID"), "-")
@@ -31,5 +33,5 @@ class QuietLogger(Logger):
         self.access_log.info(f"{method} {path} {status} {resp.sent} bytes {milliseconds:.0f} ms [{identifier}]")
 
     def warning(self, msg: object, *args: object, **kwargs: Any) -> None:
-        """Log a warning without quoting a malformed request, which may contain a token."""
+        """Log a warning. Remove quotations of a malformed request, which may contain a token."""
         super().warning(without_quotation(str(msg)), *args, **kwargs)

@@ -1,6 +1,7 @@
-"""Management port: /healthz, /readyz and /metrics, on a port without Service and ingress.
+"""Serve /healthz, /readyz and /metrics on the management port, for Kubernetes and Prometheus.
 
-A thread of each worker serves it, so slow requests do not delay probes. Kubernetes and Prometheus use it.
+The ingress does not forward requests to this port. Each worker serves it in a background thread, so slow requests do
+not delay probes.
 https://kubernetes.io/docs/concepts/configuration/liveness-readiness-startup-probes/
 """
 
@@ -16,18 +17,18 @@ from common.operations import health
 
 class _Server(ThreadingMixIn, WSGIServer):
     daemon_threads = True
-    allow_reuse_port = True  # all workers listen; the kernel chooses one
+    allow_reuse_port = True  # all workers listen on the port; the kernel chooses one for each connection
 
 
 class _Handler(WSGIRequestHandler):
-    timeout = 5  # seconds until a silent client is disconnected
+    timeout = 5  # seconds until the server disconnects a silent client
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Log nothing: probes arrive every second."""
+        """Log nothing, because probes arrive every second."""
 
 
 def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-    """Respond to a probe or to Prometheus (WSGI)."""
+    """Respond to Kubernetes or Prometheus. This is a WSGI application."""
     response = health.answer(environ["REQUEST_METHOD"], environ["PATH_INFO"], health.readiness.last)
     start_response(f"{response.status_code} {response.reason_phrase}", list(response.items()))
     return [response.content] if environ["REQUEST_METHOD"] != "HEAD" else []
@@ -36,7 +37,7 @@ def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> 
 def serve(host: str, port: int) -> WSGIServer:
     """Start the management port and the readiness checks in background threads.
 
-    Return the server. Raise SystemExit with one line that names the variable if the port is unusable.
+    Return the server. If the port cannot be used, raise SystemExit with a message that names MANAGEMENT_PORT.
     """
 
     class Server(_Server):

@@ -1,7 +1,9 @@
-"""Check changed code before workers load it. Development only: `cat /tmp/reload` prints ok, or the traceback.
+"""Check changed code in development, before gunicorn's workers load it.
 
-At its start, gunicorn's master forks a process with the libraries loaded. For each check, that process forks a child
-that loads the application with all views and templates. Meanwhile, the workers keep serving the old code.
+`cat /tmp/reload` starts a check and prints its result: "ok", or the traceback.
+
+When gunicorn starts, its master imports the libraries and forks a checker process. For each check, the checker forks a
+child, which loads the application with all views and templates. The workers keep the old code until they are reloaded.
 """
 
 import contextlib
@@ -14,7 +16,7 @@ import tempfile
 import traceback
 from typing import TextIO
 
-PIPE = os.path.join(tempfile.gettempdir(), "reload")  # only in a container, which has no other users
+PIPE = os.path.join(tempfile.gettempdir(), "reload")  # safe in /tmp, because the container has no other users
 
 
 def load_libraries(application: str) -> None:
@@ -39,10 +41,13 @@ finally:  # also if the code is broken now
 
 
 def serve(application: str, path: str = PIPE) -> None:
-    """Serve load-check results on a named pipe: "ok", or the traceback."""
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # no zombies: no code waits for the children
+    """Check the application for each process that reads the named pipe, without end.
+
+    The reader gets "ok", or the traceback.
+    """
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel removes the children, because no code waits for them
     while True:
-        # A new pipe for each check: a reader must not get the result of the next one.
+        # Create a new pipe for each check, so that no reader gets the result of the next check.
         with contextlib.suppress(FileNotFoundError):
             os.unlink(path)
         os.mkfifo(path)
@@ -53,9 +58,9 @@ def serve(application: str, path: str = PIPE) -> None:
 
 
 def load(application: str) -> None:
-    """Import an application, all its views and templates. Raise the first error."""
+    """Load an application with all its views and templates. Raise the first error."""
     importlib.import_module(application)
-    # Imported here: the process that forks must not load this code.
+    # Only the child may import these modules, because they can change between two checks.
     from common.http.urls import load_views
     from common.server.templates import load_templates
 

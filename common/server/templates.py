@@ -1,4 +1,4 @@
-"""Load templates in development: check each one before use, and keep its last working version."""
+"""Load templates in development. Check each template before its use, and keep its last working version."""
 
 from pathlib import Path
 from typing import Any
@@ -15,20 +15,23 @@ from common.settings import ROOT
 
 
 class LastGoodLoader(app_directories.Loader):
-    """Template loader that rereads files. If one is missing or broken, its last working version stays in use."""
+    """Template loader that reads a file at each use.
+
+    If the file is missing or broken, the loader returns the last version that worked.
+    """
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
         self._good: dict[str, str] = {}
 
     def get_contents(self, origin: Origin) -> str:
-        """Return the text of a template, or of its last working version.
+        """Return the text of a template, or the text of its last working version.
 
-        Raise the error of the template if it never worked.
+        Raise the template's error if no version has worked yet.
         """
         good = self._good.get(origin.name)
         try:
-            contents = super().get_contents(origin) or good or ""  # a file is empty while an editor writes it
+            contents = super().get_contents(origin) or good or ""  # while an editor writes a file, it may be empty
             if contents != good:
                 self._check(Template(contents, origin, engine=self.engine))
         except (TemplateDoesNotExist, TemplateSyntaxError, UnicodeDecodeError):
@@ -39,9 +42,9 @@ class LastGoodLoader(app_directories.Loader):
         return contents
 
     def _check(self, template: Template) -> None:
-        """Raise TemplateSyntaxError for an unknown template or URL name.
+        """Raise TemplateSyntaxError if the template names an unknown template or URL.
 
-        Django finds these only when it renders the template.
+        Django reports such names only when it renders the template.
         """
         for kind, attribute, exists, noun in (
             (ExtendsNode, "parent_name", self._has_template, "template"),
@@ -52,10 +55,10 @@ class LastGoodLoader(app_directories.Loader):
             for node in nodes:
                 expression = getattr(node, attribute)
                 constant = isinstance(expression.var, str) and not expression.filters
-                optional = getattr(node, "asvar", None)  # {% url "x" as path %}
+                optional = getattr(node, "asvar", None)  # {% url "x" as path %} may name an unknown URL
                 if constant and not optional and not exists(expression.var):
                     error: Any = TemplateSyntaxError(f"There is no {noun} {str(expression.var)!r}.")
-                    error.token = node.token  # Django's parser sets it too; it has the line number
+                    error.token = node.token  # it contains the line number, as in errors of Django's parser
                     raise error
 
     def _has_template(self, name: str) -> bool:
@@ -64,9 +67,9 @@ class LastGoodLoader(app_directories.Loader):
 
 
 def load_templates() -> None:
-    """Compile the project's own templates.
+    """Compile all templates of this project.
 
-    Raise TemplateSyntaxError with the file and, if known, the line.
+    Raise TemplateSyntaxError for the first broken one. The message names the file and, if known, the line.
     """
     for app in apps.get_app_configs():
         if Path(app.path).parent != ROOT:
@@ -76,10 +79,10 @@ def load_templates() -> None:
             try:
                 get_template(str(file.relative_to(folder)))
             except (TemplateSyntaxError, UnicodeDecodeError) as error:
-                token = getattr(error, "token", None)  # the parser sets it
+                token = getattr(error, "token", None)  # UnicodeDecodeError has none
                 place = f'File "{file}"' + (f", line {token.lineno}" if token else "")
                 raise TemplateSyntaxError(f"{place}: {error}") from None
 
 
 def _has_url(name: str) -> bool:
-    return ":" in name or name in get_resolver().reverse_dict  # names in a namespace are not checked
+    return ":" in name or name in get_resolver().reverse_dict  # names with a namespace are not checked

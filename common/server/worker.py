@@ -1,7 +1,8 @@
-"""Thread worker for gunicorn whose event loop receives requests and sends slow responses.
+"""gunicorn worker with threads, and with an event loop for slow clients.
 
-A thread gets a request only when it is complete. It leaves the unsent part of a response to the event loop. So slow,
-silent and hostile clients occupy a file descriptor and some memory, but never a thread.
+The event loop receives requests. It gives a request to a thread when the request is complete. If a thread cannot send
+the whole response immediately, the event loop sends the rest. So a slow, silent or hostile client occupies a file
+descriptor and some memory, but never a thread.
 """
 
 import contextlib
@@ -23,18 +24,18 @@ from gunicorn.workers.gthread import TConn, ThreadWorker
 from common.server.framing import RequestBuffer, TooLarge
 
 REQUEST_TIMEOUT = 10.0  # seconds between the first and the last byte of a request
-SEND_TIMEOUT = 30.0  # seconds for the part of a response that was not sent immediately
-LINGER_TIMEOUT = 2.0  # seconds to wait until the client closes (RFC 9112 section 9.6)
-STOP_TIMEOUT = 2.0  # seconds that a stopping worker keeps an idle connection
-MAX_UNSENT = 16_000_000  # bytes of unsent responses, for all clients
+SEND_TIMEOUT = 30.0  # seconds to send the rest of a response that a thread could not send immediately
+LINGER_TIMEOUT = 2.0  # seconds to wait for the client to close the connection (RFC 9112 section 9.6)
+STOP_TIMEOUT = 2.0  # seconds for which a stopping worker keeps an idle connection open
+MAX_UNSENT = 16_000_000  # bytes of unsent responses to all clients of this worker
 TICK = 0.5  # seconds between two checks for timed-out connections
-CHUNK = 65_536  # bytes
-DONTWAIT = int(socket.MSG_DONTWAIT)  # enum's own "|" is slow
+CHUNK = 65_536  # maximum bytes to receive at once
+DONTWAIT = int(socket.MSG_DONTWAIT)  # as an int, because "|" is slow for enums
 ACCEPT_AT_ONCE = 64  # connections to accept before other events are handled
 
 
 class ClientSocket(socket.socket):
-    """Socket whose `sendall` never blocks: `unsent` buffers the rest."""
+    """Socket whose `sendall` never blocks. It keeps the bytes that it could not send in `unsent`."""
 
     unsent: bytearray
 
@@ -56,11 +57,14 @@ class ClientSocket(socket.socket):
             self.unsent += memoryview(data)[sent:]
 
     def receive(self) -> bytes:
-        """Return received bytes, b"" at the end. Raise BlockingIOError if none."""
+        """Return received bytes, or b"" if the client will send no more.
+
+        Raise BlockingIOError if no bytes have arrived.
+        """
         return self.recv(CHUNK, DONTWAIT)
 
     def send_rest(self) -> bool:
-        """Send more of the buffer; return whether it is empty."""
+        """Send as much of `unsent` as possible. Return whether all of it was sent."""
         try:
             while self.unsent:
                 del self.unsent[: self.send(self.unsent, DONTWAIT)]
@@ -70,7 +74,10 @@ class ClientSocket(socket.socket):
 
 
 class Connection(TConn):
-    """Connection that waits in the event loop until `deadline` (`time.monotonic`), or is in a thread."""
+    """Connection to a client. It waits in the event loop, or a thread handles its request.
+
+    `deadline` is the time of `time.monotonic` when the event loop stops waiting and closes the connection.
+    """
 
     sock: ClientSocket
     client: Any
@@ -80,19 +87,20 @@ class Connection(TConn):
         super().__init__(cfg, sock, client, server)
         self.buffer = RequestBuffer()
         self.deadline = 0.0
-        self.events = 0  # that the poller waits for
+        self.events = 0  # the events that the poller waits for
         self.on_event: Callable[[Connection], None] = _ignore
         self.continued = False  # whether 100 (Continue) was sent
-        self.data_ready = True  # tells gunicorn not to wait for data in the thread
+        self.data_ready = True  # makes gunicorn's thread parse the request without waiting for data
 
     def init(self) -> None:
-        """Let gunicorn parse the complete request, and no bytes after it."""
+        """Give gunicorn's parser the complete request, but no bytes that follow it."""
         self.parser = http.get_parser(self.cfg, iter([self.buffer.take()]), self.client)
 
     def may_continue(self, request: Any) -> bool:
-        """Return whether another request may follow.
+        """Return whether another request may follow on this connection.
 
-        It may if gunicorn found the same framing, and so the same end of the request.
+        It may follow if gunicorn and the buffer agree where this request ends. Otherwise, a client could hide a second
+        request in the body of the first.
         """
         framing = [(name, value) for name, value in request.headers if name in ("CONTENT-LENGTH", "TRANSFER-ENCODING")]
         return self.buffer.is_clear and framing == self.buffer.framing
@@ -103,11 +111,15 @@ def _ignore(connection: Connection) -> None:
 
 
 class BufferingWorker(ThreadWorker):
-    """Worker that buffers requests and responses. At its limit, it closes the longest-waiting connection."""
+    """Worker that buffers requests and responses.
+
+    If a client connects when there are too many connections, the worker closes one. It closes the connection that has
+    waited in the event loop for the longest time.
+    """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.parked: dict[Connection, None] = {}  # connections without a thread, oldest first
+        self.parked: dict[Connection, None] = {}  # connections in the event loop; the first has waited longest
         self._next_tick = 0.0
         self._next_warning = 0.0
 
@@ -121,11 +133,11 @@ class BufferingWorker(ThreadWorker):
             raise AppImportError(error) from None
 
     def run(self) -> None:
-        """Serve until a signal stops the worker, then finish open requests.
+        """Serve until a signal stops the worker. Then finish the open requests.
 
-        That takes up to `graceful_timeout` seconds.
+        Finishing them takes at most `graceful_timeout` seconds.
         """
-        queue: Any = self.method_queue  # threads wake this loop through it
+        queue: Any = self.method_queue  # threads use it to wake this loop
         self.poller.register(queue, selectors.EVENT_READ, queue.run_callbacks)
         self.set_accept_enabled(True)
         while self.alive:
@@ -143,8 +155,8 @@ class BufferingWorker(ThreadWorker):
     def set_accept_enabled(self, enabled: bool | None) -> None:
         """Start or stop accepting connections.
 
-        When stopping, drain the accept queue, then close the socket. gunicorn closes its sockets last. Until then, the
-        kernel would accept connections and finally reset them.
+        To stop, accept all connections that the kernel has queued, then close the listening sockets. gunicorn would
+        close them later. Until then, the kernel would queue more connections, and would reset them in the end.
         """
         super().set_accept_enabled(enabled)
         if not enabled:
@@ -154,13 +166,13 @@ class BufferingWorker(ThreadWorker):
                 listener.close()
 
     def accept(self, listener: Any) -> None:
-        """Accept queued connections, up to `ACCEPT_AT_ONCE`."""
+        """Accept up to `ACCEPT_AT_ONCE` queued connections."""
         for _ in range(ACCEPT_AT_ONCE):
             if not self._accept_one(listener):
                 break
 
     def _accept_one(self, listener: Any) -> bool:
-        """Accept a connection; return False if none is queued, or there is no room now."""
+        """Accept one connection. Return False if none is queued, or if there is no room."""
         if self.nr_conns >= self.worker_connections and not self._make_room():
             return False
         try:
@@ -168,7 +180,7 @@ class BufferingWorker(ThreadWorker):
         except OSError as error:
             if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM):
                 return self._make_room()
-            # Other errors concern only this connection: see accept(2), "Error handling".
+            # Other errors affect only this connection: see "Error handling" in accept(2).
             return error.errno not in (errno.EAGAIN, errno.EWOULDBLOCK)
         connection = Connection(self.cfg, ClientSocket.of(accepted), address, listener.getsockname())
         self.nr_conns += 1
@@ -176,13 +188,13 @@ class BufferingWorker(ThreadWorker):
         return True
 
     def _make_room(self) -> bool:
-        """Close the longest-waiting connection; return False if none waits."""
+        """Close the connection that has waited longest. Return False if none waits."""
         now = time.monotonic()
         if now > self._next_warning:
             self._next_warning = now + 60
-            self.log.warning("Too many connections (%s): closing the longest-waiting ones.", self.nr_conns)
+            self.log.warning("Too many connections (%s). Closing those that have waited longest.", self.nr_conns)
         if not self.parked:
-            time.sleep(0.01)  # threads are busy with all connections, and will finish soon
+            time.sleep(0.01)  # threads are handling requests of all connections, and one will finish soon
             return False
         self._close(next(iter(self.parked)))
         return True
@@ -212,7 +224,7 @@ class BufferingWorker(ThreadWorker):
             self._guarded(connection, connection.on_event, connection)
 
     def _guarded(self, connection: Connection, action: Callable[..., None], *arguments: Any) -> None:
-        """Run an action; close the connection if it fails, but keep the loop alive."""
+        """Run an action. If it fails, close the connection, but continue the event loop."""
         try:
             action(*arguments)
         except OSError:  # for example, the client reset the connection
@@ -222,7 +234,7 @@ class BufferingWorker(ThreadWorker):
             self._close(connection)
 
     def _hurry(self, connection: Connection) -> None:
-        """Shorten the timeout of an idle connection, because this worker stops."""
+        """Shorten the timeout of an idle connection, because this worker is stopping."""
         if connection.on_event == self._receive and not connection.buffer.data:
             connection.deadline = min(connection.deadline, time.monotonic() + STOP_TIMEOUT)
 
@@ -239,7 +251,10 @@ class BufferingWorker(ThreadWorker):
             connection.close()
 
     def _tick(self) -> None:
-        """Twice a second, notify the master, stop if there is none, and close timed-out connections."""
+        """Do the regular work, every `TICK` seconds.
+
+        Notify the master that this worker is alive, stop if the master has died, and close timed-out connections.
+        """
         now = time.monotonic()
         if now < self._next_tick:
             return
@@ -249,9 +264,9 @@ class BufferingWorker(ThreadWorker):
         self._expire(now)
 
     def _expire(self, now: float) -> None:
-        """Close timed-out connections. Send 408 to a client with an incomplete request.
+        """Close timed-out connections.
 
-        See RFC 9110 section 15.5.9.
+        If a client has sent only a part of its request, send a 408 first (RFC 9110 section 15.5.9).
         """
         for connection in [each for each in self.parked if each.deadline < now]:
             if connection.on_event == self._receive and connection.buffer.data:
@@ -268,7 +283,7 @@ class BufferingWorker(ThreadWorker):
         except BlockingIOError:
             return
         if data:
-            if not connection.buffer.data and connection.initialized:  # the next request starts
+            if not connection.buffer.data and connection.initialized:  # these are the first bytes of another request
                 connection.deadline = time.monotonic() + REQUEST_TIMEOUT
             connection.buffer.feed(data)
             self._proceed(connection)
@@ -278,7 +293,7 @@ class BufferingWorker(ThreadWorker):
             self._close(connection)
 
     def _proceed(self, connection: Connection) -> None:
-        """Pass the request to a thread if it is complete."""
+        """Give the request to a thread if it is complete."""
         buffer = connection.buffer
         try:
             complete = buffer.is_complete()
@@ -301,18 +316,19 @@ class BufferingWorker(ThreadWorker):
     # Sending responses
 
     def finish_request(self, conn: Any, fs: "Future[Any]") -> None:
-        """Handle a connection after its thread has finished."""
+        """Continue with a connection after a thread has handled its request."""
         answered = not fs.cancelled() and fs.exception() is None and fs.result()
-        # Unread bytes of this request would be parsed as the next one.
+        # If gunicorn has not read the whole request, its rest would be parsed as another request.
         keep_open = bool(answered) and not conn.parser.unreader.take_buffered()
         self._guarded(conn, self._finish, conn, keep_open)
 
     def _finish(self, connection: Connection, keep_open: bool) -> None:
-        """Send the rest of a response, then wait for the next request or close."""
+        """Send the rest of a response. Then wait for another request, or close."""
         if connection.sock.send_rest():
             self._after_answer(connection, keep_open)
             return
         self._park(connection, selectors.EVENT_WRITE, partial(self._send, keep_open=keep_open), SEND_TIMEOUT)
+        # If the buffers for all clients have become too large, close the connections that have waited longest.
         unsent = sum(len(each.sock.unsent) for each in self.parked)
         for slow in [each for each in self.parked if each.sock.unsent]:
             if unsent <= MAX_UNSENT:
@@ -333,14 +349,14 @@ class BufferingWorker(ThreadWorker):
         connection.initialized, connection.continued = True, False
         connection.buffer.next()
         self._park(connection, selectors.EVENT_READ, self._receive, self.cfg.keepalive)
-        if connection.buffer.data:  # the client has pipelined the next request
+        if connection.buffer.data:  # the client has already sent bytes of another request (pipelining)
             connection.deadline = time.monotonic() + REQUEST_TIMEOUT
             self._proceed(connection)
 
     def _discard(self, connection: Connection) -> None:
-        """Read and ignore data until the client closes.
+        """Read and ignore data until the client closes the connection.
 
-        Closing earlier would reset the connection, and the client could lose the response.
+        If the worker closed it earlier, the kernel would reset the connection, and the client could lose the response.
         """
         if not connection.sock.receive():
             self._close(connection)
@@ -348,7 +364,7 @@ class BufferingWorker(ThreadWorker):
     # In a thread
 
     def handle_request(self, req: Any, conn: Any) -> bool:
-        """Process a request; return whether the connection may be reused."""
+        """Handle a request. Return whether another one may follow on this connection."""
         if req.version >= (1, 1) and not any(name == "HOST" for name, _ in req.headers):
             raise InvalidHeader("Host is missing", req=req)  # RFC 9112 section 3.2
         return bool(super().handle_request(req, conn)) and conn.may_continue(req)
