@@ -1,4 +1,4 @@
-"""The Django admin of accounts: create them, switch them off, set passwords."""
+"""The Django admin for accounts. Staff create accounts, switch them off, and set passwords."""
 
 import re
 from typing import Any
@@ -81,18 +81,21 @@ class UserAdmin(DjangoUserAdmin):
     def add_view(
         self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        """Serve the form. A name stored by a concurrent request is a form error."""
+        """Serve the form for a new account.
+
+        If a concurrent request stores the same name, show a form error, not a 500.
+        """
         try:
             return super().add_view(request, form_url, extra_context)
         except IntegrityError:
-            # The other request has stored the name, so validation now finds it.
+            # Validate again. The name is in the database now, so the form shows the error.
             return super().add_view(request, form_url, extra_context)
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         if any("\x00" in value for _, values in request.GET.lists() for value in values):
             raise BadRequest("The address contains a NUL character.")
         if not all(re.fullmatch(r"[0-9]{1,18}", key) for key in request.POST.getlist(ACTION_CHECKBOX_NAME)):
-            raise BadRequest("The id of a selected account is invalid.")  # would be a 500 from the database
+            raise BadRequest("The id of a selected account is invalid.")  # the query would raise an exception
         return super().changelist_view(request, extra_context)
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
@@ -105,9 +108,9 @@ class UserAdmin(DjangoUserAdmin):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[User], search_term: str
     ) -> tuple[QuerySet[User], bool]:
-        """Search in the list and in `/admin/autocomplete/`.
+        """Search for accounts, for the list and for `/admin/autocomplete/`.
 
-        Raise `BadRequest` if the term cannot be part of a name.
+        Raise `BadRequest` (400) if the term cannot be part of a user name.
         """
         if len(search_term) > USERNAME_MAX_LENGTH or "\x00" in search_term:
             raise BadRequest("The search is too long or contains a NUL character.")
@@ -143,7 +146,7 @@ class UserAdmin(DjangoUserAdmin):
         for user in changed:
             user.sessions.all().delete()
             self.log_change(request, user, "Ended the sessions.")
-        self.message_user(request, f"Sessions ended: {len(changed)} accounts.")
+        self.message_user(request, f"Accounts whose sessions were ended: {len(changed)}.")
 
     def _switch(self, request: HttpRequest, users: QuerySet[User], *, on: bool) -> None:
         changed: list[Any] = [
@@ -153,4 +156,4 @@ class UserAdmin(DjangoUserAdmin):
             user.is_active = on
             user.save(update_fields=["is_active"])
             self.log_change(request, user, f"Switched {'on' if on else 'off'}.")
-        self.message_user(request, f"Switched {'on' if on else 'off'}: {len(changed)}.")
+        self.message_user(request, f"Accounts switched {'on' if on else 'off'}: {len(changed)}.")

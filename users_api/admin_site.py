@@ -17,9 +17,9 @@ from users_api.login_limit import TooManyFailures
 
 
 def drop_foreign_next(request: HttpRequest) -> None:
-    """Remove each `next` that is not a path on this site.
+    """Remove `next` from the request if it is not a path on this site.
 
-    Django would redirect to `//`, which is not a valid URL.
+    Django refuses URLs of other sites, but it redirects to `//`, which is not a valid URL.
     """
     for name in ("GET", "POST"):
         data = getattr(request, name)
@@ -61,9 +61,9 @@ class AdminSite(admin.AdminSite):
         return super().logout(request, extra_context)
 
     def password_change(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
-        """Serve the form for the user's own password, with a maximum length.
+        """Serve the form with which users change their own password.
 
-        `AdminSite` has no attribute that sets the form.
+        This method overrides Django's to use `OwnPasswordForm`. `AdminSite` has no attribute for that.
         """
         request.current_app = self.name
         view = PasswordChangeView.as_view(

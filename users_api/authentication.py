@@ -10,16 +10,16 @@ from users_api.tokens import session_key
 
 
 class AccountAuthentication(authentication.TokenAuthentication):
-    """Set `request.user` to the account of a token, and `request.auth` to its session.
+    """DRF authentication class that sets `request.user` to the token's account, and `request.auth` to its session.
 
-    The database row decides what the account may do. The token's claims may be 15 minutes old.
+    It reads the account from the database, because the claims in the token may be 15 minutes old.
     """
 
     def authenticate(self, request: Request) -> tuple[User, Session | None] | None:  # type: ignore[override]
-        """Return the account and its session, or None without a header.
+        """Return `(account, session)`, or None if the request has no Authorization header.
 
-        The session is None if the token was issued without one. Raise `NotAuthenticated` (401) if the account is
-        switched off or the session is no longer valid.
+        The session is None if the token was issued without a session. Raise `NotAuthenticated` (401) if the token is
+        invalid, the account is switched off, or the session is no longer valid.
         """
         found = super().authenticate(request)
         if found is None:

@@ -11,9 +11,10 @@ from users_api.models import USERNAME_MAX_LENGTH, User
 
 
 class LimitedBackend(ModelBackend):
-    """Django's `ModelBackend` with a limit on failures.
+    """Django's `ModelBackend`, with limits on failed logins.
 
-    A wrong password, an unknown name and a name that is too long all need the time of one hash.
+    A login takes the same time with an unknown name as with a wrong password. So its duration does not reveal which
+    names exist.
     """
 
     def authenticate(
@@ -21,7 +22,7 @@ class LimitedBackend(ModelBackend):
     ) -> User | None:
         """Return the user, or None if the name or password is wrong.
 
-        Raise `users_api.login_limit.TooManyFailures` if a limit is reached.
+        Raise `users_api.login_limit.TooManyFailures` if too many logins have failed.
         """
         if username is None or password is None:
             return None
@@ -29,11 +30,12 @@ class LimitedBackend(ModelBackend):
         address = client_address(request) if request else ""
         login_limit.check(username, address)
         exists = len(username) <= USERNAME_MAX_LENGTH
-        user = (User.objects.filter(username=username).first() if exists else None) or User()  # without a password
+        # For an unknown name, check the password of an empty account, which takes the same time.
+        user = (User.objects.filter(username=username).first() if exists else None) or User()
         if not (user.check_password(password) and self.user_can_authenticate(user)):
             login_limit.record(username, address)
             return None
-        # Check again: concurrent guesses may have reached the limit before this correct one.
+        # Check the limits again. Concurrent wrong guesses may have reached a limit before this correct one.
         if login_limit.check(username, address):
             login_limit.forget(username, address)
         login_limit.remember(user, address)

@@ -1,4 +1,4 @@
-"""Forms of the admin. They refuse long texts before any slow comparison."""
+"""Forms of the admin. They refuse long texts before any slow operation."""
 
 from typing import Any
 
@@ -14,9 +14,9 @@ from users_api.passwords import PASSWORD_MAX_LENGTH, TOO_LONG
 
 
 class BoundedPasswords(forms.BaseForm):
-    """A form whose password fields have a maximum length.
+    """Base class for forms whose password fields have a maximum length.
 
-    The HTML has no `maxlength`, because browsers silently truncate pasted passwords.
+    The HTML has no `maxlength`. With it, browsers would silently truncate a pasted password.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -37,7 +37,7 @@ class UserCreationForm(BoundedPasswords, AdminUserCreationForm):
 
 
 class UserForm(UserChangeForm):
-    # Django's form shows the password's hash here.
+    # Remove this field of Django's form, because it shows details of the hash.
     password = None  # type: ignore[assignment]
 
     class Meta:
@@ -46,7 +46,7 @@ class UserForm(UserChangeForm):
 
 
 class SetPasswordForm(BoundedPasswords, AdminPasswordChangeForm):
-    """Sets the password of an account. Unlike Django's form, it cannot remove the password."""
+    """Form that sets the password of an account. Unlike Django's form, it cannot remove the password."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -59,9 +59,9 @@ class SetPasswordForm(BoundedPasswords, AdminPasswordChangeForm):
 
 
 class OwnPasswordForm(BoundedPasswords, OwnPasswordChangeForm):
-    """Changes the user's own password.
+    """Form with which users change their own password.
 
-    A wrong old password counts as a failed login from the client's address.
+    If the old password is wrong, this counts as a failed login from `address`, the address of the client.
     """
 
     def __init__(self, *args: Any, address: str, **kwargs: Any) -> None:
@@ -71,7 +71,7 @@ class OwnPasswordForm(BoundedPasswords, OwnPasswordChangeForm):
     def clean_old_password(self) -> str:
         """Return the old password.
 
-        Raise `ValidationError` if it is wrong, or after too many failures.
+        Raise `ValidationError` if it is wrong, or if too many logins have failed.
         """
         username = self.user.get_username()
         try:

@@ -1,15 +1,15 @@
-"""The password hasher."""
+"""Hash passwords with Argon2id."""
 
 import threading
 
 from django.contrib.auth.hashers import Argon2PasswordHasher
 
-# Two concurrent hashes on one CPU take twice as long and twice the memory.
+# Two concurrent hashes on one CPU take twice as long as one, and need twice the memory.
 _one_at_a_time = threading.Lock()
 
 
 class Argon2idPasswordHasher(Argon2PasswordHasher):
-    """Argon2id with OWASP's parameters for 19 MiB of memory. Django's default needs 100 MiB.
+    """Argon2id with parameters that OWASP recommends. It needs 19 MiB of memory; Django's default needs 100 MiB.
 
     https://cheatsheetseries.owasp.org/cheatsheets/Password_Storage_Cheat_Sheet.html#argon2id
     """
@@ -19,11 +19,11 @@ class Argon2idPasswordHasher(Argon2PasswordHasher):
     parallelism = 1
 
     def encode(self, password: str, salt: str) -> str:
-        """Return the hash to store. Wait for other hashes in this process."""
+        """Return the hash of a password. Wait while another thread is hashing."""
         with _one_at_a_time:
             return super().encode(password, salt)
 
     def verify(self, password: str, encoded: str) -> bool:
-        """Check a password against a hash. Wait for other hashes in this process."""
+        """Return whether a password matches a hash. Wait while another thread is hashing."""
         with _one_at_a_time:
             return super().verify(password, encoded)

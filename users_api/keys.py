@@ -1,7 +1,10 @@
-"""The signing keys: PEM files in the folder TOKENS_KEYS.
+"""Load the keys that sign access tokens, and the public keys that verify them.
 
-`signing.pem` is the RSA private key that signs. All other `*.pem` files, private or public, are published too. So two
-keys overlap while one is replaced: `next.pem` before the replacement, `previous.pem` after it.
+They are PEM files in the folder TOKENS_KEYS. `signing.pem` is the RSA private key that signs tokens. users_api
+publishes its public key, and also the public keys of all other `*.pem` files.
+
+Before the signing key is replaced, the new key is published as `next.pem`. After that, the old key is still published
+as `previous.pem`. So verifiers accept the tokens of both keys, and no user is logged out.
 """
 
 import base64
@@ -34,9 +37,9 @@ class KeyRing:
 
 @functools.cache
 def key_ring() -> KeyRing:
-    """Return the keys of this process.
+    """Load the keys at the first call, and return them.
 
-    Raise `SystemExit` with one line if a file is not a usable key, or `signing.pem` is missing.
+    Raise `SystemExit` with a message of one line if `signing.pem` is missing, or if a file is not a usable key.
     """
     folder: Path = settings.TOKENS_KEYS
     try:

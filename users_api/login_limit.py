@@ -1,4 +1,4 @@
-"""Limit failed logins. The database counts them, so the limits hold across processes and pods.
+"""Limit failed logins. The database stores them, so each limit holds across all processes and pods.
 
 | Failures of | Setting | Within |
 | --- | --- | --- |
@@ -7,8 +7,10 @@
 | all names from one site (48 bits of IPv6) | `LOGIN_FAILURES_PER_ADDRESS` | 15 minutes |
 | one name from all addresses | `LOGIN_FAILURES_PER_ACCOUNT` | an hour |
 
-The last two limits do not apply to known networks: those from which the account has logged in within 30 days. So
-attackers cannot lock out the owner there. Logins refused by a limit are not counted, so every lock expires.
+The last two limits do not apply in known networks of an account. A network is known if the account has logged in from
+it within 30 days. So attackers in other networks cannot lock out the owner of the account.
+
+If a limit refuses a login, this login does not count as another failure. So each limit ends after its time.
 https://cheatsheetseries.owasp.org/cheatsheets/Authentication_Cheat_Sheet.html#login-throttling
 """
 
@@ -27,13 +29,13 @@ from rest_framework.exceptions import Throttled
 from common.tokens import CLOCK_SKEW
 from users_api.models import USERNAME_MAX_LENGTH, KnownNetwork, LoginFailure, User
 
-SKEW = timedelta(seconds=CLOCK_SKEW)  # a time further in the future is from a wrong clock
+SKEW = timedelta(seconds=CLOCK_SKEW)  # a failure further in the future comes from a wrong clock and does not count
 SITE_BITS = 48  # the largest IPv6 network that a provider assigns to one site (RFC 6177 section 2)
-UPDATE_AFTER = timedelta(days=1)  # the minimum age of a known network before its time is updated
+UPDATE_AFTER = timedelta(days=1)  # how old the time of a known network must be before a login updates it
 
 
 class TooManyFailures(Throttled):
-    """Too many logins failed (429). `wait` is in seconds."""
+    """429: too many logins have failed. `wait` is in seconds."""
 
     wait: int
 
@@ -42,7 +44,7 @@ class TooManyFailures(Throttled):
 
 @dataclass(frozen=True)
 class Limit:
-    """Failures that count together, their maximum number, and how long each counts."""
+    """A limit on failed logins: the failures, their maximum number, and the time for which each of them counts."""
 
     failures: list[Any]  # rows with `id` and `time`
     maximum: int
@@ -50,16 +52,17 @@ class Limit:
 
     def wait(self, now: datetime) -> int:
         """Return the seconds until another login is allowed."""
-        oldest = sorted(row.time for row in self.failures)[-self.maximum]  # of the last `maximum` failures
+        # The oldest of the last `maximum` failures. When it no longer counts, a login is allowed.
+        oldest = sorted(row.time for row in self.failures)[-self.maximum]
         wait = min(oldest + self.window - now, self.window)
         return max(1, math.ceil(wait / timedelta(seconds=1)))
 
 
 def origin(address: str, bits: int = 64) -> str | None:
-    """Return the network that failures are counted for, or None for no address.
+    """Return the network of an address, or None if there is no address.
 
-    It is the IPv4 address, or the first address of the IPv6 network. One machine may use all addresses of an IPv6
-    network of 64 bits (RFC 8981).
+    For IPv4, the result is the address itself. For IPv6, it is the first address of the network that has the same first
+    `bits` bits. One machine may use all addresses of an IPv6 network of 64 bits (RFC 8981).
     """
     if ":" not in address:
         return address or None
@@ -67,9 +70,9 @@ def origin(address: str, bits: int = 64) -> str | None:
 
 
 def check(username: str, address: str) -> int:
-    """Return the number of failures of this name from this network.
+    """Return how many logins with this name have failed in the network of this address.
 
-    Raise `TooManyFailures` if a limit is reached.
+    Raise `TooManyFailures` if a limit has been reached.
     """
     now = timezone.now()
     limits = _limits(username, address, now)
@@ -80,18 +83,18 @@ def check(username: str, address: str) -> int:
 
 
 def record(username: str, address: str) -> None:
-    """Count a failure.
+    """Store a failed login.
 
-    Raise `TooManyFailures` if concurrent failures have exceeded a limit.
+    Raise `TooManyFailures` if it exceeds a limit, because other logins have failed at the same time.
     """
     now = timezone.now()
     delete_old(now)
     own = LoginFailure.objects.create(
         name_digest=_digest(username), address=origin(address), site=origin(address, SITE_BITS), time=now
     )
-    now = timezone.now()  # the insert may have waited for other requests, whose failures count too
+    now = timezone.now()  # the insert may have waited for other requests, and their failures count too
     for limit in _limits(username, address, now):
-        # Compare counts, not ids: a row with a lower id may not be visible yet. The rows with the lowest ids stay.
+        # Count the rows again. If there are too many, only those with the lowest ids stay.
         if len(limit.failures) > limit.maximum:
             if own.id in sorted(row.id for row in limit.failures)[limit.maximum :]:
                 own.delete()
@@ -99,12 +102,15 @@ def record(username: str, address: str) -> None:
 
 
 def forget(username: str, address: str) -> None:
-    """Delete the failures of this name from this network, after a successful login."""
+    """Delete the failures of this name in the network of this address, after a login."""
     LoginFailure.objects.filter(name_digest=_digest(username), address=origin(address)).delete()
 
 
 def remember(user: User, address: str) -> None:
-    """Store the network of a login as known, at most once a day to save writes."""
+    """Store the network of a successful login as known.
+
+    To save writes, update it at most once a day.
+    """
     now, network = timezone.now(), origin(address)
     recent = KnownNetwork.objects.filter(user=user, network=network, time__gt=now - UPDATE_AFTER)
     if network is None or recent.exists():
@@ -118,9 +124,9 @@ def remember(user: User, address: str) -> None:
 
 
 def delete_old(now: datetime) -> int:
-    """Delete old failures and networks that are no longer known. Return how many.
+    """Delete old failures, and networks that are no longer known. Return how many.
 
-    Failures far in the future come from a wrong clock and are deleted too.
+    Also delete failures that are far in the future, because they come from a wrong clock.
     """
     window = settings.LOGIN_FAILURES_ACCOUNT_WINDOW
     failures = LoginFailure.objects.filter(Q(time__lt=now - window) | Q(time__gt=now + window))
@@ -129,7 +135,7 @@ def delete_old(now: datetime) -> int:
 
 
 def _limits(username: str, address: str, now: datetime) -> list[Limit]:
-    """Return the limits that apply to a login, first that of the name and network."""
+    """Return the limits that apply to a login. The first is that of name and network."""
     name, network, site = _digest(username), origin(address), origin(address, SITE_BITS)
     per_address, per_account = settings.LOGIN_FAILURES_PER_ADDRESS, settings.LOGIN_FAILURES_PER_ACCOUNT
     window, account_window = settings.LOGIN_FAILURES_WINDOW, settings.LOGIN_FAILURES_ACCOUNT_WINDOW
@@ -160,5 +166,5 @@ def _is_known(username: str, network: str | None, now: datetime) -> bool:
 
 
 def _digest(username: str) -> str:
-    # Names beyond the maximum length that start alike count as one name.
+    # A name that is too long is truncated. So all such names with the same beginning count as one name.
     return salted_hmac("users_api.login_limit", username[: USERNAME_MAX_LENGTH + 1], algorithm="sha256").hexdigest()

@@ -1,9 +1,10 @@
-"""Detection of user names that look alike, such as "bruce" with a Cyrillic "e"."""
+"""Detect user names that look alike, such as "bruce" with a Cyrillic "e"."""
 
 import unicodedata
 
-# The letters that Unicode lists as confusable with a Latin letter, except those that NFKC maps to it:
-# https://www.unicode.org/Public/security/15.1.0/confusables.txt (UTS 39). Unlike that list, I and l differ here.
+# For each Latin letter, the other letters that look like it, from a list of the Unicode Consortium (UTS 39):
+# https://www.unicode.org/Public/security/15.1.0/confusables.txt
+# Letters that NFKC converts to the Latin letter are not needed here. Unlike in that list, I and l do not look alike.
 CONFUSABLE = {
     "a": "ɑΑαАаᎪᗅꓮ𐊠𖽀",
     "b": "ƄΒВЬᏏᏴᑲᖯᗷꓐꞴ𐊂𐊡𐌁",
@@ -36,5 +37,5 @@ LATIN = str.maketrans({letter: latin for latin, letters in CONFUSABLE.items() fo
 
 
 def latin_lookalike(username: str) -> str:
-    """Return the name with each lookalike replaced by its Latin letter."""
+    """Return the name, with each letter replaced by the Latin letter that it looks like."""
     return unicodedata.normalize("NFKC", username).translate(LATIN)

@@ -1,4 +1,4 @@
-"""Password rules: 8 to 128 characters, compared in NFC."""
+"""Password rules. A password has 8 to 128 characters, and is compared in NFC, a normal form of Unicode."""
 
 import unicodedata
 
@@ -11,10 +11,12 @@ TOO_LONG = f"This password is too long. It must contain at most {PASSWORD_MAX_LE
 
 
 def normalize(password: str) -> str:
-    """Return the password in NFC, which is the same for all keyboards.
+    """Return the password in NFC.
 
-    Raise `ValidationError` if it is too long: normalizing it could take seconds. NIST SP 800-63B section 5.1.1.2
-    requires a normalization. RFC 8265 section 4.2 chooses NFC.
+    Devices may encode the same letter in different ways, and NFC makes them equal. NIST SP 800-63B section 5.1.1.2
+    requires a normal form. RFC 8265 section 4.2 chooses NFC.
+
+    Raise `ValidationError` if the password is too long, because normalizing it could take seconds.
     """
     if len(password) > PASSWORD_MAX_LENGTH:
         raise ValidationError(TOO_LONG, code="password_too_long")
@@ -22,7 +24,10 @@ def normalize(password: str) -> str:
 
 
 class LengthValidator(MinimumLengthValidator):
-    """Django's minimum length validator, with a maximum. The minimum applies to the typed form and to NFC."""
+    """Django's validator for the minimum length, with a maximum length.
+
+    The minimum applies to the password as the user typed it, and to its NFC.
+    """
 
     def validate(self, password: str, user: AbstractBaseUser | None = None) -> None:
         """Raise `ValidationError` if the password is too short or too long."""

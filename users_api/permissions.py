@@ -1,4 +1,4 @@
-"""Permissions of views with `users_api.authentication.AccountAuthentication`."""
+"""Permissions for views that use `users_api.authentication.AccountAuthentication`."""
 
 from rest_framework.request import Request
 from rest_framework.views import APIView
@@ -8,7 +8,10 @@ from users_api.models import User
 
 
 class IsStaff(HasStaffToken):
-    """Allow accounts that are staff now. Without a token it is 401, without staff 403."""
+    """Permission for accounts that are staff in the database. The claim in their token may be out of date.
+
+    Requests without a token get a 401. Accounts that are not staff get a 403.
+    """
 
     def has_permission(self, request: Request, view: APIView) -> bool:
         """Return whether the account is staff."""

@@ -1,4 +1,4 @@
-"""Serializers of users_api."""
+"""Validate the input of the API, and serialize its output."""
 
 from typing import Any
 
@@ -27,7 +27,8 @@ AUTHORIZED, REFRESH = "Bearer eyJhbGciOiJSUzI1NiIsImtpZCI6…", "eyJhbGciOiJIUzI
     examples=[OpenApiExample("bruce", {"username": "bruce", "password": "bruce"}, request_only=True)]
 )
 class LoginSerializer(TokenObtainSerializer):
-    # No maximum: users_api.backends treats a long value like a wrong password (401), in the same time.
+    # These fields have no maximum length. `users_api.backends` refuses a long value like a wrong password: with 401,
+    # and after the same time.
     username = TextField(trim_whitespace=False)
     password = TextField(trim_whitespace=False, style={"input_type": "password"})
 
@@ -35,7 +36,8 @@ class LoginSerializer(TokenObtainSerializer):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        # Restore the fields above: djangorestframework-simplejwt's accept numbers and trim spaces.
+        # djangorestframework-simplejwt has replaced the fields above with others, which accept numbers and trim spaces.
+        # Restore them.
         for name, field in self.get_fields().items():
             self.fields[name] = field
 
@@ -64,7 +66,11 @@ class RefreshSerializer(serializers.Serializer[Any]):
 
 
 class TokenRefreshSerializer(RefreshSerializer):
-    """Renews tokens. Unlike djangorestframework-simplejwt's serializer, it does not copy old claims."""
+    """Serializer that renews tokens.
+
+    djangorestframework-simplejwt's own serializer copies the claims of the old token. This one reads them from the
+    database.
+    """
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, str]:
         """Return an access token and the next refresh token.
@@ -80,16 +86,16 @@ def _answer(access: AccessToken, refresh: RefreshToken) -> dict[str, str]:
 
 class SessionSerializer(serializers.ModelSerializer[Session]):
     ends = serializers.DateTimeField(source="expires", help_text="When the session expires if it is not used again.")
-    network = serializers.CharField(help_text="The network of the last use.")
-    device = serializers.CharField(help_text="The kind of device of the last use.")
-    current = serializers.SerializerMethodField(help_text="Whether this request's token belongs to the session.")
+    network = serializers.CharField(help_text="The network from which the session was last used.")
+    device = serializers.CharField(help_text="The kind of device on which the session was last used.")
+    current = serializers.SerializerMethodField(help_text="Whether the token of this request belongs to the session.")
 
     class Meta:
         model = Session
         fields = ["id", "began", "used", "ends", "network", "device", "current"]
 
     def get_current(self, session: Session) -> bool:
-        """Return whether this request's token belongs to the session."""
+        """Return whether the token of this request belongs to the session."""
         return bool(session == self.context["current"])
 
 
@@ -112,15 +118,16 @@ class UserSerializer(serializers.ModelSerializer[User]):
         read_only_fields = ["creation"]
 
     def validate_username(self, username: str) -> str:
-        """Validate the name.
+        """Validate the characters of the name.
 
-        The pattern is not in the schema, because `\\w` means fewer letters there than in Python.
+        The field itself has no validator for this, because the OpenAPI document would then contain its pattern. There,
+        `\\w` matches fewer letters than in Python.
         """
         UnicodeUsernameValidator()(username)
         return username
 
     def validate(self, data: dict[str, Any]) -> dict[str, Any]:
-        """Validate the password, which must not resemble the name."""
+        """Validate the password. One of the rules is that it must not resemble the name."""
         try:
             validate_password(data["password"], User(username=data["username"]))
         except DjangoValidationError as error:
@@ -128,7 +135,7 @@ class UserSerializer(serializers.ModelSerializer[User]):
         return data
 
     def create(self, data: dict[str, Any]) -> User:
-        """Store the account. A taken name is an error of `username`."""
+        """Store the account. If the name is taken, raise an error of the field `username`."""
         try:
             return User.objects.create_user(**data)
         except DjangoValidationError as error:
@@ -142,7 +149,7 @@ class PasswordSerializer(serializers.Serializer[Any]):
     )
 
     def validate_new_password(self, password: str) -> str:
-        """Validate the password, which must not resemble the name."""
+        """Validate the password. One of the rules is that it must not resemble the name."""
         validate_password(password, self.context["user"])
         return password
 

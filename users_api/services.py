@@ -1,4 +1,4 @@
-"""Services that limit sign-ups, log new accounts, and set passwords."""
+"""Limit sign-ups, log the creation of accounts, and set passwords."""
 
 import math
 from datetime import datetime, timedelta
@@ -21,27 +21,27 @@ CLOSED = "Sign-up is closed. Ask the staff of this site for an account."
 
 
 class TooManySignUps(Throttled):
-    """Too many sign-ups from one address (429). `wait` is in seconds."""
+    """429: too many attempts to sign up from one address. `wait` is in seconds."""
 
     default_detail = "Too many sign-ups from this address."
 
 
 def log_creation(staff: User, created: User) -> None:
-    """Add an entry to the admin's log: staff created an account with the API."""
+    """Add an entry to the admin's log, after staff have created an account with the API."""
     LogEntry.objects.log_actions(staff.pk, [created], ADDITION, change_message=[{"added": {}}], single_object=True)
 
 
 def check_sign_up(request: HttpRequest) -> None:
     """Count an attempt to sign up.
 
-    Raise `PermissionDenied` (403) if sign-up is closed, and `TooManySignUps` (429) after too many attempts from one
-    address. Failed attempts count too, because each tells whether a name is taken.
+    Raise `PermissionDenied` (403) if sign-up is closed. Raise `TooManySignUps` (429) after too many attempts from one
+    address. Failed attempts count too, because each of them reveals whether a name is taken.
     """
     if settings.SIGN_UP != "open":
         raise PermissionDenied(CLOSED)
     now = timezone.now()
     own = SignUp.objects.create(address=login_limit.origin(client_address(request), login_limit.SITE_BITS), time=now)
-    # Count after the insert, so that concurrent attempts see each other.
+    # Count the attempts after the insert, so that concurrent requests also count each other's attempts.
     since = now - settings.LOGIN_FAILURES_WINDOW
     attempts = SignUp.objects.filter(address=own.address, time__gt=since, time__lte=now + login_limit.SKEW)
     attempts = attempts.order_by("-time", "-pk")
@@ -73,14 +73,14 @@ def set_password(user: User, password: str, keep: Session | None = None) -> None
 def change_password(request: HttpRequest, user: User, session: Session | None, old: str, new: str) -> None:
     """Store a new password and end the other sessions of the account.
 
-    Raise `ValidationError` if the old password is wrong, and `users_api.login_limit.TooManyFailures` after too many
-    failures.
+    Raise `ValidationError` if the old password is wrong. Raise `users_api.login_limit.TooManyFailures` if too many
+    logins have failed; a wrong old password counts as a failed login.
     """
     authenticated = authenticate(request, username=user.username, password=old)
     with transaction.atomic():
         stored = User.objects.select_for_update().filter(pk=user.pk, is_active=True).first()
         unchanged = authenticated is not None and stored == authenticated
-        # The password may have been changed since `authenticate`.
+        # Another request may have changed the password since `authenticate`.
         if not unchanged or (stored.password != authenticated.password and not stored.check_password(old)):
             raise ValidationError({"old_password": ["The password is wrong."]})
         set_password(stored, new, keep=session)

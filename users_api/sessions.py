@@ -1,16 +1,17 @@
-"""Sessions: begin, refresh, list and end them.
+"""Begin, refresh, list and end sessions.
 
-Each login is a row. Every refresh rotates the refresh token. Tokens are numbered, and the row stores the number of the
-current one.
+Each login begins a session, which is a row in the database. A client refreshes its session with a refresh token, and
+gets the next refresh token, the successor. The tokens of a session are numbered, and the row stores the number of the
+newest one.
 
-| Refresh token | Result |
+| Refresh token that the client sends | Result |
 | --- | --- |
-| the current one | its successor becomes current |
-| the previous one | the same successor: two tabs refreshed concurrently, or an answer was lost |
-| an older one, within `OVERLAP` after the use of its successor | the same successor |
-| any other | 401; the session ends (RFC 9700 section 4.14.2) |
+| the newest one | The client gets its successor, which is now the newest one. |
+| the one before the newest | The client gets the same successor again. Two tabs may have refreshed at the same time. |
+| an older one, within `OVERLAP` after the use of its successor | The client gets the same successor again. |
+| any other | The client gets 401, and the session ends: the token may be stolen (RFC 9700 section 4.14.2). |
 
-`UPDATE … WHERE rotation = …` decides which of two concurrent requests rotates, on every database.
+If two requests send the newest token at the same time, `UPDATE … WHERE rotation = …` succeeds for only one of them.
 """
 
 import ipaddress
@@ -36,10 +37,10 @@ from users_api.tokens import AccessToken, RefreshToken
 
 logger = logging.getLogger(__name__)
 
-OVERLAP = 60  # seconds
+OVERLAP = 60  # seconds for which an old token can still be used
 INVALID = "The refresh token is no longer valid. Log in again."
-# In SQL, because the ORM would spend a third of a refresh on compiling these two. FIND also checks the account, because
-# plain SQL may have changed it without ending its sessions.
+# These statements are in SQL, because the ORM would need a third of the time of a refresh to generate them. FIND also
+# checks the account. If an operator changes an account with SQL, its sessions do not end automatically.
 FIND = """
 SELECT session.*, account.username, account.is_staff
 FROM users_api_session AS session JOIN users_api_user AS account ON account.id = session.user_id
@@ -49,7 +50,8 @@ ROTATE = """
 UPDATE users_api_session SET rotation = %s, issued = %s, used = %s, network = %s, device = %s
 WHERE id = %s AND rotation = %s
 """
-# The first key that is in the User-Agent counts. Order matters: most browsers also name similar ones.
+# The first key that the User-Agent contains determines the browser. The order matters: for example, Edge sends "Edg",
+# "Chrome/" and "Safari/".
 BROWSERS = {
     "Edg": "Edge",
     "OPR/": "Opera",
@@ -72,24 +74,24 @@ SYSTEMS = {
 
 
 def begin(request: HttpRequest, user: User) -> Session:
-    """Store a new session of an account."""
+    """Store a new session of an account, and return it."""
     now = timezone.now()
     return user.sessions.create(
         began=now,
         used=now,
         ends=now + settings.SESSION_LIFETIME,
-        password_checked=max(now, user.password_set),  # another pod's clock may be ahead
+        password_checked=max(now, user.password_set),  # a pod whose clock is ahead may have set the password
         network=network(client_address(request)),
         device=device(request),
     )
 
 
 def log_in(request: HttpRequest, user: User, password: str) -> tuple[AccessToken, RefreshToken] | None:
-    """Begin a session and return its tokens.
+    """Begin a session for a user whose password was correct, and return its tokens.
 
-    Return None if the account was switched off, or its password changed, since `authenticate`.
+    Return None if another request has switched off the account or changed its password in the meantime.
     """
-    delete_expired(timezone.now())  # in case no job runs `manage.py flush_expired`
+    delete_expired(timezone.now())  # not every installation runs `manage.py flush_expired` regularly
     with transaction.atomic():
         stored = User.objects.select_for_update().filter(pk=user.pk, is_active=True).first()
         if stored is None or (stored.password != user.password and not stored.check_password(password)):
@@ -102,7 +104,7 @@ def log_in(request: HttpRequest, user: User, password: str) -> tuple[AccessToken
 def refresh(request: HttpRequest, text: str) -> tuple[AccessToken, RefreshToken]:
     """Return an access token and the successor of a refresh token.
 
-    Raise `NotAuthenticated` (401) if the token or its session is invalid. End the session if the token was stolen.
+    Raise `NotAuthenticated` (401) if the token or its session is not valid. End the session if the token may be stolen.
     """
     try:
         token = RefreshToken(text)
@@ -115,14 +117,15 @@ def refresh(request: HttpRequest, text: str) -> tuple[AccessToken, RefreshToken]
         if token.rotation < session.rotation:
             _check_used_token(request, session, token.rotation)
             break
-        # A number above the current one was issued before a backup was restored.
+        # Here, the token is normally the newest one. Its number is higher than that in the row if the database was
+        # restored from a backup. If another request has changed the row meanwhile, read it again.
         if _rotate(request, session, token.rotation + 1):
             break
     return AccessToken.for_session(session), RefreshToken.for_session(session, token.rotation + 1)
 
 
 def end_by_token(text: str) -> None:
-    """End the session of a refresh token.
+    """End the session to which a refresh token belongs.
 
     An invalid token is not an error (RFC 7009 section 2.2).
     """
@@ -133,12 +136,12 @@ def end_by_token(text: str) -> None:
 
 
 def usable(user: User) -> QuerySet[Session]:
-    """Return the sessions of an account that can be renewed, last used first."""
+    """Return the sessions of an account that can still be used, most recently used first."""
     return user.sessions.filter(password_checked__gte=user.password_set).exclude(_expired(timezone.now()))
 
 
 def end(user: User, session_id: int) -> bool:
-    """End a session of an account. Return False if it has none with this id."""
+    """End one session of an account. Return False if it has no session with this id."""
     return usable(user).filter(pk=session_id).delete()[0] > 0
 
 
@@ -153,7 +156,10 @@ def delete_expired(now: datetime) -> int:
 
 
 def is_usable(session: Session) -> bool:
-    """Return whether the session has not expired and its account may use it."""
+    """Return whether the session can still be used.
+
+    It cannot if it has expired, if its account is switched off, or if the password has changed since the login.
+    """
     user = session.user
     return timezone.now() < session.expires and user.is_active and session.password_checked >= user.password_set
 
@@ -166,7 +172,7 @@ def network(address: str) -> str:
 
 
 def device(request: HttpRequest) -> str:
-    """Return the kind of device of a request, such as "Firefox on Linux", or ""."""
+    """Return the browser and system of the client, such as "Firefox on Linux", or ""."""
     agent = request.META.get("HTTP_USER_AGENT", "")
     if not agent.startswith("Mozilla/"):
         product = re.match(r"[A-Za-z0-9._-]{1,50}", agent)
@@ -181,7 +187,10 @@ def _expired(now: datetime) -> Q:
 
 
 def _find(key: UUID) -> Session | None:
-    """Return a usable session. Its `user` has only the claims of an access token."""
+    """Return the session with this key if it can still be used, or None.
+
+    Its `user` has only the fields that an access token needs.
+    """
     session: Any = next(iter(Session.objects.raw(FIND, [key.hex])), None)
     if session is None or session.expires <= timezone.now():
         return None
@@ -190,10 +199,13 @@ def _find(key: UUID) -> Session | None:
 
 
 def _rotate(request: HttpRequest, session: Session, rotation: int) -> bool:
-    """Make a token current. Return False if another request changed the session."""
+    """Store the number of the newest token.
+
+    Return False if another request has changed the session since it was read.
+    """
     now = timezone.now()
     second = int(now.timestamp())
-    # Keep the last number issued before the overlap: it marks which tokens are too old.
+    # Of the numbers issued more than OVERLAP seconds ago, keep the last one. `_check_used_token` needs it.
     old = [each for each in session.issued if each[0] < second - OVERLAP][-1:]
     recent = [each for each in session.issued if second - OVERLAP <= each[0] < second]
     changes: list[Any] = [
@@ -209,21 +221,25 @@ def _rotate(request: HttpRequest, session: Session, rotation: int) -> bool:
 
 
 def _check_used_token(request: HttpRequest, session: Session, rotation: int) -> None:
-    """End the session and raise `NotAuthenticated` if a used token was stolen."""
+    """Check a refresh token that is not the newest one of its session.
+
+    If it may be stolen, end the session and raise `NotAuthenticated`. See the table at the top of this module.
+    """
     now = timezone.now()
     if rotation == session.rotation - 1:
-        # Without a time limit: a client may notice days later that an answer was lost. But the device must match, or a
-        # thief and the owner could alternate one token apart.
+        # If a response was lost, the client may retry after days. After OVERLAP, it must be on the same device.
+        # Otherwise, a thief and the owner could use the session alternately, and never send an older token.
         late = now - session.used > timedelta(seconds=OVERLAP)
         if not late or device(request) == session.device:
             return
     else:
-        # The second token after this one was issued when its successor was used.
+        # When the successor of this token was used, the token with the number `rotation + 2` was issued.
         before = [number for second, number in session.issued if second < int(now.timestamp()) - OVERLAP]
         if not before or rotation + 2 > before[-1]:
             return
     logger.warning(
-        "session %s of %s ended: refresh token %s of %s was used again, from %s (%s); last used from %s (%s)",
+        "Ended session %s of %s: refresh token %s was used again, but the newest is %s. The request came from %s (%s). "
+        "The session was last used from %s (%s).",
         session.pk,
         session.user.username,
         rotation,

@@ -35,11 +35,11 @@ COMMIT = env.str("COMMIT", "unknown")
 env.seal()
 
 LOGIN_FAILURES_WINDOW = timedelta(minutes=15)
-LOGIN_FAILURES_ACCOUNT_WINDOW = timedelta(hours=1)  # OWASP ASVS 4.0.3 2.2.1: at most 100 failures an hour
+LOGIN_FAILURES_ACCOUNT_WINDOW = timedelta(hours=1)  # OWASP ASVS 4.0.3 section 2.2.1 allows 100 failures an hour
 KNOWN_NETWORK_AGE = timedelta(days=30)
 ACCESS_TOKEN_LIFETIME = timedelta(minutes=15)
 SESSION_LIFETIME = timedelta(days=SESSION_DAYS)
-SESSION_IDLE = timedelta(days=SESSION_IDLE_DAYS)  # without a refresh
+SESSION_IDLE = timedelta(days=SESSION_IDLE_DAYS)  # a session expires if it is not refreshed for this time
 TOKENS_JWKS = keys.jwks
 
 INSTALLED_APPS = [
@@ -91,7 +91,7 @@ WSGI_APPLICATION = "users_api.wsgi.application"
 
 AUTH_USER_MODEL = "users_api.User"
 AUTHENTICATION_BACKENDS = ["users_api.backends.LimitedBackend"]
-LOGIN_REDIRECT_URL = "admin:index"  # replaces a `next` on another site
+LOGIN_REDIRECT_URL = "admin:index"  # for a login without `next`, or with a `next` on another site
 PASSWORD_HASHERS = ["users_api.hashers.Argon2idPasswordHasher"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
@@ -117,7 +117,7 @@ WHITENOISE_AUTOREFRESH = WHITENOISE_USE_FINDERS = RELOAD
 LOGGING = common.logging(LOG_LEVEL)
 
 LANGUAGE_CODE = "en-us"
-# With translations, /schema/ would load one for each `?lang=` and keep it in memory.
+# With translations, /schema/ would load a translation for each `?lang=` and keep it in memory.
 USE_I18N = False
 TIME_ZONE = "UTC"
 USE_TZ = True

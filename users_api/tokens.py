@@ -1,6 +1,6 @@
-"""The tokens that users_api issues, as classes of djangorestframework-simplejwt.
+"""Sign and read tokens, with subclasses of djangorestframework-simplejwt's classes.
 
-`common.tokens` verifies access tokens, in all projects. Only this module reads refresh tokens.
+All projects verify access tokens with `common.tokens`. Only users_api reads refresh tokens, with this module.
 """
 
 import functools
@@ -22,9 +22,9 @@ from users_api.models import Session
 
 
 class AccessTokenBackend(TokenBackend):
-    """Signs with RS256 and the signing key.
+    """Backend that signs access tokens with RS256 and the private key in `signing.pem`.
 
-    The header has `kid` and `typ: at+jwt` (RFC 9068 section 2.1).
+    The header of a token contains `kid` and `typ: at+jwt` (RFC 9068 section 2.1).
     """
 
     def encode(self, payload: dict[str, Any]) -> str:
@@ -38,7 +38,7 @@ class AccessTokenBackend(TokenBackend):
         )
 
     def get_verifying_key(self, token: Any) -> jwt.PyJWK:
-        """Return the published key of a token.
+        """Return the public key that verifies a token.
 
         Raise `TokenBackendError` if the key is unknown.
         """
@@ -49,10 +49,10 @@ class AccessTokenBackend(TokenBackend):
 
 
 class RefreshTokenBackend(TokenBackend):
-    """Signs with HS256 and a key derived from SECRET_KEY.
+    """Backend that signs refresh tokens with HS256 and a key derived from SECRET_KEY.
 
-    SECRET_KEY_FALLBACKS verify too. The signing key of access tokens cannot make refresh tokens, and its replacement
-    does not invalidate them.
+    Keys derived from SECRET_KEY_FALLBACKS verify refresh tokens too. The private key for access tokens is not used
+    here. So it cannot sign a refresh token, and refresh tokens stay valid when it is replaced.
     """
 
     def encode(self, payload: dict[str, Any]) -> str:
@@ -60,9 +60,9 @@ class RefreshTokenBackend(TokenBackend):
         return jwt.encode(payload, _derived_key(settings.SECRET_KEY), algorithm=self.algorithm)
 
     def decode(self, token: Any, verify: bool = True) -> dict[str, Any]:
-        """Return the claims.
+        """Return the claims of a token.
 
-        Raise `TokenBackendError` if the token is expired or no key verifies it.
+        Raise `TokenBackendError` if the token has expired, or if no key verifies its signature.
         """
         for secret_key in (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS):
             backend = TokenBackend(self.algorithm, _derived_key(secret_key), leeway=self.leeway)
@@ -77,9 +77,9 @@ def _derived_key(secret_key: str) -> bytes:
 
 
 class AccessToken(tokens.AccessToken):
-    """A JWT that identifies a user for `ACCESS_TOKEN_LIFETIME`.
+    """A JWT that identifies a user. It is valid for `ACCESS_TOKEN_LIFETIME`.
 
-    Its `jti` starts with the key of the session.
+    Its id (`jti`) starts with the key of the session to which it belongs.
     """
 
     lifetime = settings.ACCESS_TOKEN_LIFETIME
@@ -91,7 +91,7 @@ class AccessToken(tokens.AccessToken):
 
     @classmethod
     def for_user(cls, user: Any) -> Self:
-        """Return a token with the claims of an account."""
+        """Return a token for an account, without a session."""
         token = cls()
         token["username"] = user.username
         token["user_id"] = user.pk
@@ -100,21 +100,22 @@ class AccessToken(tokens.AccessToken):
 
     @classmethod
     def for_session(cls, session: Session) -> Self:
-        """Return a token with the claims of the session's account and its key."""
+        """Return a token for the account of a session."""
         token = cls.for_user(session.user)
         token["jti"] = f"{session.key.hex}.{token['jti']}"
         return token
 
 
 class RefreshToken(tokens.RefreshToken):
-    """A JWT with the key of a session and the number of the token in that session.
+    """A JWT that contains the key of a session, and the number of this token in the session.
 
-    The session's row determines all claims. So the same token can be issued again, and no token is stored.
+    Its other claims come from the row of the session. So the server can create the same token again, and does not need
+    to store it.
     """
 
     lifetime = settings.SESSION_LIFETIME
     access_token_class = AccessToken
-    # A pod with a slow clock must accept tokens that another has just issued.
+    # A pod whose clock is slow must accept tokens that another pod has just issued.
     backend = RefreshTokenBackend("HS256", leeway=CLOCK_SKEW)
 
     def get_token_backend(self) -> TokenBackend:
@@ -136,13 +137,13 @@ class RefreshToken(tokens.RefreshToken):
         return token
 
     def verify(self) -> None:
-        """Raise `TokenError` unless the token is valid and has a key and a number."""
+        """Raise `TokenError` if the token is invalid, or has no session key or number."""
         super().verify()
         try:
             UUID(self.payload["sid"])
             int(self.payload["rotation"])
         except (LookupError, TypeError, ValueError, AttributeError):
-            raise TokenError("Token names no session") from None
+            raise TokenError("Token does not contain a session") from None
 
     @property
     def key(self) -> UUID:

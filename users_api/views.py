@@ -31,11 +31,11 @@ from users_api.serializers import (
     UserSerializer,
 )
 
-MAX_SESSIONS = 100  # in a list
+MAX_SESSIONS = 100  # in one response
 
 
 class TokenView(TokenViewBase):
-    """djangorestframework-simplejwt's view, with answers that are not cached (RFC 6749 section 5.1)."""
+    """djangorestframework-simplejwt's view, with responses that clients do not cache (RFC 6749 section 5.1)."""
 
     def post(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         response = super().post(request, *args, **kwargs)
@@ -71,7 +71,7 @@ class LogoutView(APIView):
 
     @extend_schema(operation_id="logout", request=RefreshSerializer, responses={204: None})
     def post(self, request: Request) -> Response:
-        """End the session of a refresh token."""
+        """End the session to which a refresh token belongs."""
         sessions.end_by_token(validated(RefreshSerializer, request)["refresh"])
         return Response(status=status.HTTP_204_NO_CONTENT)
 
@@ -82,7 +82,7 @@ class SessionsView(APIView):
 
     @extend_schema(operation_id="sessions", responses={200: SessionSerializer(many=True)})
     def get(self, request: Request) -> Response:
-        """List your sessions, the last used first, at most 100."""
+        """List your sessions, most recently used first. The list has at most 100 sessions."""
         found = sessions.usable(request.user)[:MAX_SESSIONS]
         return Response(SessionSerializer(found, many=True, context={"current": request.auth}).data)
 

@@ -6,6 +6,6 @@ from common.http.wsgi import get_wsgi_application
 from users_api.keys import key_ring
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "users_api.settings")
-# Fail at the start if the signing key is missing, because no user could log in.
+# Load the keys now. If the signing key is missing, the process must not start, because no user could log in.
 key_ring()
 application = get_wsgi_application()

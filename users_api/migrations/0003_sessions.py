@@ -7,9 +7,10 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    """Replace refresh tokens by sessions. All users must log in again.
+    """Replace refresh tokens with sessions. All users must log in again.
 
-    The table of refresh tokens stays, but empty: pods of the previous release still write to it during a rollout.
+    The migration deletes all refresh tokens, but not their table. During a rollout, pods of the previous release still
+    write to this table.
     """
 
     dependencies = [
@@ -47,7 +48,7 @@ class Migration(migrations.Migration):
                 'indexes': [models.Index(fields=['address', 'time'], name='sign_up_by_address')],
             },
         ),
-        # Without the model, Django neither flushes the table nor deletes its rows with an account.
+        # Drop the foreign key. Otherwise, rows in this table could prevent the deletion of an account.
         migrations.AlterField(
             model_name='refreshtoken',
             name='user',

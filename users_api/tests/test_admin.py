@@ -156,12 +156,12 @@ def test_action_switches_off_several_accounts_but_not_the_own_one(superuser: Cli
     stephen = User.objects.create_user("stephen", PASSWORD)
     selected = {"_selected_action": [admin.pk, bruce.pk, stephen.pk]}
     response = superuser.post(USERS, {"action": "switch_off", **selected}, follow=True)
-    assert "Switched off: 2." in response.text
+    assert "Accounts switched off: 2." in response.text
     assert list(User.objects.filter(is_active=True)) == [admin]
     assert LogEntry.objects.get(object_id=bruce.pk).get_change_message() == "Switched off."
 
     response = superuser.post(USERS, {"action": "switch_on", **selected}, follow=True)
-    assert "Switched on: 2." in response.text
+    assert "Accounts switched on: 2." in response.text
     assert User.objects.filter(is_active=True).count() == 3
 
 
@@ -361,7 +361,7 @@ def test_active_sessions_of_an_account_are_shown_without_their_keys(
 def test_an_action_ends_the_sessions_of_accounts(superuser: Client, bruce: User, api: Client, log_in: LogIn) -> None:
     refresh = log_in().json()["refresh"]
     data = {"action": "end_sessions", "_selected_action": [bruce.pk]}
-    assert "Sessions ended: 1 accounts." in superuser.post(USERS, data, follow=True).text
+    assert "Accounts whose sessions were ended: 1." in superuser.post(USERS, data, follow=True).text
     assert api.post("/api/token/refresh/", {"refresh": refresh}).status_code == 401
     assert "Ended the sessions." in superuser.get(page(bruce, "history")).text
     bruce.refresh_from_db()
