@@ -1,4 +1,4 @@
-"""Settings of a minimal Django project that uses all of common."""
+"""Settings of a minimal Django project that uses the features of common."""
 
 from logging import INFO
 
@@ -32,4 +32,4 @@ VERSION = "1.2.3"
 COMMIT = "0123abc"
 MANAGEMENT_PORT = 0
 
-LARGE = 5_000_000  # bytes of /large/, more than the kernel buffers for a client that does not read
+LARGE = 5_000_000  # size of the response of /large/ in bytes; the kernel cannot buffer this much

@@ -11,7 +11,7 @@ from jwt.algorithms import RSAAlgorithm
 
 
 def private_key(name: str, bits: int = 2048) -> rsa.RSAPrivateKey:
-    """Return the RSA key with this name. Keys are cached: generation is slow."""
+    """Return the RSA key with this name. Keys are cached, because generating one is slow."""
     return _generate(name, bits)
 
 
@@ -21,7 +21,7 @@ def _generate(name: str, bits: int) -> rsa.RSAPrivateKey:
 
 
 def jwk(kid: str = "ours", bits: int = 2048) -> dict[str, Any]:
-    """Return the public key as a JWK. Its `kid` is its name."""
+    """Return the public key with this name as a JWK. The name is also its `kid`."""
     members = RSAAlgorithm.to_jwk(private_key(kid, bits).public_key(), as_dict=True)
     return {"kty": "RSA", "use": "sig", "alg": "RS256", "kid": kid, "n": members["n"], "e": members["e"]}
 
@@ -32,7 +32,7 @@ def jwks(*kids: str) -> dict[str, Any]:
 
 
 def claims(**changes: Any) -> dict[str, Any]:
-    """Return the claims of a valid access token, changed; None removes a claim."""
+    """Return the claims of a valid access token with changes. None removes a claim."""
     now = int(time.time())
     valid = {
         "username": "bruce",
@@ -50,7 +50,7 @@ def claims(**changes: Any) -> dict[str, Any]:
 def token(
     payload: dict[str, Any] | None = None, *, key: str = "ours", headers: dict[str, Any] | None = None, **changes: Any
 ) -> str:
-    """Return a token signed with RS256. `headers` replace `{"kid": key}`."""
+    """Return a token signed with RS256. Its header contains `headers`, or else the `kid`."""
     header = {"alg": "RS256", "typ": "JWT"} | ({"kid": key} if headers is None else headers)
     return signed(as_json(header), as_json(claims(**changes) if payload is None else payload), key)
 

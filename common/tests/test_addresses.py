@@ -1,4 +1,4 @@
-"""The client's address, behind trusted proxies and with forged headers."""
+"""Test how the client's address is found, behind trusted proxies and with forged headers."""
 
 import ipaddress
 import threading
@@ -28,7 +28,7 @@ def address_of(peer: str, forwarded: str | None = None) -> str:
     return client_address(RequestFactory(REMOTE_ADDR=peer).get("/", headers=headers))
 
 
-def test_without_a_proxy_the_address_is_the_peer() -> None:
+def test_client_without_a_proxy_has_the_address_of_the_connection() -> None:
     assert address_of("203.0.113.7") == "203.0.113.7"
     assert address_of("2001:db8::7") == "2001:db8::7"
 
@@ -53,11 +53,11 @@ def test_addresses_added_by_the_client_are_ignored() -> None:
     assert address_of("10.0.0.1", "10.0.0.9, 198.51.100.1") == "198.51.100.1"
 
 
-def test_a_chain_of_trusted_proxies_is_followed() -> None:
+def test_client_behind_several_trusted_proxies_keeps_its_address() -> None:
     assert address_of("10.0.0.1", "192.0.2.66, 198.51.100.1, 10.0.0.3 ,10.0.0.2") == "198.51.100.1"
 
 
-def test_client_inside_the_trusted_network_keeps_its_address() -> None:
+def test_client_in_a_trusted_network_keeps_its_address() -> None:
     assert address_of("10.0.0.1", "10.0.0.5") == "10.0.0.5"
     assert address_of("10.0.0.1") == "10.0.0.1"
 
@@ -81,11 +81,11 @@ def test_invalid_forwarded_address_is_ignored(forwarded: str) -> None:
         ("[fe80::1%eth0]:4001", "fe80::1"),
         ("[fe80::1%25eth0]:4001", "fe80::1"),
         ("[::ffff:203.0.113.1]:4001", "203.0.113.1"),
-        # Ambiguous, but a valid address without a port.
+        # This may be an address with a port, but it is also a valid address without one.
         ("2001:db8::1:4001", "2001:db8::1:4001"),
     ],
 )
-def test_port_is_dropped(hop: str, address: str) -> None:
+def test_port_in_a_forwarded_address_is_dropped(hop: str, address: str) -> None:
     # Azure's Application Gateway sends ports.
     assert address_of("10.0.0.1", hop) == address
     assert address_of("10.0.0.1", f"192.0.2.66:1, {hop}, 10.0.0.3:8080, [fd00::2]:80") == address
@@ -116,7 +116,7 @@ def test_valid_forwarded_address_is_not_logged(
     assert not caplog.records
 
 
-def test_address_is_normalized() -> None:
+def test_each_address_has_one_spelling() -> None:
     # Otherwise one client could count as several.
     assert address_of("10.0.0.1", "2001:DB8:0:0:0:0:0:7") == "2001:db8::7"
     assert address_of("10.0.0.1", "fe80::1%eth0") == "fe80::1"
@@ -124,7 +124,6 @@ def test_address_is_normalized() -> None:
     assert address_of("::ffff:10.0.0.1", "198.51.100.1") == "198.51.100.1"
 
 
-def test_unix_socket_has_no_address() -> None:
-    # A Unix socket.
+def test_client_of_a_unix_socket_has_no_address() -> None:
     assert address_of("") == ""
     assert address_of("", "198.51.100.1") == ""

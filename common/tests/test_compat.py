@@ -1,4 +1,4 @@
-"""The private parts of libraries that each `_compat.py` uses still exist and behave as expected."""
+"""Test that the private parts of libraries that each `_compat.py` uses still behave as expected."""
 
 import inspect
 from types import SimpleNamespace
@@ -21,11 +21,11 @@ from common.server.errors import write_error
 
 @pytest.fixture
 def worker() -> Any:
-    """The attributes of gunicorn's worker that `handle_error` needs."""
+    """Return a replacement for gunicorn's worker, with the attributes that `handle_error` needs."""
     return SimpleNamespace(log=MagicMock(), cfg=Config())
 
 
-def test_gunicorn_sends_its_errors_with_our_function(monkeypatch: pytest.MonkeyPatch, worker: Any) -> None:
+def test_gunicorn_calls_our_function_to_send_errors(monkeypatch: pytest.MonkeyPatch, worker: Any) -> None:
     monkeypatch.setattr(util, "write_error", None)
     _compat.set_error_writer(write_error)
     assert list(inspect.signature(write_error).parameters) == ["sock", "status_int", "reason", "mesg"]
@@ -35,14 +35,14 @@ def test_gunicorn_sends_its_errors_with_our_function(monkeypatch: pytest.MonkeyP
     assert sent.startswith(b"HTTP/1.1 400 Bad Request\r\nContent-Type: application/json\r\n")
 
 
-def test_gunicorn_quotes_a_malformed_request_after_a_prefix(worker: Any) -> None:
+def test_quotation_is_removed_from_a_log_message_of_gunicorn(worker: Any) -> None:
     Worker.handle_error(worker, None, MagicMock(), ("192.0.2.1", 1), InvalidRequestLine("GET /?search=secret"))
     [message] = worker.log.warning.call_args.args
     assert "secret" in message
     assert _compat.without_quotation(message) == "Invalid request from ip=192.0.2.1: Invalid HTTP request line"
 
 
-def test_psycopg_waits_for_the_server_in_one_method(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_psycopg_calls_wait_of_the_connection_with_a_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
     wait = MagicMock()
     connection = MagicMock(wait=wait)
     limit_waits(connection, 1.5)

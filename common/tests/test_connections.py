@@ -1,4 +1,4 @@
-"""The warning if PostgreSQL allows fewer connections than the service may open."""
+"""Test the warning that PostgreSQL allows fewer connections than the service may open."""
 
 import threading
 from types import SimpleNamespace
@@ -16,7 +16,7 @@ from common.server import gunicorn_conf
 
 
 class Connections(dict[str, Any]):
-    """Connections by alias, as in `django.db.connections`."""
+    """Replacement for `django.db.connections`, which maps aliases to connections."""
 
     def close_all(self) -> None:
         for connection in self.values():
@@ -32,7 +32,7 @@ def use(monkeypatch: pytest.MonkeyPatch, databases: Any) -> None:
 
 
 def warnings(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, **databases: Any) -> list[str]:
-    """Return the warnings for 11 pods, 2 workers and 8 threads."""
+    """Return the warnings about these databases, for 11 pods, 2 workers and 8 threads."""
     for alias, database in databases.items():
         database.alias = alias
     use(monkeypatch, Connections(databases))
@@ -43,7 +43,7 @@ def warnings(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, 
 
 
 def postgresql(allowed: int, error: Exception | None = None) -> Any:
-    """Return a connection to a PostgreSQL that allows this many connections."""
+    """Return a mock of a connection to a PostgreSQL server that allows this many connections."""
     database = MagicMock(vendor="postgresql")
     database.validation = connections.DatabaseValidation(database)
     database.cursor.side_effect = error
@@ -51,19 +51,17 @@ def postgresql(allowed: int, error: Exception | None = None) -> Any:
     return database
 
 
-def test_warning_shows_how_the_connections_add_up(
+def test_warning_shows_how_many_connections_are_needed_and_allowed(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    # A migration needs one more.
+    # The threads need 176 connections, and a migration needs another one.
     assert warnings(monkeypatch, caplog, default=postgresql(11 * 2 * 8)) == [
         "11 pods x 2 workers x 8 threads may open 176 connections to the database 'default', which allows 176: "
         "raise its max_connections, or lower MAX_PODS, WEB_CONCURRENCY or THREADS"
     ]
 
 
-def test_no_warning_if_the_connections_suffice(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_enough_connections_cause_no_warning(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     assert warnings(monkeypatch, caplog, default=postgresql(11 * 2 * 8 + 1)) == []
     assert warnings(monkeypatch, caplog, default=postgresql(11 * 2 * 9 + 1), replica=postgresql(11 * 2 * 9 + 1)) == []
 
@@ -105,7 +103,7 @@ def test_other_databases_are_not_checked(
     assert databases["default"].connection is None
 
 
-def test_backend_for_postgresql_has_the_check(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_postgresql_backend_runs_the_check(monkeypatch: pytest.MonkeyPatch) -> None:
     databases = ConnectionHandler({"default": {"ENGINE": "common.database.postgresql", "NAME": "thoughts"}})
     assert isinstance(databases["default"].validation, connections.DatabaseValidation)
 

@@ -1,4 +1,4 @@
-"""Every error has the same body: a message, and with 400 the invalid fields."""
+"""Test that every error has the same body: a message and, for a 400, the invalid fields."""
 
 import json
 from typing import Any
@@ -33,7 +33,7 @@ def assert_bad(response: Any, *fields: str) -> None:
         ("fault", 500, "Something went wrong on our side."),
     ],
 )
-def test_exception_becomes_a_status_and_a_message(api: Client, name: str, status: int, message: str) -> None:
+def test_exception_in_a_view_becomes_an_error_response(api: Client, name: str, status: int, message: str) -> None:
     response = api.get(f"/raise/{name}/")
     assert response.status_code == status
     assert response["Content-Type"] == "application/json"
@@ -158,7 +158,7 @@ def test_broken_json_is_400(api: Client, body: bytes) -> None:
 
 
 @pytest.mark.parametrize("body", [b"[]", b"[1]", b'"text"', b"1", b"1.5", b"true", b'[{"text": "a"}]'])
-def test_json_that_is_no_object_is_400(api: Client, body: bytes) -> None:
+def test_json_that_is_not_an_object_is_400(api: Client, body: bytes) -> None:
     assert_bad(api.generic("POST", "/echo/", body, content_type="application/json"), "non_field_errors")
 
 
@@ -184,14 +184,14 @@ def test_json_that_is_no_object_is_400(api: Client, body: bytes) -> None:
         "a\udfff",
     ],
 )
-def test_invalid_text_is_400_with_its_field(api: Client, text: Any) -> None:
+def test_invalid_text_is_400_and_names_the_field(api: Client, text: Any) -> None:
     body = json.dumps({"text": text})
     assert_bad(api.generic("POST", "/echo/", body, content_type="application/json"), "text")
 
 
 @pytest.mark.parametrize("kind", ["application/x-www-form-urlencoded", "multipart/form-data; boundary=b"])
 @pytest.mark.parametrize("text", [b"", b"sixsix", b"a\x00b"])
-def test_invalid_text_in_a_form_is_400_with_its_field(api: Client, kind: str, text: bytes) -> None:
+def test_invalid_text_in_a_form_is_400_and_names_the_field(api: Client, kind: str, text: bytes) -> None:
     assert_bad(api.generic("POST", "/echo/", form(kind, text), content_type=kind), "text")
 
 

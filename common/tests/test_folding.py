@@ -1,4 +1,4 @@
-"""Folding of texts for search."""
+"""Test how text is folded for search."""
 
 import sys
 import unicodedata
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from common import folding
 from common.folding import fold
 
-# Includes lone surrogates: folding never fails.
+# Also generates lone surrogates, because folding must accept every text.
 any_text = st.text(st.characters(exclude_categories=[]))
 
 
@@ -41,7 +41,7 @@ def test_letter_case_and_accents_do_not_matter(text: str, folded: str) -> None:
     assert fold(text) == folded
 
 
-def test_every_unicode_character_folds() -> None:
+def test_upper_and_lower_case_of_each_character_fold_to_the_same_text() -> None:
     for character in map(chr, range(sys.maxunicode + 1)):
         folded = fold(character)
         assert fold(folded) == fold(character.upper()) == fold(character.lower()) == folded
@@ -75,7 +75,7 @@ def test_letter_case_never_matters(text: str) -> None:
 @example("ᾳ")
 def test_accents_never_matter(text: str) -> None:
     decomposed = unicodedata.normalize("NFD", text)
-    # The iota subscript of Greek is not an accent: in upper case it becomes a letter.
+    # The Greek iota subscript is not an accent, because in upper case it becomes a letter.
     iota = "\N{COMBINING GREEK YPOGEGRAMMENI}"
     bare = "".join(each for each in decomposed if each == iota or not unicodedata.combining(each))
     assert fold(bare) == fold(decomposed) == fold(text)

@@ -1,4 +1,4 @@
-"""Finding the end of a request in the bytes of a connection."""
+"""Test how the end of a request is found in the bytes that a client sends."""
 
 import pytest
 from hypothesis import given
@@ -38,7 +38,7 @@ def test_a_request_is_complete_with_its_last_byte(request_: bytes) -> None:
 
 
 @given(st.lists(st.sampled_from(WHOLE), min_size=1, max_size=4), st.data())
-def test_pipelined_requests_are_split_however_they_arrive(requests: list[bytes], data: st.DataObject) -> None:
+def test_pipelined_requests_are_split_wherever_the_data_is_cut(requests: list[bytes], data: st.DataObject) -> None:
     sent = b"".join(requests)
     cuts = sorted(data.draw(st.sets(st.integers(1, len(sent) - 1), max_size=10)))
     buffer, taken = RequestBuffer(), []
@@ -64,7 +64,7 @@ def test_pipelined_requests_are_split_however_they_arrive(requests: list[bytes],
         POST + b"Transfer-Encoding: chunked\r\n\r\nsix\r\n",
     ],
 )
-def test_malformed_request_is_left_to_gunicorn_and_ends_the_connection(request_: bytes) -> None:
+def test_malformed_request_is_complete_but_not_clear(request_: bytes) -> None:
     buffer = buffered(request_)
     assert buffer.is_complete()
     assert not buffer.is_clear

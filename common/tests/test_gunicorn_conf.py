@@ -1,4 +1,4 @@
-"""gunicorn's settings and its access log."""
+"""Test gunicorn's settings and logs."""
 
 import logging
 import os
@@ -73,7 +73,7 @@ def test_a_variable_may_be_in_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: 
 
 
 @pytest.mark.parametrize(("reload", "reloading"), [("true", True), ("1", True), ("false", False), ("0", False)])
-def test_reload_accepts_the_same_values_as_in_django(
+def test_reload_variable_accepts_the_same_values_as_in_django(
     monkeypatch: pytest.MonkeyPatch, reload: str, reloading: bool
 ) -> None:
     assert settings(monkeypatch, RELOAD=reload)["reloading"] is reloading
@@ -90,7 +90,7 @@ def test_reload_accepts_the_same_values_as_in_django(
         ("MAX_PODS_FILE", "nowhere"),
     ],
 )
-def test_invalid_variable_is_named_in_one_line(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+def test_invalid_variable_stops_the_start_with_one_line(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
     with pytest.raises(SystemExit, match=rf"^Invalid environment\. .*{name}.*$"):
         settings(monkeypatch, **{name: value})
 
@@ -104,7 +104,7 @@ def test_the_host_may_be_an_ipv6_address(monkeypatch: pytest.MonkeyPatch, host: 
 
 
 @pytest.mark.parametrize(("soft_limit", "expected"), [(1024, 928), (64, 9), (1_048_576, 1000)])
-def test_connections_leave_file_descriptors_for_other_uses(
+def test_connection_limit_leaves_file_descriptors_for_other_uses(
     monkeypatch: pytest.MonkeyPatch, soft_limit: int, expected: int
 ) -> None:
     monkeypatch.setattr(resource, "getrlimit", lambda which: (soft_limit, soft_limit))
@@ -129,7 +129,7 @@ def cpus(monkeypatch: pytest.MonkeyPatch, files: dict[str, str], cores: int = 8)
     ("quota", "expected"),
     [("max 100000", 8), ("100000 100000", 1), ("50000 100000", 1), ("150000 100000", 2), ("9900000 100000", 8)],
 )
-def test_the_quota_of_a_container_is_rounded_up(monkeypatch: pytest.MonkeyPatch, quota: str, expected: int) -> None:
+def test_cpu_quota_of_a_container_is_rounded_up(monkeypatch: pytest.MonkeyPatch, quota: str, expected: int) -> None:
     assert cpus(monkeypatch, {"cpu.max": f"{quota}\n"}) == expected
 
 
@@ -139,7 +139,7 @@ def test_cgroup_v1_quota_is_read(monkeypatch: pytest.MonkeyPatch, quota: str, ex
     assert cpus(monkeypatch, files) == expected
 
 
-def test_without_a_quota_all_cpus_are_used(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_cpus_are_used_without_a_quota(monkeypatch: pytest.MonkeyPatch) -> None:
     assert cpus(monkeypatch, {}) == 8
 
 

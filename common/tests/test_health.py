@@ -1,4 +1,4 @@
-"""Probes, without a real database. users_api and thoughts_api test readiness with a real one."""
+"""Test the probes with a mock of the database. users_api and thoughts_api test them with a real one."""
 
 from typing import Any
 from unittest.mock import MagicMock
@@ -13,7 +13,7 @@ from common.operations import health
 
 @pytest.fixture
 def database(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """A reachable database with all migrations applied."""
+    """Return a mock of a connection to a database in which all migrations have been applied."""
     connection = MagicMock(vendor="postgresql", missing=[], accepts_connections=False)
     connection.executor.return_value.migration_plan = lambda targets: connection.missing
     monkeypatch.setattr(health, "connection", connection)
@@ -24,7 +24,7 @@ def database(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/healthz/"])
-def test_healthz_says_which_version_runs(api: Client, path: str) -> None:
+def test_healthz_returns_the_version_and_commit(api: Client, path: str) -> None:
     response = api.get(path)
     assert response.status_code == 200
     assert response.json() == {"status": "ok", "version": "1.2.3", "commit": "0123abc"}
@@ -38,7 +38,7 @@ def test_readyz_is_200_without_a_database(api: Client, path: str) -> None:
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics"])
-def test_probe_is_answered_for_any_host(api: Client, path: str) -> None:
+def test_probe_accepts_any_host_header(api: Client, path: str) -> None:
     # The kubelet sends the pod's IP address as Host.
     assert api.get(path, headers={"Host": "10.1.2.3:8000"}).status_code == 200
     assert api.get(path, headers={"Host": "users_api"}).status_code == 200
@@ -49,7 +49,7 @@ def test_readyz_is_503_until_the_migrations_are_applied(api: Client, database: A
     database.missing = ["0001_initial"]
     assert api.get("/readyz").status_code == 503
     assert api.get("/readyz").json() == {"status": "migrations are not applied"}
-    # The process itself is healthy.
+    # The process itself is healthy, so Kubernetes must not restart it.
     assert api.get("/healthz").status_code == 200
 
     database.missing = []
@@ -80,14 +80,14 @@ def test_readyz_is_503_if_the_database_was_never_reachable(api: Client, database
 
 
 @pytest.mark.parametrize("error", ERRORS)
-def test_database_outage_keeps_ready_pods_in_rotation(api: Client, database: Any, error: Exception) -> None:
+def test_ready_pod_stays_ready_during_a_database_outage(api: Client, database: Any, error: Exception) -> None:
     assert api.get("/readyz").status_code == 200
     database.cursor.side_effect = error
     assert api.get("/readyz").status_code == 200
 
 
 @pytest.mark.parametrize("error", ERRORS)
-def test_a_pod_whose_own_connections_fail_is_not_ready(api: Client, database: Any, error: Exception) -> None:
+def test_pod_is_not_ready_if_only_its_own_connections_fail(api: Client, database: Any, error: Exception) -> None:
     assert api.get("/readyz").status_code == 200
     database.accepts_connections = True
     execute = database.cursor.return_value.__enter__.return_value.execute

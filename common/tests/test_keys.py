@@ -1,4 +1,4 @@
-"""The key set: when it is loaded, and how requests fail without it."""
+"""Test when the key set is loaded, and which response a request gets without it."""
 
 import json
 import socket
@@ -22,7 +22,7 @@ from common.tokens.keys import FIRST_INTERVAL, MAX_AGE, MIN_INTERVAL, KeySet, Ke
 
 
 class Clock:
-    """Replacement for the module `time`, set by the test."""
+    """Replacement for the module `time`. Each test sets `now`."""
 
     def __init__(self) -> None:
         self.now = 1_000_000.0
@@ -32,7 +32,7 @@ class Clock:
 
 
 class Source:
-    """Source of keys that counts loads, and raises `error` if set."""
+    """Function that loads a key set. It counts its calls, and raises `error` if that is set."""
 
     def __init__(self, *kids: str) -> None:
         self.answer: Any = signing.jwks(*kids)
@@ -61,7 +61,7 @@ class KeyServer(ThreadingHTTPServer):
         self._thread.start()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Log nothing: in some tests the client times out."""
+        """Log nothing, because the client times out in some tests."""
 
     def close(self) -> None:
         if self._thread.is_alive():
@@ -94,7 +94,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 @pytest.fixture
 def synchronous(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Run background loads synchronously."""
+    """Load an old key set again in the calling thread, not in a background thread."""
 
     def thread(target: Callable[[], None], daemon: bool) -> SimpleNamespace:
         return SimpleNamespace(start=target)
@@ -112,7 +112,7 @@ def key_server() -> Iterator[KeyServer]:
 
 @contextmanager
 def raw_server(answer: bytes) -> Iterator[str]:
-    """Send these bytes to the first client and disconnect; yield the URL."""
+    """Start a server that sends these bytes to its first client. Yield its URL."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
         def serve() -> None:
@@ -157,7 +157,7 @@ def test_new_key_is_accepted_without_a_restart(clock: Clock) -> None:
     assert source.loads == 2
 
 
-def test_unknown_keys_load_the_set_at_a_bounded_rate(clock: Clock) -> None:
+def test_unknown_key_ids_reload_the_set_at_a_bounded_rate(clock: Clock) -> None:
     source = Source("ours")
     key_set = KeySet(source)
     # 100 requests per second during ten intervals.
@@ -236,7 +236,7 @@ def test_old_keys_stay_in_use_if_the_source_returns_no_key_set(clock: Clock, syn
     assert key_set.find("ours")
 
 
-def test_token_is_503_before_the_keys_are_loaded(api: Client, settings: Settings, clock: Clock) -> None:
+def test_request_with_a_token_is_503_until_the_keys_are_loaded(api: Client, settings: Settings, clock: Clock) -> None:
     settings.TOKENS_JWKS = source = Source("ours")
     source.error = OSError("unreachable")
     for _ in range(3):
@@ -250,7 +250,7 @@ def test_token_is_503_before_the_keys_are_loaded(api: Client, settings: Settings
     assert api.get("/open/").status_code == 200
     assert source.loads == 1
 
-    # Retries are frequent, because no token is accepted until one succeeds.
+    # Retries are frequent, because no token is accepted until a load succeeds.
     for _ in range(100):
         clock.now += FIRST_INTERVAL / 10
         assert me(api) == 503
@@ -268,7 +268,7 @@ def test_withdrawn_key_is_refused_after_the_set_expires(clock: Clock, synchronou
     source.answer = signing.jwks("ours")
     clock.now += MAX_AGE - 1
     assert key_set.find("stolen")
-    # The first request after that still finds the key, and starts a load.
+    # After `MAX_AGE`, the first call still finds the key, but it starts a load.
     clock.now += 2
     key_set.find("stolen")
     with pytest.raises(UnknownKey):
@@ -309,7 +309,7 @@ def test_expired_set_is_reloaded_in_the_background(clock: Clock) -> None:
 
     key_set._load = slow
     clock.now += MAX_AGE + 1
-    # These do not wait for the load, and start only one.
+    # None of these calls waits for the load, and only the first one starts a load.
     assert key_set.find("ours")
     assert entered.wait(10)
     for _ in range(10):
@@ -337,7 +337,7 @@ def test_expired_set_is_reloaded_in_the_background(clock: Clock) -> None:
         {"kty": "EC", "kid": "junk", "crv": "P-256", "x": "AA", "y": "AA"},
         {"kty": "oct", "kid": "junk", "k": "c2VjcmV0"},
         {"kty": "new-type", "kid": "junk"},
-        # Section 4.4: a key with `alg` is valid for that algorithm only.
+        # RFC 7517 section 4.4: a key with `alg` is valid for that algorithm only.
         *(
             {**signing.jwk("junk"), "alg": algorithm}
             for algorithm in ["none", "RS512", "PS256", "HS256", "ES256", "", 1, ["RS256"], {}]
@@ -386,13 +386,13 @@ def test_reloaded_key_is_the_same_object_unless_its_value_changed(clock: Clock, 
 @pytest.mark.parametrize(
     "error", [RecursionError("deep"), AttributeError("get"), UnicodeDecodeError("utf-8", b"", 0, 1, "")]
 )
-def test_broken_source_is_503(api: Client, settings: Settings, error: Exception) -> None:
+def test_request_is_503_if_the_source_of_the_keys_is_broken(api: Client, settings: Settings, error: Exception) -> None:
     settings.TOKENS_JWKS = source = Source("ours")
     source.error = error
     assert me(api) == 503
 
 
-def test_a_file_is_a_source(api: Client, settings: Settings, tmp_path: Path, clock: Clock) -> None:
+def test_key_set_can_be_read_from_a_file(api: Client, settings: Settings, tmp_path: Path, clock: Clock) -> None:
     path = tmp_path / "jwks.json"
     settings.TOKENS_JWKS = str(path)
     # The file does not exist yet.
@@ -414,7 +414,7 @@ def test_a_file_is_a_source(api: Client, settings: Settings, tmp_path: Path, clo
     assert me(api) == 200
 
 
-def test_url_is_a_source_and_is_loaded_once(api: Client, settings: Settings, key_server: KeyServer) -> None:
+def test_key_set_is_loaded_once_from_a_url(api: Client, settings: Settings, key_server: KeyServer) -> None:
     settings.TOKENS_JWKS = key_server.url
     for _ in range(10):
         assert me(api) == 200
@@ -436,7 +436,7 @@ def test_old_keys_stay_in_use_after_their_server_stops(
     ("status", "answer"),
     [(500, b"{}"), (404, b"{}"), (200, b""), (200, b"<html>"), (200, b"[]"), (200, b"\xff"), (200, b"[" * 100_000)],
 )
-def test_invalid_response_from_the_key_server_is_503_until_it_recovers(
+def test_request_is_503_until_the_key_server_sends_a_valid_key_set(
     api: Client, settings: Settings, key_server: KeyServer, clock: Clock, status: int, answer: bytes
 ) -> None:
     settings.TOKENS_JWKS = key_server.url
@@ -448,19 +448,19 @@ def test_invalid_response_from_the_key_server_is_503_until_it_recovers(
     assert me(api) == 200
 
 
-def test_key_server_without_http_is_503(api: Client, settings: Settings) -> None:
+def test_request_is_503_if_the_key_server_does_not_use_http(api: Client, settings: Settings) -> None:
     with raw_server(b"SSH-2.0-OpenSSH_9.2\r\n") as url:
         settings.TOKENS_JWKS = url
         assert me(api) == 503
 
 
-def test_truncated_response_from_the_key_server_is_503(api: Client, settings: Settings) -> None:
+def test_request_is_503_if_the_response_of_the_key_server_is_truncated(api: Client, settings: Settings) -> None:
     with raw_server(b'HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\n{"keys": [') as url:
         settings.TOKENS_JWKS = url
         assert me(api) == 503
 
 
-def test_unresponsive_key_server_is_503(
+def test_request_is_503_if_the_key_server_is_unresponsive(
     api: Client, settings: Settings, key_server: KeyServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(keys, "TIMEOUT", 0.1)
@@ -469,11 +469,11 @@ def test_unresponsive_key_server_is_503(
     assert me(api) == 503
 
 
-def test_one_key_set_serves_the_whole_process() -> None:
+def test_process_has_one_key_set() -> None:
     assert key_set() is key_set()
 
 
-def test_missing_key_set_is_not_an_unknown_key() -> None:
+def test_find_raises_keys_unavailable_if_no_key_set_was_loaded() -> None:
     with pytest.raises(KeysUnavailable):
         KeySet(dict).find("ours")
 
@@ -488,7 +488,7 @@ def test_empty_set_withdraws_all_keys(
     assert me(api) == 200
     source.answer = {"keys": left}
     clock.now += MAX_AGE + 1
-    me(api)  # this request still uses the old set, and starts the load
+    me(api)  # this request still uses the old set, but it starts a load
     for _ in range(3):
         assert me(api) == 401
         clock.now += MIN_INTERVAL + 1
@@ -499,7 +499,7 @@ def test_empty_set_withdraws_all_keys(
     assert me(api) == 200
 
 
-def test_set_that_is_empty_from_the_start_refuses_tokens(api: Client, settings: Settings, clock: Clock) -> None:
+def test_token_is_refused_if_the_key_set_is_empty_from_the_start(api: Client, settings: Settings, clock: Clock) -> None:
     settings.TOKENS_JWKS = source = Source()
     assert me(api) == 401
     assert me(api) == 401

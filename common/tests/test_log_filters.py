@@ -1,4 +1,4 @@
-"""Client errors are logged as one line, server errors with a traceback."""
+"""Test that a client error is logged as one line, and a server error with a traceback."""
 
 import logging
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from django.test import Client
 
 @pytest.fixture
 def log() -> Iterator[StringIO]:
-    """The log that the process writes to stderr."""
+    """Return the log that the process would write to stderr."""
     handlers = [each for each in logging.getLogger().handlers if each.get_name() == "stderr"]
     assert isinstance(handlers[0], logging.StreamHandler)
     stream = StringIO()
@@ -26,13 +26,13 @@ def log() -> Iterator[StringIO]:
         "RequestDataTooBig", "SuspiciousOperation", "TooManyFieldsSent", "TooManyFilesSent",
     ],
 )  # fmt: skip
-def test_client_error_is_one_warning(api: Client, log: StringIO, name: str) -> None:
+def test_client_error_is_logged_as_one_warning(api: Client, log: StringIO, name: str) -> None:
     assert 400 <= api.get(f"/refuse/{name}/").status_code < 500
     [line] = log.getvalue().splitlines()
     assert line.startswith("WARNING django.")
 
 
-def test_unknown_host_is_one_warning(api: Client, log: StringIO) -> None:
+def test_unknown_host_is_logged_as_one_warning(api: Client, log: StringIO) -> None:
     assert api.get("/open/", headers={"Host": "evil.example"}).status_code == 400
     [line] = log.getvalue().splitlines()
     assert line.startswith("WARNING django.security.DisallowedHost")
@@ -40,7 +40,7 @@ def test_unknown_host_is_one_warning(api: Client, log: StringIO) -> None:
 
 
 @pytest.mark.parametrize("path", ["/nothing/", "/me/", "/raise/403/", "/raise/429/", "/raise/field/"])
-def test_refused_api_request_is_one_warning(api: Client, log: StringIO, path: str) -> None:
+def test_refused_api_request_is_logged_as_one_warning(api: Client, log: StringIO, path: str) -> None:
     assert 400 <= api.get(path).status_code < 500
     [line] = log.getvalue().splitlines()
     assert line.startswith("WARNING django.request")

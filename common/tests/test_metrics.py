@@ -1,4 +1,4 @@
-"""Prometheus metrics of requests."""
+"""Test the Prometheus metrics of requests."""
 
 import re
 from pathlib import Path
@@ -30,7 +30,7 @@ def test_metrics_are_in_prometheus_format(api: Client) -> None:
         ("GET", "/open/", "/open/", 200),
         ("GET", "/me", "/me/", 401),
         ("DELETE", "/open/", "/open/", 405),
-        # All ids share one series.
+        # Requests for all ids share one time series.
         ("GET", "/items/7/", "/items/<int:id>/", 200),
         ("GET", "/boom/", "/boom/", 500),
     ],
@@ -43,7 +43,7 @@ def test_a_request_is_counted_by_method_route_and_status(
     assert count(api, method, route, status) == before + 1
 
 
-def test_client_cannot_create_a_series(api: Client) -> None:
+def test_client_cannot_create_a_new_time_series(api: Client) -> None:
     before = count(api, "GET", "unknown", 404), count(api, "other", "/open/", 405)
     api.get("/chosen-by-a-client/")
     api.generic("CHOSEN", "/open/")
@@ -56,9 +56,11 @@ def test_probes_are_not_counted(api: Client) -> None:
     assert "healthz" not in api.get("/metrics").text
 
 
-def test_processes_of_a_pod_are_summed(api: Client, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_with_several_workers_metrics_are_read_from_the_shared_folder(
+    api: Client, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
-    # No process has written metrics there yet.
+    # The folder is still empty, so there are no metrics.
     assert api.get("/metrics").status_code == 200
     assert "http_request" not in api.get("/metrics").text
 

@@ -1,4 +1,4 @@
-"""Checking changed code before workers load it."""
+"""Test the check of changed code, which runs in development before workers load the code."""
 
 import os
 import subprocess
@@ -20,7 +20,7 @@ django.setup()
 
 @pytest.fixture
 def code(tmp_path: Path) -> Iterator[Path]:
-    """A folder with an application. `serve` checks it on the named pipe `pipe`."""
+    """Return a folder with an application. Each reader of the named pipe `pipe` starts a check."""
     (tmp_path / "application.py").write_text(GOOD)
     (tmp_path / "views.py").write_text("urlpatterns = []")
     serve = f"from common.server.reload import serve; serve('application', {str(tmp_path / 'pipe')!r})"
@@ -32,7 +32,7 @@ def code(tmp_path: Path) -> Iterator[Path]:
 
 
 def check(folder: Path) -> str:
-    """Return the result of a check."""
+    """Start a check, and return its result."""
     deadline = time.monotonic() + 30
     while not (folder / "pipe").exists() and time.monotonic() < deadline:
         time.sleep(0.01)
@@ -88,6 +88,6 @@ def test_broken_template_is_reported_with_its_line(code: Path) -> None:
     assert check(code) == "ok"
 
 
-def test_process_that_exits_while_loading_is_not_ok(code: Path) -> None:
+def test_code_that_ends_the_process_is_not_ok(code: Path) -> None:
     (code / "views.py").write_text("import os\nos._exit(1)")
     assert check(code) == ""

@@ -1,4 +1,4 @@
-"""The OpenAPI document: shared errors, security, formats."""
+"""Test the OpenAPI document: its errors, security requirements and formats."""
 
 import functools
 import json
@@ -37,7 +37,7 @@ def operations() -> dict[str, Any]:
         ("/pages/", ["200", "401", "404", "503"]),
     ],
 )
-def test_operation_lists_its_errors(operations: dict[str, Any], path: str, statuses: list[str]) -> None:
+def test_operation_lists_all_its_statuses(operations: dict[str, Any], path: str, statuses: list[str]) -> None:
     responses = operations[path]["responses"]
     assert sorted(responses) == statuses
     assert "304" not in responses or responses["200"]["headers"]["ETag"]
@@ -91,7 +91,7 @@ def text_pattern() -> str:
     schemas = SchemaGenerator().get_schema(request=None, public=True)["components"]["schemas"]
     assert schemas["Echo"]["properties"]["text"]["maxLength"] == 5
     text = schemas["EchoRequest"]["properties"]["text"]
-    # maxLength would count spaces that are trimmed.
+    # maxLength would also count the spaces that the field trims.
     assert "maxLength" not in text
     return str(text["pattern"])
 
@@ -137,7 +137,7 @@ def test_concurrent_requests_generate_the_document_once(monkeypatch: pytest.Monk
         ("?format=json", "application/yaml", "application/vnd.oai.openapi+json"),
         ("?format=json", "application/json", "application/json"),
         ("?format=yaml", "application/json", "application/vnd.oai.openapi"),
-        # Unavailable formats are ignored, as in all API responses.
+        # A format that does not exist is ignored, as in all responses of the API.
         ("", "image/png", "application/vnd.oai.openapi"),
         ("", "nonsense", "application/vnd.oai.openapi"),
         ("", "", "application/vnd.oai.openapi"),
@@ -164,14 +164,14 @@ def test_unknown_format_is_404(api: Client, name: str) -> None:
 @pytest.mark.parametrize("query", ["version=see+elsewhere", "version=%0a"])
 def test_query_does_not_change_the_document(api: Client, monkeypatch: pytest.MonkeyPatch, query: str) -> None:
     monkeypatch.setattr(common_schema, "_documents", {})
-    asked, plain = api.get(f"/schema/?{query}"), api.get("/schema/")
-    assert asked.status_code == plain.status_code == 200
-    assert asked.content == plain.content
-    assert asked["Content-Disposition"] == plain["Content-Disposition"]
+    with_query, plain = api.get(f"/schema/?{query}"), api.get("/schema/")
+    assert with_query.status_code == plain.status_code == 200
+    assert with_query.content == plain.content
+    assert with_query["Content-Disposition"] == plain["Content-Disposition"]
     assert yaml.safe_load(plain.content)["info"]["version"] == "1.0.0"
 
 
 def test_language_in_the_query_is_ignored(api: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    # Django caches a catalog for every requested language.
+    # Django would cache a translation for every requested language.
     monkeypatch.setattr("django.utils.translation.override", None)
     assert api.get("/schema/?lang=x-unknown").content == api.get("/schema/").content

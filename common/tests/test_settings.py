@@ -1,4 +1,4 @@
-"""Settings from the environment, and the error line for invalid ones."""
+"""Test the settings that are read from the environment, and the error message for invalid ones."""
 
 import ipaddress
 from contextlib import closing
@@ -19,7 +19,7 @@ def env() -> Env:
 
 
 def error_line(env: Env) -> str:
-    """Return the error line."""
+    """Return the message with which `seal` ends the process."""
     with pytest.raises(SystemExit) as ended:
         env.seal()
     assert isinstance(ended.value.code, str)
@@ -77,7 +77,7 @@ def test_replica_has_short_timeouts(env: Env, monkeypatch: pytest.MonkeyPatch) -
     assert options["options"] == "-c geqo=off"
     assert options["sslmode"] == "require"
     assert database["STATEMENT_TIMEOUT"] == 1
-    # Persistent, for the next search.
+    # The connection stays open for the next search.
     assert database["CONN_MAX_AGE"] is None
 
 
@@ -181,7 +181,7 @@ def test_hosts_must_not_be_empty_but_names_may(env: Env, monkeypatch: pytest.Mon
         ("::1", ["::1/128"]),
     ],
 )
-def test_networks_are_read(env: Env, monkeypatch: pytest.MonkeyPatch, value: str, networks: list[str]) -> None:
+def test_list_of_networks_is_parsed(env: Env, monkeypatch: pytest.MonkeyPatch, value: str, networks: list[str]) -> None:
     monkeypatch.setenv("TRUSTED_PROXIES", value)
     assert env.networks("TRUSTED_PROXIES") == [ipaddress.ip_network(network) for network in networks]
 
@@ -193,7 +193,7 @@ def test_invalid_network_is_named(env: Env, monkeypatch: pytest.MonkeyPatch, val
     assert "TRUSTED_PROXIES" in error_line(env)
 
 
-def test_url_of_a_service_loses_its_trailing_slash(env: Env, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_trailing_slash_of_a_service_url_is_removed(env: Env, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("USER_BACKEND_URL", "http://users-api/")
     assert env.http_url("USER_BACKEND_URL") == "http://users-api"
 
@@ -205,7 +205,7 @@ def test_invalid_url_of_a_service_is_named(env: Env, monkeypatch: pytest.MonkeyP
     assert "USER_BACKEND_URL" in error_line(env)
 
 
-def test_origins_need_a_scheme(env: Env, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_origin_without_a_scheme_is_refused(env: Env, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CSRF_TRUSTED_ORIGINS", "https://a.example, https://*.b.example:8443/,")
     assert env.origins("CSRF_TRUSTED_ORIGINS") == ["https://a.example", "https://*.b.example:8443"]
     monkeypatch.setenv("CSRF_TRUSTED_ORIGINS", "https://a.example,b.example")
@@ -244,7 +244,7 @@ def test_a_variable_may_be_in_a_file(env: Env, monkeypatch: pytest.MonkeyPatch, 
     env.seal()
 
 
-def test_unreadable_file_stops_the_start_with_its_variable(
+def test_unreadable_file_stops_the_start_and_names_the_variable(
     env: Env, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("SECRET_KEY_FILE", str(tmp_path / "missing"))

@@ -1,4 +1,4 @@
-"""Static files: replaced during a request in development, and compressed."""
+"""Test the length of static files in development, and their compression."""
 
 import gzip
 from contextlib import closing
@@ -16,7 +16,7 @@ from common.http.middleware import WhiteNoiseMiddleware
 
 @pytest.fixture
 def middleware(settings: Settings, tmp_path: Path) -> WhiteNoiseMiddleware:
-    """The middleware in development mode, with one static file."""
+    """Return the middleware in development mode, with one static file."""
     settings.STATIC_URL = "static/"
     settings.STATICFILES_DIRS = [tmp_path]
     settings.WHITENOISE_AUTOREFRESH = settings.WHITENOISE_USE_FINDERS = True
@@ -37,7 +37,7 @@ def test_file_replaced_during_a_request_is_sent_completely(
     assert response["Content-Type"] == 'text/css; charset="utf-8"'
 
 
-def test_content_length_without_a_body(middleware: WhiteNoiseMiddleware) -> None:
+def test_responses_without_a_body_have_the_correct_content_length(middleware: WhiteNoiseMiddleware) -> None:
     head = middleware(RequestFactory().head("/static/style.css"))
     assert head.headers["Content-Length"] == "3"
     unchanged = middleware(RequestFactory().get("/static/style.css", headers={"If-None-Match": head.headers["ETag"]}))

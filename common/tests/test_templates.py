@@ -1,4 +1,4 @@
-"""Templates that change in development."""
+"""Test how the template loader for development handles changed and broken templates."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +13,7 @@ from common import settings
 
 @pytest.fixture
 def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The path of shop.html, which extends base.html."""
+    """Return the path of shop.html, a template that extends base.html."""
     (tmp_path / "base.html").write_text("<{% block text %}{% endblock %}>")
     shop = tmp_path / "shop.html"
     shop.write_text("{% extends 'base.html' %}{% block text %}old{% endblock %}")
@@ -23,13 +23,13 @@ def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def engine(shop: Path) -> Engine:
-    """The template engine of a process in development."""
+    """Return the template engine that is used in development."""
     return Engine(loaders=settings.template_loaders(cached=False))
 
 
 @pytest.fixture
 def render(engine: Engine) -> Callable[[], str]:
-    """A function that renders shop.html."""
+    """Return a function that renders shop.html."""
     return lambda: engine.get_template("shop.html").render(Context())
 
 
@@ -59,7 +59,7 @@ def test_last_working_version_replaces_a_broken_or_missing_template(
 ) -> None:
     file = shop.parent / name
     before = file.read_text()
-    # Load both separately, like `load_templates`, so that base.html has a working version too.
+    # Load each template by itself, like `load_templates`. Otherwise, base.html would have no last working version.
     engine.get_template("base.html")
     engine.get_template("shop.html")
     for _ in range(2):

@@ -1,4 +1,4 @@
-"""Valid tokens are accepted by a real view, invalid ones are 401."""
+"""Test that a view accepts valid tokens, and refuses invalid ones with 401."""
 
 import base64
 import hashlib
@@ -31,7 +31,7 @@ def assert_refused(response: Any) -> None:
 
 
 def hs256(secret: bytes) -> str:
-    """Return a token that uses a public key as HMAC secret (RFC 8725 section 2.1)."""
+    """Return a token signed with HS256 and this secret (see RFC 8725 section 2.1)."""
     header = signing.base64url(signing.as_json({"alg": "HS256", "typ": "JWT", "kid": "ours"}))
     message = header + b"." + signing.base64url(signing.as_json(signing.claims()))
     return (message + b"." + signing.base64url(hmac.digest(secret, message, hashlib.sha256))).decode()
@@ -73,11 +73,11 @@ def test_is_staff_must_be_true(api: Client) -> None:
         assert get_me(api, f"Bearer {signing.token(is_staff=value)}").json()["is_staff"] is False
 
 
-def test_a_view_for_tokens_is_401_without_a_header(api: Client) -> None:
+def test_request_without_a_token_is_401_if_the_view_requires_one(api: Client) -> None:
     assert_refused(api.get("/me/"))
 
 
-def test_a_view_for_staff_is_401_without_a_token_and_403_without_staff(api: Client) -> None:
+def test_view_for_staff_is_401_without_a_token_and_403_for_other_users(api: Client) -> None:
     assert_refused(api.get("/staff/"))
 
     response = api.get("/staff/", headers={"Authorization": f"Bearer {signing.token()}"})
@@ -89,12 +89,12 @@ def test_a_view_for_staff_is_401_without_a_token_and_403_without_staff(api: Clie
     assert response.status_code == 200
 
 
-def test_an_open_view_needs_no_token_but_refuses_a_bad_one(api: Client) -> None:
+def test_open_view_needs_no_token_but_refuses_an_invalid_one(api: Client) -> None:
     assert api.get("/open/").json()["username"] is None
     assert_refused(api.get("/open/", headers={"Authorization": "Bearer rubbish"}))
 
 
-def test_no_algorithm_is_refused(api: Client) -> None:
+def test_token_with_the_algorithm_none_is_refused(api: Client) -> None:
     for name in ("none", "None", "NONE", "nOnE"):
         header = signing.base64url(signing.as_json({"alg": name, "kid": "ours"})).decode()
         payload = signing.base64url(signing.as_json(signing.claims())).decode()
@@ -125,17 +125,17 @@ def test_valid_signature_with_another_algorithm_is_refused(api: Client, algorith
     assert_refused(get_me(api, f"Bearer {signing.signed(header, signing.as_json(signing.claims()))}"))
 
 
-def test_foreign_key_with_our_key_id_is_refused(api: Client) -> None:
+def test_token_of_a_foreign_key_with_our_key_id_is_refused(api: Client) -> None:
     assert_refused(get_me(api, f"Bearer {signing.token(key='theirs', headers={'kid': 'ours'})}"))
 
 
-def test_an_unknown_key_id_is_refused(api: Client) -> None:
+def test_token_with_an_unknown_key_id_is_refused(api: Client) -> None:
     assert_refused(get_me(api, f"Bearer {signing.token(key='theirs')}"))
     assert_refused(get_me(api, f"Bearer {signing.token(headers={'kid': 'unknown'})}"))
 
 
 @pytest.mark.parametrize("kid", [[], ["ours"], {}, {"ours": 1}, 1, 1.5, True, None, ""])
-def test_key_id_that_is_not_a_string_is_refused(api: Client, kid: Any) -> None:
+def test_token_whose_key_id_is_not_a_string_is_refused(api: Client, kid: Any) -> None:
     header = signing.as_json({"alg": "RS256", "kid": kid})
     assert_refused(get_me(api, f"Bearer {signing.signed(header, signing.as_json(signing.claims()))}"))
 
@@ -175,26 +175,26 @@ def test_certificate_in_the_token_is_never_used(api: Client) -> None:
     assert_refused(get_me(api, f"Bearer {signing.token(key='theirs', headers={'kid': 'theirs', 'x5c': ['MIIB']})}"))
 
 
-def test_a_critical_header_is_refused(api: Client) -> None:
+def test_token_with_a_critical_header_is_refused(api: Client) -> None:
     # RFC 7515 section 4.1.11: recipients must refuse critical headers that they do not support.
     for critical in (["exp"], ["b64"], [], None):
         header = signing.as_json({"alg": "RS256", "kid": "ours", "crit": critical, "exp": 1})
         assert_refused(get_me(api, f"Bearer {signing.signed(header, signing.as_json(signing.claims()))}"))
 
 
-def test_an_unencoded_payload_is_refused(api: Client) -> None:
+def test_token_with_an_unencoded_payload_is_refused(api: Client) -> None:
     # RFC 7797.
     header = signing.as_json({"alg": "RS256", "kid": "ours", "b64": False})
     assert_refused(get_me(api, f"Bearer {signing.signed(header, signing.as_json(signing.claims()))}"))
 
 
-def test_a_changed_claim_is_refused(api: Client) -> None:
+def test_token_with_a_changed_claim_is_refused(api: Client) -> None:
     header, _, signature = signing.token().split(".")
     payload = signing.base64url(signing.as_json(signing.claims(is_staff=True))).decode()
     assert_refused(get_me(api, f"Bearer {header}.{payload}.{signature}"))
 
 
-def test_a_changed_signature_is_refused(api: Client) -> None:
+def test_token_with_a_changed_signature_is_refused(api: Client) -> None:
     header, payload, signature = signing.token().split(".")
     changed = ("A" if signature[0] != "A" else "B") + signature[1:]
     for wrong in (changed, signature[:-4], signature[::-1], ""):
@@ -263,20 +263,20 @@ def test_token_without_a_required_claim_is_refused(api: Client, claim: str) -> N
 
 
 @pytest.mark.parametrize("username", ["", 7, True, ["bruce"], {"name": "bruce"}, 1.5])
-def test_invalid_username_is_refused(api: Client, username: Any) -> None:
+def test_token_with_an_invalid_username_is_refused(api: Client, username: Any) -> None:
     assert_refused(get_me(api, f"Bearer {signing.token(username=username)}"))
 
 
 @pytest.mark.parametrize("claim", ["exp", "iat", "nbf"])
 @pytest.mark.parametrize("value", ["soon", "9999999999", [9999999999], {}, float("inf"), float("nan")])
-def test_time_that_is_not_a_number_is_refused(api: Client, claim: str, value: Any) -> None:
+def test_token_with_a_time_that_is_not_a_number_is_refused(api: Client, claim: str, value: Any) -> None:
     assert_refused(get_me(api, f"Bearer {signing.token(signing.claims() | {claim: value})}"))
 
 
-def test_another_issuer_is_refused(api: Client) -> None:
+def test_token_of_another_issuer_is_refused(api: Client) -> None:
     for issuer in ("someone-else", "", ["users-api"], {"users-api": 1}, 1):
         assert_refused(get_me(api, f"Bearer {signing.token(iss=issuer)}"))
-    # The message helps operators whose projects differ in TOKENS_ISSUER.
+    # The message helps operators if TOKENS_ISSUER is not the same in all projects.
     answer = get_me(api, f"Bearer {signing.token(iss='someone-else')}")
     assert answer.json()["message"] == "The token is from another issuer."
 
@@ -288,29 +288,29 @@ def test_a_token_for_an_audience_is_refused(api: Client) -> None:
 
 
 def test_a_refresh_token_is_refused(api: Client) -> None:
-    # Looks like secrets.token_urlsafe(32), which users_api uses.
+    # A random token, not a JWT, as an earlier release of users_api issued.
     assert_refused(get_me(api, "Bearer 3q2-7wAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA4"))
 
 
-def test_payload_that_is_not_an_object_is_refused(api: Client) -> None:
+def test_token_whose_payload_is_not_an_object_is_refused(api: Client) -> None:
     header = signing.as_json({"alg": "RS256", "kid": "ours"})
     for payload in (b"[]", b"1", b'"bruce"', b"null", b"", b"{", b"\xff", b"\x00"):
         assert_refused(get_me(api, f"Bearer {signing.signed(header, payload)}"))
 
 
-def test_token_header_that_is_not_an_object_is_refused(api: Client) -> None:
+def test_token_whose_header_is_not_an_object_is_refused(api: Client) -> None:
     for header in (b"[]", b"1", b'"RS256"', b"null", b"", b"{", b"\xff", b"\x00", b"9" * 5000):
         assert_refused(get_me(api, f"Bearer {signing.signed(header, signing.as_json(signing.claims()))}"))
 
 
 @pytest.mark.parametrize("nesting", [b"[", b'{"a":'])
 @pytest.mark.parametrize("depth", [1_000, 100_000])
-def test_deeply_nested_part_is_refused(api: Client, nesting: bytes, depth: int) -> None:
+def test_deeply_nested_token_is_never_a_server_error(api: Client, nesting: bytes, depth: int) -> None:
     header = signing.as_json({"alg": "RS256", "kid": "ours"})
     payload = signing.as_json(signing.claims())
     close = b"]" if nesting == b"[" else b"1}"
     for deep in (nesting * depth, nesting * depth + close * depth):
-        # A member of an otherwise valid object.
+        # Add the nested value to an object that is valid otherwise.
         member = b', "a": ' + deep + b"}"
         for parts in (
             (deep, payload),
@@ -363,7 +363,7 @@ def test_two_authorization_headers_are_refused(api: Client) -> None:
     ],
 )
 def test_malformed_authorization_header_is_refused(api: Client, value: str) -> None:
-    # Set in the WSGI environ: the test client would refuse some of these.
+    # Set the header in the WSGI environ, because the test client would refuse some of these values.
     assert_refused(api.get("/me/", HTTP_AUTHORIZATION=value))
 
 
@@ -389,7 +389,7 @@ def test_error_does_not_reveal_the_token(api: Client) -> None:
     assert "secret-name" not in response.text
 
 
-def test_verification_uses_the_loaded_keys(api: Client, loads: list[str]) -> None:
+def test_verification_loads_the_keys_only_once(api: Client, loads: list[str]) -> None:
     for _ in range(20):
         assert get_me(api, f"Bearer {signing.token()}").status_code == 200
         assert_refused(get_me(api, "Bearer rubbish"))

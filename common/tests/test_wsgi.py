@@ -1,4 +1,4 @@
-"""The WSGI application, called like gunicorn calls it."""
+"""Test the WSGI application, by calling it as gunicorn does."""
 
 import codecs
 import encodings
@@ -26,7 +26,7 @@ def handler() -> BaseHandler:
 
 
 def post_chunked(handler: Any, body: BytesIO) -> tuple[int, Any]:
-    """Send JSON in chunks, without Content-Length; return status and body."""
+    """Send JSON in chunks, without Content-Length. Return the status and the JSON."""
     environ = RequestFactory().post("/echo/", content_type="application/json").environ
     del environ["CONTENT_LENGTH"]
     environ |= {"HTTP_TRANSFER_ENCODING": "chunked", "wsgi.input": body, "wsgi.input_terminated": True}
@@ -41,14 +41,14 @@ def test_chunked_body_is_read(handler: BaseHandler) -> None:
 
 
 @pytest.mark.parametrize(("size", "status"), [(64 * 1024, 400), (64 * 1024 + 1, 413), (3_000_000, 413)])
-def test_chunked_body_has_the_same_limit(handler: BaseHandler, size: int, status: int) -> None:
+def test_chunked_body_has_the_same_limit_as_other_bodies(handler: BaseHandler, size: int, status: int) -> None:
     body = BytesIO(b"x" * size)
     assert post_chunked(handler, body)[0] == status
     assert body.tell() <= 64 * 1024 + 1
 
 
 def post(handler: Any, body: Any, content_type: str, length: int) -> tuple[int, Any]:
-    """Send a body with Content-Length; return status and body."""
+    """Send a body with Content-Length. Return the status and the JSON of the response."""
     environ = RequestFactory().post("/echo/").environ
     statuses: list[str] = []
     environ |= {"CONTENT_TYPE": content_type, "CONTENT_LENGTH": str(length), "wsgi.input": body}
@@ -65,7 +65,7 @@ def test_oversized_body_is_not_read(handler: BaseHandler, content_type: str, siz
 
 
 @pytest.mark.parametrize("path", ["/open/", "/me/", "/nothing/"])
-def test_unread_body_has_the_same_limit(handler: Any, path: str) -> None:
+def test_body_that_no_view_reads_has_the_same_limit(handler: Any, path: str) -> None:
     environ = RequestFactory().post(path, content_type="application/json").environ
     statuses: list[str] = []
     handler(environ | {"CONTENT_LENGTH": "3000000"}, lambda status, headers: statuses.append(status))
@@ -210,11 +210,11 @@ def test_head_has_the_headers_of_get_and_no_body(handler: Any, path: str) -> Non
     assert answers["HEAD"][2] == b""
 
 
-def test_empty_chunked_body_is_empty(handler: BaseHandler) -> None:
+def test_empty_chunked_body_is_400(handler: BaseHandler) -> None:
     assert post_chunked(handler, BytesIO())[0] == 400
 
 
-def test_statements_of_requests_have_a_default_limit(
+def test_sql_statements_of_requests_have_a_default_time_limit(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(settings, "DATABASES", {"default": {}, "replica": {"STATEMENT_TIMEOUT": 1}})

@@ -13,7 +13,7 @@ from pytest_django import Settings
 from users_api.models import User
 from users_api.tokens import AccessToken
 
-# No deadline: the time of one example varies on a busy machine.
+# Do not limit the time of an example, because it varies on a busy machine.
 hypothesis.settings.register_profile(
     "tests", deadline=None, database=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
 )
@@ -31,14 +31,14 @@ def write_key(path: Path) -> rsa.RSAPrivateKey:
 
 @pytest.fixture(scope="session")
 def django_db_modify_db_settings(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Store a SQLite database in a file, because in memory threads work differently."""
+    """Store a SQLite database in a file. In memory, all threads would share one connection."""
     if connection.vendor == "sqlite":
         connection.settings_dict["TEST"]["NAME"] = str(tmp_path_factory.mktemp("database") / "users.sqlite3")
 
 
 @pytest.fixture(scope="session", autouse=True)
 def keys(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Create the folder of the signing key."""
+    """Create a folder with a signing key for all tests."""
     folder = tmp_path_factory.mktemp("keys")
     write_key(folder / "signing.pem")
     with override_settings(TOKENS_KEYS=folder):

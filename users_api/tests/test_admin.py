@@ -1,4 +1,4 @@
-"""The Django admin: create accounts, switch them off, set passwords, end sessions."""
+"""Test the Django admin: create accounts, switch them off, set passwords, end sessions."""
 
 import logging
 import re
@@ -48,7 +48,7 @@ def staff(db: None) -> Client:
 
 @pytest.mark.parametrize("path", ["/admin/", USERS, f"{USERS}add/"])
 def test_a_page_has_an_icon(superuser: Client, path: str) -> None:
-    # Without one, browsers request /favicon.ico, which does not exist.
+    # Without this link, browsers would request /favicon.ico, which does not exist.
     found = re.search(r'<link rel="icon" href="/static/([^"]+)"', superuser.get(path).text)
     assert found
     assert finders.find(found[1])
@@ -152,7 +152,7 @@ def test_switched_off_account_can_neither_log_in_nor_refresh(
     assert log_in().status_code == 200
 
 
-def test_action_switches_off_several_accounts_but_not_the_own_one(superuser: Client, admin: User, bruce: User) -> None:
+def test_action_switches_off_all_selected_accounts_except_your_own(superuser: Client, admin: User, bruce: User) -> None:
     stephen = User.objects.create_user("stephen", PASSWORD)
     selected = {"_selected_action": [admin.pk, bruce.pk, stephen.pk]}
     response = superuser.post(USERS, {"action": "switch_off", **selected}, follow=True)
@@ -276,7 +276,7 @@ def test_users_without_staff_rights_cannot_open_the_admin(bruce: User) -> None:
 
 @pytest.mark.parametrize("name", ["\ufdfa", "\ufdfa" * 50, "½"])
 def test_name_is_validated_in_its_stored_form(superuser: Client, name: str) -> None:
-    # NFKC turns the first into 18 characters with spaces, and the last into text with a slash.
+    # NFKC turns the first name into 18 characters with spaces, and the last one into text with a slash.
     response = superuser.post(f"{USERS}add/", NEW | {"username": name})
     assert response.status_code == 200
     assert User.objects.count() == 1
@@ -284,7 +284,7 @@ def test_name_is_validated_in_its_stored_form(superuser: Client, name: str) -> N
 
 @pytest.mark.parametrize("query", ["username=%00", "username__exact=a%00b", "q=%00", "username=%00&username=a"])
 def test_nul_character_in_the_query_is_400(superuser: Client, query: str) -> None:
-    # PostgreSQL cannot store it: its driver raises ValueError.
+    # PostgreSQL cannot store this character, so its driver would raise ValueError.
     assert superuser.get(f"{USERS}?{query}").status_code == 400
 
 

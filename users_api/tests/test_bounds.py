@@ -1,4 +1,4 @@
-"""Texts that are too long are refused before any slow operation."""
+"""Test that texts that are too long are refused before any slow operation."""
 
 import json
 import unicodedata
@@ -23,19 +23,19 @@ from users_api.tests.conftest import PASSWORD
 
 LogIn = Callable[..., Any]
 USERS = "/admin/users_api/user/"
-# Canonical reordering takes quadratic time for it. A 64 KiB body holds this twice as a form, once as JSON.
+# Normalizing this text takes quadratic time, because its accents must be sorted. A body of 64 KiB can contain it.
 SLOW = "a" + 5_000 * "\u0301" + 5_000 * "\u0323"
 
 
 @pytest.fixture
 def normalized(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Return the lengths of all normalized texts."""
+    """Return a list that receives the length of each text that is normalized."""
     lengths: list[int] = []
     normalize = unicodedata.normalize
 
     def measured(form: Any, text: str) -> str:
         lengths.append(len(text))
-        return normalize(form, text[:1000])  # a bug must not slow the test down
+        return normalize(form, text[:1000])  # shorten the text, so that the test is fast even if it fails
 
     monkeypatch.setattr(unicodedata, "normalize", measured)
     return lengths
@@ -57,7 +57,7 @@ def test_slow_name_is_refused_like_a_wrong_name_by_the_api(bruce: User, log_in: 
 
 @pytest.mark.parametrize("path", ["/api/login/", "/admin/login/", "/admin/users/"])
 @pytest.mark.parametrize("content_type", ["application/json", "application/x-www-form-urlencoded"])
-def test_longer_slow_name_exceeds_the_body_limit(
+def test_name_that_exceeds_the_body_limit_is_not_normalized(
     db: None, api: Client, normalized: list[int], path: str, content_type: str
 ) -> None:
     name = "a" + 20_000 * "\u0301" + 20_000 * "\u0323"
@@ -119,16 +119,16 @@ def test_key_of_a_too_long_name_is_not_computed(name: str) -> None:
         username_key(name)
 
 
-def test_failures_with_a_long_name_count_for_the_address(db: None, log_in: LogIn) -> None:
+def test_names_that_are_too_long_count_as_one_name(db: None, log_in: LogIn) -> None:
     for number in range(10):
         assert log_in("x" * (51 + number)).status_code == 401
     assert log_in("x" * 99).status_code == 429
-    # They do not count for an account.
+    # These failures do not count for the account whose name has 50 characters.
     assert log_in("x" * 50).status_code == 401
 
 
 def text_fields(module: Any, base: type, field: type) -> list[tuple[str, Any]]:
-    """Return the names and fields of one kind, of all classes in a module."""
+    """Return the names and the fields of one type, for all subclasses of `base` in a module."""
     found = []
     for name, each in vars(module).items():
         if isinstance(each, type) and issubclass(each, base) and each.__module__ == module.__name__:
@@ -244,5 +244,5 @@ def test_admin_action_on_an_invalid_id_is_not_a_server_error(superuser: Client, 
 
 
 def test_admin_site_only_has_accounts() -> None:
-    # Each further model needs the same limits on lookups and search.
+    # Another model would need the same limits on lookups and search.
     assert list(django_admin.site._registry) == [User]

@@ -1,4 +1,4 @@
-"""All errors have the same body, including those for unknown paths."""
+"""Test that all errors have the same body, even for unknown paths."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""The signing keys and their publication."""
+"""Test how the signing key is loaded, and which public keys are published."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -21,7 +21,7 @@ from users_api.tokens import AccessToken
 
 @pytest.fixture
 def folder(tmp_path: Path, settings: Settings) -> Iterator[Path]:
-    """Create a key folder for one test. This process signs and verifies with it."""
+    """Create an empty key folder for one test, and use it to sign and verify."""
     settings.TOKENS_KEYS = tmp_path
     key_set.cache_clear()
     yield tmp_path
@@ -61,7 +61,7 @@ def test_all_keys_are_published_and_one_signs(folder: Path, bruce: User) -> None
     signing = write_key(folder / "signing.pem")
     upcoming = write_key(folder / "next.pem")
     previous = write_key(folder / "previous.pem").public_key()
-    # For the previous key, the public half suffices.
+    # For the previous key, its public half is enough.
     (folder / "previous.pem").write_bytes(previous.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
     expected = {thumbprint(key) for key in (signing.public_key(), upcoming.public_key(), previous)}
     assert set(published()) == expected

@@ -1,4 +1,4 @@
-"""The login: tokens, refusals, hashing and input errors."""
+"""Test the login: its tokens, its refusals, the hashing of passwords, and input errors."""
 
 import json
 import logging
@@ -89,10 +89,10 @@ def test_wrong_password_and_unknown_name_have_the_same_answer(bruce: User, log_i
     assert len({(response.content, str(response.headers)) for response in answers}) == 1
 
 
-def test_each_refusal_hashes_one_password(
+def test_each_refused_login_hashes_one_password(
     bruce: User, log_in: LogIn, monkeypatch: pytest.MonkeyPatch, argon2id: None
 ) -> None:
-    # Equal times do not reveal whether a name exists.
+    # The time of the response must not reveal whether a name exists.
     User.objects.create_user("off", PASSWORD, is_active=False)
     User.objects.create_user("without", None)
     hashed = []
@@ -120,7 +120,7 @@ def test_each_refusal_hashes_one_password(
         assert_refused(log_in(username, password))
         assert len(hashed) == 1, username
 
-    # A password that is not in NFC may be hashed as typed: the same two hashes for each name.
+    # A password that is not in NFC is checked in NFC and as typed. This takes two hashes, for each name.
     for username in ("bruce", "unknown", "off", "without", "x" * 51):
         hashed.clear()
         assert_refused(log_in(username, "e\u0301" * 10))
@@ -173,7 +173,7 @@ def test_whole_password_must_match(bruce: User, log_in: LogIn, password: str) ->
 def test_non_ascii_name_and_password_can_log_in(db: None, log_in: LogIn) -> None:
     User.objects.create_user("Ärger", " pässwörd 😀 ")
     assert log_in("Ärger", " pässwörd 😀 ").status_code == 200
-    # The same letters in another form of Unicode.
+    # These are the same letters in another Unicode form.
     assert log_in("A\u0308rger", " pässwörd 😀 ").status_code == 200
 
 

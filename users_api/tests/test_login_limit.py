@@ -1,4 +1,4 @@
-"""Limits on failed logins per name, address, site and account."""
+"""Test the limits on failed logins per name, address, site and account."""
 
 import ipaddress
 from collections.abc import Callable
@@ -59,7 +59,9 @@ def test_switched_off_account_has_the_same_limit(bruce: User, log_in: LogIn) -> 
     assert_limited(log_in())
 
 
-def test_no_password_is_hashed_for_429(bruce: User, log_in: LogIn, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_login_refused_by_a_limit_hashes_no_password(
+    bruce: User, log_in: LogIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
     fail(log_in, 10)
     monkeypatch.setattr("django.contrib.auth.hashers.MD5PasswordHasher.encode", None)
     assert_limited(log_in())
@@ -82,7 +84,7 @@ def test_correct_password_among_concurrent_guesses_is_refused(
 
 
 def test_the_same_name_from_another_address_is_not_limited(bruce: User, log_in: LogIn) -> None:
-    # A user cannot be locked out from another address.
+    # Otherwise, an attacker could lock out the user from another address.
     fail(log_in, 10)
     assert log_in(address="192.0.2.2").status_code == 200
     assert_limited(log_in())
@@ -96,7 +98,7 @@ def test_another_name_from_the_same_address_is_not_limited(bruce: User, admin: U
 def test_name_in_another_letter_case_is_counted_separately(bruce: User, log_in: LogIn) -> None:
     fail(log_in, 10, "BRUCE")
     assert log_in().status_code == 200
-    # Other Unicode forms of a name are the same account.
+    # But a name in two Unicode forms is the same name.
     fail(log_in, 10, "Ärger")
     assert_limited(log_in("A\u0308rger"))
 
@@ -110,9 +112,7 @@ def test_address_has_a_limit_for_all_names(bruce: User, log_in: LogIn, settings:
     assert log_in(address="192.0.2.2").status_code == 200
 
 
-def test_an_address_has_to_wait_until_the_first_of_its_failures_is_old_enough(
-    bruce: User, log_in: LogIn, settings: Settings
-) -> None:
+def test_address_must_wait_until_its_oldest_failure_expires(bruce: User, log_in: LogIn, settings: Settings) -> None:
     settings.LOGIN_FAILURES_PER_ADDRESS = 4
     for number in range(4):
         fail(log_in, 1, f"name{number}")
@@ -133,13 +133,13 @@ def test_login_queries_failures_twice_and_deletes_only_existing_ones(bruce: User
     assert about_failures() == ["SELECT", "SELECT", "DELETE"]
 
 
-def test_limit_of_an_address_exceeds_that_of_a_name(settings: Settings) -> None:
+def test_limit_per_address_is_higher_than_limit_per_name(settings: Settings) -> None:
     assert settings.LOGIN_FAILURES_PER_NAME == 10
     assert settings.LOGIN_FAILURES_PER_ADDRESS > settings.LOGIN_FAILURES_PER_NAME
 
 
 def test_refused_logins_are_not_counted(bruce: User, log_in: LogIn) -> None:
-    # So the lock expires despite further attempts.
+    # Otherwise, further attempts would prolong the lock.
     fail(log_in, 10)
     for _ in range(5):
         assert_limited(log_in(password="wrong"))
@@ -163,7 +163,7 @@ def test_failures_expire_one_by_one(bruce: User, log_in: LogIn) -> None:
     fail(log_in, 5)
     response = log_in()
     assert_limited(response)
-    # Until the first failure expires.
+    # The client must wait until the first failure expires.
     assert 4 * 60 < int(response["Retry-After"]) <= 5 * 60
 
     age(minutes=5)
@@ -188,8 +188,8 @@ def test_old_failures_are_deleted(bruce: User, log_in: LogIn) -> None:
     assert LoginFailure.objects.count() == 1
 
 
-def test_name_is_not_stored(bruce: User, log_in: LogIn) -> None:
-    # Users type passwords into the wrong field.
+def test_name_of_a_failed_login_is_not_stored(bruce: User, log_in: LogIn) -> None:
+    # Users sometimes type their password into the field for the name.
     fail(log_in, 1, "my password")
     assert "my password" not in str(vars(LoginFailure.objects.get()))
 
@@ -210,7 +210,7 @@ def test_forwarded_address_of_a_client_is_ignored(bruce: User, log_in: LogIn) ->
 def test_forwarded_address_of_a_trusted_proxy_is_used(bruce: User, log_in: LogIn, settings: Settings) -> None:
     settings.TRUSTED_PROXIES = [ipaddress.ip_network("192.0.2.0/24")]
     for number in range(10):
-        # The first entry is from the client.
+        # The client itself has sent the first address.
         forwarded = f"203.0.113.{number}, 198.51.100.1"
         assert log_in(password="wrong", **{"X-Forwarded-For": forwarded}).status_code == 401
     assert_limited(log_in(**{"X-Forwarded-For": "198.51.100.1"}))
@@ -225,7 +225,7 @@ def test_all_kinds_of_addresses_are_counted(bruce: User, log_in: LogIn, address:
 
 
 def test_addresses_of_one_ipv6_network_count_together(bruce: User, log_in: LogIn) -> None:
-    # One machine may use all of them (RFC 8981).
+    # One machine may use all addresses of its network (RFC 8981).
     for number in range(10):
         assert log_in(password="wrong", address=f"2001:db8::{number}:1").status_code == 401
     assert_limited(log_in(address="2001:db8::ffff:ffff:ffff:ffff"))
@@ -233,7 +233,7 @@ def test_addresses_of_one_ipv6_network_count_together(bruce: User, log_in: LogIn
 
 
 def test_networks_of_one_ipv6_site_count_together(bruce: User, log_in: LogIn, settings: Settings) -> None:
-    # One customer may have 65,536 of them (RFC 6177).
+    # One site may have 65,536 networks (RFC 6177).
     settings.LOGIN_FAILURES_PER_ADDRESS = 12
     for number in range(12):
         assert log_in(f"name{number}", address=f"2001:db8:0:{number}::1").status_code == 401
@@ -242,13 +242,13 @@ def test_networks_of_one_ipv6_site_count_together(bruce: User, log_in: LogIn, se
     assert log_in(address="2001:db8:1::1").status_code == 200
 
 
-def test_limit_of_a_site_does_not_apply_to_known_networks(bruce: User, log_in: LogIn, settings: Settings) -> None:
+def test_limit_per_site_does_not_apply_to_known_networks(bruce: User, log_in: LogIn, settings: Settings) -> None:
     settings.LOGIN_FAILURES_PER_ADDRESS = 12
     assert log_in(address="2001:db8:0:1::1").status_code == 200
     for number in range(12):
         assert log_in(f"name{number}", address="2001:db8:0:2::1").status_code == 401
     assert log_in(address="2001:db8:0:1::2").status_code == 200
-    # It applies in the network of the failures.
+    # But the limit applies in the network in which the logins failed.
     assert_limited(log_in(address="2001:db8:0:2::2"))
 
 
@@ -270,7 +270,7 @@ def test_270_guesses_from_270_addresses_are_limited_to_100(bruce: User, log_in: 
     assert LoginFailure.objects.count() == 100
 
 
-def test_limit_of_an_account_does_not_apply_to_known_networks(
+def test_limit_per_account_does_not_apply_to_known_networks(
     bruce: User, admin: User, log_in: LogIn, settings: Settings
 ) -> None:
     settings.LOGIN_FAILURES_PER_ACCOUNT = 20
@@ -282,7 +282,7 @@ def test_limit_of_an_account_does_not_apply_to_known_networks(
     assert log_in(address="2001:db8::2").status_code == 200
     for unknown in ("192.0.2.2", "2001:db8:0:1::1", "192.0.2.3"):
         assert log_in(address=unknown).status_code == 429
-    # A known network has the limit of a name from an address.
+    # In a known network, the limit per name and network still applies.
     fail(log_in, 10, address="192.0.2.1")
     assert_limited(log_in(address="192.0.2.1"))
 
@@ -302,7 +302,7 @@ def test_login_to_the_admin_makes_the_network_known(
     assert log_in("admin", address="192.0.2.1").status_code == 200
 
 
-def test_limit_of_an_account_expires_after_an_hour(bruce: User, log_in: LogIn, settings: Settings) -> None:
+def test_limit_per_account_expires_after_an_hour(bruce: User, log_in: LogIn, settings: Settings) -> None:
     settings.LOGIN_FAILURES_PER_ACCOUNT = 20
     guess(log_in, "bruce", 20)
     age(minutes=59)
@@ -319,7 +319,7 @@ def test_network_is_known_for_30_days(bruce: User, log_in: LogIn, settings: Sett
         LoginFailure.objects.all().delete()
         guess(log_in, "bruce", 20)
         assert log_in().status_code == status
-    # Recording a failure deletes old networks.
+    # A failed login deletes networks that are no longer known.
     assert not KnownNetwork.objects.exists()
 
 
@@ -350,17 +350,19 @@ def test_without_an_address_no_network_is_known(bruce: User, log_in: LogIn) -> N
     assert not KnownNetwork.objects.exists()
 
 
-def test_failures_of_a_clock_a_day_ahead_lock_no_account(bruce: User, log_in: LogIn) -> None:
+def test_failures_whose_time_is_a_day_ahead_do_not_count(bruce: User, log_in: LogIn) -> None:
     fail(log_in, 10)
     age(days=-1)
     assert log_in().status_code == 200
-    # Recording a failure deletes those of the wrong clock.
+    # The next failure deletes those with a wrong time.
     fail(log_in, 1)
     assert LoginFailure.objects.count() == 1
 
 
 @pytest.mark.parametrize(("seconds", "limited"), [(5, True), (60, False)])
-def test_failures_of_a_clock_a_few_seconds_ahead_count(bruce: User, log_in: LogIn, seconds: int, limited: bool) -> None:
+def test_failures_whose_time_is_a_few_seconds_ahead_count(
+    bruce: User, log_in: LogIn, seconds: int, limited: bool
+) -> None:
     fail(log_in, 10)
     age(seconds=-seconds)
     response = log_in()
@@ -373,7 +375,7 @@ def test_failures_of_a_clock_a_few_seconds_ahead_count(bruce: User, log_in: LogI
 def test_failures_counted_by_the_previous_release_count_for_their_address(
     bruce: User, log_in: LogIn, settings: Settings
 ) -> None:
-    # Its pods do not set `site`, and still serve during a rollout.
+    # During a rollout, pods of the previous release store failures without `site`.
     settings.LOGIN_FAILURES_PER_ADDRESS = 12
     fail(log_in, 10)
     for number in range(2):
@@ -387,7 +389,7 @@ def test_admin_login_shares_the_limit(admin: User, api: Client, log_in: LogIn) -
     form = {"username": "admin", "password": "wrong"}
     for _ in range(5):
         assert api.post("/admin/login/", form, REMOTE_ADDR="192.0.2.1").status_code == 200
-    # Both logins share one count.
+    # Failures in the admin and in the API count together.
     fail(log_in, 5, "admin")
 
     response = api.post("/admin/login/", form | {"password": PASSWORD}, REMOTE_ADDR="192.0.2.1")
@@ -424,7 +426,7 @@ def test_wrong_old_passwords_in_the_admin_share_the_limit(admin: User, api: Clie
 @pytest.mark.parametrize("username", ["bruce", "unknown"])
 def test_at_most_ten_of_30_concurrent_wrong_passwords_are_checked(username: str) -> None:
     User.objects.create_user("bruce", PASSWORD)
-    # As many concurrent requests as a process has threads.
+    # Send six requests at the same time.
     together = Barrier(6)
     connections.close_all()
 

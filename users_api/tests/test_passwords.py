@@ -1,4 +1,4 @@
-"""Password rules of all forms and commands: 8 to 128 characters, compared in NFC."""
+"""Test the password rules, which are the same in all forms and commands."""
 
 import unicodedata
 from collections.abc import Callable
@@ -40,7 +40,7 @@ def changepassword(monkeypatch: pytest.MonkeyPatch, username: str, password: str
         ("x7" * 5000, False),
         ("a7c-x9$q", True),
         ("a7c-x9$", False),
-        # Seven characters in NFC, eight as typed.
+        # This password has seven characters in NFC, but eight as typed.
         ("a7c-x9" + "u\u0308", False),
         ("a7c-x9$" + "u\u0308", True),
         ("password", False),

@@ -1,4 +1,4 @@
-"""Refresh and logout: when a refresh token is valid, and what ends its session."""
+"""Test the refresh of tokens and the logout."""
 
 import json
 from collections.abc import Callable
@@ -56,7 +56,7 @@ def test_answers_with_tokens_are_not_cached(refresh: str, log_in: LogIn, api: Cl
     assert api.post("/api/token/refresh/", {"refresh": refresh})["Cache-Control"] == "no-store"
 
 
-def test_refresh_token_can_be_used_again(refresh: str, api: Client) -> None:
+def test_refresh_token_can_be_used_several_times(refresh: str, api: Client) -> None:
     tokens = [api.post("/api/token/refresh/", {"refresh": refresh}).json()["Authorized"] for _ in range(3)]
     assert len({claims(token)["jti"] for token in tokens}) == 3
 
@@ -70,7 +70,7 @@ def test_every_content_type_is_accepted_with_and_without_the_last_slash(
     assert api.post(path, data, content_type=kind).status_code == 200
 
 
-def test_new_right_is_in_the_next_access_token(refresh: str, bruce: User, api: Client) -> None:
+def test_next_access_token_contains_new_rights(refresh: str, bruce: User, api: Client) -> None:
     User.objects.filter(pk=bruce.pk).update(is_staff=True)
     assert claims(api.post("/api/token/refresh/", {"refresh": refresh}).json()["Authorized"])["is_staff"] is True
 
@@ -85,7 +85,7 @@ def test_refresh_token_expires_after_14_days(refresh: str, api: Client) -> None:
 
 
 def test_switched_off_account_gets_no_access_token(refresh: str, api: Client) -> None:
-    # For example, by plain SQL, which does not end sessions.
+    # An operator may switch off an account with SQL, which does not end its sessions.
     User.objects.update(is_active=False)
     assert_refused(api.post("/api/token/refresh/", {"refresh": refresh}))
 
@@ -125,7 +125,7 @@ def test_token_older_than_the_password_is_refused(refresh: str, api: Client) -> 
     assert_refused(api.post("/api/token/refresh/", {"refresh": refresh}))
 
 
-def test_session_is_valid_if_the_password_was_set_by_a_fast_clock(bruce: User, api: Client, log_in: LogIn) -> None:
+def test_session_is_valid_if_the_clock_that_set_the_password_was_ahead(bruce: User, api: Client, log_in: LogIn) -> None:
     User.objects.update(password_set=timezone.now() + timedelta(seconds=9))
     refresh = log_in().json()["refresh"]
     assert api.post("/api/token/refresh/", {"refresh": refresh}).status_code == 200
@@ -168,7 +168,7 @@ def test_rehashed_password_keeps_the_sessions(
     assert api.post("/api/token/refresh/", {"refresh": refresh}).status_code == 200
 
 
-def test_session_begun_before_a_new_password_is_saved_is_ended(
+def test_new_password_ends_a_session_that_begins_before_it_is_saved(
     bruce: User, api: Client, log_in: LogIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answers: list[Any] = []
@@ -193,7 +193,7 @@ def test_session_begun_before_a_new_password_is_saved_is_ended(
         (lambda user: user.set_password(PASSWORD), 200),  # another hash of the same password
     ],
 )
-def test_account_is_checked_again_after_the_password(
+def test_login_checks_the_account_again_after_the_password(
     bruce: User, log_in: LogIn, monkeypatch: pytest.MonkeyPatch, change: Callable[[User], None], status: int
 ) -> None:
     def check(*args: Any, **kwargs: Any) -> Any:

@@ -1,4 +1,4 @@
-"""The command that loads the sample users."""
+"""Test the command that creates the sample users."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""The OpenAPI document and the Swagger page."""
+"""Test the OpenAPI document and the Swagger page."""
 
 from io import StringIO
 from typing import Any
@@ -11,7 +11,7 @@ from django.test import Client
 
 @pytest.fixture(scope="module")
 def schema() -> Any:
-    """Return the document. Warnings of drf-spectacular are errors."""
+    """Return the document. Fail if drf-spectacular logs a warning."""
     output = StringIO()
     call_command("spectacular", "--validate", "--fail-on-warn", stdout=output)
     return yaml.safe_load(output.getvalue())
@@ -47,7 +47,7 @@ def test_operations_that_require_a_token_are_secured(schema: Any) -> None:
     assert secured == {"create_user", "sessions", "end_sessions", "end_session", "change_password"}
 
 
-def test_no_answer_has_a_password(schema: Any) -> None:
+def test_no_response_contains_a_password(schema: Any) -> None:
     assert list(schema["components"]["schemas"]["User"]["properties"]) == ["id", "username", "creation"]
     assert schema["components"]["schemas"]["UserRequest"]["properties"]["password"]["writeOnly"] is True
 

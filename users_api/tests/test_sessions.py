@@ -1,4 +1,4 @@
-"""Sessions: rotation, reuse detection, expiry, and ending them."""
+"""Test sessions: how refresh tokens rotate, how reuse is detected, and how sessions end."""
 
 import logging
 import time
@@ -30,7 +30,7 @@ IPHONE = (
 
 
 class Clock:
-    """A replacement of `django.utils.timezone.now` that tests can move forward."""
+    """Replacement for `django.utils.timezone.now` that tests can move forward."""
 
     def __init__(self) -> None:
         self.moved = timedelta()
@@ -51,7 +51,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 @pytest.fixture
 def refresh(api: Client) -> Callable[..., Any]:
-    """Return a function that refreshes a token and returns the answer."""
+    """Return a function that sends a refresh token and returns the response."""
 
     def refresh(token: str, address: str = "192.0.2.1", agent: str = "") -> Any:
         headers = {"User-Agent": agent} if agent else None
@@ -62,7 +62,7 @@ def refresh(api: Client) -> Callable[..., Any]:
 
 @pytest.fixture
 def successor(refresh: Callable[..., Any]) -> Callable[..., str]:
-    """Return a function that refreshes a token and returns the next one."""
+    """Return a function that sends a refresh token and returns the next one."""
 
     def successor(token: str, **options: str) -> str:
         response = refresh(token, **options)
@@ -84,7 +84,7 @@ def bearer_of(response: Any) -> dict[str, str]:
     return {"Authorization": response.json()["Authorized"]}
 
 
-def test_every_refresh_rotates(first: str, successor: Callable[..., str]) -> None:
+def test_every_refresh_returns_a_new_refresh_token(first: str, successor: Callable[..., str]) -> None:
     tokens = [first]
     for _ in range(5):
         tokens.append(successor(tokens[-1]))
@@ -96,7 +96,7 @@ def test_token_returns_the_same_successor_until_it_is_used(
 ) -> None:
     second = successor(first)
     assert successor(first) == second
-    # The answer was lost, and the client retries two days later.
+    # Perhaps the response was lost, and the client retries two days later.
     clock.move(days=2)
     assert successor(first) == second
     successor(second)
@@ -113,12 +113,14 @@ def test_old_token_is_valid_for_60_seconds_after_the_use_of_its_successor(
     assert successor(second) == third
     clock.move(seconds=3)
     assert refresh(first).status_code == 401
-    # The token was stolen, so the whole session ends.
+    # The token may be stolen, so the whole session ends.
     assert refresh(third).status_code == 401
     assert not Session.objects.exists()
 
 
-def test_much_older_token_is_valid_within_the_overlap(first: str, successor: Callable[..., str], clock: Clock) -> None:
+def test_old_token_is_valid_if_its_successor_was_used_within_60_seconds(
+    first: str, successor: Callable[..., str], clock: Clock
+) -> None:
     tokens = [first]
     for _ in range(40):
         clock.move(seconds=1)
@@ -126,7 +128,7 @@ def test_much_older_token_is_valid_within_the_overlap(first: str, successor: Cal
     assert [successor(token) for token in tokens[:-1]] == tokens[1:]
 
 
-def test_busy_session_stores_at_most_one_minute(
+def test_busy_session_stores_the_token_numbers_of_one_minute(
     first: str, successor: Callable[..., str], refresh: Callable[..., Any], clock: Clock
 ) -> None:
     tokens = [first]
@@ -161,7 +163,7 @@ def test_reuse_is_logged_with_user_and_network(
 def test_stolen_token_ends_the_session_within_15_minutes(
     first: str, successor: Callable[..., str], refresh: Callable[..., Any], clock: Clock
 ) -> None:
-    # Both renew every 15 minutes, the thief first. The owner skips one renewal.
+    # The thief refreshes first, and again after 15 minutes. The owner refreshes only once, two minutes later.
     thief = successor(first)
     clock.move(minutes=15)
     thief = successor(thief)
@@ -181,7 +183,7 @@ def test_thief_who_alternates_with_the_owner_is_detected_by_the_device(
 
 
 def test_two_tabs_may_report_different_devices(bruce: User, log_in: LogIn, successor: Callable[..., str]) -> None:
-    # A mobile browser reports another system in a tab with the desktop view.
+    # A mobile browser reports another system in a tab that shows the desktop version of a page.
     first = log_in(**{"User-Agent": FIREFOX}).json()["refresh"]
     assert successor(first, agent=IPHONE) == successor(first, agent=FIREFOX)
 
@@ -193,7 +195,7 @@ def test_token_newer_than_a_restored_database_is_accepted(first: str, successor:
     assert successor(third) not in (first, second, third)
 
 
-def test_token_of_a_lost_session_does_not_match_a_reused_id(
+def test_token_of_a_lost_session_is_refused_if_its_id_is_reused(
     first: str, bruce: User, refresh: Callable[..., Any]
 ) -> None:
     lost = Session.objects.get()
@@ -255,7 +257,7 @@ def test_threads_with_a_shared_cookie_jar_stay_logged_in(bruce: User, log_in: Lo
 
 
 @pytest.mark.django_db(transaction=True)
-def test_late_refresh_returns_the_same_successor_and_resets_nothing(
+def test_delayed_refresh_returns_the_same_successor(
     bruce: User, log_in: LogIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = log_in().json()["refresh"]

@@ -1,4 +1,4 @@
-"""Sign-up, and names that look like those of other accounts."""
+"""Test sign-up, and that names that look like an existing name are refused."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -82,7 +82,7 @@ def test_attempts_per_address_are_limited(sign_up: Callable[..., Any], settings:
 
 
 @pytest.mark.parametrize(("ahead", "status"), [(timedelta(seconds=5), 429), (timedelta(days=1), 201)])
-def test_attempts_of_a_clock_far_ahead_do_not_count(
+def test_attempts_whose_time_is_far_ahead_do_not_count(
     sign_up: Callable[..., Any], settings: Settings, ahead: timedelta, status: int
 ) -> None:
     settings.SIGN_UPS_PER_ADDRESS = 2
@@ -96,8 +96,8 @@ def test_attempts_of_a_clock_far_ahead_do_not_count(
     assert SignUp.objects.count() == (1 if status == 201 else 2)
 
 
-def test_failed_attempts_count(sign_up: Callable[..., Any], bruce: User, settings: Settings) -> None:
-    # Each attempt tells whether a name is taken.
+def test_failed_attempts_to_sign_up_count(sign_up: Callable[..., Any], bruce: User, settings: Settings) -> None:
+    # Each attempt reveals whether a name is taken.
     settings.SIGN_UPS_PER_ADDRESS = 3
     assert [sign_up(username="bruce").status_code for _ in range(4)] == [400, 400, 400, 429]
 
@@ -162,7 +162,7 @@ def test_existing_lookalike_account_can_be_changed(bruce: User, admin: User, cli
 
 
 @pytest.mark.django_db(transaction=True)
-def test_migration_gives_only_one_of_two_lookalikes_the_key() -> None:
+def test_migration_gives_the_key_to_only_one_of_two_lookalikes() -> None:
     executor = MigrationExecutor(connection)
     executor.migrate([("users_api", "0003_sessions")])
     old = executor.loader.project_state([("users_api", "0003_sessions")]).apps.get_model("users_api", "User")

@@ -1,6 +1,6 @@
-"""The token classes.
+"""Test the token classes.
 
-The tests `test_no_fault_…` show that faults of djangorestframework-simplejwt 5.5.1 are fixed here.
+Each test `test_no_fault_…` shows that a fault of djangorestframework-simplejwt 5.5.1 does not affect users_api.
 """
 
 import json
@@ -69,14 +69,14 @@ def test_access_token_is_not_accepted_as_a_refresh_token(bruce: User, session: S
         RefreshToken(str(AccessToken.for_session(session)))
 
 
-def test_the_signing_key_cannot_make_a_refresh_token(session: Session) -> None:
+def test_refresh_token_signed_with_the_private_key_is_refused(session: Session) -> None:
     claims = RefreshToken.for_session(session, 0).payload
     forged = jwt.encode(claims, key_ring().signing, algorithm="RS256", headers={"kid": key_ring().kid})
     with pytest.raises(TokenError):
         RefreshToken(forged)
 
 
-def test_secret_key_does_not_sign_directly(session: Session, settings: Settings) -> None:
+def test_refresh_token_signed_with_secret_key_itself_is_refused(session: Session, settings: Settings) -> None:
     settings.SECRET_KEY = "s" * 32
     claims = RefreshToken.for_session(session, 0).payload
     with pytest.raises(TokenError):

@@ -1,4 +1,4 @@
-"""Staff create accounts with the API."""
+"""Test how staff create accounts with the API."""
 
 import json
 from collections.abc import Callable
@@ -160,7 +160,7 @@ def test_concurrent_creation_of_the_same_name_is_400(
     create: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     create()
-    # Neither request sees the other's name before the insert.
+    # Without this check, the request finds the taken name only when it stores the account.
     monkeypatch.setattr(User, "clean", lambda self: None)
     response = create(username="GRACE")
     assert response.status_code == 400
