@@ -198,7 +198,7 @@ def content_security_policy(**sources: str) -> str:
     return "; ".join(f"{name.replace('_', '-')} {value}" for name, value in (own | sources).items())
 
 
-# Swagger UI has inline styles and data: images, and calls the API.
+# Swagger UI needs inline styles, images in `data:` URLs, and requests to the API.
 API_CONTENT_SECURITY_POLICY = content_security_policy(
     style_src="'self' 'unsafe-inline'", img_src="'self' data:", connect_src="'self'"
 )

@@ -135,7 +135,7 @@ class UserSerializer(serializers.ModelSerializer[User]):
         return data
 
     def create(self, data: dict[str, Any]) -> User:
-        """Store the account. If the name is taken, raise an error of the field `username`."""
+        """Store the account. Raise `ValidationError` for `username` if the name is taken."""
         try:
             return User.objects.create_user(**data)
         except DjangoValidationError as error:

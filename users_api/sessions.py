@@ -40,7 +40,7 @@ logger = logging.getLogger(__name__)
 OVERLAP = 60  # seconds for which an old token can still be used
 INVALID = "The refresh token is no longer valid. Log in again."
 # These statements are in SQL, because the ORM would need a third of the time of a refresh to generate them. FIND also
-# checks the account. If an operator changes an account with SQL, its sessions do not end automatically.
+# checks the account, because an operator may change it with SQL, which does not end its sessions.
 FIND = """
 SELECT session.*, account.username, account.is_staff
 FROM users_api_session AS session JOIN users_api_user AS account ON account.id = session.user_id

@@ -96,7 +96,7 @@ class ContentSecurityPolicyMiddleware(Middleware):
 class ConditionalGetMiddleware(http.ConditionalGetMiddleware):
     """Django's middleware, with an ETag that also depends on the Link header.
 
-    Two responses with the same list may differ in the Link header, which contains the URL of the next page.
+    Two pages with the same body may have different Link headers, which contain the URL of the next page.
     """
 
     def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:

@@ -9,7 +9,8 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
 from common.http.middleware import Middleware
 
-REGISTRY = CollectorRegistry()  # the default registry has metrics that cannot be added up over workers
+# The default registry is not used, because its metrics of the process cannot be added up over several workers.
+REGISTRY = CollectorRegistry()
 DURATION = Histogram(
     "http_request_duration_seconds",
     "Seconds from the first middleware to the response.",

@@ -98,7 +98,7 @@ class RequestBuffer:
     def _is_malformed(self, start: int) -> bool:
         """Return whether gunicorn will refuse the request, whatever follows.
 
-        It refuses bytes of TLS, a line that does not end with CRLF, and a line that is too long.
+        It refuses the first bytes of TLS, a line that does not end with CRLF, and a line that is too long.
         """
         first = self.data[start : start + 1]
         return (

@@ -31,7 +31,8 @@ class LastGoodLoader(app_directories.Loader):
         """
         good = self._good.get(origin.name)
         try:
-            contents = super().get_contents(origin) or good or ""  # while an editor writes a file, it may be empty
+            # While an editor writes the file, it may be empty. In this case, use the last working version.
+            contents = super().get_contents(origin) or good or ""
             if contents != good:
                 self._check(Template(contents, origin, engine=self.engine))
         except (TemplateDoesNotExist, TemplateSyntaxError, UnicodeDecodeError):

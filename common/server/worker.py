@@ -107,7 +107,7 @@ class Connection(TConn):
 
 
 def _ignore(connection: Connection) -> None:
-    """Do nothing."""
+    """Do nothing. This is `on_event` of a connection that does not wait for events yet."""
 
 
 class BufferingWorker(ThreadWorker):

@@ -21,7 +21,7 @@ CONTENT_TYPES = ["application/json", "application/x-www-form-urlencoded", "multi
 
 @pytest.fixture(scope="module")
 def handler() -> BaseHandler:
-    """The WSGI application."""
+    """Return the WSGI application."""
     return Handler()
 
 
@@ -189,11 +189,11 @@ def test_header_with_an_unknown_charset_is_ignored(handler: Any, name: str) -> N
 
 @pytest.mark.parametrize("content_type", CONTENT_TYPES)
 def test_body_that_does_not_arrive_is_400(handler: BaseHandler, content_type: str) -> None:
-    class Late(BytesIO):
+    class MissingBody(BytesIO):
         def read(self, size: int | None = -1) -> bytes:
             raise BlockingIOError
 
-    assert post(handler, Late(), content_type, 100) == MALFORMED
+    assert post(handler, MissingBody(), content_type, 100) == MALFORMED
 
 
 @pytest.mark.parametrize("path", ["/open/", "/me/", "/nothing/", "/healthz", "/readyz", "/metrics", "/", "/schema/"])

@@ -37,7 +37,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
     def connect(self) -> None:
         """Connect to the database. If an error occurs, close the connection and raise the error.
 
-        Django would keep the connection open if it could not set the time zone, and use it in the wrong time zone.
+        If Django could not set the time zone, it would keep the connection, and use it with the wrong time zone.
         """
         try:
             super().connect()
