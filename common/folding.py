@@ -42,7 +42,7 @@ def _base_letter(character: str) -> str:
     category = unicodedata.category(character)
     if category == "Mn" or unicodedata.combining(character):
         return ""
-    # Unicode does not decompose some letters with an accent, such as ø and ł.
+    # Unicode does not decompose some letters with an accent, such as ø and ł. Find their base letter by its name.
     base, accent, _ = unicodedata.name(character, "").partition(" WITH ")
     if accent and category == "Ll":
         try:

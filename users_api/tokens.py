@@ -168,7 +168,7 @@ class RefreshToken(tokens.RefreshToken):
 
 
 def session_key(jti: str) -> UUID | None:
-    """Return the session key in the `jti` of an access token, or None."""
+    """Return the session key in the `jti` of an access token, or None if it has none."""
     try:
         return UUID(jti.partition(".")[0]) if "." in jti else None
     except ValueError:

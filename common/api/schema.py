@@ -29,7 +29,7 @@ InputError = inline_serializer(
 )
 
 TEXT_PATTERN = r"^[^\x00]*$"
-# The characters that str.strip() removes, for a regular expression. `\s` means other characters in other languages.
+# The characters that str.strip() removes. `\s` cannot replace them, because JavaScript's `\s` matches others.
 _SPACES = r"\t-\r\x1c-\x20\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
 TRIMMED = f"^[{_SPACES}]*"  # starts the patterns of texts that are trimmed
 DESCRIPTIONS = {

@@ -59,8 +59,8 @@ class RequestLimitsMiddleware(Middleware):
     def __call__(self, request: HttpRequest) -> HttpResponse:
         """Raise `BadRequest` or `RequestDataTooBig`, or call the next middleware."""
         for name, value in request.META.items():
-            # Most values are short, so test the length before the name. A long token is 401, not 400: see
-            # `common.api.authentication`.
+            # Most values are short, so test the length before the name. For a long token, `common.api.authentication`
+            # responds with 401.
             if (
                 type(value) is str
                 and len(value) > MAX_HEADER_LENGTH

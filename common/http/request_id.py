@@ -23,7 +23,7 @@ def begin(request: HttpRequest) -> str:
     given = request.headers.get("X-Request-ID", "")
     request_id = given if _ACCEPTED.fullmatch(given) else uuid.uuid4().hex
     headers = {"X-Request-ID": request_id}
-    # W3C Trace Context sections 3.2 and 3.3.
+    # See W3C Trace Context, sections 3.2 and 3.3.
     traceparent = request.headers.get("traceparent", "")
     if _TRACEPARENT.fullmatch(traceparent):
         headers["traceparent"] = traceparent

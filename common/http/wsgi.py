@@ -53,7 +53,7 @@ class Handler(WSGIHandler):
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> HttpResponseBase:
         """Return the response to a WSGI request."""
-        # Ignore headers that contain a charset. Django would raise an exception if it is unknown.
+        # Ignore headers that contain a charset. Django would raise an exception for an unknown charset.
         for name in PARSED_HEADERS:
             if ENCODED_PARAMETER.search(environ.get(name, "")):
                 del environ[name]

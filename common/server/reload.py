@@ -26,7 +26,7 @@ import sys
 from common.server.reload import load
 try:
     load({application!r})
-finally:  # also if the code is broken now
+finally:  # even if the code is broken now
     print(*sys.modules)
 """
     done = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, check=False)  # noqa: S603

@@ -43,9 +43,9 @@ class LastGoodLoader(app_directories.Loader):
         return contents
 
     def _check(self, template: Template) -> None:
-        """Raise TemplateSyntaxError if the template names an unknown template or URL.
+        """Raise TemplateSyntaxError if the template uses an unknown template or URL name.
 
-        Django reports such names only when it renders the template.
+        Django reports unknown names only when it renders the template.
         """
         for kind, attribute, exists, noun in (
             (ExtendsNode, "parent_name", self._has_template, "template"),

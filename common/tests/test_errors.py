@@ -41,7 +41,7 @@ def test_exception_in_a_view_becomes_an_error_response(api: Client, name: str, s
 
 
 def test_401_has_www_authenticate(api: Client) -> None:
-    # RFC 9110 section 15.5.2.
+    # RFC 9110 section 15.5.2 requires this header.
     assert api.get("/raise/401/")["WWW-Authenticate"] == "Bearer"
 
 

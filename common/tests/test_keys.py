@@ -511,7 +511,7 @@ def test_token_is_refused_if_the_key_set_is_empty_from_the_start(api: Client, se
 
 @pytest.mark.parametrize("bits", [1024, 2047])
 def test_short_rsa_key_is_ignored_and_logged_once(clock: Clock, caplog: pytest.LogCaptureFixture, bits: int) -> None:
-    # RFC 7518 section 3.3.
+    # RFC 7518 section 3.3 requires at least 2048 bits.
     source = Source("ours")
     source.answer["keys"].append(signing.jwk(f"short-{bits}", bits))
     key_set = KeySet(source)

@@ -183,7 +183,7 @@ def test_token_with_a_critical_header_is_refused(api: Client) -> None:
 
 
 def test_token_with_an_unencoded_payload_is_refused(api: Client) -> None:
-    # RFC 7797.
+    # RFC 7797 defines unencoded payloads (`b64`).
     header = signing.as_json({"alg": "RS256", "kid": "ours", "b64": False})
     assert_refused(get_me(api, f"Bearer {signing.signed(header, signing.as_json(signing.claims()))}"))
 

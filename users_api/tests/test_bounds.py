@@ -140,7 +140,7 @@ def text_fields(module: Any, base: type, field: type) -> list[tuple[str, Any]]:
 def test_every_text_field_of_a_serializer_has_a_maximum_length() -> None:
     fields = text_fields(serializers, rest_serializers.Serializer, TextField)
     unbounded = {name for name, field in fields if field.max_length is None}
-    # users_api.backends checks the length of these.
+    # `users_api.backends` checks the length of these two fields.
     assert unbounded == {"LoginSerializer.username", "LoginSerializer.password"}
 
 

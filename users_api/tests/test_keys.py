@@ -47,7 +47,7 @@ def test_published_key_verifies_tokens_and_has_no_private_part(api: Client, bruc
 
 
 def test_key_id_is_the_thumbprint_of_rfc_7638() -> None:
-    # The example in section 3.1.
+    # This is the example in section 3.1 of the RFC.
     n = (
         "0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86zwu1RK7aPFFxuhDR1L6tSoc_BJECPebWKRXjBZCiFV4n3oknjhMs"
         "tn64tZ_2W-5JsGY4Hc5n9yBXArwl93lqt7_RN5w6Cf0h4QyQ5v-65YGjQR0_FDW2QvzqY368QQMicAtaSqzs8KJZgnYb9c7d0zgdAZHzu6qMQvRL5hajrn1n91CbOpbI"

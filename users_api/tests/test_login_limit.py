@@ -262,7 +262,7 @@ def guess(log_in: LogIn, username: str, times: int) -> list[int]:
 
 @pytest.mark.parametrize("username", ["bruce", "unknown", "x" * 60])
 def test_270_guesses_from_270_addresses_are_limited_to_100(bruce: User, log_in: LogIn, username: str) -> None:
-    # OWASP ASVS 4.0.3 requirement 2.2.1.
+    # OWASP ASVS 4.0.3 section 2.2.1 allows 100 failures per account and hour.
     assert guess(log_in, username, 270) == [401] * 100 + [429] * 170
     response = log_in(username)
     assert response.status_code == 429

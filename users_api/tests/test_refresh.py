@@ -51,7 +51,7 @@ def test_refresh_returns_an_access_token_and_the_next_refresh_token(refresh: str
 
 
 def test_answers_with_tokens_are_not_cached(refresh: str, log_in: LogIn, api: Client) -> None:
-    # RFC 6749 section 5.1.
+    # RFC 6749 section 5.1 requires this header.
     assert log_in()["Cache-Control"] == "no-store"
     assert api.post("/api/token/refresh/", {"refresh": refresh})["Cache-Control"] == "no-store"
 
