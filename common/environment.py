@@ -1,7 +1,7 @@
 """Read the environment variables for gunicorn's settings and for the check of the connection limit.
 
-This module must not import `common.settings`. In development, gunicorn's master imports this module, but each worker
-imports the settings after it starts. So a reload loads changed settings.
+gunicorn's master imports this module, but not `common.settings`. Only the workers import Django and the settings. So
+the master needs little memory, and in development new workers load changed code.
 """
 
 import math

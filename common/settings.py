@@ -177,7 +177,7 @@ SPECTACULAR_SETTINGS = {
     "SERVE_INCLUDE_SCHEMA": False,
     "COMPONENT_SPLIT_REQUEST": True,
     "POSTPROCESSING_HOOKS": [
-        "drf_spectacular.hooks.postprocess_schema_enums",  # drf-spectacular's default
+        "drf_spectacular.hooks.postprocess_schema_enums",  # the only hook in drf-spectacular's default
         "common.api.schema.drop_redundant_limits",
     ],
     "ENUM_GENERATE_CHOICE_DESCRIPTION": False,

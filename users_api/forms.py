@@ -53,7 +53,7 @@ class SetPasswordForm(BoundedPasswords, AdminPasswordChangeForm):
         self.fields.pop("usable_password", None)
 
     def save(self, commit: bool = True) -> User:
-        """Store the password and end the sessions of the account."""
+        """Store the password and end all sessions of the account."""
         services.set_password(self.user, self.cleaned_data["password1"])
         return self.user
 
@@ -86,6 +86,6 @@ class OwnPasswordForm(BoundedPasswords, OwnPasswordChangeForm):
         return old
 
     def save(self, commit: bool = True) -> User:
-        """Store the password and end the sessions of the account in the API."""
+        """Store the password and end the API sessions of the account."""
         services.set_password(self.user, self.cleaned_data["new_password1"])
         return self.user

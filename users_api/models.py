@@ -25,9 +25,9 @@ USERNAME_LOOKS_TAKEN = "This name looks like that of another account. Choose a d
 
 
 def username_key(username: str) -> str:
-    """Return a key that is equal for names that differ only in case or NFKC form.
+    """Return the same key for all names that differ only in letter case or Unicode form.
 
-    Raise `ValidationError` if the name is too long: normalizing it could take seconds.
+    Raise `ValidationError` if the name is too long, because normalizing it could take seconds.
     """
     if len(username) > USERNAME_MAX_LENGTH:
         raise ValidationError({"username": USERNAME_TOO_LONG})
@@ -35,7 +35,7 @@ def username_key(username: str) -> str:
 
 
 def lookalike_key(username: str) -> str:
-    """Return a key that is equal for user names that look alike."""
+    """Return the same key for all user names that look alike."""
     return username_key(latin_lookalike(username))
 
 
@@ -43,19 +43,19 @@ class UserManager(BaseUserManager["User"]):
     def create_user(self, username: str, password: str | None = None, **fields: Any) -> "User":
         """Validate the name, store the account and return it.
 
-        Raise `ValidationError` for an invalid or taken name.
+        Raise `ValidationError` if the name is invalid or taken.
         """
         user = self.model(username=self.model.normalize_username(username), **fields)
         user.set_password(password)
-        user.full_clean(validate_unique=False)  # clean() checks it regardless of letter case
+        user.full_clean(validate_unique=False)  # `clean` checks for taken names in any letter case
         try:
             user.save(using=self._db)
-        except IntegrityError:  # another request stored the name after clean()
+        except IntegrityError:  # another request has stored the name since `clean`
             raise ValidationError({"username": USERNAME_TAKEN}) from None
         return user
 
     def create_superuser(self, username: str, password: str | None = None, **fields: Any) -> "User":
-        """Store an account with all rights in the admin."""
+        """Store the account of a superuser, who has all rights in the admin."""
         return self.create_user(username, password, is_staff=True, is_superuser=True, **fields)
 
 
@@ -64,17 +64,21 @@ class User(AbstractBaseUser, PermissionsMixin):
         max_length=USERNAME_MAX_LENGTH,
         unique=True,
         validators=[UnicodeUsernameValidator()],
-        help_text=f"{USERNAME_MAX_LENGTH} characters at most: letters, digits and @ . + - _",
+        help_text=f"At most {USERNAME_MAX_LENGTH} characters: letters, digits and @ . + - _",
     )
-    # On SQLite, lower() only changes ASCII letters.
+    # The result of `username_key`. A unique index on lower(username) is not enough: on SQLite, lower() changes only
+    # ASCII letters.
     username_key = models.CharField(max_length=500, unique=True, editable=False)
-    # Null for accounts of the previous release, and for the newer of two existing lookalikes.
+    # The result of `lookalike_key`. It is null for accounts that the previous release creates during a rollout. It is
+    # also null if an older account looked the same when this column was added.
     lookalike_key = models.CharField(max_length=500, unique=True, null=True, editable=False)  # noqa: DJ001
-    is_staff = models.BooleanField("staff", default=False, help_text="May log into this admin and use staff calls.")
+    is_staff = models.BooleanField(
+        "staff", default=False, help_text="The user may log in to this admin, and use the API for staff."
+    )
     is_active = models.BooleanField(
         "active",
         default=True,
-        help_text="Switch this off instead of deleting: the account can then neither log in nor refresh.",
+        help_text="Switch an account off instead of deleting it. Its user can then no longer log in.",
     )
     creation = models.DateTimeField("created", default=timezone.now, editable=False)
     password_set = models.DateTimeField(default=timezone.now, editable=False)
@@ -87,9 +91,9 @@ class User(AbstractBaseUser, PermissionsMixin):
         ordering = ["username"]
 
     def clean(self) -> None:
-        """Refuse a taken name, and a new name that looks like a taken one."""
+        """Raise `ValidationError` if the name is taken, or is new and looks like a taken one."""
         super().clean()
-        if not self.username or len(self.username) > USERNAME_MAX_LENGTH:  # already refused by the field
+        if not self.username or len(self.username) > USERNAME_MAX_LENGTH:  # the field refuses such a name
             return
         self.username_key = username_key(self.username)
         others = User.objects.exclude(pk=self.pk)
@@ -100,7 +104,7 @@ class User(AbstractBaseUser, PermissionsMixin):
             raise ValidationError({"username": USERNAME_LOOKS_TAKEN})
 
     def save(self, *args: Any, **kwargs: Any) -> None:
-        """Store the account with its keys.
+        """Store the account, with the keys of its name.
 
         End its sessions if it is switched off or has no password.
         """
@@ -122,31 +126,32 @@ class User(AbstractBaseUser, PermissionsMixin):
         return username if too_long else super().normalize_username(username)
 
     def set_password(self, raw_password: str | None) -> None:
-        """Set the password in NFC, but do not save it.
+        """Set the password in NFC, but do not save the account.
 
-        `users_api.services.set_password` also saves it and ends the sessions. Raise `ValidationError` if it is too
-        long.
+        `users_api.services.set_password` also saves it, and ends its sessions. Raise `ValidationError` if the password
+        is too long.
         """
         super().set_password(raw_password and passwords.normalize(raw_password))
         self.password_set = timezone.now()
 
     def check_password(self, raw_password: str | None) -> bool:
-        """Return whether the password is correct, in NFC or as typed.
+        """Return whether the password is correct.
 
-        Earlier releases hashed it as typed. The check costs one hash, or two for a wrong password that is not in NFC.
+        The password is checked in NFC. If that fails and it is not in NFC, it is also checked as typed, because earlier
+        releases hashed passwords as typed.
         """
         if raw_password is None or len(raw_password) > passwords.PASSWORD_MAX_LENGTH:
-            make_password("")  # takes the time of a check
+            make_password("")  # so that the response takes as long as for a wrong password
             return False
         check = super().check_password
         return any(check(form) for form in dict.fromkeys([passwords.normalize(raw_password), raw_password]))
 
 
 class Session(models.Model):
-    """A login that can be renewed until it expires. It stores identifiers, but no token."""
+    """A login of a user, which lasts until it expires or is ended. No token is stored."""
 
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="sessions")
-    # Tokens contain the key, because a restored database may reuse an id.
+    # Tokens contain this key and not the id, because the database may use an id again after a backup was restored.
     key = models.UUIDField(default=uuid4, unique=True, editable=False)
     began = models.DateTimeField(default=timezone.now, editable=False)
     used = models.DateTimeField("last used", default=timezone.now, db_index=True, editable=False)
@@ -154,8 +159,9 @@ class Session(models.Model):
     network = models.CharField("from network", max_length=50, blank=True, editable=False)
     device = models.CharField(max_length=50, blank=True, editable=False)
     password_checked = models.DateTimeField(default=timezone.now, editable=False)
-    # The number of the current refresh token, and the last number issued in each of the last 60 seconds.
+    # The number of the newest refresh token.
     rotation = models.PositiveBigIntegerField(default=0, editable=False)
+    # For each second of the last minute in which tokens were issued: the second, and the number of its last token.
     issued = models.JSONField(default=list, editable=False)
 
     class Meta:
@@ -163,16 +169,19 @@ class Session(models.Model):
 
     @property
     def expires(self) -> datetime:
-        """Return the time when the session expires if it is not used again."""
+        """Return the time when the session expires if it is not refreshed again."""
         return min(self.ends, self.used + settings.SESSION_IDLE)
 
 
 class LoginFailure(models.Model):
-    """A failed login. The name is stored as a digest, because users type passwords into the wrong field."""
+    """A failed login.
+
+    The name is stored only as a digest, because users sometimes type their password into the field for the name.
+    """
 
     name_digest = models.CharField(max_length=64)
-    address = models.GenericIPAddressField(null=True)  # for IPv6, the network of 64 bits
-    # For IPv6, the network of 48 bits. Null if counted by the previous release.
+    address = models.GenericIPAddressField(null=True)  # for IPv6, the first address of the network of 64 bits
+    # For IPv6, the first address of the network of 48 bits. It is null in rows of the previous release.
     site = models.GenericIPAddressField(null=True)
     time = models.DateTimeField(default=timezone.now, db_index=True)
 
@@ -187,7 +196,8 @@ class LoginFailure(models.Model):
 class KnownNetwork(models.Model):
     """A network from which an account has logged in.
 
-    `network` is an IPv4 address, or the first address of an IPv6 network of 64 bits. `time` is updated once a day.
+    `network` is an IPv4 address, or the first address of an IPv6 network of 64 bits. `time` is the time of a login, and
+    is updated at most once a day.
     """
 
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="known_networks")
@@ -201,7 +211,7 @@ class KnownNetwork(models.Model):
 class SignUp(models.Model):
     """An attempt to sign up."""
 
-    address = models.GenericIPAddressField(null=True)  # for IPv6, the network of 48 bits
+    address = models.GenericIPAddressField(null=True)  # for IPv6, the first address of the network of 48 bits
     time = models.DateTimeField(default=timezone.now, db_index=True)
 
     class Meta:

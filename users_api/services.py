@@ -58,9 +58,9 @@ def delete_old_sign_ups(now: datetime) -> int:
 
 
 def set_password(user: User, password: str, keep: Session | None = None) -> None:
-    """Store a new password and end the sessions of the account, except `keep`.
+    """Store a new password and end all sessions of the account, except `keep`.
 
-    The API and the admin call it. Raise `ValidationError` if the password is too long.
+    The API and the admin use this function. Raise `ValidationError` if the password is too long.
     """
     user.set_password(password)
     with transaction.atomic():

@@ -31,7 +31,7 @@ InputError = inline_serializer(
 TEXT_PATTERN = r"^[^\x00]*$"
 # The characters that str.strip() removes. `\s` cannot replace them, because JavaScript's `\s` matches others.
 _SPACES = r"\t-\r\x1c-\x20\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
-TRIMMED = f"^[{_SPACES}]*"  # starts the patterns of texts that are trimmed
+TRIMMED = f"^[{_SPACES}]*"  # the beginning of the pattern of each field that trims spaces
 DESCRIPTIONS = {
     "200": "OK",
     "201": "Created",
@@ -96,26 +96,28 @@ class TextFieldPattern(OpenApiSerializerFieldExtension):
     def _trimmed_pattern(self) -> str:
         """Return a pattern that ignores spaces at both ends of the text."""
         longest = self.target.max_length
-        # The first and the last character are matched separately.
+        # The pattern matches the first and the last character separately, because they cannot be spaces.
         between = f"{{0,{longest - 2}}}" if longest else "*"
         return rf"{TRIMMED}[^\x00{_SPACES}]([^\x00]{between}[^\x00{_SPACES}])?[{_SPACES}]*$"
 
 
 def drop_redundant_limits(result: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
-    """Drop the limits that drf-spectacular adds to a text whose pattern already expresses them.
+    """Remove limits of a text from the OpenAPI document if its pattern already contains them.
 
-    A hook of POSTPROCESSING_HOOKS: https://drf-spectacular.readthedocs.io/en/latest/customization.html
+    drf-spectacular adds these limits. It calls this function because POSTPROCESSING_HOOKS contains it:
+    https://drf-spectacular.readthedocs.io/en/latest/customization.html
     """
     found: list[Any] = [result]
-    for node in found:  # the loop also visits the nodes that it appends
+    for node in found:  # the loop also visits the nodes that are added below
         if isinstance(node, dict):
-            # With allow_blank, the empty text is a second alternative. `oneOf` forbids that both match.
+            # With allow_blank, drf-spectacular adds the empty text as a second alternative. If the pattern also
+            # matches the empty text, remove this alternative, because `oneOf` requires exactly one match.
             match node.get("oneOf"):
                 case [{"pattern": pattern} as text, {"type": "string", "maxLength": 0}] if re.search(pattern, ""):
                     del node["oneOf"]
                     node |= text
             if str(node.get("pattern")).startswith(TRIMMED):
-                node.pop("maxLength", None)  # would count the spaces that are trimmed
+                node.pop("maxLength", None)  # it would also count the spaces that the field trims
         found += node.values() if isinstance(node, dict) else node if isinstance(node, list) else []
     return result
 

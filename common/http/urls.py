@@ -1,4 +1,4 @@
-"""Routes with an optional trailing slash, without a redirect."""
+"""Define routes with an optional trailing slash. Neither form redirects to the other."""
 
 import re
 from collections.abc import Callable
@@ -13,7 +13,7 @@ MAX_PATH_LENGTH = 2000  # characters; longer values of `next` are ignored
 
 
 class OptionalSlashPattern(RoutePattern):
-    """Route that also matches without its trailing slash, or with an extra one."""
+    """Route pattern that matches a path with or without a trailing slash."""
 
     def match(self, path: str) -> Any:
         """Return a match as `RoutePattern.match` does, or None."""
@@ -26,15 +26,15 @@ def path(route: str, view: Callable[..., Any], name: str | None = None) -> URLPa
 
 
 def local_path(text: str) -> str:
-    """Return the text if it is a path on this site, else "". Use it for `next`.
+    """Return the text if it is a path on this site, or else "". Use it for `next`.
 
-    Two slashes start a host name; Django accepts an empty one as a path. Browsers treat a backslash as a slash, and
-    ignore tabs and line breaks.
+    Django's function accepts `//` as a path, but in a URL two slashes start a host name. Browsers treat a backslash as
+    a slash, and ignore tabs and line breaks. So a text with one of these is not accepted either.
     """
     is_path = len(text) <= MAX_PATH_LENGTH and re.match(r"/(?![/\\])", text) and text.isprintable()
     return text if is_path and url_has_allowed_host_and_scheme(text, allowed_hosts=None) else ""
 
 
 def load_views() -> None:
-    """Import the URLconf and its views now, not at the first request."""
+    """Import the URLconf and all views now, not at the first request."""
     import_module(settings.ROOT_URLCONF)

@@ -1,6 +1,7 @@
-"""gunicorn's settings for all projects: `gunicorn -c python:common.server.gunicorn_conf <project>.wsgi`.
+"""gunicorn's settings for all projects.
 
-https://gunicorn.org/reference/settings/
+To start a project: `gunicorn -c python:common.server.gunicorn_conf <project>.wsgi`. gunicorn calls the functions in
+this module as hooks: https://gunicorn.org/reference/settings/
 """
 
 import gc
@@ -24,21 +25,23 @@ reloading = environment.flag("RELOAD", False)
 host = environment.text("HOST", "0.0.0.0")  # noqa: S104
 port = environment.number("PORT", 8000, least=0, most=65535)
 bind = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-management_port = environment.management_port()  # 0: none
+management_port = environment.management_port()  # 0 if there is none
 worker_class = BufferingWorker
 workers = environment.workers()
 threads = environment.threads()
-# Leaves file descriptors for files and database connections. Above this, the longest-waiting connection is closed.
+# The maximum number of clients that are connected to a worker. It leaves file descriptors for files and for database
+# connections. If another client connects, `BufferingWorker` closes the connection that has waited longest.
 worker_connections = max(threads + 1, min(1000, resource.getrlimit(resource.RLIMIT_NOFILE)[0] - 4 * threads - 64))
 limit_request_line = 8190  # bytes, the maximum that gunicorn allows
-sendfile = False  # it would block on a slow client
+sendfile = False  # with a slow client, sendfile would block a thread
 pods = environment.pods()
 timeout = 30
 graceful_timeout = environment.number("GRACEFUL_TIMEOUT", 20, least=0)
-# Longer than the ingress keeps an idle connection (nginx 60 s, Traefik 90 s). The ingress must be first to close it.
+# This is longer than an ingress keeps an idle connection open (nginx 60 s, Traefik 90 s). So it is always the ingress
+# that closes the connection. If gunicorn closed it, a request could get lost.
 keepalive = 120
 control_socket_disable = True
-# In memory: on a slow disk, the heartbeat could make a worker look stuck.
+# Workers report to the master by changing a file. On a slow disk, a worker could look stuck, so use memory.
 worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: S108
 logger_class = QuietLogger
 accesslog = "-"
@@ -46,13 +49,16 @@ accesslog = "-"
 if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
     metrics = Path(os.environ["PROMETHEUS_MULTIPROC_DIR"])
     metrics.mkdir(parents=True, exist_ok=True)
-    # Remove files that a killed container has left. https://prometheus.github.io/client_python/multiprocess/
+    # Remove the files of an earlier run: https://prometheus.github.io/client_python/multiprocess/
     for file in metrics.glob("*.db"):
         file.unlink()
 
 
 def on_starting(server: Any) -> None:
-    """Stop if the application cannot start. In development, fork the process that checks changed code."""
+    """Stop if the application cannot be imported.
+
+    In development, start the process that checks changed code instead.
+    """
     if reloading:
         load_libraries(server.app.app_uri)
         if os.fork() == 0:
@@ -61,8 +67,8 @@ def on_starting(server: Any) -> None:
             finally:
                 os._exit(0)
     else:
-        # The workers import the application, so that the master stays small. A process that only imports it reports an
-        # invalid environment once, before the port is open.
+        # The master must not import the application, to save memory. So import it in another process. If the
+        # environment is invalid, this process prints one message, before the port is open.
         check = multiprocessing.get_context("fork").Process(target=_import, args=(server.app.app_uri,))
         check.start()
         check.join()
@@ -71,18 +77,18 @@ def on_starting(server: Any) -> None:
 
 
 def _import(application: str) -> None:
-    """Import the application without writing metrics."""
+    """Import the application, but do not create files for metrics."""
     os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)
     importlib.import_module(application.partition(":")[0])
 
 
 def post_worker_init(worker: Worker) -> None:
-    """Import all views, and start the management port and background threads.
+    """Import all views in a new worker, and start its background threads.
 
-    Views are imported now, not at the first request: a file that changes in between must not become part of this
-    worker. The first worker checks the database settings.
+    If the views were imported at the first request, a worker could load files that have changed in the meantime. Only
+    the first worker runs the database checks.
     """
-    # Imported here, because the master imports neither Django nor this code.
+    # The master must not import these modules, so import them here.
     from common.http.urls import load_views
     from common.server import errors
 
@@ -96,7 +102,7 @@ def post_worker_init(worker: Worker) -> None:
         from common.server.templates import load_templates
 
         threading.Thread(target=load_templates, daemon=True).start()
-    gc.freeze()  # what is imported stays: full collections need not visit it
+    gc.freeze()  # imported objects stay in memory, so the garbage collector need not visit them
     if worker.age == 1:
         from common.database import connections
 
@@ -104,7 +110,7 @@ def post_worker_init(worker: Worker) -> None:
 
 
 def child_exit(server: object, worker: Worker) -> None:
-    """Remove the gauges of a worker that exited."""
+    """Remove the gauges of a worker that has exited from the metrics."""
     if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
         from prometheus_client import multiprocess
 

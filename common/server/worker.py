@@ -124,7 +124,10 @@ class BufferingWorker(ThreadWorker):
         self._next_warning = 0.0
 
     def init_process(self) -> None:
-        """Load the application, then serve. If the environment is invalid, print why and stop the master too."""
+        """Load the application, then serve requests.
+
+        If the settings raise SystemExit, because the environment is invalid, print the message and stop the master too.
+        """
         try:
             super().init_process()
         except SystemExit as error:

@@ -1,4 +1,4 @@
-"""Test that the private parts of libraries that each `_compat.py` uses still behave as expected."""
+"""Test that the private parts of libraries, which each `_compat.py` uses, still behave as expected."""
 
 import inspect
 from types import SimpleNamespace

@@ -99,7 +99,7 @@ def test_every_way_to_set_a_password_ends_the_sessions(
         case "command":
             changepassword(monkeypatch, "admin", new)
     assert User.objects.get().check_password(new)
-    assert Session.objects.count() == (way == "API")  # the session that changes the password stays
+    assert Session.objects.count() == (way == "API")  # the API keeps the session that has changed the password
 
 
 def test_command_refuses_a_too_long_password(db: None, monkeypatch: pytest.MonkeyPatch) -> None:

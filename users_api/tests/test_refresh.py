@@ -104,7 +104,9 @@ def test_new_password_ends_the_sessions(refresh: str, bruce: User, api: Client, 
     assert api.post("/api/token/refresh/", {"refresh": new}).status_code == 200
 
 
-def test_session_is_refused_after_a_new_password_is_saved_directly(refresh: str, bruce: User, api: Client) -> None:
+def test_session_is_refused_after_a_password_is_saved_without_the_service(
+    refresh: str, bruce: User, api: Client
+) -> None:
     bruce.set_password("another horse battery")
     bruce.save()
     assert_refused(api.post("/api/token/refresh/", {"refresh": refresh}))

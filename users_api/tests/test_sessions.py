@@ -323,7 +323,7 @@ def test_own_sessions_are_listed(bruce: User, log_in: LogIn, api: Client) -> Non
 
 def test_session_from_before_a_new_password_is_not_listed(bruce: User, log_in: LogIn, api: Client) -> None:
     log_in()
-    User.objects.update(password_set=timezone.now())  # for example, by plain SQL, which does not end sessions
+    User.objects.update(password_set=timezone.now())  # an operator may do this with SQL, which does not end sessions
     here = log_in()
     assert [each["current"] for each in api.get("/api/sessions/", headers=bearer_of(here)).json()] == [True]
 
