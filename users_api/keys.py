@@ -4,7 +4,7 @@ They are PEM files in the folder TOKENS_KEYS. `signing.pem` is the RSA private k
 publishes its public key, and also the public keys of all other `*.pem` files.
 
 Before the signing key is replaced, the new key is published as `next.pem`. After that, the old key is still published
-as `previous.pem`. So verifiers accept the tokens of both keys, and no user is logged out.
+as `previous.pem`. So verifiers accept tokens signed with either key, and no user is logged out.
 """
 
 import base64

@@ -6,7 +6,7 @@ from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.password_validation import MinimumLengthValidator
 from django.core.exceptions import ValidationError
 
-PASSWORD_MAX_LENGTH = 128  # characters as typed, before NFC
+PASSWORD_MAX_LENGTH = 128  # characters as typed, before the conversion to NFC
 TOO_LONG = f"This password is too long. It must contain at most {PASSWORD_MAX_LENGTH} characters."
 
 

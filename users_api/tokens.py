@@ -52,7 +52,7 @@ class RefreshTokenBackend(TokenBackend):
     """Backend that signs refresh tokens with HS256 and a key derived from SECRET_KEY.
 
     Keys derived from SECRET_KEY_FALLBACKS verify refresh tokens too. The private key for access tokens is not used
-    here. So it cannot sign a refresh token, and refresh tokens stay valid when it is replaced.
+    here. So that key cannot sign a refresh token, and refresh tokens stay valid when that key is replaced.
     """
 
     def encode(self, payload: dict[str, Any]) -> str:

@@ -39,7 +39,7 @@ def test_readyz_is_200_without_a_database(api: Client, path: str) -> None:
 
 @pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics"])
 def test_probe_accepts_any_host_header(api: Client, path: str) -> None:
-    # The kubelet sends the pod's IP address as Host.
+    # Kubernetes sends the IP address of the pod as the Host header.
     assert api.get(path, headers={"Host": "10.1.2.3:8000"}).status_code == 200
     assert api.get(path, headers={"Host": "users_api"}).status_code == 200
     assert api.head(path).status_code == 200

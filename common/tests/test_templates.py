@@ -59,7 +59,7 @@ def test_last_working_version_replaces_a_broken_or_missing_template(
 ) -> None:
     file = shop.parent / name
     before = file.read_text()
-    # Load each template by itself, like `load_templates`. Otherwise, base.html would have no last working version.
+    # Load each template separately, like `load_templates`. Otherwise, base.html would have no last working version.
     engine.get_template("base.html")
     engine.get_template("shop.html")
     for _ in range(2):

@@ -99,7 +99,7 @@ def test_token_with_the_algorithm_none_is_refused(api: Client) -> None:
         header = signing.base64url(signing.as_json({"alg": name, "kid": "ours"})).decode()
         payload = signing.base64url(signing.as_json(signing.claims())).decode()
         assert_refused(get_me(api, f"Bearer {header}.{payload}."))
-        # Again, with the signature of a valid token.
+        # Try again with the signature of a valid token.
         assert_refused(get_me(api, f"Bearer {header}.{payload}.{signing.token().rsplit('.', 1)[1]}"))
 
 

@@ -322,7 +322,7 @@ def test_next_on_another_site_redirects_to_the_index(admin: User, path: str, met
         response = browser.post("/admin/login/", form | {"next": path})
     assert (response.status_code, response["Location"]) == (302, "/admin/")
 
-    # Logout shows its own page.
+    # The logout does not redirect to another site either.
     assert browser.post("/admin/logout/", {"next": path}).status_code == 200
 
 

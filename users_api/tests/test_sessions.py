@@ -274,14 +274,14 @@ def test_delayed_refresh_returns_the_same_successor(
         connections.close_all()
         return [second, third]
 
-    def late(request: Any, session: Session, rotation: int) -> bool:
+    def delayed_rotate(request: Any, session: Session, rotation: int) -> bool:
         # Two other requests run between the read of the session and its update.
         monkeypatch.setattr(sessions, "_rotate", rotate)
         with ThreadPoolExecutor(1) as pool:
             meanwhile.extend(pool.submit(use_twice).result())
         return rotate(request, session, rotation)
 
-    monkeypatch.setattr(sessions, "_rotate", late)
+    monkeypatch.setattr(sessions, "_rotate", delayed_rotate)
     assert use(first) == meanwhile[0]
     assert Session.objects.get().rotation == 2
 
