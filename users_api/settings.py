@@ -131,5 +131,5 @@ SECURE_HSTS_SECONDS = 31_536_000 if BEHIND_TLS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = BEHIND_TLS
 X_FRAME_OPTIONS = "DENY"
 CONTENT_SECURITY_POLICY = common.API_CONTENT_SECURITY_POLICY
-# This check recommends SECURE_SSL_REDIRECT. But services in the cluster use plain HTTP, and the ingress redirects users.
+# This check recommends SECURE_SSL_REDIRECT. The ingress redirects instead, because pods in the cluster use plain HTTP.
 SILENCED_SYSTEM_CHECKS = ["security.W008"]
