@@ -75,7 +75,7 @@ class KeySet:
 
     def _reload(self) -> None:
         with self._lock:
-            # If another thread has just loaded the set while this one waited for the lock, the new set is used.
+            # If another thread has loaded the set while this one waited for the lock, do not load it again.
             interval = FIRST_INTERVAL if self._keys is None else MIN_INTERVAL
             if time.monotonic() - self._last_attempt <= interval:
                 return
@@ -97,7 +97,7 @@ def _rsa_keys(jwks: dict[str, Any]) -> dict[str, jwt.PyJWK]:
         raise TypeError("`keys` is not a list")
     keys = {}
     for jwk in jwks["keys"]:
-        # RFC 7517 section 5: ignore keys of another type or use, and incomplete keys.
+        # Ignore keys of another type, keys for another use, and incomplete keys (RFC 7517 section 5).
         try:
             if (
                 jwk["kty"] == "RSA"
