@@ -135,7 +135,10 @@ def delete_old(now: datetime) -> int:
 
 
 def _limits(username: str, address: str, now: datetime) -> list[Limit]:
-    """Return the limits that apply to a login. The first is that of name and network."""
+    """Return the limits that apply to a login.
+
+    The first one limits failures with this name in the network of this address.
+    """
     name, network, site = _digest(username), origin(address), origin(address, SITE_BITS)
     per_address, per_account = settings.LOGIN_FAILURES_PER_ADDRESS, settings.LOGIN_FAILURES_PER_ACCOUNT
     window, account_window = settings.LOGIN_FAILURES_WINDOW, settings.LOGIN_FAILURES_ACCOUNT_WINDOW

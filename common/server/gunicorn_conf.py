@@ -49,7 +49,7 @@ accesslog = "-"
 if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
     metrics = Path(os.environ["PROMETHEUS_MULTIPROC_DIR"])
     metrics.mkdir(parents=True, exist_ok=True)
-    # Remove the files of an earlier run: https://prometheus.github.io/client_python/multiprocess/
+    # Remove metrics that an earlier run has left: https://prometheus.github.io/client_python/multiprocess/
     for file in metrics.glob("*.db"):
         file.unlink()
 
