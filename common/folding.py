@@ -32,7 +32,7 @@ _TABLE = _Table()
 
 
 def _fold_character(character: str) -> str:
-    # Convert to upper case first. The dotless i and i have the same capital letter, and so have the long s and s.
+    # Convert to upper case first. The dotless i and i have the same capital letter, and so do the long s and s.
     folded = unicodedata.normalize("NFD", character).upper().casefold()
     return "".join(map(_base_letter, unicodedata.normalize("NFD", folded)))
 
@@ -42,7 +42,7 @@ def _base_letter(character: str) -> str:
     category = unicodedata.category(character)
     if category == "Mn" or unicodedata.combining(character):
         return ""
-    # Unicode does not decompose some letters with an accent, such as ø and ł. Find their base letter by its name.
+    # Unicode does not decompose some letters with an accent, such as ø and ł. Their names include the base letter.
     base, accent, _ = unicodedata.name(character, "").partition(" WITH ")
     if accent and category == "Ll":
         try:

@@ -25,7 +25,7 @@ class Env(FileEnv):
     """Typed environment variables: `env.str`, `env.bool`, `env.int`, `env.path`, …
 
     `env.database` returns an entry for DATABASES. `env.replica` does the same, but returns {} if the variable is empty.
-    `env.names` and `env.hosts` return the items of a list with commas. `env.hosts` requires at least one item.
+    `env.names` and `env.hosts` return the items of a comma-separated list. `env.hosts` requires at least one item.
 
     The value of any variable may be in a file. For example, `SECRET_KEY_FILE` is the path of a file with SECRET_KEY.
     """
@@ -177,7 +177,7 @@ SPECTACULAR_SETTINGS = {
     "SERVE_INCLUDE_SCHEMA": False,
     "COMPONENT_SPLIT_REQUEST": True,
     "POSTPROCESSING_HOOKS": [
-        "drf_spectacular.hooks.postprocess_schema_enums",  # the only hook in drf-spectacular's default
+        "drf_spectacular.hooks.postprocess_schema_enums",  # drf-spectacular's default, which this list replaces
         "common.api.schema.drop_redundant_limits",
     ],
     "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
@@ -242,7 +242,7 @@ def logging(level: int) -> dict[str, Any]:
 
 
 def template_loaders(cached: bool) -> list[Any]:
-    """Return Django's template loaders. They cache templates, or read them at each use."""
+    """Return Django's template loaders. They cache each template, or read it whenever it is used."""
     if cached:
         return [("django.template.loaders.cached.Loader", ["django.template.loaders.app_directories.Loader"])]
     return ["common.server.templates.LastGoodLoader"]

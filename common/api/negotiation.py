@@ -19,8 +19,8 @@ class OnlyJSON(BaseContentNegotiation):
     def select_parser(self, request: Request, parsers: Iterable[BaseParser]) -> BaseParser | None:
         """Return the parser for the Content-Type, or None to respond with 415.
 
-        Return None for any charset other than UTF-8. RFC 8259 section 8.1 requires UTF-8 for JSON. Here the same rule
-        holds for forms.
+        Return None for any charset other than UTF-8. RFC 8259 section 8.1 requires UTF-8 for JSON. This
+        class applies the same rule to forms.
         """
         parameters = request.content_params or {}
         if parameters.get("charset", "utf-8").lower() not in ("utf-8", "utf8", "us-ascii"):

@@ -1,6 +1,6 @@
 """Extend drf-spectacular, which generates the OpenAPI document from the views.
 
-It cannot derive error responses, groups of operations and the patterns of text fields. This module adds them.
+It cannot derive error responses, groups of operations or the patterns of text fields. This module adds them.
 """
 
 import re
@@ -94,7 +94,7 @@ class TextFieldPattern(OpenApiSerializerFieldExtension):
         return schema
 
     def _trimmed_pattern(self) -> str:
-        """Return a pattern that ignores spaces at both ends of the text."""
+        """Return a pattern that ignores leading and trailing spaces."""
         longest = self.target.max_length
         # The pattern matches the first and the last character separately, because they cannot be spaces.
         between = f"{{0,{longest - 2}}}" if longest else "*"
@@ -102,7 +102,7 @@ class TextFieldPattern(OpenApiSerializerFieldExtension):
 
 
 def drop_redundant_limits(result: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
-    """Remove limits of a text from the OpenAPI document if its pattern already contains them.
+    """Remove length limits from the OpenAPI document where a pattern already contains them.
 
     drf-spectacular adds these limits. It calls this function because POSTPROCESSING_HOOKS contains it:
     https://drf-spectacular.readthedocs.io/en/latest/customization.html
@@ -147,7 +147,7 @@ class AutoSchema(SpectacularAutoSchema):
         return operation
 
     def get_auth(self) -> list[dict[str, list[str]]]:
-        """Return the token as a requirement if a permission of the view requires it."""
+        """Return the requirement for a token, or [] if no permission of the view needs one."""
         return super().get_auth() if self._has_permission(HasToken) else []
 
     def get_tags(self) -> list[str]:
@@ -202,7 +202,7 @@ class AutoSchema(SpectacularAutoSchema):
         return getattr(self.view, "pagination_class", None) if self.method == "GET" else None
 
     def _has_cursor(self) -> bool:
-        # CursorPagination has no Link header, and responds to an invalid cursor with 404.
+        # CursorPagination sends no Link header, and responds to an invalid cursor with 404.
         return issubclass(self._pagination_class() or object, CursorPagination)
 
     def _has_permission(self, permission_class: type[HasToken]) -> bool:

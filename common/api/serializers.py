@@ -15,7 +15,7 @@ class TextField(serializers.CharField):
     """Text field that accepts only strings. Django REST framework's `CharField` also accepts numbers."""
 
     def to_internal_value(self, data: Any) -> str:
-        """Return the text, without spaces at both ends if `trim_whitespace` is set."""
+        """Return the text, without leading and trailing spaces if `trim_whitespace` is set."""
         if not isinstance(data, str):
             self.fail("invalid")
         return super().to_internal_value(data)
@@ -34,7 +34,7 @@ class IntegerField(serializers.IntegerField):
         return super().to_internal_value(data)
 
 
-@functools.cache  # each new serializer copies its fields, which takes as long as a database query
+@functools.cache  # copying the fields for each request would take as long as a database query
 def _fields(serializer_class: type[serializers.Serializer[Any]]) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
     return dict(serializer_class().fields)
 

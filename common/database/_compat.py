@@ -10,7 +10,7 @@ from typing import Any
 def limit_waits(connection: Any, seconds: float) -> None:
     """Make a psycopg connection wait at most this many seconds for the server.
 
-    When the time has passed, the connection raises OperationalError. PostgreSQL's own statement_timeout is not enough,
+    After that time, the connection raises OperationalError. PostgreSQL's own statement_timeout is not enough,
     because a stuck server does not enforce it.
     https://www.psycopg.org/psycopg3/docs/api/connections.html
     """

@@ -36,5 +36,5 @@ def local_path(text: str) -> str:
 
 
 def load_views() -> None:
-    """Import the URLconf and all views now, not at the first request."""
+    """Import the URLconf and all views now, not on the first request."""
     import_module(settings.ROOT_URLCONF)

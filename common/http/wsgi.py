@@ -58,7 +58,7 @@ class Handler(WSGIHandler):
             if ENCODED_PARAMETER.search(environ.get(name, "")):
                 del environ[name]
         if "HTTP_TRANSFER_ENCODING" in environ and environ.get("wsgi.input_terminated"):
-            # Read one byte more than allowed. If a body is larger, `RequestLimitsMiddleware` then refuses it.
+            # Read one byte more than allowed. If a body is too large, `RequestLimitsMiddleware` then refuses it.
             body = environ["wsgi.input"].read(settings.DATA_UPLOAD_MAX_MEMORY_SIZE + 1)
             environ |= {"wsgi.input": BytesIO(body), "CONTENT_LENGTH": str(len(body))}
         response = super().__call__(environ, start_response)

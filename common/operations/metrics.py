@@ -9,7 +9,7 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
 from common.http.middleware import Middleware
 
-# The default registry is not used, because its metrics of the process cannot be added up over several workers.
+# The default registry is not used, because its process metrics cannot be summed across workers.
 REGISTRY = CollectorRegistry()
 DURATION = Histogram(
     "http_request_duration_seconds",

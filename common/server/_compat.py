@@ -22,6 +22,7 @@ def set_error_writer(write_error: Callable[..., None]) -> None:
 def without_quotation(message: str) -> str:
     """Return one of gunicorn's log messages without the request data that it quotes.
 
-    gunicorn's worker formats the message before it calls the logger. So the logger cannot remove an argument instead.
+    gunicorn's worker formats the message before it calls the logger. So the logger cannot remove the data from the
+    arguments.
     """
     return _QUOTED.sub("", message) if message.startswith("Invalid request") else message

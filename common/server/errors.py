@@ -16,7 +16,7 @@ def as_json(status: int, message: str) -> HttpResponse:
     return JsonResponse({"message": message} | ({"errors": {}} if status == 400 else {}), status=status)
 
 
-@functools.lru_cache(maxsize=32)  # a hostile client may cause the same few errors again and again
+@functools.lru_cache(maxsize=32)  # so that a hostile client that repeats an error causes little work
 def _error(status: int, reason: str, message: str) -> bytes:
     """Return a complete HTTP response as bytes.
 

@@ -7,7 +7,7 @@ request, and refuses it if it is malformed.
 
 MAX_HEAD = 32 * 1024  # bytes of the request line and all headers; nginx has the same limit
 MAX_BODY = 64 * 1024  # bytes; no request needs more than a few kB
-MAX_CHUNKED_BODY = 2 * MAX_BODY  # bytes, including chunk sizes and line ends
+MAX_CHUNKED_BODY = 2 * MAX_BODY  # bytes, including chunk sizes and line endings
 FRAMING = ("CONTENT-LENGTH", "TRANSFER-ENCODING")  # the headers that determine the length of a body
 
 
@@ -20,11 +20,11 @@ class TooLarge(Exception):
 
 
 class RequestBuffer:
-    """Buffer of the bytes that a client has sent, and that no thread has taken yet.
+    """Buffer of the bytes that a client has sent, and that the worker has not yet passed to a thread.
 
     The head of a request consists of the request line and the headers. When the head is complete, `framing` contains
-    the headers that determine the length of the body, as (NAME, value) pairs. `is_clear` is False if gunicorn may find
-    a different end of the request. The worker must then close the connection after this request.
+    the headers that determine the length of the body, as (NAME, value) pairs. `is_clear` is False if gunicorn might
+    disagree about where the request ends. The worker must then close the connection after this request.
     """
 
     def __init__(self) -> None:
@@ -68,7 +68,7 @@ class RequestBuffer:
         return request
 
     def next(self) -> None:
-        """Start to search for the end of the next request."""
+        """Start searching for the end of the next request."""
         self._begin()
 
     def request_line(self) -> str:
@@ -108,7 +108,7 @@ class RequestBuffer:
         )
 
     def _end_here(self) -> None:
-        """End the malformed request after the last received byte, so that gunicorn refuses it."""
+        """Treat the malformed request as complete, so that gunicorn refuses it."""
         self._head = self._end = len(self.data)
         self.is_clear = False
 

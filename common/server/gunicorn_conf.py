@@ -30,7 +30,7 @@ worker_class = BufferingWorker
 workers = environment.workers()
 threads = environment.threads()
 # The maximum number of clients that are connected to a worker. It leaves file descriptors for files and for database
-# connections. If another client connects, `BufferingWorker` closes the connection that has waited longest.
+# connections. If another client connects, `BufferingWorker` closes the connection that has been waiting longest.
 worker_connections = max(threads + 1, min(1000, resource.getrlimit(resource.RLIMIT_NOFILE)[0] - 4 * threads - 64))
 limit_request_line = 8190  # bytes, the maximum that gunicorn allows
 sendfile = False  # with a slow client, sendfile would block a thread
@@ -49,7 +49,7 @@ accesslog = "-"
 if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
     metrics = Path(os.environ["PROMETHEUS_MULTIPROC_DIR"])
     metrics.mkdir(parents=True, exist_ok=True)
-    # Remove metrics that an earlier run has left: https://prometheus.github.io/client_python/multiprocess/
+    # Remove metrics that an earlier run left behind: https://prometheus.github.io/client_python/multiprocess/
     for file in metrics.glob("*.db"):
         file.unlink()
 
@@ -85,7 +85,7 @@ def _import(application: str) -> None:
 def post_worker_init(worker: Worker) -> None:
     """Import all views in a new worker, and start its background threads.
 
-    If the views were imported at the first request, a worker could load files that have changed in the meantime. Only
+    If the views were imported on the first request, a worker could load files that have changed in the meantime. Only
     the first worker runs the database checks.
     """
     # The master must not import these modules, so import them here.
@@ -110,7 +110,7 @@ def post_worker_init(worker: Worker) -> None:
 
 
 def child_exit(server: object, worker: Worker) -> None:
-    """Remove the gauges of a worker that has exited from the metrics."""
+    """Remove the gauges of an exited worker from the metrics."""
     if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
         from prometheus_client import multiprocess
 

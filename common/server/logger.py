@@ -12,7 +12,7 @@ from common.server._compat import without_quotation
 class QuietLogger(Logger):
     """Logger that writes one line per request, but no line for probes and metrics.
 
-    It does not log queries, bodies and headers, because they may contain private data and tokens.
+    It does not log queries, bodies or headers, because they may contain private data or tokens.
     """
 
     error_fmt = "%(levelname)s gunicorn [-] %(message)s"
@@ -33,5 +33,5 @@ class QuietLogger(Logger):
         self.access_log.info(f"{method} {path} {status} {resp.sent} bytes {milliseconds:.0f} ms [{identifier}]")
 
     def warning(self, msg: object, *args: object, **kwargs: Any) -> None:
-        """Log a warning. Remove quotations of a malformed request, which may contain a token."""
+        """Log a warning. Remove quoted parts of a malformed request, which may contain a token."""
         super().warning(without_quotation(str(msg)), *args, **kwargs)

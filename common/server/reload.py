@@ -41,11 +41,11 @@ finally:  # even if the code is broken now
 
 
 def serve(application: str, path: str = PIPE) -> None:
-    """Check the application for each process that reads the named pipe, without end.
+    """In an endless loop, check the application for each process that reads the named pipe.
 
     The reader gets "ok", or the traceback.
     """
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel removes the children, because no code waits for them
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel reaps the children, because no code waits for them
     while True:
         # Create a new pipe for each check, so that no reader gets the result of the next check.
         with contextlib.suppress(FileNotFoundError):

@@ -1,4 +1,4 @@
-"""Load templates in development. Check each template before its use, and keep its last working version."""
+"""Load templates in development. Check each template before using it, and keep its last working version."""
 
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from common.settings import ROOT
 
 
 class LastGoodLoader(app_directories.Loader):
-    """Template loader that reads a file at each use.
+    """Template loader that reads the file whenever a template is used.
 
     If the file is missing or broken, the loader returns the last version that worked.
     """
@@ -59,7 +59,7 @@ class LastGoodLoader(app_directories.Loader):
                 optional = getattr(node, "asvar", None)  # {% url "x" as path %} may name an unknown URL
                 if constant and not optional and not exists(expression.var):
                     error: Any = TemplateSyntaxError(f"There is no {noun} {str(expression.var)!r}.")
-                    error.token = node.token  # it contains the line number, as in errors of Django's parser
+                    error.token = node.token  # it contains the line number, as in errors from Django's parser
                     raise error
 
     def _has_template(self, name: str) -> bool:

@@ -76,7 +76,7 @@ class ClientSocket(socket.socket):
 class Connection(TConn):
     """Connection to a client. It waits in the event loop, or a thread handles its request.
 
-    `deadline` is the time of `time.monotonic` when the event loop stops waiting and closes the connection.
+    `deadline` is the value of `time.monotonic()` at which the event loop stops waiting and closes the connection.
     """
 
     sock: ClientSocket
@@ -107,19 +107,19 @@ class Connection(TConn):
 
 
 def _ignore(connection: Connection) -> None:
-    """Do nothing. This is `on_event` of a connection that does not wait for events yet."""
+    """Do nothing. This is `on_event` of a connection that is not waiting for events yet."""
 
 
 class BufferingWorker(ThreadWorker):
     """Worker that buffers requests and responses.
 
     If a client connects when there are too many connections, the worker closes one. It closes the connection that has
-    waited in the event loop for the longest time.
+    been waiting in the event loop longest.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.parked: dict[Connection, None] = {}  # connections in the event loop; the first has waited longest
+        self.parked: dict[Connection, None] = {}  # connections in the event loop; the first has been waiting longest
         self._next_tick = 0.0
         self._next_warning = 0.0
 
@@ -159,7 +159,7 @@ class BufferingWorker(ThreadWorker):
         """Start or stop accepting connections.
 
         To stop, accept all connections that the kernel has queued, then close the listening sockets. gunicorn would
-        close them later. Until then, the kernel would queue more connections, and would reset them in the end.
+        close them later. Until then, the kernel would queue more connections, and would eventually reset them.
         """
         super().set_accept_enabled(enabled)
         if not enabled:
@@ -191,18 +191,18 @@ class BufferingWorker(ThreadWorker):
         return True
 
     def _make_room(self) -> bool:
-        """Close the connection that has waited longest. Return False if none waits."""
+        """Close the connection that has been waiting longest. Return False if none is waiting."""
         now = time.monotonic()
         if now > self._next_warning:
             self._next_warning = now + 60
-            self.log.warning("Too many connections (%s). Closing those that have waited longest.", self.nr_conns)
+            self.log.warning("Too many connections (%s). Closing those that have been waiting longest.", self.nr_conns)
         if not self.parked:
-            time.sleep(0.01)  # threads are handling requests of all connections, and one will finish soon
+            time.sleep(0.01)  # threads are handling requests on all connections, and one will finish soon
             return False
         self._close(next(iter(self.parked)))
         return True
 
-    # Connections that wait in the event loop
+    # Connections that are waiting in the event loop
 
     def _park(
         self, connection: Connection, events: int, on_event: Callable[[Connection], None], timeout: float
@@ -223,7 +223,7 @@ class BufferingWorker(ThreadWorker):
         connection.events = events
 
     def _dispatch(self, connection: Connection, _sock: Any) -> None:
-        if connection in self.parked:  # an earlier event of the same poll may have closed it
+        if connection in self.parked:  # an earlier event from the same poll may have closed it
             self._guarded(connection, connection.on_event, connection)
 
     def _guarded(self, connection: Connection, action: Callable[..., None], *arguments: Any) -> None:
@@ -321,7 +321,7 @@ class BufferingWorker(ThreadWorker):
     def finish_request(self, conn: Any, fs: "Future[Any]") -> None:
         """Continue with a connection after a thread has handled its request."""
         answered = not fs.cancelled() and fs.exception() is None and fs.result()
-        # If gunicorn has not read the whole request, its rest would be parsed as another request.
+        # If gunicorn has not read the whole request, the rest would be parsed as another request.
         keep_open = bool(answered) and not conn.parser.unreader.take_buffered()
         self._guarded(conn, self._finish, conn, keep_open)
 
@@ -331,7 +331,7 @@ class BufferingWorker(ThreadWorker):
             self._after_answer(connection, keep_open)
             return
         self._park(connection, selectors.EVENT_WRITE, partial(self._send, keep_open=keep_open), SEND_TIMEOUT)
-        # If the buffers for all clients have become too large, close the connections that have waited longest.
+        # If the buffers for all clients are too large, close the connections that have been waiting longest.
         unsent = sum(len(each.sock.unsent) for each in self.parked)
         for slow in [each for each in self.parked if each.sock.unsent]:
             if unsent <= MAX_UNSENT:

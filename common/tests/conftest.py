@@ -6,7 +6,7 @@ from pytest_django import Settings
 from common.http.wsgi import UTF8Request
 from common.tests import signing
 
-# Do not limit the time of an example, because other tests may slow the machine down.
+# Set no deadline for an example, because other tests may slow the machine down.
 hypothesis.settings.register_profile(
     "tests", deadline=None, database=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
 )

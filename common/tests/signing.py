@@ -32,7 +32,7 @@ def jwks(*kids: str) -> dict[str, Any]:
 
 
 def claims(**changes: Any) -> dict[str, Any]:
-    """Return the claims of a valid access token with changes. None removes a claim."""
+    """Return the claims of a valid access token with these changes. None removes a claim."""
     now = int(time.time())
     valid = {
         "username": "bruce",

@@ -124,6 +124,6 @@ def test_each_address_has_one_spelling() -> None:
     assert address_of("::ffff:10.0.0.1", "198.51.100.1") == "198.51.100.1"
 
 
-def test_client_of_a_unix_socket_has_no_address() -> None:
+def test_client_on_a_unix_socket_has_no_address() -> None:
     assert address_of("") == ""
     assert address_of("", "198.51.100.1") == ""

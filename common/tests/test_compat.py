@@ -35,14 +35,14 @@ def test_gunicorn_calls_our_function_to_send_errors(monkeypatch: pytest.MonkeyPa
     assert sent.startswith(b"HTTP/1.1 400 Bad Request\r\nContent-Type: application/json\r\n")
 
 
-def test_quotation_is_removed_from_a_log_message_of_gunicorn(worker: Any) -> None:
+def test_quoted_request_is_removed_from_a_gunicorn_log_message(worker: Any) -> None:
     Worker.handle_error(worker, None, MagicMock(), ("192.0.2.1", 1), InvalidRequestLine("GET /?search=secret"))
     [message] = worker.log.warning.call_args.args
     assert "secret" in message
     assert _compat.without_quotation(message) == "Invalid request from ip=192.0.2.1: Invalid HTTP request line"
 
 
-def test_psycopg_calls_wait_of_the_connection_with_a_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_psycopg_waits_for_a_query_with_our_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
     wait = MagicMock()
     connection = MagicMock(wait=wait)
     limit_waits(connection, 1.5)

@@ -27,7 +27,7 @@ def buffered(data: bytes) -> RequestBuffer:
 
 
 @pytest.mark.parametrize("request_", WHOLE)
-def test_a_request_is_complete_with_its_last_byte(request_: bytes) -> None:
+def test_a_request_is_complete_once_its_last_byte_arrives(request_: bytes) -> None:
     buffer = RequestBuffer()
     for byte in request_:
         assert not buffer.is_complete()
@@ -41,13 +41,13 @@ def test_a_request_is_complete_with_its_last_byte(request_: bytes) -> None:
 def test_pipelined_requests_are_split_wherever_the_data_is_cut(requests: list[bytes], data: st.DataObject) -> None:
     sent = b"".join(requests)
     cuts = sorted(data.draw(st.sets(st.integers(1, len(sent) - 1), max_size=10)))
-    buffer, taken = RequestBuffer(), []
+    buffer, received = RequestBuffer(), []
     for start, end in zip([0, *cuts], [*cuts, len(sent)], strict=True):
         buffer.feed(sent[start:end])
         while buffer.is_complete():
-            taken.append(buffer.take())
+            received.append(buffer.take())
             buffer.next()
-    assert taken == requests
+    assert received == requests
 
 
 @pytest.mark.parametrize(
@@ -103,5 +103,5 @@ def test_the_largest_bodies_are_accepted() -> None:
         (b"", "-"),
     ],
 )
-def test_the_request_line_is_logged_without_its_query_and_control_characters(sent: bytes, line: str) -> None:
+def test_the_request_line_is_logged_without_its_query_or_control_characters(sent: bytes, line: str) -> None:
     assert buffered(sent).request_line() == line

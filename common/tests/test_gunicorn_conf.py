@@ -21,7 +21,7 @@ from common.server.logger import QuietLogger
 from common.settings import ROOT
 
 
-def test_old_metrics_files_are_deleted_at_the_start(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_old_metrics_files_are_deleted_at_startup(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "gauge_livemin_10.db").write_bytes(b"old")
     (tmp_path / "notes.txt").write_text("another file")
     monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
@@ -73,7 +73,7 @@ def test_a_variable_may_be_in_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: 
 
 
 @pytest.mark.parametrize(("reload", "reloading"), [("true", True), ("1", True), ("false", False), ("0", False)])
-def test_reload_variable_accepts_the_same_values_as_in_django(
+def test_reload_variable_accepts_the_same_values_as_django(
     monkeypatch: pytest.MonkeyPatch, reload: str, reloading: bool
 ) -> None:
     assert settings(monkeypatch, RELOAD=reload)["reloading"] is reloading
@@ -90,7 +90,9 @@ def test_reload_variable_accepts_the_same_values_as_in_django(
         ("MAX_PODS_FILE", "nowhere"),
     ],
 )
-def test_invalid_variable_stops_the_start_with_one_line(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+def test_invalid_variable_aborts_startup_with_a_one_line_message(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
     with pytest.raises(SystemExit, match=rf"^Invalid environment\. .*{name}.*$"):
         settings(monkeypatch, **{name: value})
 
@@ -164,7 +166,7 @@ def access_log(caplog: pytest.LogCaptureFixture, path: str) -> list[str]:
 
 
 @pytest.mark.parametrize("path", ["/api/login/", "/healthzz"])
-def test_request_is_logged_without_query_and_token(caplog: pytest.LogCaptureFixture, path: str) -> None:
+def test_request_is_logged_without_query_or_token(caplog: pytest.LogCaptureFixture, path: str) -> None:
     assert access_log(caplog, path) == [f"GET {path} 200 17 bytes 5 ms [abc]"]
 
 

@@ -131,7 +131,7 @@ def me(api: Client, token: str | None = None) -> int:
     return api.get("/me/", headers={"Authorization": f"Bearer {token or signing.token()}"}).status_code
 
 
-def test_keys_are_loaded_once_at_first_use() -> None:
+def test_keys_are_loaded_once_on_first_use() -> None:
     source = Source("ours")
     key_set = KeySet(source)
     assert source.loads == 0
@@ -160,7 +160,7 @@ def test_new_key_is_accepted_without_a_restart(clock: Clock) -> None:
 def test_unknown_key_ids_reload_the_set_at_a_bounded_rate(clock: Clock) -> None:
     source = Source("ours")
     key_set = KeySet(source)
-    # 100 requests per second during ten intervals.
+    # 100 requests per second for ten intervals.
     for tick in range(int(10 * MIN_INTERVAL) * 100):
         clock.now += 0.01
         with pytest.raises(UnknownKey):

@@ -88,6 +88,6 @@ def test_broken_template_is_reported_with_its_line(code: Path) -> None:
     assert check(code) == "ok"
 
 
-def test_code_that_ends_the_process_is_not_ok(code: Path) -> None:
+def test_code_that_exits_is_not_ok(code: Path) -> None:
     (code / "views.py").write_text("import os\nos._exit(1)")
     assert check(code) == ""

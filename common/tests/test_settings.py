@@ -19,7 +19,7 @@ def env() -> Env:
 
 
 def error_line(env: Env) -> str:
-    """Return the message with which `seal` ends the process."""
+    """Return the message that `seal` exits with."""
     with pytest.raises(SystemExit) as ended:
         env.seal()
     assert isinstance(ended.value.code, str)
@@ -34,7 +34,7 @@ def test_valid_environment_is_accepted(env: Env, monkeypatch: pytest.MonkeyPatch
     env.seal()
 
 
-def test_all_missing_and_invalid_variables_are_named_in_one_line(env: Env, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_missing_and_invalid_variables_are_named_on_one_line(env: Env, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DEBUG", "perhaps")
     monkeypatch.setenv("LIMIT", "ten")
     monkeypatch.setenv("LOG_LEVEL", "LOUD")
@@ -59,7 +59,7 @@ def test_postgresql_connections_are_persistent(env: Env, monkeypatch: pytest.Mon
     assert database["CONN_HEALTH_CHECKS"]
     assert database["OPTIONS"]["connect_timeout"] < 30
     assert database["OPTIONS"]["tcp_user_timeout"] < 30_000
-    assert "STATEMENT_TIMEOUT" not in database  # management commands have no limit
+    assert "STATEMENT_TIMEOUT" not in database  # management commands have no time limit
 
 
 def test_options_of_a_database_url_are_kept(env: Env, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -151,7 +151,9 @@ def test_database_without_a_pool_or_from_a_service_file_is_accepted(
 @pytest.mark.parametrize(
     "url", ["postgresql://u:hunter2@db:port/users", "mysql://u:hunter2@db/users", "postgresql://u:hunter2@[db/u"]
 )
-def test_invalid_database_url_does_not_show_its_password(env: Env, monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+def test_error_for_an_invalid_database_url_hides_its_password(
+    env: Env, monkeypatch: pytest.MonkeyPatch, url: str
+) -> None:
     monkeypatch.setenv("DATABASE_URL", url)
     env.database("DATABASE_URL")
     assert "hunter2" not in error_line(env)
@@ -214,7 +216,7 @@ def test_origin_without_a_scheme_is_refused(env: Env, monkeypatch: pytest.Monkey
 
 
 @pytest.mark.parametrize(("value", "wrong"), [("", True), ("  ", True), ("x", False)])
-def test_filled_variable_must_not_be_empty(env: Env, monkeypatch: pytest.MonkeyPatch, value: str, wrong: bool) -> None:
+def test_filled_refuses_an_empty_variable(env: Env, monkeypatch: pytest.MonkeyPatch, value: str, wrong: bool) -> None:
     monkeypatch.setenv("SECRET_KEY", value)
     env.filled("SECRET_KEY")
     if wrong:
@@ -244,7 +246,7 @@ def test_a_variable_may_be_in_a_file(env: Env, monkeypatch: pytest.MonkeyPatch, 
     env.seal()
 
 
-def test_unreadable_file_stops_the_start_and_names_the_variable(
+def test_unreadable_file_aborts_startup_and_names_the_variable(
     env: Env, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("SECRET_KEY_FILE", str(tmp_path / "missing"))

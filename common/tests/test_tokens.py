@@ -125,7 +125,7 @@ def test_valid_signature_with_another_algorithm_is_refused(api: Client, algorith
     assert_refused(get_me(api, f"Bearer {signing.signed(header, signing.as_json(signing.claims()))}"))
 
 
-def test_token_of_a_foreign_key_with_our_key_id_is_refused(api: Client) -> None:
+def test_token_signed_with_another_key_but_our_key_id_is_refused(api: Client) -> None:
     assert_refused(get_me(api, f"Bearer {signing.token(key='theirs', headers={'kid': 'ours'})}"))
 
 
@@ -288,7 +288,7 @@ def test_a_token_for_an_audience_is_refused(api: Client) -> None:
 
 
 def test_a_refresh_token_is_refused(api: Client) -> None:
-    # A random token, not a JWT, as an earlier release of users_api issued.
+    # A random token, not a JWT, like those that an earlier release of users_api issued.
     assert_refused(get_me(api, "Bearer 3q2-7wAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA4"))
 
 
@@ -310,7 +310,7 @@ def test_deeply_nested_token_is_never_a_server_error(api: Client, nesting: bytes
     payload = signing.as_json(signing.claims())
     close = b"]" if nesting == b"[" else b"1}"
     for deep in (nesting * depth, nesting * depth + close * depth):
-        # Add the nested value to an object that is valid otherwise.
+        # Add the nested value to an otherwise valid object.
         member = b', "a": ' + deep + b"}"
         for parts in (
             (deep, payload),

@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 ALGORITHM = "RS256"
 MIN_BITS = 2048  # minimum size of an RSA key (RFC 7518 section 3.3)
 MIN_INTERVAL = 10.0  # minimum seconds between two attempts to load the key set
-FIRST_INTERVAL = 1.0  # minimum seconds between two attempts until the first one succeeds
+FIRST_INTERVAL = 1.0  # minimum seconds between two attempts before the first success
 MAX_AGE = 300.0  # seconds after which the key set is loaded again
 TIMEOUT = 2.0  # seconds to wait for the connection, and for each part of the response
 
@@ -55,8 +55,8 @@ class KeySet:
     def __init__(self, load: Callable[[], dict[str, Any]], source: str = "a function") -> None:
         self._load, self._source = load, source
         self._keys: dict[str, jwt.PyJWK] | None = None  # None until the first load succeeds
-        self._last_attempt = -math.inf  # the time of `time.monotonic` at the last attempt to load the set
-        self._stale_from = -math.inf  # the time of `time.monotonic` from which the set must be loaded again
+        self._last_attempt = -math.inf  # the value of `time.monotonic()` at the last attempt to load the set
+        self._stale_from = -math.inf  # the value of `time.monotonic()` after which the set must be loaded again
         self._lock = threading.Lock()
 
     def find(self, kid: str) -> jwt.PyJWK:
