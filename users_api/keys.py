@@ -37,9 +37,9 @@ class KeyRing:
 
 @functools.cache
 def key_ring() -> KeyRing:
-    """Load the keys at the first call, and return them.
+    """Load the keys on the first call, and return them.
 
-    Raise `SystemExit` with a message of one line if `signing.pem` is missing, or if a file is not a usable key.
+    Raise `SystemExit` with a one-line message if `signing.pem` is missing, or if a file is not a usable key.
     """
     folder: Path = settings.TOKENS_KEYS
     try:

@@ -1,4 +1,4 @@
-"""Limit failed logins. The database stores them, so each limit holds across all processes and pods.
+"""Limit failed logins. The database stores them, so each limit applies across all processes and pods.
 
 | Failures of | Setting | Within |
 | --- | --- | --- |
@@ -8,9 +8,9 @@
 | one name from all addresses | `LOGIN_FAILURES_PER_ACCOUNT` | an hour |
 
 The last two limits do not apply in known networks of an account. A network is known if the account has logged in from
-it within 30 days. So attackers in other networks cannot lock out the owner of the account.
+it in the last 30 days. So attackers in other networks cannot lock out the owner of the account.
 
-If a limit refuses a login, this login does not count as another failure. So each limit ends after its time.
+If a limit refuses a login, this login does not count as another failure. So further attempts do not extend a limit.
 https://cheatsheetseries.owasp.org/cheatsheets/Authentication_Cheat_Sheet.html#login-throttling
 """
 
@@ -70,7 +70,7 @@ def origin(address: str, bits: int = 64) -> str | None:
 
 
 def check(username: str, address: str) -> int:
-    """Return how many logins with this name have failed in the network of this address.
+    """Return how many logins with this name have failed from the network of this address.
 
     Raise `TooManyFailures` if a limit has been reached.
     """
@@ -102,7 +102,7 @@ def record(username: str, address: str) -> None:
 
 
 def forget(username: str, address: str) -> None:
-    """Delete the failures of this name in the network of this address, after a login."""
+    """Delete the failures of this name from the network of this address, after a login."""
     LoginFailure.objects.filter(name_digest=_digest(username), address=origin(address)).delete()
 
 
@@ -137,7 +137,7 @@ def delete_old(now: datetime) -> int:
 def _limits(username: str, address: str, now: datetime) -> list[Limit]:
     """Return the limits that apply to a login.
 
-    The first one limits failures with this name in the network of this address.
+    The first one limits failures with this name from the network of this address.
     """
     name, network, site = _digest(username), origin(address), origin(address, SITE_BITS)
     per_address, per_account = settings.LOGIN_FAILURES_PER_ADDRESS, settings.LOGIN_FAILURES_PER_ACCOUNT

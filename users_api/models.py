@@ -151,7 +151,7 @@ class Session(models.Model):
     """A login of a user, which lasts until it expires or is ended. No token is stored."""
 
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="sessions")
-    # Tokens contain this key and not the id, because the database may use an id again after a backup was restored.
+    # Tokens contain this key and not the id, because the database may reuse an id after a backup is restored.
     key = models.UUIDField(default=uuid4, unique=True, editable=False)
     began = models.DateTimeField(default=timezone.now, editable=False)
     used = models.DateTimeField("last used", default=timezone.now, db_index=True, editable=False)

@@ -39,8 +39,8 @@ logger = logging.getLogger(__name__)
 
 OVERLAP = 60  # seconds for which an old token can still be used
 INVALID = "The refresh token is no longer valid. Log in again."
-# These statements are in SQL, because the ORM would need a third of the time of a refresh to generate them. FIND also
-# checks the account, because an operator may change it with SQL, which does not end its sessions.
+# These statements are in SQL, because generating them with the ORM would take a third of the time of a refresh. FIND
+# also checks the account, because an operator may change it with SQL, which does not end its sessions.
 FIND = """
 SELECT session.*, account.username, account.is_staff
 FROM users_api_session AS session JOIN users_api_user AS account ON account.id = session.user_id
@@ -80,7 +80,7 @@ def begin(request: HttpRequest, user: User) -> Session:
         began=now,
         used=now,
         ends=now + settings.SESSION_LIFETIME,
-        password_checked=max(now, user.password_set),  # a pod whose clock is ahead may have set the password
+        password_checked=max(now, user.password_set),  # password_set is in the future if a pod's clock was ahead
         network=network(client_address(request)),
         device=device(request),
     )

@@ -39,7 +39,7 @@ LOGIN_FAILURES_ACCOUNT_WINDOW = timedelta(hours=1)  # OWASP ASVS 4.0.3 section 2
 KNOWN_NETWORK_AGE = timedelta(days=30)
 ACCESS_TOKEN_LIFETIME = timedelta(minutes=15)
 SESSION_LIFETIME = timedelta(days=SESSION_DAYS)
-SESSION_IDLE = timedelta(days=SESSION_IDLE_DAYS)  # a session expires if it is not refreshed for this time
+SESSION_IDLE = timedelta(days=SESSION_IDLE_DAYS)  # a session expires if it is not refreshed for this long
 TOKENS_JWKS = keys.jwks
 
 INSTALLED_APPS = [

@@ -13,7 +13,7 @@ from pytest_django import Settings
 from users_api.models import User
 from users_api.tokens import AccessToken
 
-# Do not limit the time of an example, because it varies on a busy machine.
+# Set no deadline for an example, because its duration varies on a busy machine.
 hypothesis.settings.register_profile(
     "tests", deadline=None, database=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
 )
@@ -23,7 +23,7 @@ PASSWORD = "correct horse battery"
 
 
 def write_key(path: Path) -> rsa.RSAPrivateKey:
-    """Create a signing key like `make run`, and return it."""
+    """Create a signing key as `make run` does, and return it."""
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     path.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
     return key

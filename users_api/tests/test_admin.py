@@ -165,7 +165,7 @@ def test_action_switches_off_all_selected_accounts_except_your_own(superuser: Cl
     assert User.objects.filter(is_active=True).count() == 3
 
 
-def test_superuser_cannot_remove_own_rights(superuser: Client, admin: User) -> None:
+def test_superuser_cannot_remove_their_own_rights(superuser: Client, admin: User) -> None:
     assert superuser.post(page(admin), {}).status_code == 302
     admin.refresh_from_db()
     assert (admin.is_active, admin.is_staff, admin.is_superuser) == (True, True, True)

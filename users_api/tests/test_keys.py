@@ -74,7 +74,7 @@ def test_the_same_key_twice_is_published_once(folder: Path) -> None:
     assert len(published()) == 1
 
 
-def test_other_files_of_the_folder_are_ignored(folder: Path) -> None:
+def test_other_files_in_the_folder_are_ignored(folder: Path) -> None:
     write_key(folder / "signing.pem")
     (folder / "users_api.secret").write_text("a secret")
     assert len(published()) == 1
@@ -102,7 +102,7 @@ def _private(key: Any) -> bytes:
         ),
     ],
 )
-def test_missing_or_invalid_signing_key_stops_the_start_with_one_line(
+def test_missing_or_invalid_signing_key_aborts_startup_with_a_one_line_message(
     folder: Path, make: Callable[[], bytes | None], why: str
 ) -> None:
     if (content := make()) is not None:
@@ -115,14 +115,14 @@ def test_missing_or_invalid_signing_key_stops_the_start_with_one_line(
     assert "\n" not in message
 
 
-def test_invalid_additional_key_stops_the_start(folder: Path) -> None:
+def test_invalid_additional_key_aborts_startup(folder: Path) -> None:
     write_key(folder / "signing.pem")
     (folder / "next.pem").write_text("rubbish")
     with pytest.raises(SystemExit, match="TOKENS_KEYS"):
         key_ring()
 
 
-def test_token_of_the_previous_key_still_verifies(
+def test_token_signed_with_the_previous_key_still_verifies(
     folder: Path, api: Client, admin: User, bearer: Callable[[User], dict[str, str]]
 ) -> None:
     write_key(folder / "signing.pem")

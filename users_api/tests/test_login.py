@@ -63,7 +63,7 @@ def test_token_of_staff_has_is_staff(admin: User, log_in: LogIn) -> None:
     assert jwt.decode(token, options={"verify_signature": False})["is_staff"] is True
 
 
-def test_superuser_without_staff_has_no_is_staff(bruce: User, log_in: LogIn) -> None:
+def test_superuser_who_is_not_staff_gets_is_staff_false(bruce: User, log_in: LogIn) -> None:
     User.objects.update(is_superuser=True)
     token = log_in().json()["Authorized"].removeprefix("Bearer ")
     assert jwt.decode(token, options={"verify_signature": False})["is_staff"] is False
@@ -71,7 +71,7 @@ def test_superuser_without_staff_has_no_is_staff(bruce: User, log_in: LogIn) -> 
 
 @pytest.mark.parametrize("path", ["/api/login", "/api/login/"])
 @pytest.mark.parametrize("kind", ["application/json", "application/x-www-form-urlencoded", MULTIPART_CONTENT])
-def test_every_content_type_is_accepted_with_and_without_the_last_slash(
+def test_every_content_type_is_accepted_with_and_without_the_trailing_slash(
     api: Client, bruce: User, path: str, kind: str
 ) -> None:
     body = {"username": "bruce", "password": PASSWORD}
@@ -81,18 +81,18 @@ def test_every_content_type_is_accepted_with_and_without_the_last_slash(
     assert response["Content-Type"] == "application/json"
 
 
-def test_wrong_password_and_unknown_name_have_the_same_answer(bruce: User, log_in: LogIn) -> None:
-    answers = [log_in(password="wrong"), log_in("unknown"), log_in("unknown", "wrong")]
-    for response in answers:
+def test_wrong_password_and_unknown_name_get_the_same_response(bruce: User, log_in: LogIn) -> None:
+    responses = [log_in(password="wrong"), log_in("unknown"), log_in("unknown", "wrong")]
+    for response in responses:
         assert_refused(response)
         del response.headers["X-Request-ID"]
-    assert len({(response.content, str(response.headers)) for response in answers}) == 1
+    assert len({(response.content, str(response.headers)) for response in responses}) == 1
 
 
 def test_each_refused_login_hashes_one_password(
     bruce: User, log_in: LogIn, monkeypatch: pytest.MonkeyPatch, argon2id: None
 ) -> None:
-    # The time of the response must not reveal whether a name exists.
+    # The response time must not reveal whether a name exists.
     User.objects.create_user("off", PASSWORD, is_active=False)
     User.objects.create_user("without", None)
     hashed = []
@@ -261,7 +261,7 @@ def test_no_password_token_or_hash_is_logged(
         assert secret not in logged
 
 
-def test_password_is_hashed_with_the_parameters_of_owasp(bruce: User, argon2id: None) -> None:
+def test_password_is_hashed_with_the_owasp_parameters(bruce: User, argon2id: None) -> None:
     bruce.set_password(PASSWORD)
     assert bruce.password.startswith("argon2$argon2id$v=19$m=19456,t=2,p=1$")
 

@@ -139,7 +139,7 @@ def test_limit_per_address_is_higher_than_limit_per_name(settings: Settings) -> 
 
 
 def test_refused_logins_are_not_counted(bruce: User, log_in: LogIn) -> None:
-    # Otherwise, further attempts would prolong the lock.
+    # Otherwise, further attempts would extend the lockout.
     fail(log_in, 10)
     for _ in range(5):
         assert_limited(log_in(password="wrong"))
@@ -248,7 +248,7 @@ def test_limit_per_site_does_not_apply_to_known_networks(bruce: User, log_in: Lo
     for number in range(12):
         assert log_in(f"name{number}", address="2001:db8:0:2::1").status_code == 401
     assert log_in(address="2001:db8:0:1::2").status_code == 200
-    # But the limit applies in the network in which the logins failed.
+    # But the limit does apply in the network from which the logins failed.
     assert_limited(log_in(address="2001:db8:0:2::2"))
 
 
@@ -262,7 +262,7 @@ def guess(log_in: LogIn, username: str, times: int) -> list[int]:
 
 @pytest.mark.parametrize("username", ["bruce", "unknown", "x" * 60])
 def test_270_guesses_from_270_addresses_are_limited_to_100(bruce: User, log_in: LogIn, username: str) -> None:
-    # OWASP ASVS 4.0.3 section 2.2.1 allows 100 failures per account and hour.
+    # OWASP ASVS 4.0.3 section 2.2.1 allows 100 failures per account per hour.
     assert guess(log_in, username, 270) == [401] * 100 + [429] * 170
     response = log_in(username)
     assert response.status_code == 429

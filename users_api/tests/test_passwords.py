@@ -99,7 +99,7 @@ def test_every_way_to_set_a_password_ends_the_sessions(
         case "command":
             changepassword(monkeypatch, "admin", new)
     assert User.objects.get().check_password(new)
-    assert Session.objects.count() == (way == "API")  # the API keeps the session that has changed the password
+    assert Session.objects.count() == (way == "API")  # the API keeps the session that changed the password
 
 
 def test_command_refuses_a_too_long_password(db: None, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -111,9 +111,7 @@ def test_command_refuses_a_too_long_password(db: None, monkeypatch: pytest.Monke
 
 @pytest.mark.parametrize("extra", [{}, {"unset-password": "x"}])
 @pytest.mark.parametrize("name", ["admin", "bruce"])
-def test_no_form_of_the_admin_removes_a_password(
-    superuser: Client, bruce: User, name: str, extra: dict[str, str]
-) -> None:
+def test_no_admin_form_removes_a_password(superuser: Client, bruce: User, name: str, extra: dict[str, str]) -> None:
     user = User.objects.get(username=name)
     path = f"{USERS}{user.pk}/password/"
     page = superuser.get(path).text

@@ -50,7 +50,7 @@ def test_refresh_returns_an_access_token_and_the_next_refresh_token(refresh: str
     assert payload["exp"] - payload["iat"] == 15 * 60
 
 
-def test_answers_with_tokens_are_not_cached(refresh: str, log_in: LogIn, api: Client) -> None:
+def test_responses_with_tokens_are_not_cached(refresh: str, log_in: LogIn, api: Client) -> None:
     # RFC 6749 section 5.1 requires this header.
     assert log_in()["Cache-Control"] == "no-store"
     assert api.post("/api/token/refresh/", {"refresh": refresh})["Cache-Control"] == "no-store"
@@ -63,7 +63,7 @@ def test_refresh_token_can_be_used_several_times(refresh: str, api: Client) -> N
 
 @pytest.mark.parametrize("path", ["/api/token/refresh", "/api/token/refresh/"])
 @pytest.mark.parametrize("kind", ["application/json", FORM, MULTIPART_CONTENT])
-def test_every_content_type_is_accepted_with_and_without_the_last_slash(
+def test_every_content_type_is_accepted_with_and_without_the_trailing_slash(
     refresh: str, api: Client, path: str, kind: str
 ) -> None:
     data: Any = f"refresh={refresh}" if kind == FORM else {"refresh": refresh}
@@ -133,7 +133,7 @@ def test_session_is_valid_if_the_clock_that_set_the_password_was_ahead(bruce: Us
     assert api.post("/api/token/refresh/", {"refresh": refresh}).status_code == 200
 
 
-def test_login_locks_the_account_and_is_atomic(bruce: User, log_in: LogIn, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_login_locks_the_account_row_and_is_atomic(bruce: User, log_in: LogIn, monkeypatch: pytest.MonkeyPatch) -> None:
     with CaptureQueriesContext(connection) as queries:
         assert log_in().status_code == 200
     locks = [each["sql"] for each in queries if "FOR UPDATE" in each["sql"]]

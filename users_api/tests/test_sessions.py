@@ -244,7 +244,7 @@ def test_threads_with_a_shared_cookie_jar_stay_logged_in(bruce: User, log_in: Lo
         while time.monotonic() < until:
             answer = client.post("/api/token/refresh/", {"refresh": jar["refresh"]})
             statuses.append(answer.status_code)
-            if len(statuses) % 20:  # every twentieth answer is lost
+            if len(statuses) % 20:  # every twentieth response is lost
                 jar["refresh"] = answer.json()["refresh"]
         connections.close_all()
         return statuses[seed:]

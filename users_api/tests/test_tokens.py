@@ -1,6 +1,6 @@
 """Test the token classes.
 
-Each test `test_no_fault_…` shows that a fault of djangorestframework-simplejwt 5.5.1 does not affect users_api.
+Each test `test_no_fault_…` shows that a fault in djangorestframework-simplejwt 5.5.1 does not affect users_api.
 """
 
 import json
