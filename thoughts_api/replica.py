@@ -1,6 +1,6 @@
 """Route searches to a read replica while it is reachable and in sync.
 
-With its first search, each process starts two threads. Once a second, one checks the primary and the other the replica.
+On its first search, each process starts two threads. Once a second, one checks the primary and the other the replica.
 The primary writes all changes to its write-ahead log, and the replica replays them. The checks compare how far both
 servers are in that log. Requests do not wait for the checks.
 """
@@ -68,7 +68,7 @@ class Replica:
         self._lock = threading.Lock()
 
     def watch(self) -> None:
-        """Start a thread for each server that checks it once a second.
+        """For each server, start a thread that checks it once a second.
 
         With a single thread, one unresponsive server would delay the check of the other.
         """
@@ -139,7 +139,7 @@ _starting = threading.Lock()
 def watched() -> Replica:
     """Return the state of the replica, which all threads of this process share.
 
-    The first call starts the checks. Do not call it at import: gunicorn forks later, and a fork does not copy threads.
+    The first call starts the checks. Do not call it on import: gunicorn forks later, and a fork does not copy threads.
     """
     with _starting:
         return _watched()

@@ -1,11 +1,11 @@
 """Search for a substring of the text, ignoring letter case and accents.
 
 The column `folded` holds the text of a thought without letter case and accents. A thought matches if its `folded`
-contains the folded search text, by `LIKE '%…%'`. SQLite tests every row.
+contains the folded search text (`LIKE '%…%'`). SQLite tests every row.
 
 PostgreSQL has a search index, which migration 0002 creates. An n-gram is a short substring, here of one to four
-characters. A span is a block of consecutive ids. The index finds the rows whose text has given n-grams and whose id is
-in given spans. These rows are candidates: LIKE then tests each of them.
+characters. A span is a block of consecutive ids. The index finds the rows that contain certain n-grams and whose ids
+are in certain spans. These rows are candidates: LIKE then tests each of them.
 
 On PostgreSQL, a page is read in steps. Each step covers the next ids, until the page is full:
 
@@ -30,7 +30,7 @@ from thoughts_api import replica
 from thoughts_api.models import FOLDED_MAX_LENGTH
 from thoughts_api.selection import EVERYONE, ReadPage, Row, Selection, as_row, execute, order_by
 
-# The letters of both scripts, the most frequent first. The SQL function in migration 0002 has the same COMMON letters.
+# The letters of two scripts, the most frequent first. The SQL function in migration 0002 has the same COMMON letters.
 LATIN, CYRILLIC = " etaoinsrhldcumfpgwybvkxjqz", "оеаинтсрвлкмдпуяыьгзбчйхжшюцщэфъё"
 COMMON = frozenset(LATIN[:10] + CYRILLIC[:8])
 RANK = {letter: rank for letters in (LATIN, CYRILLIC) for rank, letter in enumerate(letters, start=3)}

@@ -34,7 +34,7 @@ class ListView(generics.ListAPIView[Thought]):
     The rows from the database are already the dicts that the API returns, so `list` uses no serializer.
     """
 
-    queryset = Thought.objects.none()  # the OpenAPI document needs to know the model
+    queryset = Thought.objects.none()  # drf-spectacular needs to know the model
     serializer_class = ThoughtSerializer
     pagination_class = KeysetPagination
     paginator: KeysetPagination

@@ -53,7 +53,7 @@ USING gin (thought_pieces(folded), (ARRAY[id >> 12, ~(id >> 17)])) WITH (gin_pen
 """
 
 # Collect no statistics on these columns. The planner then always chooses the plan whose speed was measured, whatever
-# the texts are.
+# the texts contain.
 NO_STATISTICS = [f"ALTER INDEX thought_by_piece ALTER COLUMN {column} SET STATISTICS 0" for column in (1, 2)]
 
 

@@ -14,7 +14,7 @@ from jwt.algorithms import RSAAlgorithm
 from pytest_django import Settings
 from rest_framework.test import APIClient
 
-# No deadline for an example, because its time depends on what else the machine runs.
+# Set no deadline for an example, because its duration varies on a busy machine.
 hypothesis.settings.register_profile(
     "tests", deadline=None, database=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
 )

@@ -34,7 +34,7 @@ def test_connection_closed_by_the_server_is_replaced() -> None:
     connection.ensure_connection()
     closed = connection.connection
     with psycopg.connect(**connection.get_connection_params()) as other:
-        # Waits up to 10 s until the server has closed the connection.
+        # Waits up to 10 s for the server to close the connection.
         other.execute("SELECT pg_terminate_backend(%s, 10000)", [closed.info.backend_pid])
     assert not connection.is_usable()
 
@@ -64,7 +64,7 @@ def test_connection_attempt_that_times_out_is_closed(monkeypatch: pytest.MonkeyP
         other = connection.copy()
         here = {"HOST": "127.0.0.1", "PORT": server.getsockname()[1], "OPTIONS": {"connect_timeout": 2}}
         monkeypatch.setattr(other, "settings_dict", other.settings_dict | here)
-        gc.disable()  # the garbage collector would close the connection too
+        gc.disable()  # garbage collection would close the connection, and hide a leak
         try:
             with pytest.raises(OperationalError, match="timeout"):
                 other.ensure_connection()
@@ -97,7 +97,7 @@ def test_connection_is_closed_if_the_server_does_not_cancel_a_statement(
         cursor.execute("SET statement_timeout = 0")  # the server no longer cancels slow statements
     abandoned = short_timeout.connection
     with pytest.raises(OperationalError, match="timeout"):
-        short_timeout.cursor().execute("SELECT pg_sleep(3)")  # short, because the server still runs it to its end
+        short_timeout.cursor().execute("SELECT pg_sleep(3)")  # short, because the server still runs it to completion
     short_timeout.close_if_unusable_or_obsolete()
     assert abandoned.closed
     with short_timeout.cursor() as cursor:

@@ -153,7 +153,7 @@ def test_text_is_stored_unchanged(bruce: APIClient) -> None:
         b'{"text": true}',
         b'{"text": ["x"]}',
         b'{"text": {"text": "x"}}',
-        # NUL, also at both ends of the text, where the API trims spaces.
+        # NUL, including at both ends of the text, where the API trims spaces.
         b'{"text": "\\u0000"}',
         b'{"text": "a\\u0000b"}',
         b'{"text": "a\\u0000"}',

@@ -95,19 +95,19 @@ def test_impossible_id_is_404(anonymous: APIClient, bruce: APIClient, staff: API
     assert staff.delete(f"/admin/thoughts/{id}/").status_code in (204, 404)
 
 
-def test_own_list_has_only_own_thoughts(bruce: APIClient, stephen: APIClient, thoughts: list[Thought]) -> None:
+def test_my_list_has_only_my_thoughts(bruce: APIClient, stephen: APIClient, thoughts: list[Thought]) -> None:
     assert [thought["text"] for thought in bruce.get("/api/me/thoughts/").json()] == ["One", "Three"]
     assert [thought["text"] for thought in stephen.get("/api/me/thoughts/").json()] == ["Two"]
     newest_first = bruce.get("/api/me/thoughts/?ordering=-id").json()
     assert [thought["text"] for thought in newest_first] == ["Three", "One"]
 
 
-def test_own_list_compares_the_username_exactly(sign: Sign, thoughts: list[Thought]) -> None:
+def test_my_list_compares_the_username_exactly(sign: Sign, thoughts: list[Thought]) -> None:
     for name in ("Bruce", "BRUCE", "bruc", "bruce ", "%", "bru_e"):
         assert client(sign(username=name)).get("/api/me/thoughts/").json() == []
 
 
-def test_own_list_needs_a_token(anonymous: APIClient) -> None:
+def test_my_list_needs_a_token(anonymous: APIClient) -> None:
     response = anonymous.get("/api/me/thoughts/")
     assert response.status_code == 401
     assert response["WWW-Authenticate"] == "Bearer"

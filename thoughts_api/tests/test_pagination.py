@@ -104,7 +104,7 @@ def test_link_is_absolute_and_keeps_other_parameters(anonymous: APIClient) -> No
         assert parameters == {**{key: [value] for key, value in query.items()}, name: [str(ids(response)[0])]}
 
 
-def test_pages_of_the_own_list_have_only_own_thoughts(bruce: APIClient) -> None:
+def test_every_page_of_my_list_has_only_my_thoughts(bruce: APIClient) -> None:
     own = write(3)
     Thought.objects.create(username="stephen", text="Not bruce's")
     response = bruce.get("/api/me/thoughts/?limit=2")

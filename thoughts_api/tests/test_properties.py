@@ -22,7 +22,7 @@ property_of = settings(
 )
 
 # Any Unicode character, but more often a difficult one: a combining mark, a ligature, a wildcard, or a letter whose
-# upper case has another length.
+# upper case has a different length.
 characters = st.one_of(
     st.characters(exclude_categories=["Cs"], exclude_characters="\0"),
     st.sampled_from("éÉßẞıİIiſKÅﬁﬃŉǰΐΣσςаАёЁйЙ한각नमस्ते日本ゴガ🎉👩‍👩‍👧🇩🇪%_\\'\"<&;- \t"),
@@ -33,7 +33,7 @@ texts = st.text(characters, min_size=1, max_size=40).map(str.strip).filter(bool)
 
 
 def without_accents(text: str) -> str:
-    """Return the text as a user types it whose keyboard has no accents.
+    """Return the text as typed by a user whose keyboard has no accents.
 
     The iota subscript of Greek is kept: its upper case is a letter.
     """

@@ -30,7 +30,7 @@ class FakeConnection:
 
 @pytest.fixture
 def connection(monkeypatch: pytest.MonkeyPatch) -> FakeConnection:
-    """Replace the connections to the replica and to the primary by a fake connection."""
+    """Replace the connections to the replica and to the primary with a fake connection."""
     connection = FakeConnection()
     monkeypatch.setattr(replica, "connections", {ALIAS: connection, DEFAULT_DB_ALIAS: connection})
     return connection

@@ -30,8 +30,8 @@ def page(substring: str, ids: range = ALL, descending: bool = False, count: int 
 def steps(substring: str, descending: bool = False, count: int = 3) -> list[str]:
     """Run a search, and return the kind of each SQL statement. On SQLite, a search has only one statement.
 
-    "walk" reads along the primary key. "lowest" reads the lowest existing id. "spans", "wide spans" and "all" use the
-    search index, within narrow spans, within wide spans, or without spans.
+    "walk" reads in the order of the primary key. "lowest" reads the lowest existing id. "spans", "wide spans" and "all"
+    use the search index, within narrow spans, within wide spans, or without spans.
     """
     with CaptureQueriesContext(connection) as queries:
         page(substring, descending=descending, count=count)
@@ -109,7 +109,7 @@ def test_empty_table_has_no_match(descending: bool) -> None:
 @pytest.mark.django_db
 @pytest.mark.parametrize("descending", [False, True])
 @pytest.mark.parametrize("width", [2**12, 2**15, 2**17, 2**20, 2**21, 2**40])
-def test_ids_at_the_borders_of_a_step_are_found(width: int, descending: bool) -> None:
+def test_ids_at_the_boundaries_of_a_step_are_found(width: int, descending: bool) -> None:
     ids = [1, width - 1, width, width + 1, 2 * width - 1, 2 * width, 2 * width + 1, 3 * width + 1001, 3 * width + 1002]
     write(dict.fromkeys(ids, "tea"))
     assert page("tea", descending=descending, count=100) == sorted(ids, reverse=descending)

@@ -20,7 +20,7 @@ from thoughts_api.tests.conftest import Sign, client
 pytestmark = pytest.mark.django_db(transaction=True)
 
 THREADS = 8
-# At many places, SLOW_TEXT almost contains SLOW_SEARCH. A search of 100,000 such texts takes seconds.
+# In many places, SLOW_TEXT almost contains SLOW_SEARCH. A search of 100,000 such texts takes seconds.
 SLOW_TEXT, SLOW_SEARCH = "a" * 120 + "b" + "a" * 129, "a" * 125 + "b" + "a" * 10
 
 

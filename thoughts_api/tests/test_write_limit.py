@@ -77,7 +77,7 @@ def test_limits_are_settings(bruce: APIClient, settings: Settings) -> None:
     assert_refused(bruce, 86_000, 86_400)
 
 
-def test_retry_after_is_the_longer_wait_of_both_limits(bruce: APIClient, settings: Settings) -> None:
+def test_retry_after_is_the_longer_wait_of_the_two_limits(bruce: APIClient, settings: Settings) -> None:
     settings.WRITES_PER_MINUTE = settings.WRITES_PER_DAY = 2
     write(bruce, 2)
     assert_refused(bruce, 86_000, 86_400)
@@ -115,7 +115,7 @@ def test_invalid_thought_is_not_counted(bruce: APIClient, body: dict[str, str]) 
     assert not WriteCount.objects.exists()
 
 
-def test_thought_that_fails_to_be_stored_is_not_counted(
+def test_thought_that_cannot_be_stored_is_not_counted(
     bruce: APIClient, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings.WRITES_PER_MINUTE = 2
