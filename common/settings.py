@@ -5,9 +5,10 @@ ones.
 """
 
 import ipaddress
+import os
 from pathlib import Path
 from typing import Any, cast
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import dj_database_url
 import environs
@@ -53,6 +54,14 @@ class Env(FileEnv):
             errors = cast(dict[str, list[str]], error.error_messages)
             wrong = "; ".join(f"{name}: {', '.join(messages)}" for name, messages in errors.items())
             raise SystemExit(f"Invalid environment. {wrong}") from None
+
+
+def sqlite(file: Path) -> str:
+    """Return the DATABASE_URL of an SQLite file.
+
+    The path is quoted, because characters such as `#` and `%` have a meaning in URLs (RFC 3986).
+    """
+    return f"sqlite:///{quote(os.fsencode(file))}"
 
 
 def _database(value: str) -> dict[str, Any]:

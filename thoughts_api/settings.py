@@ -9,7 +9,7 @@ from common import settings as common
 env = common.Env()
 DEBUG = env.bool("DEBUG", False)
 ALLOWED_HOSTS = env.hosts("ALLOWED_HOSTS", common.LOCAL_HOSTS)
-DATABASES = {"default": env.database("DATABASE_URL", f"sqlite:///{common.VAR}/thoughts.sqlite3")}
+DATABASES = {"default": env.database("DATABASE_URL", common.sqlite(common.VAR / "thoughts.sqlite3"))}
 if replica := env.replica("DATABASE_REPLICA_URL", ""):
     DATABASES["replica"] = replica | {"MAX_LAG": env.count("REPLICA_MAX_LAG", 5)}
 TOKENS_JWKS = env.filled("TOKENS_JWKS")
@@ -71,6 +71,7 @@ STORAGES = common.storages(STATIC_HASHED)
 # In development, WhiteNoise serves static files from the source tree:
 # https://whitenoise.readthedocs.io/en/stable/django.html
 WHITENOISE_AUTOREFRESH = WHITENOISE_USE_FINDERS = RELOAD
+WHITENOISE_MAX_AGE = 0 if DEBUG or RELOAD else 60  # seconds; a browser must not show the old file
 LOGGING = common.logging(LOG_LEVEL)
 
 LANGUAGE_CODE = "en-us"

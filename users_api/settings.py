@@ -11,7 +11,7 @@ DEBUG = env.bool("DEBUG", False)
 SECRET_KEY = env.filled("SECRET_KEY")
 SECRET_KEY_FALLBACKS: list[str] = env.names("SECRET_KEY_FALLBACKS", "")
 ALLOWED_HOSTS = env.hosts("ALLOWED_HOSTS", common.LOCAL_HOSTS)
-DATABASES = {"default": env.database("DATABASE_URL", f"sqlite:///{common.VAR}/users.sqlite3")}
+DATABASES = {"default": env.database("DATABASE_URL", common.sqlite(common.VAR / "users.sqlite3"))}
 TOKENS_KEYS = env.path("TOKENS_KEYS")
 TOKENS_ISSUER = env.filled("TOKENS_ISSUER", "users-api")
 TRUSTED_PROXIES = env.networks("TRUSTED_PROXIES", "")
@@ -65,6 +65,7 @@ MIDDLEWARE = [
     "common.http.middleware.ConditionalGetMiddleware",
     "common.http.middleware.RequestLimitsMiddleware",
     "django.middleware.common.CommonMiddleware",
+    "users_api.middleware.LoopbackCookiesMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
@@ -114,6 +115,7 @@ STATIC_URL = "static/"
 STORAGES = common.storages(STATIC_HASHED)
 # In development, serve the source files: https://whitenoise.readthedocs.io/en/stable/django.html
 WHITENOISE_AUTOREFRESH = WHITENOISE_USE_FINDERS = RELOAD
+WHITENOISE_MAX_AGE = 0 if DEBUG or RELOAD else 60  # seconds; a browser must not show the old file
 LOGGING = common.logging(LOG_LEVEL)
 
 LANGUAGE_CODE = "en-us"

@@ -252,3 +252,9 @@ def test_unreadable_file_aborts_startup_and_names_the_variable(
     monkeypatch.setenv("SECRET_KEY_FILE", str(tmp_path / "missing"))
     with pytest.raises(SystemExit, match="SECRET_KEY_FILE"):
         env.str("SECRET_KEY")
+
+
+@pytest.mark.parametrize("folder", ["a#b", "a?b", "a%20b", "a b", "größe", "a\nb", "a'\"$b"])
+def test_sqlite_file_may_have_any_path(env: Env, tmp_path: Path, folder: str) -> None:
+    file = tmp_path / folder / "x.sqlite3"
+    assert env.database("MISSING", settings.sqlite(file))["NAME"] == str(file)

@@ -14,7 +14,7 @@ from django.contrib.admin.models import LogEntry
 from django.contrib.auth.hashers import make_password
 from django.contrib.staticfiles import finders
 from django.db import connection, connections
-from django.test import Client
+from django.test import Client, override_settings
 from django.utils import timezone
 
 from users_api.models import User
@@ -372,3 +372,24 @@ def test_staff_do_not_end_the_sessions_of_other_staff(staff: Client, admin: User
     log_in("admin")
     staff.post(USERS, {"action": "end_sessions", "_selected_action": [admin.pk]})
     assert admin.sessions.exists()
+
+
+@pytest.mark.parametrize(
+    ("host", "scheme", "secure"),
+    [
+        ("localhost:8001", "http", False),  # kubectl port-forward; Safari refuses Secure cookies there
+        ("127.0.0.1", "http", False),
+        ("[::1]:8001", "http", False),
+        ("localhost", "https", True),
+        ("users.localhost", "http", True),
+    ],
+)
+@override_settings(SESSION_COOKIE_SECURE=True, CSRF_COOKIE_SECURE=True)
+def test_cookies_are_secure_except_on_loopback_without_tls(admin: User, host: str, scheme: str, secure: bool) -> None:
+    response = Client(headers={"host": host}).post(
+        "/admin/login/?next=/admin/", {"username": "admin", "password": PASSWORD}, secure=scheme == "https"
+    )
+    assert response.status_code == 302
+    assert len(response.cookies) == 2
+    assert {bool(cookie["secure"]) for cookie in response.cookies.values()} == {secure}
+    assert all(cookie["samesite"] == "Lax" for cookie in response.cookies.values())

@@ -9,7 +9,7 @@ from common import settings as common
 env = common.Env()
 DEBUG = env.bool("DEBUG", False)
 ALLOWED_HOSTS = env.hosts("ALLOWED_HOSTS", common.LOCAL_HOSTS)
-DATABASES = {"default": env.database("DATABASE_URL", f"sqlite:///{common.VAR}/notes.sqlite3")}
+DATABASES = {"default": env.database("DATABASE_URL", common.sqlite(common.VAR / "notes.sqlite3"))}
 TOKENS_JWKS = env.filled("TOKENS_JWKS")
 TOKENS_ISSUER = env.filled("TOKENS_ISSUER", "users-api")
 BEHIND_TLS = env.bool("BEHIND_TLS", False)
@@ -66,6 +66,7 @@ STORAGES = common.storages(STATIC_HASHED)
 # In development, WhiteNoise serves static files from the source tree:
 # https://whitenoise.readthedocs.io/en/stable/django.html
 WHITENOISE_AUTOREFRESH = WHITENOISE_USE_FINDERS = RELOAD
+WHITENOISE_MAX_AGE = 0 if DEBUG or RELOAD else 60  # seconds; a browser must not show the old file
 LOGGING = common.logging(LOG_LEVEL)
 
 LANGUAGE_CODE = "en-us"

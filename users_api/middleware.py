@@ -1,0 +1,29 @@
+"""Cookies of the admin at http://localhost."""
+
+from collections.abc import Callable
+
+from django.http import HttpRequest
+from django.http.request import split_domain_port
+from django.http.response import HttpResponseBase
+
+LOOPBACK = {"localhost", "127.0.0.1", "[::1]"}
+
+
+class LoopbackCookiesMiddleware:
+    """Middleware that removes `Secure` from the cookies of http://localhost.
+
+    In production, staff reach the admin there, through `kubectl port-forward`. Safari refuses Secure cookies without
+    TLS, also on localhost. Other browsers consider that origin secure:
+    https://www.w3.org/TR/secure-contexts/#is-origin-trustworthy
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        """Return the response of the next middleware, with cookies that every browser accepts."""
+        response = self.get_response(request)
+        if response.cookies and not request.is_secure() and split_domain_port(request.get_host())[0] in LOOPBACK:
+            for cookie in response.cookies.values():
+                cookie["secure"] = ""
+        return response
