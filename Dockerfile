@@ -66,8 +66,9 @@ FROM runtime AS production
 ARG PROJECT
 COPY --from=lean /venv /venv
 COPY --from=static /static /static
-COPY common common
-COPY ${PROJECT} ${PROJECT}
+# Readable by the user of the image, whatever the umask of the clone.
+COPY --chmod=755 common common
+COPY --chmod=755 ${PROJECT} ${PROJECT}
 ARG VERSION=dev
 ARG COMMIT=unknown
 ENV VERSION=${VERSION} COMMIT=${COMMIT}

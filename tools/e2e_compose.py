@@ -23,7 +23,7 @@ def main() -> None:
         [program, "version", "--format", "{{.Server.APIVersion}}"], capture_output=True, text=True, check=True
     )
     os.environ["DOCKER_API_VERSION"] = version.stdout.strip()
-    compose = (program, "compose", f"--project-name={PROJECT}")
+    compose = (program, "compose", "--file=compose.yaml", f"--project-name={PROJECT}")
     if subprocess.run([program, "compose", "version"], capture_output=True, check=False).returncode:
         raise e2e.Failed("Docker Compose is missing. Install it: https://docs.docker.com/compose/install/")
     try:

@@ -18,7 +18,7 @@ def expected(project: Project) -> list[tuple[str, str]]:
         (".dockerignore", f"!{package}"),
         ("Tiltfile", f'    project = "{package}",'),
         ("compose.yaml", f"  {service}:"),
-        ("compose.yaml", f"    image: {service}"),
+        ("compose.yaml", f"    image: ${{COMPOSE_PROJECT_NAME}}-{service}"),
         ("compose.yaml", f'    ports: ["127.0.0.1:{project.port}:8000"]'),
         ("pyproject.toml", f'    "{package}",'),
         ("pyproject.toml", f'    "{package}.*",'),
@@ -89,3 +89,22 @@ def test_compose_defines_every_service_network_and_volume_that_it_uses() -> None
         assert {*service.get("depends_on", [])} <= compose["services"].keys(), name
         assert {*service.get("networks", [])} <= compose["networks"].keys(), name
         assert {volume for volume in volumes if not volume.startswith(".")} <= compose["volumes"].keys(), name
+
+
+def test_compose_builds_its_own_images_at_each_start() -> None:
+    compose = yaml.safe_load((ROOT / "compose.yaml").read_text())
+    assert compose["name"] == "thoughts"
+    built = {service["image"] for service in compose["services"].values() if "build" in service}
+    for service in compose["services"].values():
+        assert service["image"] in built or service["image"].startswith("postgres:")
+        assert service.get("pull_policy") == ("build" if "build" in service else None)
+    assert built == {f"${{COMPOSE_PROJECT_NAME}}-{project.service}" for project in TABLE.values()}
+
+
+def test_images_can_read_their_code_whatever_the_umask_of_the_clone() -> None:
+    stages = (ROOT / "Dockerfile").read_text().split("\nFROM ")
+    for stage in ("development", "production"):
+        [lines] = [text.splitlines() for text in stages if text.partition("\n")[0].endswith(f" AS {stage}")]
+        copied = [line for line in lines if line.startswith("COPY ") and "--from=" not in line]
+        assert copied
+        assert all(line.startswith(("COPY --chmod=755 ", "COPY --chown=10001:10001 ")) for line in copied)
