@@ -1,16 +1,53 @@
 # Run `make` or `make help` to list the targets.
 
-# The first Python that is 3.11 or newer. If there is none, this is python3, and check_machine.py prints an error.
-PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
-	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && exit; done; echo python3)
-UV_COMPILE = .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-	--no-header --no-annotate
+# The variables of targets count only on the command line. An exported variable `name` is for another program.
+ports :=
+only :=
+in :=
+do :=
+name :=
+model :=
+to :=
+package :=
+upgrade :=
+# These variables change what Python, pip, git, Django or gunicorn do. The user exported them for other programs.
+# tools/install.py reads PIP_* itself, for the user's package index.
+unexport $(filter PYTHON% DJANGO_% GUNICORN_% PYTEST_% GIT_% VIRTUAL_ENV CONDA_PREFIX \
+	UV_CONFIG_FILE UV_FROZEN UV_LOCKED UV_NO_% UV_OFFLINE UV_PRERELEASE UV_PROJECT% UV_PYTHON% UV_RESOLUTION UV_SYSTEM_PYTHON, \
+	$(.VARIABLES))
+# The files of this repository are in UTF-8, in every locale: https://docs.python.org/3/using/cmdline.html#envvar-PYTHONUTF8
+export PYTHONUTF8 := 1
 # Makes uv trust the certificates of the system, as pip does.
 export UV_SYSTEM_CERTS := true
+
+# The first Python that is 3.11 or newer. If there is none, this is python3, and check_machine.py prints an error.
+PYTHON := $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
+	$$p -E -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && exit; done; echo python3)
+CHECK = $(PYTHON) tools/check_machine.py
+INSTALL = $(CHECK) && $(PYTHON) tools/install.py
+UV_COMPILE = .venv/bin/python -m uv pip compile --no-config --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-header --no-annotate
 PROJECTS = $(shell sed -n 's/^\[\(.*\)\]$$/\1/p' projects.toml)
-# Creates the virtual environment if it is missing or incomplete.
-VENV = .venv/bin/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv
-PIP = .venv/bin/python -m pip --disable-pip-version-check --quiet
+
+# The variables of each target, and an example. Unknown and missing ones are refused before anything is installed.
+run.variables := ports
+test.variables := only
+bench.variables := only
+manage.variables := in do
+manage.example := make manage in=users_api do="changepassword bruce"
+service.variables := name model
+remove-service.variables := name
+add.variables := to package
+add.example := make add to=web package=httpx
+lock.variables := upgrade
+GIVEN = $(foreach name,$(.VARIABLES),$(if $(findstring command line,$(origin $(name))),$(name)))
+ifeq ($(MAKELEVEL),0)
+KNOWN := PYTHON $(foreach target,$(MAKECMDGOALS),$($(target).variables))
+$(foreach name,$(filter-out $(KNOWN),$(GIVEN)),$(error make $(MAKECMDGOALS) has no variable $(name). \
+	$(if $(filter-out PYTHON,$(KNOWN)),It has: $(filter-out PYTHON,$(KNOWN)))))
+endif
+need = $(foreach name,$(1),$(if $($(name)),,$(error $(name)= is missing. Run: $($@.example))))
+need_file = $(if $(wildcard $(1)),,$(error There is no $(1). Run: $($@.example)))
 
 .DEFAULT_GOAL := help
 
@@ -19,55 +56,67 @@ help: ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
 
 .PHONY: run
-run: ## Start all projects; ports="9000 9001 9002" changes the ports
-	@$(PYTHON) tools/check_machine.py --ports $(ports)
-	@$(MAKE) --silent .venv/run
-	@exec .venv/bin/python -m tools.run $(if $(ports),--ports $(ports))
+run: ## Start all projects, reload changed code; ports="9000 9001 9002" changes the ports
+	@$(CHECK) --ports $(ports)
+	@$(INSTALL) run
+	@exec .venv/bin/python -m tools.run --reload $(if $(ports),--ports $(ports))
 
 .PHONY: test
 test: ## Run all checks and tests; only="types lint" runs only these
-	@$(PYTHON) tools/check_machine.py
-	@$(MAKE) --silent .venv/dev
+	@$(INSTALL) dev
 	@.venv/bin/python -m tools.test $(only)
 
 .PHONY: bench
-bench: .venv/dev .venv/locust/done ## Run all benchmarks and update docs/performance.md; only="serve" runs only this one
+bench: ## Run all benchmarks and update docs/performance.md; only="serve" runs only this one
+	@$(INSTALL) dev
+	@$(PYTHON) tools/install.py locust
 	@.venv/bin/python -m bench $(only)
 
 .PHONY: e2e-cluster
-e2e-cluster: .venv/dev ## Deploy the whole system to a local cluster and test it
+e2e-cluster: ## Deploy the whole system to a local cluster and test it
+	@$(INSTALL) dev
 	@.venv/bin/python -m tools.e2e_cluster
 
 .PHONY: e2e-compose
-e2e-compose: .venv/dev ## Start the whole system with Docker Compose and test it
+e2e-compose: ## Start the whole system with Docker Compose and test it
+	@$(INSTALL) dev
 	@.venv/bin/python -m tools.e2e_compose
 
 .PHONY: manage
-manage: .venv/run ## Run a Django command of a project: in=users_api do="changepassword bruce"
+manage: ## Run a Django command of a project: in=users_api do="changepassword bruce"
+	$(call need,in do)
+	$(call need_file,$(in)/manage.py)
+	@$(INSTALL) run
 	@.venv/bin/python -m tools.manage $(in) $(do)
 
 .PHONY: cluster-secrets
-cluster-secrets: .venv/run ## Print the Secrets for a local cluster, and create missing ones
+cluster-secrets: ## Print the Secrets for a local cluster, and create missing ones
+	@$(INSTALL) run
 	@.venv/bin/python -m tools.cluster_secrets
 
 .PHONY: service
-service: .venv/dev ## Create a new API with a database and a lock file: name=notes
+service: ## Create a new API with a database and a lock file: name=notes
+	@$(INSTALL) dev
 	@.venv/bin/python -m tools.service make "$(name)" "$(model)"
 	@$(MAKE) --silent lock
 
 .PHONY: remove-service
-remove-service: .venv/dev ## Delete an API that `make service` created: name=notes
+remove-service: ## Delete an API that `make service` created: name=notes
+	@$(INSTALL) dev
 	@.venv/bin/python -m tools.service remove "$(name)"
 
 .PHONY: add
-add: .venv/dev ## Add a dependency to a project and to its lock file: to=web package=httpx
-	@test -f "$(to)/pyproject.toml" -a -n "$(package)" || { echo "The project or the package is missing. Run: make add to=web package=httpx"; exit 1; }
+add: ## Add a dependency to a project and to its lock file: to=web package=httpx
+	$(call need,to package)
+	$(call need_file,$(to)/pyproject.toml)
+	@$(INSTALL) dev
 	@cp $(to)/pyproject.toml $(to)/pyproject.toml.before
-	@if .venv/bin/uv add --quiet --frozen --project $(to) "$(package)" && $(MAKE) lock; \
+	@if .venv/bin/python -m uv add --no-config --quiet --frozen --project $(to) "$(package)" && $(MAKE) lock; \
 	then rm $(to)/pyproject.toml.before; else mv $(to)/pyproject.toml.before $(to)/pyproject.toml; exit 1; fi
 
 .PHONY: lock
-lock: .venv/dev ## Update all lock files; upgrade=1 upgrades all packages
+lock: ## Update all lock files; upgrade=1 upgrades all packages
+	@$(INSTALL) dev
 	$(UV_COMPILE) $(if $(upgrade),--upgrade) common/pyproject.toml $(PROJECTS:%=%/pyproject.toml) --extra api --group dev \
 		-o requirements-dev.txt
 	$(UV_COMPILE) -c requirements-dev.txt --group test -o requirements-test.txt
@@ -78,31 +127,13 @@ lock: .venv/dev ## Update all lock files; upgrade=1 upgrades all packages
 		$(if $(filter %_api,$(project)),--extra api) -o $(project)/requirements.txt &&) true
 
 .PHONY: format
-format: .venv/dev ## Format Python code and templates
-	.venv/bin/ruff check --fix --quiet .
-	.venv/bin/ruff format --quiet .
-	.venv/bin/djlint --quiet --reformat web users_api
+format: ## Format Python code and templates
+	@$(INSTALL) dev
+	.venv/bin/python -m ruff check --fix --quiet .
+	.venv/bin/python -m ruff format --quiet .
+	.venv/bin/python -m djlint --quiet --reformat web users_api
 
 .PHONY: reset
 reset: ## Delete the data of `make run`, but not the keys of the cluster
-	@$(PYTHON) tools/check_machine.py --ended
-	rm -rf $(filter-out var/cluster,$(wildcard var/*))
-
-.venv/run: $(PROJECTS:%=%/requirements.txt)
-	@echo "Installing the projects' dependencies …" >&2
-	@$(VENV)
-	@$(PIP) install --require-hashes $(PROJECTS:%=-r %/requirements.txt)
-	@touch $@
-
-# locust is in a separate environment because it installs Brotli. If Brotli is installed, WhiteNoise compresses every
-# static file with it, which takes minutes.
-.venv/locust/done: bench/requirements.txt
-	@.venv/bin/python -m venv .venv/locust
-	@.venv/locust/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes -r bench/requirements.txt
-	@touch $@
-
-.venv/dev: requirements-dev.txt
-	@echo "Installing the development dependencies …"
-	@$(VENV)
-	@$(PIP) install --require-hashes -r requirements-dev.txt
-	@touch $@
+	@$(CHECK) --ended
+	test ! -d var || find var/ -mindepth 1 -maxdepth 1 ! -name cluster -exec rm -rf {} +

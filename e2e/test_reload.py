@@ -1,20 +1,25 @@
 """Reloading in development: the server checks changed code first, and does not load code that is broken."""
 
 import os
+import re
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
 import requests
 
+from tools import scratch
 from tools.local import PROJECTS, ROOT, Local
-from tools.system import answers, free_ports, within
+from tools.system import System, answers, free_ports, start, stop, within
 
 TIMEOUT = 10
 LOADED_AFTER = 1.0  # seconds; a worker needs a twentieth of this to load modules in a background thread
@@ -98,3 +103,80 @@ def test_new_workers_load_changed_code_and_a_broken_line_is_reported(web: Server
     assert not web.page().headers["X-Request-ID"].endswith("-new")
     os.kill(web.master, signal.SIGHUP)
     assert within(10, lambda: web.page().headers["X-Request-ID"].endswith("-new"))
+
+
+@dataclass(frozen=True)
+class Copy:
+    """A copy of the repository, with its system started by `make run`."""
+
+    tree: Path
+    system: System
+
+    def edit(self, file: str, before: str, after: str) -> None:
+        """Replace text in a file."""
+        path = self.tree / file
+        text = path.read_text()
+        assert before in text
+        path.write_text(text.replace(before, after))
+
+    def shows(self, path: str, text: str) -> bool:
+        """Return whether a page of web contains a text within a few seconds."""
+        return within(15, lambda: text in requests.get(f"{self.system.web}{path}", timeout=TIMEOUT).text)
+
+    def prints(self, line: str) -> bool:
+        """Return whether the terminal shows a line within a few seconds."""
+        assert self.system.log
+        log = self.system.log
+        return within(15, lambda: any(re.fullmatch(line, each) for each in log.read_text().splitlines()))
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Iterator[Copy]:
+    tree = scratch.clone(tmp_path / "tree")
+    system = start(tmp_path / "var", tree, ("--reload",))
+    assert system.log
+    copy = Copy(tree, system)
+    assert copy.prints("  A saved file is loaded without a restart.")
+    yield copy
+    stop(system)
+
+
+def test_make_run_loads_saved_files_and_prints_errors(copy: Copy) -> None:
+    copy.edit("web/templates/login.html", "<h1>Log in", "<h1>Come in")
+    assert copy.shows("/login/", "<h1>Come in")
+
+    copy.edit("web/static/web/style.css", "{", "/* new */ {")
+    assert copy.shows("/static/web/style.css", "/* new */")
+    headers = requests.get(f"{copy.system.web}/static/web/style.css", timeout=TIMEOUT).headers
+    assert headers["Cache-Control"] == "max-age=0, public"
+
+    # Edits of the same size, perhaps within the same second: neither tells them apart.
+    setting = 'response["X-Request-ID"] = identifier'
+    copy.edit("common/http/middleware.py", setting, f'{setting} + "-alpha"')
+    for before, after in [("alpha", "gamma"), ("gamma", "delta")]:
+        for url in (copy.system.web, copy.system.thoughts, copy.system.users):
+            assert within(15, partial(has_suffix, url, f"-{before}"))
+        copy.edit("common/http/middleware.py", f'"-{before}"', f'"-{after}"')
+    assert within(15, partial(has_suffix, copy.system.web, "-delta"))
+
+    migrations = copy.tree / "thoughts_api" / "migrations"
+    last = max(file.stem for file in migrations.glob("0*.py"))
+    (migrations / "0999_more.py").write_text(
+        "from django.db import migrations\n\n"
+        "class Migration(migrations.Migration):\n"
+        f'    dependencies = [("thoughts_api", "{last}")]\n'
+        '    operations = [migrations.RunSQL("CREATE TABLE more (id integer)")]\n'
+    )
+    assert copy.prints(r"thoughts_api \| loaded thoughts_api/migrations/0999_more.py")
+    with closing(sqlite3.connect(copy.system.log.parent / "thoughts.sqlite3")) as database:
+        assert database.execute("SELECT count(*) FROM more").fetchone() == (0,)
+
+    copy.edit("web/views.py", "from web ", "nothing = (\nfrom web ")
+    assert copy.prints(r'web +\|   File ".*/web/views\.py", line \d+')
+    assert copy.prints(r"web +\| SyntaxError: .*")
+    assert copy.shows("/login/", "<h1>Come in")
+
+
+def has_suffix(url: str, suffix: str) -> bool:
+    """Return whether a service sends request ids with this suffix."""
+    return requests.get(f"{url}/missing", timeout=TIMEOUT).headers["X-Request-ID"].endswith(suffix)

@@ -17,6 +17,8 @@ import pytest
 import requests
 
 from tools.local import PROJECTS, ROOT
+from tools.manage import ports
+from tools.projects import PORTS
 from tools.system import System, answers, children, free_ports, kill, start, stop, within
 
 TIMEOUT = 10
@@ -84,12 +86,15 @@ def test_requests_that_gunicorn_or_django_refuse_have_the_usual_error_body(
     assert list(json.loads(body)) == keys
 
 
-def test_used_port_is_reported_in_one_line_and_no_file_is_created(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("family", "address"), [(socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")])
+def test_used_port_is_reported_in_one_line_and_no_file_is_created(
+    tmp_path: Path, family: socket.AddressFamily, address: str
+) -> None:
     copy = bare_copy(tmp_path)
-    with socket.socket() as taken:
+    with socket.socket(family) as taken:
         taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            taken.bind(("127.0.0.1", 8001))
+            taken.bind((address, 8001))
             taken.listen()
         except OSError:
             pass  # another program already uses the port
@@ -99,12 +104,13 @@ def test_used_port_is_reported_in_one_line_and_no_file_is_created(tmp_path: Path
     assert_nothing_made(copy, done)
 
 
-@pytest.mark.parametrize("ports", ["9000", "9000 9001 http", "9000 9001 9001", "9000 9001 99999"])
-def test_invalid_ports_are_reported_in_one_line_and_no_file_is_created(tmp_path: Path, ports: str) -> None:
+@pytest.mark.parametrize("numbers", ["9000", "9000 9001 http", "9000 9001 9001", "9000 9001 99999"])
+def test_invalid_ports_are_reported_in_one_line_and_no_file_is_created(tmp_path: Path, numbers: str) -> None:
     copy = bare_copy(tmp_path)
-    done = make_run(copy, ports=ports)
+    done = make_run(copy, ports=numbers)
     assert re.match(
-        rf'ports must be {len(PROJECTS)} different numbers from 1 to 65535: make run ports="9000 9001 9002( \d+)*"\n',
+        rf"ports must be {len(PROJECTS)} different numbers from 1 to 65535 \({', '.join(PROJECTS)}\): "
+        r'make run ports="9000 9001 9002( \d+)*"\n',
         done.stderr,
     )
     assert_nothing_made(copy, done)
@@ -132,7 +138,14 @@ def test_data_of_a_running_system_cannot_be_reset_or_used_twice(own: System, tmp
     assert (own.log.parent / "thoughts.sqlite3").exists()
 
 
-def test_incomplete_venv_is_recreated(tmp_path: Path) -> None:
+def test_folder_with_a_colon_is_reported_in_one_line_and_no_file_is_created(tmp_path: Path) -> None:
+    copy = bare_copy(tmp_path / "a:b")
+    done = make_run(copy)
+    assert done.stderr.startswith("The path of this folder contains a colon ")
+    assert_nothing_made(copy, done)
+
+
+def test_incomplete_venv_is_recreated_despite_settings_of_pip(tmp_path: Path) -> None:
     copy = bare_copy(tmp_path)
     python = Path(sys.executable).resolve()
     (copy / ".venv" / "bin").mkdir(parents=True)
@@ -141,8 +154,11 @@ def test_incomplete_venv_is_recreated(tmp_path: Path) -> None:
         (copy / project).mkdir()
         (copy / project / "requirements.txt").touch()
     (copy / ".venv" / "pyvenv.cfg").write_text(f"home = {python.parent}\ninclude-system-site-packages = false\n")
-    subprocess.run(["make", ".venv/run"], cwd=copy, check=True, timeout=120)
+    (tmp_path / "pip.conf").write_text("[install]\nuser = true\nrequire-virtualenv = true\n")
+    environment = os.environ | {"PIP_CONFIG_FILE": str(tmp_path / "pip.conf"), "PIP_TARGET": "/missing"}
+    subprocess.run([sys.executable, "tools/install.py", "run"], cwd=copy, env=environment, check=True, timeout=120)
     subprocess.run([copy / ".venv" / "bin" / "pip", "--version"], check=True)
+    assert (copy / ".venv" / "run.installed").exists()
 
 
 def test_old_python_is_reported_in_one_line_and_no_file_is_created(tmp_path: Path) -> None:
@@ -207,6 +223,42 @@ def test_ctrl_c_during_the_preparation_exits_quietly(tmp_path: Path) -> None:
     output, _ = process.communicate(timeout=30)
     assert (process.returncode, output) == (0, "run          | preparing keys, databases and files …\n")
     assert not Path(f"/proc/{process.pid}").exists()
+
+
+def test_environment_and_folder_of_the_user_do_not_matter(tmp_path: Path) -> None:
+    var = tmp_path / """a #?%20'"$ü\n-"""
+    foreign = {
+        "LC_ALL": "C",
+        "PYTHONCOERCECLOCALE": "0",
+        "PYTHONUTF8": "0",
+        "PYTHONWARNINGS": "error",
+        "DATABASE_URL_FILE": "/missing",
+        "ALLOWED_HOSTS": "example.org",
+        "GUNICORN_CMD_ARGS": "--bind=192.0.2.1:1",
+        "RELOAD": "true",
+        "STATIC_HASHED": "maybe",
+        "DJANGO_SETTINGS_MODULE": "missing",
+    }
+    # With DEBUG, static files have other names.
+    for environment in (foreign | {"DEBUG": "true"}, foreign):
+        system = start(var, **environment)
+        try:
+            assert requests.get(f"{system.web}/login/", timeout=TIMEOUT).status_code == 200
+            assert requests.get(f"{system.thoughts}/api/thoughts/", timeout=TIMEOUT).json()
+        finally:
+            stop(system)
+    assert {"thoughts.sqlite3", "users.sqlite3"} <= {file.name for file in var.iterdir()}
+
+
+def test_make_manage_uses_the_ports_of_the_running_system(own: System) -> None:
+    assert own.log
+    urls = {"thoughts_api": own.thoughts, "users_api": own.users, "web": own.web}
+    assert ports(own.log.parent) == {project: urlsplit(url).port for project, url in urls.items()}
+
+
+def test_ports_of_a_stopped_system_are_those_of_the_table(tmp_path: Path) -> None:
+    (tmp_path / "lock").write_text("1 2 3\n")
+    assert ports(tmp_path) == PORTS
 
 
 def test_invalid_environment_is_reported_in_one_line_that_names_the_variable(tmp_path: Path) -> None:
@@ -280,7 +332,8 @@ def bare_copy(folder: Path) -> Path:
     (copy / "tools").mkdir(parents=True)
     for name in ("Makefile", "projects.toml"):
         shutil.copy(ROOT / name, copy)
-    shutil.copy(ROOT / "tools" / "check_machine.py", copy / "tools")
+    for name in ("check_machine.py", "install.py"):
+        shutil.copy(ROOT / "tools" / name, copy / "tools")
     return copy
 
 

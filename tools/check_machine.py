@@ -3,6 +3,7 @@
 This file must also run on old Pythons, because it tells their users to install a newer one.
 """
 
+import errno
 import os
 import socket
 import sys
@@ -21,6 +22,11 @@ def problem(ports=None):
             "Python 3.11 or newer is required; this is %d.%d. Run `make PYTHON=python3.13 ...` with a newer one."
             % (sys.version_info[:2])
         )
+    if os.pathsep in os.getcwd():
+        # In PATH and PYTHONPATH, a colon separates folders. Python creates no virtual environment in such a folder.
+        return "The path of this folder contains a colon (%r). Move the folder." % os.getcwd()
+    if not os.access(".", os.W_OK):
+        return "This folder is read-only. Packages and data are stored in it: copy it to a folder of yours."
     if not os.path.exists(".venv/bin/python"):
         try:
             import ensurepip  # noqa: F401
@@ -32,7 +38,7 @@ def problem(ports=None):
     own = own_ports()
     others = 'make run ports="%s"' % " ".join(str(9000 + number) for number in range(len(own)))
     if ports and (len(set(ports)) != len(own) or not all(each.isdigit() and 0 < int(each) < 65536 for each in ports)):
-        return "ports must be %d different numbers from 1 to 65535: %s" % (len(own), others)
+        return "ports must be %d different numbers from 1 to 65535 (%s): %s" % (len(own), ", ".join(own), others)
     taken = taken_port(dict(zip(own, map(int, ports))) if ports else own)  # noqa: B905
     return taken and "%s, or run: %s" % (taken, others)
 
@@ -48,21 +54,44 @@ def own_ports():
 def taken_port(ports):
     """Return a message with the first port that is in use and the remedy, or None."""
     for project in sorted(ports):
-        probe = socket.socket()
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", ports[project]))
-        except OSError:
+        code = bind_error(ports[project])
+        if code == errno.EACCES:
+            return "Only root may open port %d (%s). Choose a port from 1024" % (ports[project], project)
+        if code:
             return "Port %d (%s) is in use. Stop the other program" % (ports[project], project)
+    return None
+
+
+def bind_error(port):
+    """Return the error code for a port that is not free on this machine, or 0.
+
+    `localhost` is 127.0.0.1 or ::1, so the port must be free on both.
+    """
+    addresses = [(socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")]
+    if sys.platform == "darwin":  # there, a program on all addresses does not prevent another one on 127.0.0.1
+        addresses += [(socket.AF_INET, "0.0.0.0"), (socket.AF_INET6, "::")]  # noqa: S104
+    for family, address in addresses:
+        try:
+            probe = socket.socket(family)
+        except OSError:
+            continue  # this machine has no IPv6
+        try:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6:
+                probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            probe.bind((address, port))
+        except OSError as error:
+            if error.errno in (errno.EADDRINUSE, errno.EACCES):
+                return error.errno
         finally:
             probe.close()
-    return None
+    return 0
 
 
 def locked(file):
     """Try to lock an open file, and return whether this succeeded.
 
-    `make run` locks var/lock while it runs, so another process cannot.
+    `make run` locks var/lock while it runs, so another process cannot. The file lists the ports of the services.
     """
     import fcntl  # missing on Windows
 

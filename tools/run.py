@@ -2,10 +2,12 @@
 
 import argparse
 import contextlib
+import io
 import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import urllib.request
@@ -15,6 +17,7 @@ from pathlib import Path
 from tools.check_machine import RUNNING, locked
 from tools.local import ROOT, Local
 from tools.projects import PORTS, TABLE
+from tools.reloader import Reloader
 
 RESTART_AFTER = 3.0  # seconds after a crash
 READY_WITHIN = 60.0  # seconds after the start, for all projects
@@ -36,13 +39,17 @@ class Process:
         So a Ctrl-C in the terminal does not stop the process directly. `run` handles Ctrl-C and calls `stop`.
         """
         self.restart_at = None
+        # A pipe that a killed server left has no writer, so a load check would wait.
+        if pipe := self.env.get("RELOAD_PIPE"):
+            Path(pipe).unlink(missing_ok=True)
         self.child = subprocess.Popen(
-            self.command.split(),
+            # A module, because the path of Python in the first line of a script may not contain quotes or line breaks.
+            [sys.executable, "-m", *self.command.split()],
             cwd=ROOT,
             env=self.env,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            text=True,
+            encoding="utf-8",
             errors="replace",
             start_new_session=True,
         )
@@ -66,6 +73,11 @@ class Process:
         code = self.child.returncode if self.child else 0
         return signal.Signals(-code).name if code < 0 else f"exit code {code}"
 
+    def reload(self) -> None:
+        """Send SIGHUP, on which gunicorn starts new workers and stops the old ones."""
+        if self.child and self.child.poll() is None:
+            self.child.send_signal(signal.SIGHUP)
+
     def stop(self) -> None:
         """Ask the process to stop, with SIGTERM."""
         if self.child and self.child.poll() is None:
@@ -86,7 +98,7 @@ class Process:
 
 def procfile() -> dict[str, str]:
     """Return the commands of the Procfile by name."""
-    lines = (ROOT / "Procfile").read_text().splitlines()
+    lines = (ROOT / "Procfile").read_text(encoding="utf-8").splitlines()
     return {name.strip(): command.strip() for name, _, command in (line.partition(":") for line in lines) if command}
 
 
@@ -108,13 +120,14 @@ def banner(local: Local) -> str:
         f"    {TABLE[name].title:<21} {local.url(name)}" for name in sorted(local.ports, key=lambda name: name != "web")
     )
     services = "\n".join(lines)
+    reloads = "\n  A saved file is loaded without a restart." if local.pipes else ""
     return f"""
   Thoughts is running. Ctrl-C stops it; `make reset` deletes its data.
 
 {services}
     Admin                 {local.url("users_api")}/admin/
 
-  Log in as bruce, stephen or admin (staff); the password is the name.
+  Log in as bruce, stephen or admin (staff); the password is the name.{reloads}
 """
 
 
@@ -138,6 +151,7 @@ def run(local: Local) -> int:
             return 0
         raise
     processes = [Process(name, command, local.environment(name), say) for name, command in procfile().items()]
+    reloaders = [Reloader(process, local, say) for process in processes] if local.pipes else []
     try:
         for process in processes:
             process.start()
@@ -154,6 +168,8 @@ def run(local: Local) -> int:
             stopping.wait(0.1)
         if not stopping.is_set():
             print(banner(local), flush=True)
+            for reloader in reloaders:
+                threading.Thread(target=reloader.run, args=(stopping,), daemon=True).start()
         while not stopping.wait(0.2):
             for process in processes:
                 process.watch()
@@ -173,13 +189,22 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tools.run", description=__doc__)
     parser.add_argument("--var", type=Path, default=ROOT / "var", help="the folder for keys, databases and files")
     parser.add_argument("--ports", type=int, nargs=len(PORTS), default=[*PORTS.values()], metavar=tuple(PORTS))
+    parser.add_argument("--reload", action="store_true", help="load changed code without a restart")
     arguments = parser.parse_args()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # the terminal may not have every character
     var = arguments.var.resolve()
     var.mkdir(parents=True, exist_ok=True)
-    with (var / "lock").open("w") as lock:
+    with contextlib.ExitStack() as stack:
+        lock = stack.enter_context((var / "lock").open("a+"))
         if not locked(lock):
             raise SystemExit(RUNNING)
-        return run(Local(var, dict(zip(PORTS, arguments.ports, strict=True))))
+        lock.truncate(0)
+        print(*arguments.ports, file=lock, flush=True)  # for `make manage`
+        ports = dict(zip(PORTS, arguments.ports, strict=True))
+        pipes = stack.enter_context(tempfile.TemporaryDirectory(prefix="thoughts-")) if arguments.reload else None
+        return run(Local(var, ports, pipes and Path(pipes)))
 
 
 if __name__ == "__main__":

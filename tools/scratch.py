@@ -1,18 +1,25 @@
 """Copy the repository, for tests that change its files."""
 
+import os
 import shutil
 import subprocess
 from pathlib import Path
 
+from tools import install
 from tools.local import ROOT
 
-INSTALLED = ("bin", "include", "kubectl", "lib", "lib64", "postgres", "pyvenv.cfg")  # files and folders in .venv
+INSTALLED = ("bin", "include", "kubectl", "lib", "lib64", "postgres")  # folders in .venv
+
+
+def git_environment() -> dict[str, str]:
+    """Return this environment without the variables in which a git hook names its own repository, such as GIT_DIR."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
 
 
 def tracked(*folders: str) -> list[str]:
     """Return the files that `git add .` would track, in these folders or in the whole repository."""
     command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", *folders]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    done = subprocess.run(command, cwd=ROOT, env=git_environment(), capture_output=True, text=True, check=True)
     return [name for name in done.stdout.splitlines() if (ROOT / name).exists()]
 
 
@@ -34,9 +41,12 @@ def clone(folder: Path) -> Path:
     for name in INSTALLED:
         if (ROOT / ".venv" / name).exists():
             (folder / ".venv" / name).symlink_to((ROOT / ".venv" / name).resolve())
+    settings = (ROOT / ".venv" / "pyvenv.cfg").read_text()
+    own = str(folder.resolve() / ".venv")
+    (folder / ".venv" / "pyvenv.cfg").write_text(settings.replace(str((ROOT / ".venv").resolve()), own))
     commit = "-c user.name=x -c user.email=x commit --quiet --message=x"
     for command in ("init --quiet", "add .", commit):
-        subprocess.run(["git", *command.split()], cwd=folder, check=True)
+        subprocess.run(["git", *command.split()], cwd=folder, env=git_environment(), check=True)
     stamp(folder)
     return folder
 
@@ -44,4 +54,4 @@ def clone(folder: Path) -> Path:
 def stamp(folder: Path) -> None:
     """Create the files in .venv that tell `make` that the lock files of a clone are installed."""
     for name in ("dev", "run"):
-        (folder / ".venv" / name).touch()
+        install.stamp(name, folder).write_text(install.digest(name, folder))

@@ -1,5 +1,6 @@
 """Start and stop the whole system, for tests and benchmarks."""
 
+import contextlib
 import os
 import signal
 import socket
@@ -11,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from tools.check_machine import bind_error
 from tools.local import PROJECTS, ROOT
 
 START_WITHIN = 60.0  # seconds
@@ -43,27 +45,32 @@ class System:
 
 
 def free_ports(count: int) -> list[int]:
-    """Return this number of TCP ports that no program on 127.0.0.1 uses."""
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [each.getsockname()[1] for each in sockets]
-    for each in sockets:
-        each.close()
+    """Return this number of TCP ports that no program on 127.0.0.1 or ::1 uses."""
+    ports: list[int] = []
+    with contextlib.ExitStack() as stack:
+        while len(ports) < count:
+            server = socket.create_server(("127.0.0.1", 0))
+            port = server.getsockname()[1]
+            server.close()
+            if not bind_error(port):
+                ports.append(port)
+                stack.enter_context(socket.create_server(("127.0.0.1", port)))  # the next port must be another one
     return ports
 
 
-def start(var: Path, **environment: str) -> System:
+def start(var: Path, tree: Path = ROOT, options: tuple[str, ...] = (), **environment: str) -> System:
     """Start all projects with `tools.run` and wait until they are ready.
 
-    Raise RuntimeError after 60 seconds.
+    `tree` is the repository or a copy, and `options` are more options of `tools.run`. Raise RuntimeError after 60
+    seconds.
     """
     ports = dict(zip(PROJECTS, free_ports(len(PROJECTS)), strict=True))
     var.mkdir(parents=True, exist_ok=True)
     log = var / "log"
-    options = ["--ports", *map(str, ports.values())]
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "tools.run", f"--var={var}", *options],
-            cwd=ROOT,
+            [sys.executable, "-m", "tools.run", f"--var={var}", *options, "--ports", *map(str, ports.values())],
+            cwd=tree,
             env={**os.environ, **environment},
             stdout=output,
             stderr=subprocess.STDOUT,

@@ -8,7 +8,6 @@ step, only that step runs.
 """
 
 import json
-import os
 import re
 import subprocess
 import sys
@@ -23,7 +22,7 @@ from itertools import product
 from pathlib import Path
 
 from tools import kustomize, postgres
-from tools.local import ROOT, Local
+from tools.local import ROOT, Local, without_settings
 from tools.projects import PORTS, WITH_DATABASE
 
 BIN = Path(sys.executable).parent
@@ -63,7 +62,7 @@ class Step:
         done = subprocess.run(
             self.command,
             cwd=ROOT,
-            env={**os.environ, **self.env},
+            env={**without_settings(), **self.env},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -157,7 +156,7 @@ def main(only: list[str]) -> int:
         code = subprocess.run(
             [*PYTEST, "-c", "e2e/pytest.ini", "e2e", *(f"--ignore={file}" for file in ALONE.values())],
             cwd=ROOT,
-            env={**os.environ, "STEPS": str(summary)},
+            env={**without_settings(), "STEPS": str(summary)},
             check=False,
         ).returncode
     return code or int(not all(result["passed"] for result in results))

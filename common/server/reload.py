@@ -1,6 +1,7 @@
 """Check changed code in development, before gunicorn's workers load it.
 
-`cat /tmp/reload` starts a check and prints its result: "ok", or the traceback.
+`cat /tmp/reload` starts a check and prints its result: "ok", or the traceback. RELOAD_PIPE names another file for this
+named pipe. `make run` sets it, because it starts several masters on one machine.
 
 When gunicorn starts, its master imports the libraries and forks a checker process. For each check, the checker forks a
 child, which loads the application with all views and templates. The workers keep the old code until they are reloaded.
@@ -16,7 +17,10 @@ import tempfile
 import traceback
 from typing import TextIO
 
-PIPE = os.path.join(tempfile.gettempdir(), "reload")  # safe in /tmp, because the container has no other users
+from common import environment
+
+# The default is safe in a container, because it has no other users.
+PIPE = environment.text("RELOAD_PIPE", os.path.join(tempfile.gettempdir(), "reload"))
 
 
 def load_libraries(application: str) -> None:

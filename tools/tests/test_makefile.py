@@ -1,0 +1,82 @@
+"""The Makefile refuses wrong variables, and ignores exported ones."""
+
+import os
+import subprocess
+
+import pytest
+
+from tools.local import ROOT
+
+
+def make(*arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+    """Return what `make` would do, without doing it."""
+    own = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
+    return subprocess.run(
+        ["make", "--dry-run", *arguments],
+        cwd=ROOT,
+        env=own | environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("run port=9000", "make run has no variable port. It has: ports."),
+        ("run in=web", "make run has no variable in. It has: ports."),
+        ("lock package=httpx", "make lock has no variable package. It has: upgrade."),
+        ("add to=web", "package= is missing. Run: make add to=web package=httpx."),
+        ("add package=httpx", "to= is missing. Run: make add to=web package=httpx."),
+        ("add to=wbe package=httpx", "There is no wbe/pyproject.toml. Run: make add to=web package=httpx."),
+        ("manage in=web", 'do= is missing. Run: make manage in=users_api do="changepassword bruce".'),
+        (
+            "manage in=wbe do=check",
+            'There is no wbe/manage.py. Run: make manage in=users_api do="changepassword bruce".',
+        ),
+    ],
+)
+def test_wrong_variable_is_one_line_before_anything_is_installed(arguments: str, message: str) -> None:
+    done = make(*arguments.split())
+    assert done.returncode
+    assert done.stdout == ""
+    [line] = done.stderr.splitlines()
+    assert line.rstrip().endswith(f"*** {message}  Stop.")
+
+
+def test_exported_variables_are_ignored() -> None:
+    done = make("run", ports="7", upgrade="1", PYTHONHOME="/missing", PYTHON="/missing")
+    assert done.returncode == 0, done.stderr
+    assert "--ports 7" not in done.stdout
+    assert "/missing" not in done.stdout
+    assert "--upgrade" not in make("lock", upgrade="1").stdout
+
+
+def test_variables_of_the_command_line_are_used() -> None:
+    assert "tools.run --reload --ports 1 2 3" in make("run", "ports=1 2 3").stdout
+    assert "python3 tools/install.py" in make("run", "PYTHON=python3").stdout
+
+
+def test_variables_that_change_python_reach_no_command() -> None:
+    exported = {
+        "PYTHONPATH": "/missing",
+        "GIT_DIR": "/missing",
+        "DJANGO_SETTINGS_MODULE": "missing",
+        "PYTEST_ADDOPTS": "-x",
+    }
+    own = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
+    show = "include Makefile\nshow-environment:\n\t@env\n"
+    done = subprocess.run(
+        ["make", "--file=-", "show-environment"],
+        cwd=ROOT,
+        env=own | exported,
+        input=show,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    names = {line.partition("=")[0] for line in done.stdout.splitlines()}
+    assert not names & exported.keys()
+    assert "PYTHONUTF8=1" in done.stdout.splitlines()
