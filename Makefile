@@ -10,6 +10,8 @@ model :=
 to :=
 package :=
 upgrade :=
+with :=
+context :=
 # These variables change what Python, pip, git, Django or gunicorn do. The user exported them for other programs.
 # tools/install.py reads PIP_* itself, for the user's package index.
 unexport $(filter PYTHON% DJANGO_% GUNICORN_% PYTEST_% GIT_% VIRTUAL_ENV CONDA_PREFIX \
@@ -40,6 +42,9 @@ remove-service.variables := name
 add.variables := to package
 add.example := make add to=web package=httpx
 lock.variables := upgrade
+cluster.variables := with
+cluster-down.variables := with
+last-errors.variables := context
 GIVEN = $(foreach name,$(.VARIABLES),$(if $(findstring command line,$(origin $(name))),$(name)))
 ifeq ($(MAKELEVEL),0)
 KNOWN := PYTHON $(foreach target,$(MAKECMDGOALS),$($(target).variables))
@@ -71,6 +76,21 @@ bench: ## Run all benchmarks and update docs/performance.md; only="serve" runs o
 	@$(INSTALL) dev
 	@$(PYTHON) tools/install.py locust
 	@.venv/bin/python -m bench $(only)
+
+.PHONY: cluster
+cluster: ## Create a local cluster for `tilt up`; with=k3d uses k3d instead of kind
+	@$(CHECK)
+	@$(PYTHON) -m tools.dev_cluster create $(with)
+
+.PHONY: cluster-down
+cluster-down: ## Delete the cluster of `make cluster`; with=k3d
+	@$(CHECK)
+	@$(PYTHON) -m tools.dev_cluster delete $(with)
+
+.PHONY: last-errors
+last-errors: ## Print the last errors of all services on the cluster
+	@$(INSTALL) run
+	@.venv/bin/python -m tools.last_errors $(context)
 
 .PHONY: e2e-cluster
 e2e-cluster: ## Deploy the whole system to a local cluster and test it

@@ -8,6 +8,8 @@ import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import yaml
+
 from tools import cluster_secrets
 from tools.e2e import Failed
 from tools.kubectl import Kubectl, KubectlError
@@ -27,7 +29,7 @@ def registry(kubectl: Kubectl) -> str:
         hosting: str = kubectl.json(*HOSTING)["data"]["localRegistryHosting.v1"]
     except (KubectlError, KeyError):
         raise Failed("This is not a local cluster, because no ConfigMap names its registry (KEP-1755).") from None
-    return hosting.split('"')[1]
+    return str(yaml.safe_load(hosting)["host"])
 
 
 def docker() -> str:

@@ -42,7 +42,7 @@ def test_error_for_a_remote_context_names_the_context(name: str) -> None:
 
 
 def test_error_for_a_folder_without_a_project_names_the_folder() -> None:
-    call = 'service("notes-api", project = "notes", image = "development", links = {})'
+    call = 'service("notes-api", project = "notes", image = "development", port = 1, links = {})'
     assert message(call) == 'service "notes-api": no requirements.txt in "notes".'
 
 

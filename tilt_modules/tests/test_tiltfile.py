@@ -1,6 +1,7 @@
 """Tests of the resources, images and buttons that the Tiltfile defines."""
 
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -73,6 +74,7 @@ def test_labels_are_services_data_and_tests(tilt: Tilt) -> None:
         **{name: ["data"] for name in ["settings", *DATABASES.values(), *(f"{name}-migrate" for name in APIS)]},
         "users-api-flush-expired": ["data"],
         **{f"{name}-tests": ["tests"] for name in SERVICES},
+        "last-errors": ["services"],
     }
 
 
@@ -86,6 +88,11 @@ def test_services_depend_on_migrations_and_those_on_databases(tilt: Tilt) -> Non
         "users-api-flush-expired": ["users-api-migrate"],
         "web": ["settings"],
     }
+
+
+def test_service_is_reachable_without_an_ingress_on_the_port_of_make_run(tilt: Tilt) -> None:
+    forwarded = {name: each["port_forwards"] for name, each in tilt.resources.items() if each["port_forwards"]}
+    assert forwarded == {name: {project.port: 8000} for name, project in SERVICES.items()}
 
 
 def test_every_link_has_a_host_of_an_ingress(tilt: Tilt) -> None:
@@ -153,6 +160,9 @@ def test_production_image_has_no_live_update(tilt: Tilt) -> None:
 
 
 def test_tests_of_a_project_run_only_on_demand(tilt: Tilt) -> None:
+    errors = ["make", "--silent", "last-errors", "context=kind-kind"]
+    assert tilt.local_resources["last-errors"]["cmd"] == errors
+    assert not tilt.local_resources["last-errors"]["auto_init"]
     for service in SERVICES:
         assert tilt.local_resources[f"{service}-tests"] == {
             "cmd": ["make", "--silent", "test", f"only={cluster.IMAGES[service]}"],
@@ -184,7 +194,7 @@ def kubectl(arguments: str) -> str:
 
 
 def expected_buttons() -> dict[str, tuple[str, str, list[str]]]:
-    """Return the resource, the text and the command that each button should have."""
+    """Return the resource for the output, the text and the command that each button should have."""
     buttons: dict[str, tuple[str, str, list[str]]] = {}
     for service in APIS:
         project = cluster.IMAGES[service]
@@ -202,6 +212,7 @@ def expected_buttons() -> dict[str, tuple[str, str, list[str]]]:
             f"makemigrations-{service}": (service, "Make migrations", make),
             f"load-sample-data-{service}": (service, "Load sample data", ["sh", "-c", load]),
         }
+    buttons["show-last-errors"] = ("last-errors", "Last errors", ["tilt", "trigger", "last-errors"])
     for service in SERVICES:
         buttons[f"test-{service}"] = (service, "Run its tests", ["tilt", "trigger", f"{service}-tests"])
     create = 'DJANGO_SUPERUSER_PASSWORD=$(cat) python users_api/manage.py createsuperuser --no-input --username "$0"'
@@ -212,10 +223,37 @@ def expected_buttons() -> dict[str, tuple[str, str, list[str]]]:
 
 def test_every_button_runs_its_command(tilt: Tilt) -> None:
     found = {
-        name: (button["resource"], button["text"], tilt.commands[name]["args"]) for name, button in tilt.buttons.items()
+        name: (tilt.commands[name]["resource"], button["text"], tilt.commands[name]["args"])
+        for name, button in tilt.buttons.items()
+        if not name.startswith("shell-")
     }
     assert found == expected_buttons()
-    assert {name: command["buttons"] for name, command in tilt.commands.items()} == {name: [name] for name in found}
+    assert {name: command["buttons"] for name, command in tilt.commands.items()} == {
+        name: [name] for name in tilt.buttons
+    }
+
+
+def test_output_of_a_button_appears_at_its_resource(tilt: Tilt) -> None:
+    for name, button in tilt.buttons.items():
+        resource = tilt.commands[name]["resource"]
+        assert resource in tilt.resources | tilt.local_resources
+        place = {"component_id": resource, "component_type": "Resource"}
+        header = {"component_id": "nav", "component_type": "Global"}
+        assert button["location"] == (header if name == "show-last-errors" else place)
+
+
+@pytest.mark.parametrize(("service", "database"), DATABASES.items())
+def test_button_prints_shell_commands_of_the_database(tilt: Tilt, service: str, database: str) -> None:
+    command = tilt.commands[f"shell-{service}"]["args"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603
+    name = SERVICES[service].database
+    kubectl = f"kubectl --context=kind-kind --namespace={NAMESPACE}"
+    assert done.stdout.splitlines() == [
+        f"{kubectl} exec --stdin --tty statefulset/{database} -- sh -c 'psql -U $POSTGRES_USER -d $POSTGRES_DB'",
+        f"{kubectl} port-forward statefulset/{database} 15432:5432",
+        f"PGPASSWORD=$(cat var/cluster/keys/{name}.password)"
+        f" pgcli --host=localhost --port=15432 --username={name} {name}",
+    ]
 
 
 def test_destructive_buttons_ask_for_confirmation(tilt: Tilt) -> None:
@@ -233,7 +271,6 @@ def test_buttons_use_existing_targets(tilt: Tilt) -> None:
     kinds = {(each["kind"].lower(), each["metadata"]["name"]) for each in tilt.objects}
     targets = re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
     for name, button in tilt.buttons.items():
-        assert button["resource"] in tilt.resources
         assert button["icon"]
         arguments = tilt.commands[name]["args"]
         for kind, workload in re.findall(r"(deployment|statefulset)/(\S+)", " ".join(arguments)):
@@ -273,7 +310,7 @@ def test_service_enables_its_dependencies(tilt: Tilt, named: list[str], enabled:
     assert len(found) == len({*found})
     parts = {*enabled, *(f"{name}-tests" for name in enabled)}
     parts |= {part for name in enabled & {*APIS} for part in (DATABASES[name], f"{name}-migrate")}
-    assert {*found} == {"settings"} | parts
+    assert {*found} == {"settings", "last-errors"} | parts
     assert {*found} <= (tilt.resources | tilt.local_resources).keys()
 
 

@@ -180,6 +180,7 @@ class Tilt:
         objects: list[str] | None = None,
         labels: list[str] | None = None,
         links: list[Object] | None = None,
+        port_forwards: list[Object] | None = None,
         resource_deps: list[str] | None = None,
         trigger_mode: str = "auto",
         pod_readiness: str = "",
@@ -191,12 +192,16 @@ class Tilt:
             "objects": objects or [],
             "labels": labels or [],
             "links": {each["name"]: each["url"] for each in links or []},
+            "port_forwards": {each["local"]: each["container"] for each in port_forwards or []},
             "resource_deps": resource_deps or [],
             "trigger_mode": trigger_mode,
         }
 
     def tilt_link(self, url: str, name: str) -> Object:
         return {"url": url, "name": name}
+
+    def tilt_port_forward(self, local_port: int, container_port: int, name: str) -> Object:
+        return {"local": local_port, "container": container_port, "name": name}
 
     def tilt_local_resource(
         self,
@@ -257,14 +262,13 @@ class Tilt:
         self.buttons[name] = {
             "text": text,
             "icon": icon_name,
-            "resource": location["component_id"],
+            "location": location,
             "confirm": requires_confirmation,
             "inputs": {each["name"]: each["label"] for each in inputs},
         }
 
     def tilt__ui_component_location(self, component_id: str, component_type: str) -> Object:
-        assert component_type == "Resource"
-        return {"component_id": component_id}
+        return {"component_id": component_id, "component_type": component_type}
 
     def tilt__ui_input_spec(self, name: str, label: str, text: Object) -> Object:
         return {"name": name, "label": label}
@@ -272,8 +276,13 @@ class Tilt:
     def tilt__ui_text_input_spec(self) -> Object:
         return {}
 
-    def tilt__cmd(self, name: str, args: list[str], start_on: Object) -> None:
-        self.commands[name] = {"args": args, "buttons": start_on["ui_buttons"]}
+    def tilt__cmd(self, name: str, annotations: dict[str, str], args: list[str], start_on: Object) -> None:
+        assert annotations["tilt.dev/log-span-id"] == f"cmd:{name}"
+        self.commands[name] = {
+            "args": args,
+            "buttons": start_on["ui_buttons"],
+            "resource": annotations["tilt.dev/resource"],
+        }
 
     def tilt__start_on_spec(self, ui_buttons: list[str]) -> Object:
         return {"ui_buttons": ui_buttons}

@@ -17,6 +17,7 @@ def expected(project: Project) -> list[tuple[str, str]]:
         ("Procfile", f"{package}: gunicorn -c python:common.server.gunicorn_conf {package}.wsgi"),
         (".dockerignore", f"!{package}"),
         ("Tiltfile", f'    project = "{package}",'),
+        ("Tiltfile", f"    port = {project.port},"),
         ("compose.yaml", f"  {service}:"),
         ("compose.yaml", f"    image: ${{COMPOSE_PROJECT_NAME}}-{service}"),
         ("compose.yaml", f'    ports: ["127.0.0.1:{project.port}:8000"]'),

@@ -11,9 +11,9 @@ from tools import cluster_secrets
 from tools.local import ROOT
 
 SECRET = re.compile(r"PASSWORD|SECRET|DATABASE_(REPLICA_)?URL")
-# Matches a PEM block, a password in a URL, and a long random text.
+# Matches a PEM block, a password in a URL, and a long random text that is not the digest of an image.
 LOOKS_SECRET = re.compile(
-    r"-----BEGIN|://[^/\s:@]+:[^/\s@]+@|(?<![A-Za-z0-9+/_.-])(?=[A-Za-z0-9+/_-]*\d)[A-Za-z0-9+/_-]{32,}"
+    r"-----BEGIN|://[^/\s:@]+:[^/\s@]+@|(?<![A-Za-z0-9+/_.-])(?<!@sha256:)(?=[A-Za-z0-9+/_-]*\d)[A-Za-z0-9+/_-]{32,}"
 )
 
 
