@@ -1,8 +1,7 @@
 """`make e2e-cluster`: deploy the local overlay to a local cluster, and test it through the ingress.
 
-The cluster is that of kubectl's current context. If it cannot be reached, and the script ../shared/cluster/up exists,
-this script starts a test cluster, and ../shared/cluster/down stops it at the end. If Tilt is on the PATH, `tilt ci`
-deploys the overlay. At the end, the namespace is deleted, unless it existed before.
+The cluster is that of kubectl's current context, which KUBECONFIG may choose. If Tilt is on the PATH, `tilt ci` deploys
+the overlay. At the end, the namespace is deleted, unless it existed before.
 """
 
 import os
@@ -12,44 +11,20 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
 
 from bench.chaos import unlimited
 from tools import chromium, cluster, e2e
 from tools.kubectl import NAMESPACE, Kubectl, KubectlError
-from tools.local import ROOT
 
-TEST_CLUSTER = ROOT.parent / "shared" / "cluster"
 URLS = {"thoughts": "http://thoughts.localhost", "users": "http://users.localhost", "web": "http://frontend.localhost"}
 
 
-def answers() -> bool:
-    """Return whether the cluster is reachable."""
+def check_cluster(kubectl: Kubectl) -> None:
+    """Raise `Failed` if the cluster is unreachable."""
     try:
-        Kubectl()("get", "--raw=/readyz", "--request-timeout=5s")
+        kubectl("get", "--raw=/readyz", "--request-timeout=5s")
     except (KubectlError, subprocess.TimeoutExpired):
-        return False
-    return True
-
-
-@contextmanager
-def running_cluster() -> Iterator[None]:
-    """Use the current cluster. If it is unreachable, start the test cluster, and stop it at the end."""
-    state = Path(os.environ.get("CLUSTER_STATE", "/var/lib/testcluster"))
-    if not answers() and (TEST_CLUSTER / "up").exists():
-        os.environ["KUBECONFIG"] = str(state / "kubeconfig")
-        os.environ["PATH"] += f"{os.pathsep}{state / 'bin'}"
-    if answers():
-        yield
-        return
-    if not (TEST_CLUSTER / "up").exists():
-        raise e2e.Failed("No cluster is reachable. Start one (kind, k3d, minikube, Docker Desktop) and try again.")
-    with e2e.step("start the test cluster"):
-        e2e.run(str(TEST_CLUSTER / "up"))
-    try:
-        yield
-    finally:
-        e2e.run(str(TEST_CLUSTER / "down"))
+        raise e2e.Failed("No cluster is reachable. Start one with `make cluster`, or set KUBECONFIG.") from None
 
 
 @contextmanager
@@ -89,8 +64,8 @@ def main() -> None:
     """Deploy, test and clean up."""
     with ExitStack() as stack:
         chromium.find_or_install()
-        stack.enter_context(running_cluster())
         kubectl = Kubectl()
+        check_cluster(kubectl)
         registry = cluster.registry(kubectl)
         stack.enter_context(namespace(kubectl))
         cluster.secrets(kubectl)
