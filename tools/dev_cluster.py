@@ -17,7 +17,7 @@ FOLDER = ROOT / "k8s" / "cluster"
 NAME = "thoughts"
 NODE = f"{NAME}-control-plane"
 REGISTRY = f"{NAME}-registry"
-REGISTRY_IMAGE = "docker.io/library/registry:2.8.3"
+REGISTRY_IMAGE = "registry:2.8.3"
 REGISTRY_PORT = 5001
 # The oldest versions that can read the files in k8s/cluster, and where to get newer ones.
 TOOLS = {

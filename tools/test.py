@@ -83,14 +83,13 @@ def steps(local: Local, database_url: str) -> Iterator[Step]:
             [*PYTEST, "-c", f"{project}/pyproject.toml", f"{project}/tests"],
             {"DATABASE_URL": postgres.database(database_url, project)} if database == "PostgreSQL" else {},
         )
-    # Two of these steps render overlays. Install the program for it now, so that they do not both install it.
-    kustomize.find_or_install()
     for name, folder in STATIC.items():
         yield Step(name, [*PYTEST, "-c", "e2e/pytest.ini", folder])
     yield Step("dependency audit", [sys.executable, "-m", "tools.audit"], result="^(.*audited.*)$")
     yield Step("lint", [str(BIN / "ruff"), "check", "--no-cache", "."])
     yield Step("format", [str(BIN / "ruff"), "format", "--no-cache", "--check", "."])
     yield Step("words", [sys.executable, "-m", "tools.words"], result="^(.*found)$")
+    yield Step("workflows", [sys.executable, "-m", "tools.workflows"], result="^(.*checked)$")
     yield Step("imports", [str(BIN / "lint-imports"), "--no-cache"])
     yield Step("templates", [str(BIN / "djlint"), "--quiet", "--lint", "--check", "web", "users_api"])
     for project in PORTS:
@@ -137,11 +136,14 @@ def main(only: list[str]) -> int:
 
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        database_url = stack.enter_context(postgres.server())
         local = Local(folder / "var", PORTS)
         local.make_secrets()
-        every = list(steps(local, database_url))
+        every = list(steps(local, ""))
         wanted = chosen([*(step.name for step in every), E2E], only)
+        if any("PostgreSQL" in name for name in wanted):
+            every = list(steps(local, stack.enter_context(postgres.server())))
+        if {*wanted} & {*STATIC, "new service", E2E}:
+            kustomize.find_or_install()  # once, before steps that run at the same time
         if not wanted:
             print(f"No step has a name with: {' '.join(only)}. The steps are:", file=sys.stderr)
             print(*(f"  {step.name}" for step in every), f"  {E2E}", sep="\n", file=sys.stderr)

@@ -115,7 +115,7 @@ def test_file_has_only_known_fields_and_pinned_versions(name: str) -> None:
     validator = jsonschema_rs.validator_for(SCHEMAS[name])
     validator.validate(content)
     assert not validator.is_valid({**content, "extraPortMapping": []})
-    assert not validator.is_valid({**content, "image": "docker.io/rancher/k3s:latest"})
+    assert not validator.is_valid({**content, "image": "rancher/k3s:latest"})
 
 
 def test_ingress_controller_is_valid_pinned_and_unprivileged() -> None:

@@ -16,6 +16,7 @@ def expected(project: Project) -> list[tuple[str, str]]:
     lines = [
         ("Procfile", f"{package}: gunicorn -c python:common.server.gunicorn_conf {package}.wsgi"),
         (".dockerignore", f"!{package}"),
+        (".github/workflows/security.yml", f"          - {package}"),
         ("Tiltfile", f'    project = "{package}",'),
         ("Tiltfile", f"    port = {project.port},"),
         ("compose.yaml", f"  {service}:"),
