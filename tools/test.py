@@ -78,11 +78,12 @@ def steps(local: Local, database_url: str) -> Iterator[Step]:
     for name, file in ALONE.items():
         yield Step(name, [*PYTEST, "-c", "e2e/pytest.ini", file])
     for project, database in [*product(APIS, ["SQLite", "PostgreSQL"]), ("common", ""), ("web", "")]:
-        yield Step(
-            f"{project} on {database}" if database else project,
-            [*PYTEST, "-c", f"{project}/pyproject.toml", f"{project}/tests"],
-            {"DATABASE_URL": postgres.database(database_url, project)} if database == "PostgreSQL" else {},
-        )
+        env = {"DATABASE_URL": postgres.database(database_url, project)} if database == "PostgreSQL" else {}
+        name = f"{project} on {database}" if database else project
+        yield Step(name, [*PYTEST, "-c", f"{project}/pyproject.toml", f"{project}/tests"], env)
+        if project in APIS:
+            upgrade = [sys.executable, "-m", "tools.upgrade", project]
+            yield Step(f"{project} upgrade on {database}", upgrade, env, result="^(.*release.*)$")
     for name, folder in STATIC.items():
         yield Step(name, [*PYTEST, "-c", "e2e/pytest.ini", folder])
     yield Step("dependency audit", [sys.executable, "-m", "tools.audit"], result="^(.*audited.*)$")
