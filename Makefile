@@ -147,6 +147,10 @@ lock: ## Update all lock files; upgrade=1 upgrades all packages
 	$(foreach project,$(PROJECTS),$(UV_COMPILE) -c requirements-dev.txt common/pyproject.toml $(project)/pyproject.toml \
 		$(if $(filter %_api,$(project)),--extra api) -o $(project)/requirements.txt &&) true
 
+.PHONY: release
+release: .venv/dev ## Run all checks, write and tag a release: version=1.1.0
+	@.venv/bin/python -m tools.release "$(version)"
+
 .PHONY: format
 format: ## Format Python code and templates
 	@$(INSTALL) dev
