@@ -1,14 +1,31 @@
-"""Test of a release whose migration fails, applied with `kubectl apply`."""
+"""Test of an upgrade, of a release whose migration fails, and of a rollback, applied with `kubectl apply`."""
 
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
-import requests
+import pytest
 
+from bench import rollout
+from bench.chaos import unlimited
 from k8s.tests.cluster.conftest import manage
 from tools import cluster
 from tools.kubectl import Kubectl
+from tools.local import ROOT
 
-SEARCH = "http://thoughts.localhost/api/thoughts/?search=tea"
+# A release of thoughts_api with a new field.
+MOOD = """USER 0
+RUN printf '%s\\n' \\
+    'from django.db import migrations, models' \\
+    'class Migration(migrations.Migration):' \\
+    '    dependencies = [("thoughts_api", "NEWEST")]' \\
+    '    operations = [migrations.AddField("Thought", "mood", models.CharField(max_length=9, db_default=""))]' \\
+    > thoughts_api/migrations/9999_mood.py \\
+    && sed -i 's/^    class Meta:/    mood = models.CharField(max_length=9, db_default="")\\n\\n&/' \\
+    thoughts_api/models.py
+USER 10001:10001
+""".replace("NEWEST", max(file.stem for file in (ROOT / "thoughts_api" / "migrations").glob("0*.py")))
+FORGET = "DELETE FROM django_migrations WHERE name = '9999_mood'"
 
 
 def pods(kubectl: Kubectl, service: str) -> dict[str, bool]:
@@ -24,40 +41,69 @@ def pods(kubectl: Kubectl, service: str) -> dict[str, bool]:
     }
 
 
-def test_failed_migration_keeps_the_previous_release_serving(kubectl: Kubectl, registry: str, tag: str) -> None:
-    good = f"{tag}-next"
-    for name in cluster.IMAGES:
-        cluster.derive(f"{registry}/{name}:{good}", f"FROM {registry}/{name}:{tag}\nENV VERSION={good}\n")
-    cluster.apply(kubectl, registry, dict.fromkeys(cluster.IMAGES, good))
-    cluster.wait(kubectl)
-    for name in ("users-api", "thoughts-api"):
-        kubectl("wait", f"job/{name}-migrate-{good}", "--for=condition=Complete", "--timeout=60s")
-    for name in cluster.IMAGES:
-        assert good in manage(kubectl, name, "healthz")
+@contextmanager
+def load() -> Iterator[rollout.Phase]:
+    """Send requests to all services in the background, and yield their results. Delete what was written."""
+    sender = rollout.Load(users=12)
+    sender.phase = rollout.Phase("release")
+    with sender.running():
+        yield sender.phase
+    rollout.tidy()
 
-    # Apply a release whose migration fails. The pods of the good release must keep serving.
-    serving = pods(kubectl, "thoughts-api")
-    bad = f"{tag}-bad"
-    migration = "from missing import nothing"
-    cluster.derive(
-        f"{registry}/thoughts-api:{bad}",
-        f"FROM {registry}/thoughts-api:{tag}\nUSER 0\n"
-        f"RUN echo '{migration}' > thoughts_api/migrations/9999_broken.py\nUSER 10001:10001\n",
+
+@pytest.fixture
+def database(kubectl: Kubectl) -> Iterator[Callable[[str], str]]:
+    """Return a function that runs SQL in the database of thoughts_api. Undo the migration of the test at the end."""
+
+    def query(sql: str) -> str:
+        psql = 'psql --quiet --no-align --tuples-only -U "$POSTGRES_USER" -d "$POSTGRES_DB" -c "$0"'
+        return kubectl("exec", "thoughts-postgres-0", "--", "sh", "-c", psql, sql)
+
+    yield query
+    query(f"ALTER TABLE thoughts_api_thought DROP COLUMN IF EXISTS mood; {FORGET}")
+
+
+def test_upgrade_failed_migration_and_rollback_under_load(
+    kubectl: Kubectl, registry: str, tag: str, database: Callable[[str], str]
+) -> None:
+    previous, following, bad = (dict.fromkeys(cluster.IMAGES, f"{tag}{suffix}") for suffix in ("", "-next", "-bad"))
+    for name, version in following.items():
+        change = MOOD if name == "thoughts-api" else ""
+        cluster.derive(f"{registry}/{name}:{version}", f"FROM {registry}/{name}:{tag}\nENV VERSION={version}\n{change}")
+    broken = (
+        "USER 0\nRUN echo 'from missing import nothing' > thoughts_api/migrations/9999_z_broken.py\nUSER 10001:10001\n"
     )
-    tags = dict.fromkeys(cluster.IMAGES, good) | {"thoughts-api": bad}
-    cluster.apply(kubectl, registry, tags)
-    kubectl("wait", f"pod/{failed_job_pod(kubectl, bad)}", "--for=jsonpath={.status.phase}=Failed", "--timeout=60s")
-    for _ in range(20):
-        assert requests.get(SEARCH, timeout=10).status_code == 200
-        time.sleep(0.5)
-    now = pods(kubectl, "thoughts-api")
-    assert serving.items() <= now.items()
-    assert not any(ready for name, ready in now.items() if name not in serving)
+    cluster.derive(f"{registry}/thoughts-api:{tag}-bad", f"FROM {registry}/thoughts-api:{tag}-next\n{broken}")
 
-    # Roll back: apply the good release again.
-    cluster.apply(kubectl, registry, dict.fromkeys(cluster.IMAGES, good))
-    cluster.wait(kubectl)
-    kubectl("delete", f"job/thoughts-api-migrate-{bad}")
+    with unlimited(kubectl), load() as results:
+        # The next release adds a NOT NULL column. Old pods insert rows until the rollout is complete.
+        cluster.apply(kubectl, registry, following)
+        cluster.wait(kubectl)
+        for name in ("users-api", "thoughts-api"):
+            kubectl("wait", f"job/{name}-migrate-{tag}-next", "--for=condition=Complete", "--timeout=60s")
+        for name in cluster.IMAGES:
+            assert f"{tag}-next" in manage(kubectl, name, "healthz")
+        assert database("SELECT DISTINCT mood IS NULL FROM thoughts_api_thought").strip() == "f"
+
+        # The migration of the release after it fails.
+        serving = pods(kubectl, "thoughts-api")
+        cluster.apply(kubectl, registry, following | {"thoughts-api": bad["thoughts-api"]})
+        pod = failed_job_pod(kubectl, f"{tag}-bad")
+        kubectl("wait", f"pod/{pod}", "--for=jsonpath={.status.phase}=Failed", "--timeout=60s")
+        time.sleep(10)
+        now = pods(kubectl, "thoughts-api")
+        assert serving.items() <= now.items()
+        assert not any(ready for name, ready in now.items() if name not in serving)
+
+        # To roll back, apply the previous release. Its pods insert rows into the table with the new column.
+        cluster.apply(kubectl, registry, previous)
+        cluster.wait(kubectl)
+        for name in cluster.IMAGES:
+            assert f"{tag}-next" not in manage(kubectl, name, "healthz")
+        time.sleep(5)
+    assert not results.failures
+    assert len(results.seconds) == results.sent > 1000
+    kubectl("delete", f"job/thoughts-api-migrate-{tag}-bad")
 
 
 def failed_job_pod(kubectl: Kubectl, tag: str) -> str:
