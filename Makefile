@@ -114,6 +114,10 @@ cluster-secrets: ## Print the Secrets for a local cluster, and create missing on
 	@$(INSTALL) run
 	@.venv/bin/python -m tools.cluster_secrets
 
+.PHONY: production-secrets
+production-secrets: .venv/run ## Print new Secrets for production: certificates=folder
+	@.venv/bin/python -m tools.production_secrets "$(certificates)"
+
 .PHONY: service
 service: ## Create a new API with a database and a lock file: name=notes
 	@$(INSTALL) dev

@@ -17,6 +17,8 @@ from tools.local import ROOT
 from tools.projects import SERVICES
 
 IMAGES = {service: project.package for service, project in SERVICES.items()}
+# By tag, because a local cluster may have its own postgres, with another digest.
+POSTGRES = '  - name: postgres\n    newTag: "17"\n'
 HOSTING = ("--namespace=kube-public", "get", "configmap", "local-registry-hosting")
 
 
@@ -117,7 +119,7 @@ def configured(folder: Path, registry: str, tags: dict[str, str], overlay: str) 
     images = "".join(f"  - name: {name}\n    newName: {registry}/{name}\n" for name in IMAGES)
     kustomization = copy / "overlays" / overlay / "kustomization.yaml"
     kept = re.sub(r"(?m)^images:\n(?:[ #].*\n)*", "", kustomization.read_text())
-    kustomization.write_text(f"{kept}images:\n{images}")
+    kustomization.write_text(f"{kept}images:\n{images}{POSTGRES}")
     return copy
 
 

@@ -31,10 +31,11 @@ def manifests() -> list[dict[str, object]]:
         url = f"postgresql://{project.database}:{password}@{project.postgres}/{project.database}"
         made[project.postgres] = {"password": password}
         made[project.service] = {**made.get(project.service, {}), "DATABASE_URL": url}
-    return [_secret(name, **values) for name, values in made.items()]
+    return [secret(name, **values) for name, values in made.items()]
 
 
-def _secret(name: str, **values: str) -> dict[str, object]:
+def secret(name: str, **values: str) -> dict[str, object]:
+    """Return a Secret with these values, as a manifest."""
     return {
         "apiVersion": "v1",
         "kind": "Secret",

@@ -40,6 +40,7 @@ def expected(project: Project) -> list[tuple[str, str]]:
         lines += [
             ("compose.yaml", f"  {service}-migrate:"),
             ("compose.yaml", f"  {project.postgres}:"),
+            ("k8s/components/backup/kustomization.yaml", f"  - {service}.yaml"),
             ("k8s/components/network-policies/database.yaml", f"          - {service}"),
             ("k8s/components/postgres/kustomization.yaml", f"  - {server}"),
             ("k8s/components/postgres/kustomization.yaml", f"  - path: {service}.yaml"),

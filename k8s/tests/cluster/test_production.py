@@ -1,11 +1,13 @@
-"""Tests of the production overlay. The commands of docs/operations.md deploy it, with an external PostgreSQL."""
+"""Tests of the production overlay. The commands of docs/production.md deploy it, with an external PostgreSQL."""
 
+import base64
 import contextlib
 import os
 import pty
 import re
 import shutil
 import subprocess
+import textwrap
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -20,7 +22,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from playwright.sync_api import Page, expect
 
 from k8s.tests.cluster.conftest import own_namespace
-from tools import cluster
+from tools import cluster, postgres, scratch
 from tools.kubectl import NAMESPACE as DEVELOPMENT
 from tools.kubectl import Kubectl
 from tools.local import ROOT
@@ -29,12 +31,12 @@ from tools.projects import SERVICES, WITH_DATABASE
 NAMESPACE, OUTSIDE = "thoughts-e2e-production", "thoughts-e2e-outside"
 DOMAIN = "thoughts-e2e.localhost"
 WEB, THOUGHTS, USERS = (f"https://{name}.{DOMAIN}" for name in ("frontend", "thoughts", "users"))
-COMMANDS = re.search(r"No Secret is in git.*?```sh\n(.*?)```", (ROOT / "docs" / "operations.md").read_text(), re.DOTALL)
+DOCS = (ROOT / "docs" / "operations.md").read_text()
 CREATE_KEY, LOAD_KEYS = (
-    re.search(pattern, (ROOT / "docs" / "operations.md").read_text(), re.DOTALL | re.MULTILINE)
+    re.search(pattern, DOCS, re.DOTALL | re.MULTILINE)
     for pattern in (r"^ +(\(umask.*? next\.pem 2048\))$", r"In a cluster, restarting.*?```sh\n(.*?)```")
 )
-SET_DOMAIN = re.search(r"git grep .*?your\.domain/g'", (ROOT / "docs" / "operations.md").read_text())
+ADMINISTRATOR = "exec --stdin --tty deployment/users-api -- python users_api/manage.py createsuperuser"
 ADDRESSES = {name: (name, 80) for name in cluster.IMAGES} | {"postgres": (f"postgres.{OUTSIDE}.svc", 5432)}
 # The connections that each service needs. All APIs except users-api load the public keys from users-api.
 NEEDED = {project.service: {"users-api", "postgres"} - {project.service} for project in WITH_DATABASE}
@@ -52,16 +54,28 @@ kind: Pod
 metadata: {name: postgres, labels: {name: postgres}}
 spec:
   automountServiceAccountToken: false
+  securityContext: {fsGroup: 999}
   containers:
     - name: postgres
       image: postgres:17
+      args: [-c, ssl=on, -c, ssl_cert_file=/tls/tls.crt, -c, ssl_key_file=/tls/tls.key]
       env: [{name: POSTGRES_PASSWORD, value: outside}]
       readinessProbe: {exec: {command: [pg_isready, -h, 127.0.0.1, -U, postgres]}, periodSeconds: 1}
+      volumeMounts: [{name: tls, mountPath: /tls}]
+  volumes: [{name: tls, secret: {secretName: tls, defaultMode: 0440}}]
 ---
 apiVersion: v1
 kind: Service
 metadata: {name: postgres}
 spec: {selector: {name: postgres}, ports: [{port: 5432}]}
+"""
+COUNT = """
+SELECT table_name, (xpath('/row/n/text()', query_to_xml('SELECT count(*) AS n FROM ' || table_name, true, true, '')))[1]
+FROM information_schema.tables WHERE table_schema = 'public' ORDER BY 1
+"""
+WRITE = """
+INSERT INTO thoughts_api_thought (username, text, folded, timestamp)
+SELECT 'clarence', 'Thought ' || n, 'thought ' || n, now() FROM generate_series(1, 20000) n
 """
 
 
@@ -84,18 +98,24 @@ def certificate(name: str, host: str, folder: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def postgres(kubectl: Kubectl) -> Iterator[str]:
-    """Run PostgreSQL in another namespace, with a database for each API.
-
-    Yield the URL of the server, without the name of a database.
-    """
+def outside(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kubectl]:
+    """Run PostgreSQL with TLS in another namespace, and yield a kubectl that uses this namespace."""
+    folder = tmp_path_factory.mktemp("postgres")
+    certificate("postgres", f"postgres.{OUTSIDE}.svc", folder)
     with own_namespace(OUTSIDE) as outside:
         outside("create", "namespace", OUTSIDE)
+        files = (f"--{kind}={folder / 'postgres'}.{suffix}" for kind, suffix in (("cert", "crt"), ("key", "key")))
+        outside("create", "secret", "tls", "tls", *files)
         outside("apply", "--filename=-", given=POSTGRES)
         outside("wait", "pod/postgres", "--for=condition=Ready", "--timeout=120s")
-        for project in WITH_DATABASE:
-            outside("exec", "postgres", "--", "createdb", "--username=postgres", str(project.database))
-        yield f"postgresql://postgres:outside@postgres.{OUTSIDE}.svc"
+        shutil.copy(folder / "postgres.crt", folder / "ca.crt")  # self-signed
+        yield outside
+
+
+def query(outside: Kubectl, sql: str, database: str = "postgres") -> str:
+    """Run SQL as the superuser of PostgreSQL, and return the result."""
+    psql = ("psql", "--username=postgres", "--no-align", "--tuples-only", "--set=ON_ERROR_STOP=1")
+    return outside("exec", "postgres", "--", *psql, f"--dbname={database}", f"--command={sql}")
 
 
 def controller(kubectl: Kubectl) -> str:
@@ -108,43 +128,72 @@ def controller(kubectl: Kubectl) -> str:
     )
 
 
+def steps(tree: Path) -> list[str]:
+    """Return the commands of docs/production.md in a copy of the repository, one string per step."""
+    section = (tree / "docs" / "production.md").read_text().partition("## Ten commands\n")[2].partition("\n## ")[0]
+    found = [
+        textwrap.dedent(block) for block in re.findall(r"^ +```sh\n(.*?)^ +```$", section, re.MULTILINE | re.DOTALL)
+    ]
+    assert len(found) == 10
+    return found
+
+
+def set_namespace() -> str:
+    """Return the command of docs/production.md that changes the namespace."""
+    found = re.search(r"`(git grep [^`]*your-namespace[^`]*)`", (ROOT / "docs" / "production.md").read_text())
+    assert found
+    return found[1].replace("\\|", "|")
+
+
 @pytest.fixture(scope="module")
 def production(
-    postgres: str, registry: str, tag: str, tmp_path_factory: pytest.TempPathFactory
+    outside: Kubectl, registry: str, tag: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[Kubectl, Path]]:
-    """Deploy the production overlay.
+    """Deploy the production overlay with the commands of docs/production.md.
 
-    Yield a kubectl that uses the namespace of the overlay, and the folder with the manifests and certificates.
+    Yield a kubectl that uses the namespace of the overlay, and the copy of the repository with the certificates.
     """
-    assert COMMANDS
-    assert SET_DOMAIN
-    folder = tmp_path_factory.mktemp("production")
-    copy = cluster.configured(folder, registry, dict.fromkeys(cluster.IMAGES, tag), "production")
-    for file in (copy / "base" / "namespace.yaml", copy / "overlays" / "production" / "kustomization.yaml"):
-        file.write_text(re.sub(rf"(name(space)?): {DEVELOPMENT}\b", rf"\1: {NAMESPACE}", file.read_text()))
-    policy = copy / "components" / "network-policies" / "ingress-controller.yaml"
-    policy.write_text(policy.read_text().replace("[ingress-nginx, traefik]", f"[{controller(Kubectl())}]"))
+    tree = scratch.clone(tmp_path_factory.mktemp("production") / "tree")
     for project in SERVICES.values():
-        certificate(project.host, f"{project.host}.{DOMAIN}", folder)
-    databases = [str(project.database) for project in WITH_DATABASE]
-    environment = {f"{name.upper()}_DATABASE_URL": f"{postgres}/{name}" for name in databases}
-    shutil.copytree(ROOT / "tools" / "template", folder / "tools" / "template")  # its hosts change too
-    commands = f"git init --quiet && git add k8s tools\n{SET_DOMAIN[0]}\n{COMMANDS[1]}"
-    commands = commands.replace("\\|", "|").replace("your.domain", DOMAIN)
-    commands = commands.replace(f"--namespace={DEVELOPMENT}", f"--namespace={NAMESPACE}")
-    with own_namespace(NAMESPACE) as kubectl:
-        done = subprocess.run(
-            ["sh", "-e", "-c", commands],  # noqa: S607
-            cwd=folder,
-            env={**os.environ, **environment},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-        )
+        certificate(project.host, f"{project.host}.{DOMAIN}", tree)
+    ca = outside.json("get", "secret", "tls")["data"]["tls.crt"]
+    (tree / "ca.crt").write_bytes(base64.b64decode(ca))
+    release = tree / "k8s" / "components" / "release" / "kustomization.yaml"
+    release.write_text(re.sub("newTag: .*", f"newTag: {tag}", release.read_text()))
+    overlay = tree / "k8s" / "overlays" / "production" / "kustomization.yaml"
+    overlay.write_text(overlay.read_text() + cluster.POSTGRES)
+    policy = tree / "k8s" / "components" / "network-policies" / "ingress-controller.yaml"
+    policy.write_text(policy.read_text().replace("[ingress-nginx, traefik]", f"[{controller(Kubectl())}]"))
+
+    # psql runs outside the cluster, where the name of the Service is unknown.
+    address = outside.json("get", "service", "postgres")["spec"]["clusterIP"]
+    host = f"postgres.{OUTSIDE}.svc"
+    parameters = f"hostaddr={address}&sslmode=verify-full&sslrootcert=ca.crt"
+    docker = Path(cluster.docker()).parent
+    environment = {
+        **os.environ,
+        "ADMIN_DATABASE_URL": f"postgresql://postgres:outside@{host}/postgres?{parameters}",
+        "POSTGRES_HOST": host,
+        "PATH": os.pathsep.join(map(str, [docker, os.environ["PATH"], postgres.find() or postgres.install()])),
+        "DOCKER_BUILDKIT": "1",  # the default since Docker 23
+    }
+
+    def run(commands: str) -> None:
+        command = ["sh", "-e", "-c", commands]
+        output = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+        done = subprocess.run(command, cwd=tree, env=environment, check=False, **output)  # type: ignore[call-overload]
         assert done.returncode == 0, done.stdout
+
+    run(set_namespace().replace("your-namespace", NAMESPACE))
+    domain, images = steps(tree)[:2]
+    run(domain.replace("your.domain", DOMAIN))
+    run(images.replace("ghcr.io/acme", f"{registry}/production"))
+    with own_namespace(NAMESPACE) as kubectl:
+        *deploy, administrator = steps(tree)[2:]
+        assert ADMINISTRATOR in administrator
+        run("\n".join(deploy))
         wait(lambda: all(ready(kubectl, name) == 3 for name in cluster.IMAGES))
-        yield kubectl, folder
+        yield kubectl, tree
 
 
 @pytest.fixture
@@ -256,11 +305,49 @@ def test_signing_key_is_added_with_the_commands_of_the_docs(
         keys = session.get(f"{USERS}/.well-known/jwks.json", timeout=10).json()["keys"]
         return [key["kid"] for key in keys]
 
+    (folder / "keys").mkdir()
+    key = kubectl.json("get", "secret", "users-api-keys")["data"]["signing.pem"]
+    (folder / "keys" / "signing.pem").write_bytes(base64.b64decode(key))
     [before] = published()
     subprocess.run(["sh", "-e", "-c", CREATE_KEY[1]], cwd=folder / "keys", check=True)  # noqa: S607
     subprocess.run(["sh", "-e", "-c", commands], cwd=folder, check=True)  # noqa: S607
     wait(lambda: len(published()) == 2, timeout=30)  # old pods still answer for some seconds
     assert before in published()
+
+
+def test_destroyed_databases_are_restored_without_a_missing_row(
+    production: tuple[Kubectl, Path], outside: Kubectl, session: requests.Session
+) -> None:
+    kubectl, _ = production
+    query(outside, WRITE, "thoughts")
+    services = {project.service: str(project.database) for project in WITH_DATABASE}
+    before = {database: query(outside, COUNT, database) for database in services.values()}
+    assert "thoughts_api_thought|2000" in before["thoughts"]
+    run_jobs(kubectl, [f"{service}-backup" for service in services])
+    for database in services.values():
+        query(outside, f"DROP DATABASE {database} WITH (FORCE)")
+        query(outside, f"CREATE DATABASE {database} OWNER {database}")
+    assert not query(outside, COUNT, "thoughts")
+    run_jobs(kubectl, [f"{service}-restore" for service in services])
+    assert {database: query(outside, COUNT, database) for database in services.values()} == before
+    wait(
+        lambda: session.get(f"{THOUGHTS}/api/thoughts/?search=thought+19999", timeout=10).status_code == 200, timeout=60
+    )
+    # The search index and the roles are restored too.
+    found = session.get(f"{THOUGHTS}/api/thoughts/?search=thought+19999", timeout=10).json()
+    assert [each["text"] for each in found] == ["Thought 19999"]
+    login = session.post(f"{USERS}/api/login/", data={"username": "chief", "password": "a long password"}, timeout=10)
+    token = {"Authorization": login.json()["Authorized"]}
+    written = session.post(f"{THOUGHTS}/api/me/thoughts/", data={"text": "After."}, headers=token, timeout=10)
+    assert written.status_code == 201, written.text
+
+
+def run_jobs(kubectl: Kubectl, cron_jobs: list[str]) -> None:
+    """Create a Job from each CronJob, and wait until all are complete."""
+    for name in cron_jobs:
+        kubectl("create", "job", f"--from=cronjob/{name}", f"{name}-test")
+    for name in cron_jobs:
+        kubectl("wait", f"job/{name}-test", "--for=condition=Complete", "--timeout=120s")
 
 
 def csrf(body: str) -> str:
@@ -271,7 +358,7 @@ def csrf(body: str) -> str:
 
 
 def create_admin(kubectl: Kubectl, name: str, password: str) -> None:
-    """Create a superuser with the command of docs/operations.md.
+    """Create a superuser with the command of docs/production.md.
 
     The command runs on a terminal, and this function answers its questions there.
     """
@@ -279,8 +366,7 @@ def create_admin(kubectl: Kubectl, name: str, password: str) -> None:
     answers = {b"Username": name, b"Email": "", b"Password:": password, b"Password (again):": password}
     process_id, terminal = pty.fork()
     if process_id == 0:
-        manage = ("--", "python", "users_api/manage.py", "createsuperuser")
-        command = [*kubectl.command, "exec", "--stdin", "--tty", "deployment/users-api", *manage]
+        command = [*kubectl.command, *ADMINISTRATOR.split()]
         os.execvp(command[0], command)  # noqa: S606
     with contextlib.suppress(OSError), os.fdopen(terminal, "r+b", buffering=0) as stream:  # reading fails at the end
         while chunk := stream.read(1024):

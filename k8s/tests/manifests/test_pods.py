@@ -130,7 +130,7 @@ def test_no_deployment_sets_replicas(overlay: Overlay) -> None:
 
 
 def test_expired_data_are_deleted_hourly(overlay: Overlay) -> None:
-    [cron_job] = overlay.of_kind("CronJob")
+    cron_job = overlay.get("CronJob", "users-api-flush-expired")
     [container] = pod(cron_job)["containers"]
     assert container["command"] == ["python", "users_api/manage.py", "flush_expired"]
     assert cron_job["spec"]["schedule"].split()[1:] == ["*", "*", "*", "*"]

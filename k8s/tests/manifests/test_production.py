@@ -121,6 +121,20 @@ def test_apis_and_jobs_reach_the_external_database(production: Overlay) -> None:
         assert not sends(policies, source, target, port)
 
 
+@pytest.mark.parametrize("service", APIS)
+def test_database_is_backed_up_each_night_and_can_be_restored(production: Overlay, service: str) -> None:
+    backup, restore = (production.get("CronJob", f"{service}-{name}") for name in ("backup", "restore"))
+    assert backup["spec"]["schedule"].split()[2:] == ["*", "*", "*"]
+    assert not backup["spec"].get("suspend")
+    assert restore["spec"]["suspend"] is True
+    claim = {"claimName": f"{service}-backups"}
+    assert production.get("PersistentVolumeClaim", claim["claimName"])
+    for each in (backup, restore):
+        assert claim in [volume.get("persistentVolumeClaim") for volume in pod(each)["volumes"]]
+        [container] = pod(each)["containers"]
+        assert production.environment(container) == {"DATABASE_URL": {"name": service, "key": "DATABASE_URL"}}
+
+
 def test_every_pod_reaches_dns(production: Overlay) -> None:
     policies = production.of_kind("NetworkPolicy")
     dns = [Peer("dns", {"k8s-app": "kube-dns"}, "kube-system"), Peer("cache", address="169.254.20.10")]

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from k8s.tests.manifests.objects import K8S, Object, Overlay, name_of, strings
-from tools import cluster_secrets
-from tools.local import ROOT
+from tools import cluster_secrets, production_secrets
+from tools.projects import SERVICES, WITH_DATABASE
 
 SECRET = re.compile(r"PASSWORD|SECRET|DATABASE_(REPLICA_)?URL")
 # Matches a PEM block, a password in a URL, and a long random text that is not the digest of an image.
@@ -57,14 +57,29 @@ def test_cluster_secrets_creates_every_secret_of_the_local_overlay(
         assert made[name] if key == "*" else made[name][key]
 
 
-def test_docs_create_every_secret_of_production(production: Overlay) -> None:
-    text = (ROOT / "docs" / "operations.md").read_text()
-    section = re.search(r"^## Production\n(.*?)^## ", text, re.MULTILINE | re.DOTALL)
-    assert section
-    made = re.findall(r"create secret (?:generic|tls) (\S+)((?:[^\n]*\\\n)*[^\n]*)", section[1])
-    options = dict(made)
+def test_production_secrets_creates_every_secret_of_production(
+    production: Overlay, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for project in SERVICES.values():
+        for suffix in ("crt", "key"):
+            (tmp_path / f"{project.host}.{suffix}").write_text("PEM")
+        if project.database:
+            monkeypatch.setenv(f"{project.database.upper()}_DATABASE_URL", "postgresql://a-host/a")
+    secrets: list[Object] = production_secrets.manifests(tmp_path)
+    made = {name_of(secret): secret for secret in secrets}
     for name, key in production.secrets():
-        assert "--from-" in options[name] if key == "*" else f"={key}=" in options[name], name
+        assert made[name]["stringData"] if key == "*" else made[name]["stringData"][key]
     for ingress in production.of_kind("Ingress"):
         for tls in ingress["spec"]["tls"]:
-            assert "--cert=" in options[tls["secretName"]]
+            assert made[tls["secretName"]]["type"] == "kubernetes.io/tls"
+
+
+def test_missing_database_and_certificate_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for project in WITH_DATABASE:
+        monkeypatch.delenv(f"{str(project.database).upper()}_DATABASE_URL", raising=False)
+    with pytest.raises(SystemExit, match="_DATABASE_URL is not set"):
+        production_secrets.manifests(tmp_path)
+    for project in WITH_DATABASE:
+        monkeypatch.setenv(f"{str(project.database).upper()}_DATABASE_URL", "postgresql://a-host/a")
+    with pytest.raises(SystemExit, match=r"certificate of .* is missing: .*\.crt"):
+        production_secrets.manifests(tmp_path)

@@ -1,0 +1,9 @@
+# Replace the schema `public` of the database in DATABASE_URL by a dump: restore.sh NAME
+set -eu
+file="/backups/${BACKUP:-$(ls /backups | grep "^$1-.*\.dump$" | sort | tail -n 1)}"
+# Read the whole dump before anything is dropped.
+pg_restore --file=/dev/null "$file"
+psql --quiet --set=ON_ERROR_STOP=1 \
+    --command='DROP SCHEMA IF EXISTS public CASCADE; CREATE SCHEMA public' "$DATABASE_URL"
+pg_restore --exit-on-error --single-transaction --no-owner --no-privileges --dbname="$DATABASE_URL" "$file"
+echo "Restored $file."
