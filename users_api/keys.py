@@ -3,14 +3,17 @@
 They are PEM files in the folder TOKENS_KEYS. `signing.pem` is the RSA private key that signs tokens. users_api
 publishes its public key, and also the public keys of all other `*.pem` files.
 
-Before the signing key is replaced, the new key is published as `next.pem`. After that, the old key is still published
-as `previous.pem`. So verifiers accept tokens signed with either key, and no user is logged out.
+`manage.py rotate_keys` replaces the signing key. It first publishes the new key as `next.pem`. Later, the old key is
+still published as `previous.pem`. So verifiers accept tokens signed with either key, and no user is logged out.
 """
 
 import base64
-import functools
 import hashlib
 import json
+import logging
+import math
+import threading
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +28,10 @@ from jwt.algorithms import RSAAlgorithm
 
 from common.tokens.keys import MIN_BITS
 
+CHECK_INTERVAL = 1.0  # seconds between two looks at the files
+
+logger = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True)
 class KeyRing:
@@ -35,13 +42,64 @@ class KeyRing:
     jwks: dict[str, Any]
 
 
-@functools.cache
 def key_ring() -> KeyRing:
     """Load the keys on the first call, and return them.
 
-    Raise `SystemExit` with a one-line message if `signing.pem` is missing, or if a file is not a usable key.
+    If the files change, they are loaded again within `CHECK_INTERVAL` seconds. If the changed files are invalid, the
+    previous keys stay in use. On the first call, raise `SystemExit` with a one-line message if `signing.pem` is
+    missing, or if a file is not a usable key.
     """
-    folder: Path = settings.TOKENS_KEYS
+    return _cache.get(settings.TOKENS_KEYS)
+
+
+class _Cache:
+    """The loaded keys, and the state of their files."""
+
+    def __init__(self) -> None:
+        self._ring: KeyRing | None = None
+        self._files: dict[str, tuple[int, int]] = {}
+        self._checked = -math.inf
+        self._lock = threading.Lock()
+
+    def get(self, folder: Path) -> KeyRing:
+        with self._lock:
+            now = time.monotonic()
+            if self._ring is None or now - self._checked > CHECK_INTERVAL:
+                self._checked = now
+                try:
+                    files = _state(folder)
+                except OSError:  # a file was deleted meanwhile
+                    files = self._files
+                if self._ring is None or files != self._files:
+                    self._load(folder, files)
+            assert self._ring  # noqa: S101 - else `_load` has raised
+            return self._ring
+
+    def _load(self, folder: Path, files: dict[str, tuple[int, int]]) -> None:
+        try:
+            ring = _load(folder)
+        except SystemExit as error:
+            if self._ring is None:
+                raise
+            logger.error("the changed keys are not used: %s", error)
+        else:
+            if self._ring:
+                logger.info("loaded changed keys; %s signs", ring.kid)
+            self._ring = ring
+        self._files = files
+
+    def clear(self) -> None:
+        """Forget the keys, for tests."""
+        self._ring = None
+
+
+def _state(folder: Path) -> dict[str, tuple[int, int]]:
+    """Return the time and size of each key file. A Secret replaces all its files at once."""
+    states = {path.name: path.stat() for path in sorted(folder.glob("*.pem"))}
+    return {name: (state.st_mtime_ns, state.st_size) for name, state in states.items()}
+
+
+def _load(folder: Path) -> KeyRing:
     try:
         keys = {path: _read(path) for path in sorted({folder / "signing.pem", *folder.glob("*.pem")})}
         signing = keys[folder / "signing.pem"]
@@ -55,6 +113,9 @@ def key_ring() -> KeyRing:
         kid=thumbprint(signing.public_key()),
         jwks={"keys": [_jwk(kid, key) for kid, key in public.items()]},
     )
+
+
+_cache = _Cache()
 
 
 def jwks() -> dict[str, Any]:
@@ -92,4 +153,4 @@ def _read(path: Path) -> RSAPrivateKey | RSAPublicKey:
 @receiver(setting_changed)
 def _clear_cache(*, setting: str, **kwargs: object) -> None:
     if setting == "TOKENS_KEYS":
-        key_ring.cache_clear()
+        _cache.clear()

@@ -158,4 +158,4 @@ class JWKSView(APIView):
     @extend_schema(operation_id="jwks", responses={200: JWKSSerializer})
     def get(self, request: Request) -> Response:
         """Get the public keys that currently verify tokens."""
-        return Response(jwks(), headers={"Cache-Control": "public, max-age=60"})
+        return Response(jwks(), headers={"Cache-Control": "public, max-age=10"})

@@ -18,7 +18,16 @@ from pytest_django import Settings
 
 from common.tests import signing
 from common.tokens import keys
-from common.tokens.keys import FIRST_INTERVAL, MAX_AGE, MIN_INTERVAL, KeySet, KeysUnavailable, UnknownKey, key_set
+from common.tokens.keys import (
+    FIRST_INTERVAL,
+    MAX_AGE,
+    MAX_IDLE,
+    MIN_INTERVAL,
+    KeySet,
+    KeysUnavailable,
+    UnknownKey,
+    key_set,
+)
 
 
 class Clock:
@@ -274,6 +283,27 @@ def test_withdrawn_key_is_refused_after_the_set_expires(clock: Clock, synchronou
     with pytest.raises(UnknownKey):
         key_set.find("stolen")
     assert key_set.find("ours")
+    assert source.loads == 2
+
+
+def test_withdrawn_key_is_refused_by_the_first_request_after_an_idle_time(clock: Clock) -> None:
+    source = Source("ours", "stolen")
+    key_set = KeySet(source)
+    assert key_set.find("stolen")
+    source.answer = signing.jwks("ours")
+    clock.now += MAX_IDLE + 1
+    with pytest.raises(UnknownKey):
+        key_set.find("stolen")
+
+
+def test_requests_wait_for_one_failed_load_after_an_idle_time(clock: Clock) -> None:
+    source = Source("ours")
+    key_set = KeySet(source)
+    key_set.find("ours")
+    source.error = OSError("unreachable")
+    clock.now += MAX_IDLE + 1
+    for _ in range(5):
+        assert key_set.find("ours")
     assert source.loads == 2
 
 

@@ -25,7 +25,8 @@ ALGORITHM = "RS256"
 MIN_BITS = 2048  # minimum size of an RSA key (RFC 7518 section 3.3)
 MIN_INTERVAL = 10.0  # minimum seconds between two attempts to load the key set
 FIRST_INTERVAL = 1.0  # minimum seconds between two attempts before the first success
-MAX_AGE = 300.0  # seconds after which the key set is loaded again
+MAX_AGE = 30.0  # seconds after which the key set is loaded again
+MAX_IDLE = 45.0  # seconds without an attempt to load, after which a caller waits for a load
 TIMEOUT = 2.0  # seconds to wait for the connection, and for each part of the response
 
 
@@ -42,11 +43,13 @@ class KeySet:
 
     `load` is a function that returns a JWK Set as a dict. `source` is the name of its origin in log messages.
 
-    `find` loads the set when the first key is needed. Later, it loads the set again in two cases:
+    `find` loads the set when the first key is needed. Later, it loads the set again in three cases:
 
     - A `kid` is unknown. The caller waits for the load. To protect users_api, loads are at least `MIN_INTERVAL`
       seconds apart.
     - The set is older than `MAX_AGE` seconds. A background thread loads it, and the caller gets the old key.
+    - The last attempt to load the set was more than `MAX_IDLE` seconds ago. The caller waits for the load. So a process
+      that had no requests does not accept a key that users_api no longer publishes.
 
     A loaded set replaces the old one. So a key that users_api no longer publishes is then refused. If a load fails,
     the old keys stay in use.
@@ -62,7 +65,7 @@ class KeySet:
     def find(self, kid: str) -> jwt.PyJWK:
         """Return the key with this id, or raise `UnknownKey` or `KeysUnavailable`."""
         key = (self._keys or {}).get(kid)
-        if key is None:
+        if key is None or time.monotonic() - self._last_attempt > MAX_IDLE:
             self._reload()
             if self._keys is None:
                 raise KeysUnavailable

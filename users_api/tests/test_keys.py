@@ -13,6 +13,7 @@ from django.test import Client
 from pytest_django import Settings
 
 from common.tokens.keys import key_set
+from users_api import keys
 from users_api.keys import jwks, key_ring, thumbprint
 from users_api.models import User
 from users_api.tests.conftest import write_key
@@ -37,7 +38,7 @@ def test_published_key_verifies_tokens_and_has_no_private_part(api: Client, bruc
     response = api.get(path)
     assert response.status_code == 200
     assert response["Content-Type"] == "application/json"
-    assert "max-age=60" in response["Cache-Control"]
+    assert "max-age=10" in response["Cache-Control"]
     (key,) = response.json()["keys"]
     # No private members: d, p, q, dp, dq, qi (RFC 7518 section 6.3.2).
     assert sorted(key) == ["alg", "e", "kid", "kty", "n", "use"]
@@ -123,13 +124,43 @@ def test_invalid_additional_key_aborts_startup(folder: Path) -> None:
 
 
 def test_token_signed_with_the_previous_key_still_verifies(
-    folder: Path, api: Client, admin: User, bearer: Callable[[User], dict[str, str]]
+    folder: Path,
+    api: Client,
+    admin: User,
+    bearer: Callable[[User], dict[str, str]],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     write_key(folder / "signing.pem")
     header = bearer(admin)
     (folder / "signing.pem").rename(folder / "previous.pem")
     write_key(folder / "signing.pem")
-    key_ring.cache_clear()
+    monkeypatch.setattr(keys, "CHECK_INTERVAL", 0)
     key_set.cache_clear()
     body = {"username": f"grace{int(time.time())}", "password": "correct horse battery"}
     assert api.post("/admin/users/", body, headers=header).status_code == 201
+
+
+def test_changed_keys_are_loaded_without_a_restart(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keys, "CHECK_INTERVAL", 0)
+    write_key(folder / "signing.pem")
+    first = key_ring()
+    assert key_ring() is first  # the files have not changed
+    write_key(folder / "next.pem")
+    assert len(published()) == 2
+    (folder / "next.pem").replace(folder / "signing.pem")
+    assert key_ring().kid != first.kid
+    assert published() == [key_ring().kid]
+
+
+def test_invalid_changed_keys_are_not_used(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(keys, "CHECK_INTERVAL", 0)
+    write_key(folder / "signing.pem")
+    first = key_ring()
+    (folder / "signing.pem").write_text("rubbish")
+    assert [key_ring(), key_ring()] == [first, first]
+    assert [record.message for record in caplog.records] == [
+        f"the changed keys are not used: Invalid environment. TOKENS_KEYS: {folder / 'signing.pem'} is not a PEM file "
+        "with an unencrypted key"
+    ]

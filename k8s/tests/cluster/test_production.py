@@ -2,14 +2,17 @@
 
 import base64
 import contextlib
+import json
 import os
 import pty
 import re
 import shutil
 import subprocess
 import textwrap
+import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -21,6 +24,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from playwright.sync_api import Page, expect
 
+from common.tokens.keys import MAX_AGE
 from k8s.tests.cluster.conftest import own_namespace
 from tools import cluster, postgres, scratch
 from tools.kubectl import NAMESPACE as DEVELOPMENT
@@ -32,10 +36,13 @@ NAMESPACE, OUTSIDE = "thoughts-e2e-production", "thoughts-e2e-outside"
 DOMAIN = "thoughts-e2e.localhost"
 WEB, THOUGHTS, USERS = (f"https://{name}.{DOMAIN}" for name in ("frontend", "thoughts", "users"))
 DOCS = (ROOT / "docs" / "operations.md").read_text()
-CREATE_KEY, LOAD_KEYS = (
-    re.search(pattern, DOCS, re.DOTALL | re.MULTILINE)
-    for pattern in (r"^ +(\(umask.*? next\.pem 2048\))$", r"In a cluster, restarting.*?```sh\n(.*?)```")
-)
+LEAKED_KEY = DOCS.partition("If the signing key has leaked")[2].partition("```sh\n")[2].partition("```")[0]
+SERVERS = "--selector=app.kubernetes.io/name=users-api,app.kubernetes.io/component=server"
+COUNT_KEYS = """
+import json, urllib.request
+request = urllib.request.Request("http://localhost:8000/.well-known/jwks.json", headers={"X-Forwarded-Proto": "https"})
+print(len(json.load(urllib.request.urlopen(request))["keys"]))
+"""
 ADMINISTRATOR = "exec --stdin --tty deployment/users-api -- python users_api/manage.py createsuperuser"
 ADDRESSES = {name: (name, 80) for name in cluster.IMAGES} | {"postgres": (f"postgres.{OUTSIDE}.svc", 5432)}
 # The connections that each service needs. All APIs except users-api load the public keys from users-api.
@@ -293,26 +300,88 @@ def test_new_admin_creates_a_user_who_writes(
     assert [(each["username"], each["text"]) for each in found] == [("clarence", "Written over https.")]
 
 
-def test_signing_key_is_added_with_the_commands_of_the_docs(
+def test_signing_key_is_rotated_without_a_logout_and_a_leaked_key_is_refused_within_a_minute(
     production: tuple[Kubectl, Path], session: requests.Session
 ) -> None:
     kubectl, folder = production
-    assert CREATE_KEY
-    assert LOAD_KEYS
-    commands = LOAD_KEYS[1].replace(f"--namespace={DEVELOPMENT}", " ".join(kubectl.command[1:]))
+    credentials = {"username": "clarence", "password": "another long one"}
+    form = session.get(f"{WEB}/login/", timeout=10)
+    if "csrfmiddlewaretoken" in form.text:
+        data = {**credentials, "csrfmiddlewaretoken": csrf(form.text)}
+        session.post(f"{WEB}/login/", data=data, headers={"Referer": f"{WEB}/login/"}, timeout=10)
 
-    def published() -> list[str]:
-        keys = session.get(f"{USERS}/.well-known/jwks.json", timeout=10).json()["keys"]
-        return [key["kid"] for key in keys]
+    def log_in() -> dict[str, str]:
+        answer = session.post(f"{USERS}/api/login/", data=credentials, timeout=10)
+        return {"Authorization": answer.json()["Authorized"]}
 
-    (folder / "keys").mkdir()
-    key = kubectl.json("get", "secret", "users-api-keys")["data"]["signing.pem"]
-    (folder / "keys" / "signing.pem").write_bytes(base64.b64decode(key))
-    [before] = published()
-    subprocess.run(["sh", "-e", "-c", CREATE_KEY[1]], cwd=folder / "keys", check=True)  # noqa: S607
-    subprocess.run(["sh", "-e", "-c", commands], cwd=folder, check=True)  # noqa: S607
-    wait(lambda: len(published()) == 2, timeout=30)  # old pods still answer for some seconds
-    assert before in published()
+    def logged_in() -> bool:
+        return session.get(f"{WEB}/account/", timeout=10, allow_redirects=False).status_code == 200
+
+    def status(token: dict[str, str]) -> int:
+        return session.get(f"{THOUGHTS}/api/me/thoughts/", headers=token, timeout=10).status_code
+
+    def rotate(*options: str) -> None:
+        """Run the CronJob with these options. Then let the kubelets update the mounted keys at once."""
+        template = kubectl.json("get", "cronjob", "users-api-rotate-keys")["spec"]["jobTemplate"]
+        template["spec"]["template"]["spec"]["containers"][0]["command"].extend(options)
+        job = {
+            "apiVersion": "batch/v1",
+            "kind": "Job",
+            "metadata": {"generateName": "rotate-"},
+            "spec": template["spec"],
+        }
+        name = kubectl("create", "--filename=-", "--output=name", given=json.dumps(job)).strip()
+        kubectl("wait", name, "--for=condition=Complete", "--timeout=60s")
+        kubectl("annotate", "pod", SERVERS, f"keys={time.time()}", "--overwrite")
+
+    def published() -> list[int]:
+        """Return the number of keys that each pod of users-api publishes."""
+        pods = kubectl("get", "pod", SERVERS, "--output=name").split()
+        return [int(kubectl("exec", pod, "--", "python", "-c", COUNT_KEYS)) for pod in pods]
+
+    old, stop = log_in(), threading.Event()
+    sent: list[tuple[int, int, bool]] = []
+    failures: list[tuple[int, int, bool]] = []
+
+    def send() -> None:
+        while not stop.is_set():
+            found = status(old), status(log_in() if len(sent) % 10 == 0 else old), logged_in()
+            sent.append(found)
+            if found != (200, 200, True):
+                failures.append(found)
+
+    with ThreadPoolExecutor(1) as pool:
+        load = pool.submit(send)
+        rotate("--now")
+        wait(lambda: set(published()) == {2}, timeout=60)
+        time.sleep(MAX_AGE + 2)  # thoughts-api and web load the new key
+        rotate("--published-for=0")
+        wait(lambda: key_id(log_in()) != key_id(old), timeout=60)
+        time.sleep(5)
+        stop.set()
+        load.result()
+    assert not failures
+    assert len(sent) > 50
+
+    # The key leaks. The commands of docs/operations.md end the tokens of both keys.
+    leaked = [old, log_in()]
+    commands = LEAKED_KEY.replace(f"--namespace={DEVELOPMENT}", f"--namespace={NAMESPACE}")
+    begin = accepted = time.monotonic()
+    with subprocess.Popen(["sh", "-e", "-c", commands], cwd=folder, stdout=subprocess.DEVNULL) as process:  # noqa: S607
+        while time.monotonic() < accepted + 15:
+            if any(status(token) == 200 for token in leaked):
+                accepted = time.monotonic()
+            time.sleep(0.2)
+    assert process.returncode == 0
+    assert accepted - begin < 60
+    assert logged_in()
+    assert status(log_in()) == 200
+
+
+def key_id(header: dict[str, str]) -> str:
+    """Return the id of the key that signed a token."""
+    first = header["Authorization"].split()[1].split(".")[0]
+    return str(json.loads(base64.urlsafe_b64decode(first + "=="))["kid"])
 
 
 def test_destroyed_databases_are_restored_without_a_missing_row(

@@ -59,11 +59,11 @@ def test_root_file_system_is_read_only_except_for_development_code(overlay: Over
         assert container["securityContext"]["readOnlyRootFilesystem"] is not code, name
 
 
-def test_no_pod_has_a_service_account_token(overlay: Overlay) -> None:
+def test_only_the_jobs_that_rotate_keys_have_a_service_account_token(overlay: Overlay) -> None:
     for account in overlay.of_kind("ServiceAccount"):
         assert account["automountServiceAccountToken"] is False
     for workload in overlay.workloads:
-        assert pod(workload)["automountServiceAccountToken"] is False
+        assert pod(workload)["automountServiceAccountToken"] is ("rotate-keys" in name_of(workload))
         if workload["kind"] != "StatefulSet":
             account = pod(workload)["serviceAccountName"]
             assert name_of(workload).startswith(account)
@@ -136,3 +136,18 @@ def test_expired_data_are_deleted_hourly(overlay: Overlay) -> None:
     assert cron_job["spec"]["schedule"].split()[1:] == ["*", "*", "*", "*"]
     assert cron_job["spec"]["concurrencyPolicy"] == "Forbid"
     assert overlay.environment(container)["DATABASE_URL"] == {"name": "users-api", "key": "DATABASE_URL"}
+
+
+def test_jobs_that_rotate_keys_may_only_change_the_secret_with_the_keys(production: Overlay) -> None:
+    [role] = production.of_kind("Role")
+    [rule] = role["rules"]
+    assert rule["resources"] == ["secrets"]
+    assert rule["resourceNames"] == ["users-api-keys"]
+    assert rule["verbs"] == ["get", "update"]
+    [binding] = production.of_kind("RoleBinding")
+    assert binding["roleRef"]["name"] == name_of(role)
+    [subject] = binding["subjects"]
+    rotating = sorted(
+        name_of(each) for each in production.workloads if pod(each).get("serviceAccountName") == subject["name"]
+    )
+    assert rotating == ["users-api-rotate-keys", "users-api-rotate-keys-now"]
