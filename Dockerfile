@@ -2,7 +2,10 @@
 # By default, Docker builds the last stage, `production`. The stage `development` is for Tilt, whose live update
 # replaces the code in the running container.
 
-FROM python:3.13-slim-trixie AS base
+# A release pins the digest in .github/base-images/Dockerfile.
+ARG PYTHON=python:3.13-slim-trixie
+
+FROM ${PYTHON} AS base
 ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 WORKDIR /app
 

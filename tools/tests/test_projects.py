@@ -29,6 +29,7 @@ def expected(project: Project) -> list[tuple[str, str]]:
         (f"k8s/base/{service}/ingress.yaml", f"    - host: {project.host}.example.local"),
         ("k8s/components/autoscaling/kustomization.yaml", f"  - {service}.yaml"),
         ("k8s/components/disruption-budgets/kustomization.yaml", f"  - {service}.yaml"),
+        ("k8s/components/external-secrets/kustomization.yaml", f"  - {service}.yaml"),
         ("k8s/components/localhost/kustomization.yaml", f"  - {service}.yaml"),
         ("k8s/components/network-policies/kustomization.yaml", f"  - {service}.yaml"),
         ("k8s/components/release/kustomization.yaml", f"  - name: {service}"),

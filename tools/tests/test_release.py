@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tools import scratch
+from tools.local import ROOT
 
 RELEASE = "import sys; from tools import release; release.release(sys.argv[1], only=['upgrade on SQLite'])"
 
@@ -99,3 +100,11 @@ def test_migration_that_old_pods_cannot_survive_is_refused(tree: Path) -> None:
     git(tree, "add", ".")
     git(tree, "commit", "--quiet", "--message=x")
     assert "A check failed" in refusal(tree)
+
+
+def test_pinned_base_image_has_the_tag_of_the_dockerfile() -> None:
+    pinned = re.search(r"^FROM (.*)@sha256:[0-9a-f]{64}$", (ROOT / ".github/base-images/Dockerfile").read_text(), re.M)
+    used = re.search(r"^ARG PYTHON=(.*)$", (ROOT / "Dockerfile").read_text(), re.M)
+    assert pinned
+    assert used
+    assert pinned[1] == used[1]

@@ -1,0 +1,90 @@
+"""Tests of the objects for Flux, Argo CD and External Secrets. Their schemas come from `crds.py`."""
+
+import shutil
+from pathlib import Path
+
+import jsonschema
+import pytest
+import yaml
+
+from k8s.tests.manifests.crds import validate
+from k8s.tests.manifests.objects import K8S, Object, Overlay, name_of
+from tools import kustomize
+from tools.kubectl import NAMESPACE
+
+OVERLAY = "k8s/overlays/production"
+
+
+def rendered(folder: str) -> list[Object]:
+    return kustomize.render(K8S / folder)
+
+
+@pytest.fixture
+def with_external_secrets(tmp_path: Path) -> Overlay:
+    """Return the production overlay with the component that docs/production.md adds."""
+    copy = Path(shutil.copytree(K8S, tmp_path / "k8s", ignore=shutil.ignore_patterns("tests")))
+    kustomization = copy / "overlays" / "production" / "kustomization.yaml"
+    text = kustomization.read_text()
+    kustomization.write_text(text.replace("components:\n", "components:\n  - ../../components/external-secrets\n"))
+    return Overlay("production", kustomize.render(kustomization.parent))
+
+
+@pytest.mark.parametrize(
+    ("folder", "kinds"), [("flux", ["GitRepository", "Kustomization"]), ("argo-cd", ["Application"])]
+)
+def test_objects_match_the_schemas_of_their_projects(folder: str, kinds: list[str]) -> None:
+    objects = rendered(folder)
+    assert sorted(each["kind"] for each in objects) == kinds
+    for each in objects:
+        validate(each)
+
+
+def test_unknown_field_and_wrong_type_are_refused() -> None:
+    [application] = rendered("argo-cd")
+    changes: list[Object] = [{"sourc": {}}, {"project": 1}]
+    for change in changes:
+        with pytest.raises(jsonschema.ValidationError):
+            validate({**application, "spec": {**application["spec"], **change}})
+
+
+def test_both_deploy_the_production_overlay_to_its_namespace() -> None:
+    site = next(each for each in rendered("flux") if each["kind"] == "Kustomization")["spec"]
+    assert site["path"] == f"./{OVERLAY}"
+    source = next(each for each in rendered("flux") if each["kind"] == "GitRepository")
+    assert site["sourceRef"] == {"kind": "GitRepository", "name": name_of(source)}
+    [application] = rendered("argo-cd")
+    assert application["spec"]["source"]["path"] == OVERLAY
+    assert application["spec"]["destination"]["namespace"] == NAMESPACE
+
+
+def test_patches_keep_completed_migrations(tmp_path: Path) -> None:
+    [application] = rendered("argo-cd")
+    site = next(each for each in rendered("flux") if each["kind"] == "Kustomization")
+    for patches in (site["spec"]["patches"], application["spec"]["source"]["kustomize"]["patches"]):
+        copy = Path(shutil.copytree(K8S, tmp_path / "k8s", ignore=shutil.ignore_patterns("tests"), dirs_exist_ok=True))
+        # As Flux and Argo CD do, add the patches to the kustomization.
+        overlay = copy / "overlays" / "patched"
+        overlay.mkdir(exist_ok=True)
+        content = {"resources": ["../production"], "patches": patches}
+        (overlay / "kustomization.yaml").write_text(yaml.safe_dump(content))
+        jobs = [each for each in kustomize.render(overlay) if each["kind"] == "Job"]
+        assert jobs
+        assert not any("ttlSecondsAfterFinished" in job["spec"] for job in jobs)
+
+
+def test_external_secrets_provide_every_secret(with_external_secrets: Overlay) -> None:
+    externals = with_external_secrets.of_kind("ExternalSecret")
+    for each in externals:
+        validate(each)
+        assert each["metadata"]["namespace"] == NAMESPACE
+    made = {each["spec"]["target"]["name"]: {item["secretKey"] for item in each["spec"]["data"]} for each in externals}
+    for name, key in with_external_secrets.secrets():
+        assert made[name] if key == "*" else key in made[name]
+    for ingress in with_external_secrets.of_kind("Ingress"):
+        for tls in ingress["spec"]["tls"]:
+            assert made[tls["secretName"]] == {"tls.crt", "tls.key"}
+
+
+def test_rotated_keys_are_not_overwritten(with_external_secrets: Overlay) -> None:
+    keys = with_external_secrets.get("ExternalSecret", "users-api-keys")["spec"]
+    assert (keys["refreshPolicy"], keys["target"]["creationPolicy"]) == ("CreatedOnce", "Orphan")
