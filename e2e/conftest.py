@@ -1,8 +1,8 @@
 """Fixtures: the running system that the tests send requests to.
 
 By default, a fixture starts the system as `make run` does, but on free ports and with a temporary folder. If the
-variables THOUGHTS_URL, USERS_URL and WEB_URL are set, the tests use the system with these URLs, which already runs in a
-cluster or in compose.
+variables THOUGHTS_URL, USERS_URL and WEB_URL are set, the tests use the system with these URLs, which is already
+running in a cluster or in Docker Compose.
 """
 
 import json
@@ -19,7 +19,7 @@ from tools.system import System, start, stop
 
 @pytest.fixture(scope="session")
 def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[str, Any]:
-    """Use the Chromium of this machine. Run it without its sandbox as root, because it would refuse to start."""
+    """Use the Chromium of this machine. As root, disable its sandbox, because Chromium would not start with it."""
     sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []
     return {**browser_type_launch_args, "executable_path": str(find_or_install()), "args": sandbox}
 

@@ -36,7 +36,7 @@ def run(*command: object, cwd: Path, env: dict[str, str]) -> str:
 def test_project_installs_tests_migrates_and_serves_alone(project: str, tmp_path: Path) -> None:
     app = scratch.copy(tmp_path / "app", "common", project)
 
-    # The virtual environment gets only the packages in the lock file of the project. The packages for tests go to
+    # The virtual environment gets only the packages in the lock file of the project. The packages for tests go into
     # another folder, from which the server below does not import.
     uv = [sys.executable, "-m", "uv"]
     environment = dict(os.environ)

@@ -39,7 +39,7 @@ THREADS = 3
 
 @contextmanager
 def server(*before: str) -> Iterator[tuple["subprocess.Popen[bytes]", int]]:
-    """Start gunicorn, and yield the process and the port. `before` is put in front of the command."""
+    """Start gunicorn, and yield the process and the port. `before` is prepended to the command."""
     (port,) = free_ports(1)
     command = [*before, sys.executable, "-m", "gunicorn", "-c", "python:common.server.gunicorn_conf", APPLICATION]
     environment = os.environ | {
@@ -134,7 +134,7 @@ def test_truncated_body_is_refused(port: int, start: bytes) -> None:
 
 @pytest.mark.parametrize("length", [64 * 1024 + 1, 2_600_000])
 @pytest.mark.parametrize("chunked", [False, True])
-def test_too_large_body_is_refused(port: int, length: int, chunked: bool) -> None:
+def test_oversized_body_is_refused(port: int, length: int, chunked: bool) -> None:
     body = b"x" * length
     sent: Any = iter([body]) if chunked else body
     response = requests.post(f"http://127.0.0.1:{port}/echo/", data=sent, timeout=20)
@@ -142,7 +142,7 @@ def test_too_large_body_is_refused(port: int, length: int, chunked: bool) -> Non
     assert response.json() == {"message": "The body is too large. Send at most 65536 bytes."}
 
 
-def test_largest_body_is_accepted_also_with_an_expect_header(port: int) -> None:
+def test_largest_body_is_accepted_even_with_an_expect_header(port: int) -> None:
     body = b'{"text": "hello"}'.ljust(64 * 1024)
     headers = {"Content-Type": "application/json", "Expect": "100-continue"}
     response = requests.post(f"http://127.0.0.1:{port}/echo/", data=body, headers=headers, timeout=20)
@@ -164,7 +164,7 @@ def test_pipelined_requests_are_answered_in_order(port: int) -> None:
 
 
 @pytest.mark.parametrize(("path", "chunked"), [("/open/", False), ("/echo/", False), ("/echo/", True)])
-def test_connection_is_kept_for_the_next_request(port: int, path: str, chunked: bool) -> None:
+def test_connection_is_kept_open_for_the_next_request(port: int, path: str, chunked: bool) -> None:
     method, body = ("GET", None) if path == "/open/" else ("POST", b'{"text": "hello"}')
     headers = {"Content-Type": "application/json"} | ({"Transfer-Encoding": "chunked"} if chunked else {})
     connection = HTTPConnection("127.0.0.1", port, timeout=10)

@@ -107,7 +107,7 @@ def write_find_and_delete(page: Page, system: System) -> None:
     expect(page.get_by_role("article").first.locator(".text")).to_have_text(THOUGHT)
     expect(page.get_by_label("New thought")).to_have_value("")
 
-    # Search for "oë", in another letter case and without the accent.
+    # Search for "oë", in a different case and without the accent.
     search(page, "OE")
     found = page.get_by_role("article").filter(has_text=THOUGHT).first
     expect(found.locator("mark")).to_have_text("oë")
@@ -148,7 +148,7 @@ class TestWithoutJavaScript:
     def test_account_is_created_and_managed(self, page: Page, system: System) -> None:
         manage_the_account(page, system, f"eve-{uuid.uuid4().hex[:8]}")
 
-    def test_too_long_thought_is_shown_again_with_the_error(
+    def test_thought_that_is_too_long_is_shown_again_with_the_error(
         self, page: Page, system: System, new_user: Callable[..., User]
     ) -> None:
         log_in(page, system, new_user())
@@ -359,7 +359,7 @@ def test_account_is_created_and_managed(page: Page, system: System) -> None:
     manage_the_account(page, system, f"ada-{uuid.uuid4().hex[:8]}")
 
 
-def test_account_created_in_the_admin_works_until_it_is_switched_off(
+def test_account_created_in_the_admin_works_until_it_is_deactivated(
     page: Page, context: BrowserContext, system: System
 ) -> None:
     page.goto(f"{system.users}/admin/")
@@ -384,7 +384,7 @@ def test_account_created_in_the_admin_works_until_it_is_switched_off(
     page.get_by_role("button", name="Save", exact=True).click()
     expect(page.get_by_text("was changed successfully")).to_be_visible()
 
-    # thoughts_api accepts the access token for up to 15 minutes more. Delete the cookie with it, so that web must renew
+    # thoughts_api accepts the access token for up to 15 more minutes. Delete its cookie, so that web must renew
     # the token, which users_api refuses.
     context.clear_cookies(name=SESSION_COOKIE)
     visitor.goto(f"{system.web}/thoughts/")

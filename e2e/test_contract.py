@@ -1,4 +1,4 @@
-"""The HTTP contract, used as an existing client uses it that was written for the first version of this system."""
+"""Use the HTTP contract as a client that was written for the first version of this system does."""
 
 import re
 from concurrent.futures import ThreadPoolExecutor

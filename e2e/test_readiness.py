@@ -35,7 +35,7 @@ class Api:
         return requests.get(f"{self.management}/readyz", timeout=SOON).status_code == 200
 
     def reason(self) -> str:
-        """Return the text that /readyz gives as the status."""
+        """Return the status text in the body of /readyz."""
         return str(requests.get(f"{self.management}/readyz", timeout=SOON).json()["status"])
 
     def statuses(self, count: int = 12) -> set[int]:

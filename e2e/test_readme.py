@@ -1,4 +1,4 @@
-"""The commands in README.md print what README.md says, when they are run with a new system."""
+"""The commands in README.md print what README.md says, when they are run against a new system."""
 
 import re
 import subprocess

@@ -1,4 +1,4 @@
-"""Error pages for requests that gunicorn refuses, so that they never reach Django."""
+"""Error pages for requests that gunicorn refuses before they reach Django."""
 
 from typing import Any
 

@@ -27,7 +27,7 @@ LOADED_AFTER = 1.0  # seconds; a worker needs a twentieth of this to load module
 
 @dataclass(frozen=True)
 class Server:
-    """The service web, which runs from a copy of its code as in a pod of `tilt up`."""
+    """A running web service. Like a pod of `tilt up`, it uses a copy of the code."""
 
     code: Path
     pipe: Path

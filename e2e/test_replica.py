@@ -25,7 +25,7 @@ from tools import postgres
 from tools.local import PROJECTS, ROOT, Local
 from tools.system import answers, free_ports, within
 
-# If the replica loses the primary, it tries to reconnect every 200 ms, instead of every 5 s.
+# If the replica loses its connection to the primary, it tries to reconnect every 200 ms, instead of every 5 s.
 OPTIONS = f"{postgres.FAST} -c wal_retrieve_retry_interval=200ms"
 SOON = 60.0  # seconds to wait for a change; a few are enough, unless the machine is busy
 
@@ -131,7 +131,7 @@ def serve(replicated: Replicated, folder: Path, **environment: str) -> Iterator[
 
 @pytest.fixture(scope="module")
 def api(replicated: Replicated, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
-    """Serve thoughts_api for the tests of this file. One test serves its own, with other settings."""
+    """Serve thoughts_api for the tests of this file. One test starts its own server, with other settings."""
     with serve(replicated, tmp_path_factory.mktemp("api"), REPLICA_MAX_LAG="1", THREADS="5", MAX_PODS="100") as api:
         yield api
 
@@ -170,7 +170,7 @@ def paused(replicated: Replicated) -> Iterator[None]:
         query(replicated.replica, "SELECT pg_wal_replay_resume()")
 
 
-def test_searches_use_the_replica_and_own_lists_use_the_primary(replicated: Replicated, tmp_path: Path) -> None:
+def test_searches_use_the_replica_and_all_other_reads_use_the_primary(replicated: Replicated, tmp_path: Path) -> None:
     # The replica stays in rotation even if it lags, so a missing thought shows that the replica was queried. With one
     # thread, all requests share one connection to the primary.
     with serve(replicated, tmp_path, REPLICA_MAX_LAG="3600", THREADS="1") as api:
@@ -265,7 +265,7 @@ def without_primary(replicated: Replicated, api: Api, stuck: bool) -> Iterator[N
 @pytest.mark.parametrize("stuck", [False, True], ids=["stopped", "stuck"])
 def test_searches_work_without_the_primary(replicated: Replicated, api: Api, stuck: bool) -> None:
     with without_primary(replicated, api, stuck), searches(api):
-        time.sleep(3)  # longer than the allowed lag and two checks
+        time.sleep(3)  # longer than the allowed lag and two checks together
         answered = len(api.statuses)
         assert within(SOON, lambda: len(api.statuses) > answered + 20)
         assert within(SOON, api.usable)
@@ -281,21 +281,21 @@ def test_replica_is_restored_while_the_primary_is_stuck(replicated: Replicated, 
 
 
 def test_probes_are_answered_while_the_primary_is_stuck(replicated: Replicated, api: Api) -> None:
-    # There are more probes than the five threads of the server.
+    # Send more probes than the server has threads (five).
     with without_primary(replicated, api, stuck=True), ThreadPoolExecutor(8) as pool:
         probes = pool.map(lambda _: requests.get(f"{api.url}/readyz", timeout=SOON).status_code, range(8))
         assert set(probes) == {200}  # pods stay ready, because no other pod has a working primary
         assert requests.get(f"{api.url}/healthz", timeout=SOON).status_code == 200
 
 
-def test_requests_are_503_while_the_primary_is_stuck_and_correct_afterwards(replicated: Replicated, api: Api) -> None:
+def test_requests_get_503_while_the_primary_is_stuck_and_succeed_afterwards(replicated: Replicated, api: Api) -> None:
     headers = {"Authorization": f"Bearer {api.token}"}
     api.write("Before it is stuck")
 
     def own(limit: int) -> int:
         return requests.get(f"{api.url}/api/me/thoughts/?limit={limit}", headers=headers, timeout=SOON).status_code
 
-    # There are more clients than the five threads of the server.
+    # Use more clients than the server has threads (five).
     with without_primary(replicated, api, stuck=True), ThreadPoolExecutor(10) as pool:
         assert set(pool.map(own, range(1, 11))) == {503}
     assert all(len(api.own(limit)) == limit for limit in (1, 2) for _ in range(10))
@@ -310,12 +310,12 @@ def test_thread_has_at_most_one_connection_per_database(replicated: Replicated, 
         ):
             pass
     # thoughts_api has five threads, and one more for the checks. PostgreSQL may need a moment to close the connections
-    # that thoughts_api has abandoned while the server was stuck.
+    # that thoughts_api abandoned while the server was stuck.
     assert within(SOON, lambda: query(replicated.primary, count) <= 6)
     assert within(SOON, lambda: query(replicated.replica, count) == 6)
 
 
-def test_start_warns_if_the_pods_may_open_too_many_connections(api: Api) -> None:
+def test_startup_warns_if_the_pods_may_open_too_many_connections(api: Api) -> None:
     def warnings() -> list[str]:
         return [line for line in api.log.read_text().splitlines() if "MAX_PODS" in line]
 

@@ -49,7 +49,7 @@ def logged(log: Path, before: int, line: str) -> bool:
 
 
 @pytest.mark.parametrize("projects", [["thoughts_api"], ["users_api"], ["thoughts_api", "users_api"]])
-def test_crashed_project_is_named_and_restarted_while_pages_still_render(own: System, projects: list[str]) -> None:
+def test_crashed_project_is_reported_and_restarted_while_pages_still_render(own: System, projects: list[str]) -> None:
     assert own.log
     before = len(own.log.read_text())
     urls = {"thoughts_api": own.thoughts, "users_api": own.users}
@@ -75,7 +75,7 @@ def test_crashed_project_is_named_and_restarted_while_pages_still_render(own: Sy
         ("GET /api/thoughts/?search=größer".encode(), b"400", ["message", "errors"]),
     ],
 )
-def test_requests_that_gunicorn_or_django_refuse_have_the_usual_error_body(
+def test_requests_that_gunicorn_or_django_refuse_get_the_usual_error_body(
     own: System, line: bytes, status: bytes, keys: list[str]
 ) -> None:
     address = urlsplit(own.thoughts)
@@ -116,7 +116,7 @@ def test_invalid_ports_are_reported_in_one_line_and_no_file_is_created(tmp_path:
     assert_nothing_made(copy, done)
 
 
-def test_data_of_a_running_system_cannot_be_reset_or_used_twice(own: System, tmp_path: Path) -> None:
+def test_data_of_a_running_system_cannot_be_reset_or_used_by_another_system(own: System, tmp_path: Path) -> None:
     assert own.log
     copy = bare_copy(tmp_path)
     (copy / "var").symlink_to(own.log.parent)
@@ -303,9 +303,9 @@ def test_invalid_environment_is_reported_in_one_line_that_names_the_variable(tmp
         assert name in lines[0]
 
 
-def test_management_port_in_use_stops_the_server_and_is_named(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
+def test_management_port_in_use_aborts_startup_and_is_reported(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
         environment = {
             "PATH": os.environ["PATH"],
             "HOST": "127.0.0.1",
@@ -338,7 +338,10 @@ def bare_copy(folder: Path) -> Path:
 
 
 def pretend(copy: Path, statement: str) -> None:
-    """Write pretend.py, which runs `statement` and then a script. The statement changes what Python the script sees."""
+    """Write pretend.py, which runs `statement` and then a script.
+
+    The statement changes the Python that the script sees.
+    """
     (copy / "pretend.py").write_text(
         f"{statement}; import runpy; del sys.argv[0]; runpy.run_path(sys.argv[0], run_name='__main__')\n"
     )

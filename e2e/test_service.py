@@ -15,7 +15,7 @@ from tools.local import PROJECTS
 from tools.system import answers, free_ports, within
 
 STEPS = "invoices_api lint format imports templates manifests Tiltfile"
-# Skip this file, because its test copies the repository and repeats two of the steps there.
+# Skip this file, because its test would copy the repository and repeat two of these steps in the copy.
 TWICE = "k8s/tests/manifests/test_set_once.py"
 TIMEOUT = 10
 
@@ -59,26 +59,26 @@ def made(tree: Path) -> Path:
     ("arguments", "message"),
     [
         ([], "The service has no name."),
-        (["name=Invoices"], "'Invoices' cannot be the name of a package and of a host."),
-        (["name=my invoices"], "'my invoices' cannot be the name"),
-        (["name=2invoices"], "'2invoices' cannot be the name"),
-        (["name=my-invoices"], "'my-invoices' cannot be the name"),
-        (["name=my_invoices"], "'my_invoices' cannot be the name"),
-        (["name=../invoices"], "'../invoices' cannot be the name"),
-        (["name=größen"], "'größen' cannot be the name"),
+        (["name=Invoices"], "'Invoices' cannot be both a package name and a host name."),
+        (["name=my invoices"], "'my invoices' cannot be both a package name"),
+        (["name=2invoices"], "'2invoices' cannot be both a package name"),
+        (["name=my-invoices"], "'my-invoices' cannot be both a package name"),
+        (["name=my_invoices"], "'my_invoices' cannot be both a package name"),
+        (["name=../invoices"], "'../invoices' cannot be both a package name"),
+        (["name=größen"], "'größen' cannot be both a package name"),
         (["name=class"], "'class' is a reserved word."),
         (["name=services"], "'services' is a reserved word."),
         (["name=null"], "'null' is a reserved word."),
         (["name=" + "x" * 31], f"'{'x' * 31}' is too long for names in Kubernetes."),
-        (["name=users"], "users_api uses the name 'users' already."),
-        (["name=web"], "web uses the name 'web' already."),
-        (["name=frontend"], "web uses the name 'frontend' already."),
-        (["name=invoices", "model=invoice"], "'invoice' cannot be the name of a model."),
-        (["name=nones"], "'None' cannot be the name of a model."),
+        (["name=users"], "users_api already uses the name 'users'."),
+        (["name=web"], "web already uses the name 'web'."),
+        (["name=frontend"], "web already uses the name 'frontend'."),
+        (["name=invoices", "model=invoice"], "'invoice' cannot be a model name."),
+        (["name=nones"], "'None' cannot be a model name."),
     ],
     ids=str,
 )
-def test_invalid_name_is_refused_in_one_line(tree: Path, arguments: list[str], message: str) -> None:
+def test_invalid_name_is_refused_with_a_one_line_message(tree: Path, arguments: list[str], message: str) -> None:
     done = run(tree, "make", "service", *arguments)
     assert done.returncode != 0
     [line] = [line for line in done.stderr.splitlines() if not line.startswith("make: ***")]
@@ -97,7 +97,9 @@ def test_invalid_name_is_refused_in_one_line(tree: Path, arguments: list[str], m
     ],
     ids=str,
 )
-def test_removal_of_another_project_is_refused_in_one_line(tree: Path, arguments: list[str], message: str) -> None:
+def test_removal_of_another_project_is_refused_with_a_one_line_message(
+    tree: Path, arguments: list[str], message: str
+) -> None:
     done = run(tree, "make", "remove-service", *arguments)
     assert done.returncode != 0
     [line] = [line for line in done.stderr.splitlines() if not line.startswith("make: ***")]

@@ -101,7 +101,7 @@ def test_server_answers_connected_clients_after_sigterm_and_refuses_new_ones(pro
             for answer in pool.map(read, waiting):
                 assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
                 assert b"\r\nConnection: close\r\n" in answer
-        # A worker that still imports the application closes its socket after that.
+        # A worker that is still importing the application closes its socket after the import.
         assert within(20, lambda: refuses(port))
         assert process.wait(timeout=30) == 0
 
@@ -126,7 +126,7 @@ def test_server_stops_within_the_graceful_timeout_after_sigterm(slow: str, proce
         assert within(20, lambda: answers(f"http://127.0.0.1:{port}/"))
         with socket.create_connection(("127.0.0.1", port), timeout=30) as client:
             client.sendall(b"GET /slow HTTP/1.1\r\nHost: localhost\r\n\r\n")
-            time.sleep(0.5)  # until a thread works on the request
+            time.sleep(0.5)  # until a thread is working on the request
             process.terminate()
             assert process.wait(timeout=30) == 0
             assert client.recv(1000) == b""

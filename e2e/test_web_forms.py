@@ -16,7 +16,7 @@ from tools.system import NO_LIMITS, System, start, stop
 
 DESCRIPTION = ROOT / "e2e" / "web.openapi.yaml"
 EXAMPLES = int(os.environ.get("EXAMPLES") or 25)  # number of requests for each operation and visitor, at most
-# In CI, each run sends the same requests, so a new failure is caused by a change of the code.
+# In CI, each run sends the same requests, so a new failure is caused by a code change.
 SEED = 1 if os.environ.get("CI") else None
 
 config = schemathesis.Config.from_dict({"seed": SEED} if SEED else {})

@@ -1,8 +1,8 @@
 """Audit the lock files for known vulnerabilities, with pip-audit: `python -m tools.audit`.
 
-pip-audit looks up vulnerabilities in an advisory database. A package mirror may take the place of this database and
-have no advisories. So the script first checks that the database reports the known vulnerability of an old release. If
-no database does, the script prints "not audited", and the audit passes.
+pip-audit looks up vulnerabilities in an advisory database. A package mirror may answer instead of this database
+and have no advisories. So the script first checks that the database reports the known vulnerability of an old release.
+If no database does, the script prints "not audited", and the audit passes.
 """
 
 import json
@@ -18,7 +18,7 @@ from tools.local import ROOT
 PIP_AUDIT = [sys.executable, "-m", "pip_audit", "--format=json", "--progress-spinner=off", "--disable-pip"]
 DATABASES = (["--vulnerability-service=pypi"], ["--vulnerability-service=osv"])
 KNOWN_VULNERABLE = "jinja2==2.10"  # CVE-2019-10906
-TIMEOUT = 15  # seconds per request to a database
+TIMEOUT = 15  # seconds for each request to a database
 NOT_AUDITED = "no advisory database reachable: not audited"
 
 Dependency = dict[str, Any]
@@ -34,17 +34,17 @@ def lock_files() -> list[Path]:
 
 
 def audit(locks: Sequence[Path], databases: Iterable[list[str]]) -> tuple[bool, str]:
-    """Audit lock files. Return whether no vulnerability was found, and a report that ends with a summary.
+    """Audit lock files. Return whether they passed, and a report that ends with a summary.
 
-    Each database is given as the options with which pip-audit uses it. pip-audit uses the first database that has
-    advisories. Raise `NoReport` if a lock file is invalid.
+    Each database is given as the pip-audit options that select it. Only the first database that has advisories is
+    used. Raise `NoReport` if a lock file is invalid.
     """
     files = [*(f"--requirement={lock}" for lock in locks), "--require-hashes"]
     _pip_audit([*files, "--dry-run"])
     for database in databases:
         try:
             dependencies = _pip_audit([*files, *database]) if _knows_advisories(database) else []
-        except NoReport:  # the dry run could read the lock files, so the database has failed
+        except NoReport:  # the dry run was able to read the lock files, so the database failed
             continue
         if dependencies:
             return _report(dependencies, len(locks))

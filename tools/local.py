@@ -1,4 +1,4 @@
-"""Run the system without a cluster: its environment variables, and its keys, databases and files in one folder."""
+"""Prepare everything that the system needs without a cluster: environment variables, keys, databases and files."""
 
 import compileall
 import hashlib
@@ -56,7 +56,7 @@ class Local:
         return f"http://localhost:{self.ports[project]}"
 
     def environment(self, project: str) -> dict[str, str]:
-        """Return the environment variables with which the processes of a project run."""
+        """Return the environment variables for the processes of a project."""
         own = {
             "users_api": {
                 "SECRET_KEY": self._secret("users_api"),

@@ -1,8 +1,8 @@
 """Run a command with a temporary PostgreSQL server: `python -m tools.postgres -- COMMAND...`.
 
-An installed PostgreSQL is preferred. If there is none, apt installs it, if this runs as root on Debian or Ubuntu. As a
-last resort, pip installs it from PyPI. The server stores its data in a temporary folder, listens only on a Unix socket
-in that folder, and stops when the command has ended.
+An installed PostgreSQL is preferred. Otherwise, apt installs PostgreSQL if the script runs as root on Debian or Ubuntu.
+As a last resort, pip installs it from PyPI. The server stores its data in a temporary folder, listens only on a Unix
+socket in that folder, and stops when the command exits.
 """
 
 import contextlib
@@ -92,7 +92,7 @@ class Server:
 def server(options: str = FAST) -> Iterator[str]:
     """Run a server, and yield the DATABASE_URL of the database `postgres` on it.
 
-    The server is also stopped if this process gets Ctrl-C or SIGTERM.
+    The server is also stopped if this process receives Ctrl-C or SIGTERM.
     """
     with primary(options) as server:
         yield server.url
@@ -132,7 +132,7 @@ def replica(url: str, options: str = FAST) -> Iterator[Server]:
 def _place(options: str) -> Iterator[Server]:
     """Yield a server that has a temporary folder but no data yet. Stop it at the end."""
     programs = find() or install()
-    # The path of a Unix socket can have about 100 characters. The usual temporary folder on a Mac is too long for that.
+    # The path of a Unix socket can have at most about 100 characters. On a Mac, the usual temporary folder is too long.
     with _signals_as_exit(), tempfile.TemporaryDirectory(prefix="thoughts-", dir=_short_temporary()) as name:
         folder = Path(name)
         run = _Runner(folder)
@@ -206,7 +206,7 @@ def _from_wheel() -> Path | None:
 
 
 class _Runner:
-    """Runs the programs of PostgreSQL. They refuse to run as root, so root runs them as another account."""
+    """Runs the programs of PostgreSQL. They refuse to run as root, so root runs them under another account."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

@@ -20,12 +20,12 @@ class Project:
 
     @property
     def postgres(self) -> str:
-        """Return the name of the PostgreSQL service of this project, in Kubernetes and in compose."""
+        """Return the name of the PostgreSQL service of this project, in Kubernetes and in Docker Compose."""
         return f"{self.service.removesuffix('-api')}-postgres"
 
 
 def read(file: Path) -> dict[str, Project]:
-    """Read the projects from a file, and return them by package.
+    """Read the projects from a file, and return a dict from each package name to its project.
 
     Raise `TypeError` if a project lacks a field or has an unknown one.
     """

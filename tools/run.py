@@ -20,7 +20,7 @@ from tools.projects import PORTS, TABLE
 from tools.reloader import Reloader
 
 RESTART_AFTER = 3.0  # seconds after a crash
-READY_WITHIN = 60.0  # seconds after the start, for all projects
+READY_WITHIN = 60.0  # seconds until all projects must be ready
 STOP_WITHIN = 25.0  # seconds; gunicorn gives running requests 20 seconds to finish
 DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # a proxy could not reach 127.0.0.1
 

@@ -32,7 +32,7 @@ RESERVED |= {"services", "tests"}
 
 
 class Refused(Exception):
-    """The command is refused. The message has the reason and the remedy, in one line."""
+    """The command is refused. The message states the reason and the remedy in one line."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class Names:
         return re.sub(rf"[Nn]otes?|NOTES|{PORT}", lambda found: words[found[0]], text)
 
     def files(self) -> Iterator[tuple[Path, Path]]:
-        """Yield each file of the template, with the path that its copy gets."""
+        """Yield each file of the template, with the path of its copy."""
         for file in sorted(TEMPLATE.rglob("*")):
             if file.is_file() and file != INSERTS and file.suffix != ".pyc":
                 yield file, ROOT / self.render(str(file.relative_to(TEMPLATE)))
@@ -86,7 +86,7 @@ class Insert:
     def insert(self, content: str) -> str:
         """Return the content of the file with the lines added.
 
-        Raise `Refused` if the text `before` is not in the file, or more or less often than `times`.
+        Raise `Refused` unless the file contains the text `before` exactly `times` times.
         """
         if not self.before:
             return f"{content}{self.text}"
@@ -120,13 +120,13 @@ def make(name: str, model: str) -> Names:
     check_name(name)
     model = model or name.removesuffix("s").capitalize()
     if not re.fullmatch(r"[A-Z][A-Za-z0-9]*", model) or keyword.iskeyword(model):
-        raise Refused(f"{model!r} cannot be the name of a model. Use a noun in CamelCase, such as model=Note.")
+        raise Refused(f"{model!r} cannot be a model name. Use a noun in CamelCase, such as model=Note.")
     names = Names(name, 1 + max(project.port for project in TABLE.values()), model)
     if importlib.util.find_spec(names.package) or (ROOT / names.package).exists():
-        raise Refused(f"The package {names.package} exists already. Choose another name.")
+        raise Refused(f"The package {names.package} already exists. Choose another name.")
     for _, file in names.files():
         if file.exists():
-            raise Refused(f"{file.relative_to(ROOT)} exists already. Remove it, or choose another name.")
+            raise Refused(f"{file.relative_to(ROOT)} already exists. Remove it, or choose another name.")
     changed = edited(Insert.insert, names)
     for source, file in names.files():
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -147,14 +147,14 @@ def check_name(name: str) -> None:
     if not name:
         raise Refused(f"The service has no name. {usage}")
     if not re.fullmatch(r"[a-z][a-z0-9]*", name):
-        raise Refused(f"{name!r} cannot be the name of a package and of a host. {usage}")
+        raise Refused(f"{name!r} cannot be both a package name and a host name. {usage}")
     if len(name) > MAX_LENGTH:
         raise Refused(f"{name!r} is too long for names in Kubernetes. Choose up to {MAX_LENGTH} characters.")
     if keyword.iskeyword(name) or name in RESERVED:
         raise Refused(f"{name!r} is a reserved word. Choose another name.")
     for project in TABLE.values():
         if name in (project.package, project.service, project.host, project.database):
-            raise Refused(f"{project.package} uses the name {name!r} already. Choose another name.")
+            raise Refused(f"{project.package} already uses the name {name!r}. Choose another name.")
 
 
 def edited(edit: Callable[[Insert, str], str], names: Names) -> dict[Path, str]:

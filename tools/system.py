@@ -16,7 +16,7 @@ from tools.check_machine import bind_error
 from tools.local import PROJECTS, ROOT
 
 START_WITHIN = 60.0  # seconds
-# Settings for tests that send more requests than the limits of a user allow.
+# Settings for tests that send more requests than the limits per user allow.
 NO_LIMITS = dict.fromkeys(
     [
         "LOGIN_FAILURES_PER_NAME",
@@ -94,7 +94,7 @@ def stop(system: System) -> None:
 
 
 def answers(url: str) -> bool:
-    """Return whether a GET request to this URL is answered with 200."""
+    """Return whether a GET request to this URL returns the status 200."""
     try:
         with urllib.request.urlopen(url, timeout=2) as response:
             return bool(response.status == 200)
@@ -103,7 +103,7 @@ def answers(url: str) -> bool:
 
 
 def within(seconds: float, condition: Callable[[], bool]) -> bool:
-    """Wait until the condition is true. Return False if it is not true within this time."""
+    """Wait until the condition is true. Return False if it is still false after this time."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if condition():

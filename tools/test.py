@@ -37,7 +37,7 @@ ALONE = {
 }
 # Tests that start no system.
 STATIC = {"manifests": "k8s/tests/manifests", "Tiltfile": "tilt_modules/tests", "tools": "tools/tests"}
-# mypy needs the settings of a project. These folders belong to no project, so they are checked with that of a project.
+# mypy needs the settings of a project. These folders belong to no project, so they are checked with those of a project.
 TYPED_WITH = {"users_api": ["common"], "web": ["tools", "e2e", "bench", "k8s", "tilt_modules"]}
 APIS = [project.package for project in WITH_DATABASE]
 PYTEST = [sys.executable, "-m", "pytest", "--quiet", "--rootdir=.", "-p", "no:cacheprovider"]
@@ -50,7 +50,7 @@ class Step:
     name: str
     command: list[str]
     env: dict[str, str] = field(default_factory=dict)
-    # A regular expression that finds the result in the output, which the line of the step then shows.
+    # A regular expression that finds the result in the output. The line of the step shows this result.
     result: str = r"^=* ?(\d+ (?:passed|failed|error).*?) in "
 
     def run(self) -> tuple[bool, str, float]:

@@ -33,7 +33,7 @@ COVERED = [
 ]
 # These files contain texts as data, or the words themselves.
 EXCLUDED = ["bench/texts.py", "tools/words.toml", "tools/tests/test_words.py", "*requirements*.txt", "common/static"]
-GAP = r"(?:[\s_]|#\s)+"  # what may separate two words; in a comment that continues on the next line, also "#"
+GAP = r"(?:[\s_]|#\s)+"  # what may separate two words, including the "#" of the next comment line
 
 
 def find(text: str) -> Iterator[tuple[int, str, str]]:

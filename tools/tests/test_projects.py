@@ -53,7 +53,7 @@ def expected(project: Project) -> list[tuple[str, str]]:
 
 
 def missing(tree: Path, project: Project) -> list[str]:
-    """Return a message for each line that the project needs and that is missing in a tree."""
+    """Return a message for each line that the project needs and that is missing from a tree."""
     found = []
     for name, line in expected(project):
         file = tree / name
@@ -68,7 +68,7 @@ def test_every_file_lists_every_project(project: Project) -> None:
 
 
 @pytest.mark.parametrize("project", TABLE.values(), ids=TABLE)
-def test_missing_line_is_named_with_its_file(project: Project, tmp_path: Path) -> None:
+def test_missing_line_is_reported_with_its_file(project: Project, tmp_path: Path) -> None:
     for name, _ in expected(project):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, tmp_path / name)

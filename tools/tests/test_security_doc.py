@@ -47,7 +47,7 @@ def stale(evidence: str) -> list[str]:
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row[0])
-def test_files_and_tests_named_in_a_row_exist(row: tuple[str, str, str, str]) -> None:
+def test_files_and_tests_in_each_row_exist(row: tuple[str, str, str, str]) -> None:
     _, _, state, evidence = row
 
     assert not stale(evidence)

@@ -30,7 +30,7 @@ def test_notes_of_other_users_are_not_found(bruce: APIClient, stephen: APIClient
     assert bruce.get(one).json()["text"] == "Buy tea."
 
 
-def test_list_has_pages_with_the_newest_first(bruce: APIClient, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_list_is_paginated_with_the_newest_first(bruce: APIClient, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(NotePagination, "page_size", 2)
     for text in ("one", "two", "three"):
         bruce.post(URL, {"text": text})
