@@ -38,20 +38,20 @@ def nothing() -> str:
 
 
 def overlay() -> str:
-    """Return "" if the local overlay is running in a cluster, else the text of this requirement."""
+    """Return "" if the local overlay is running in a cluster, else a description of this requirement."""
     running = _answers("get", "deployment", "web", "thoughts-api", "users-api")
     return "" if running else "the local overlay in a cluster (tilt up)"
 
 
 def tilt() -> str:
-    """Return "" if Tilt and a cluster can be used, else the text of the missing requirement."""
+    """Return "" if Tilt and a cluster can be used, else a description of the missing requirement."""
     if not shutil.which(inner_loop.TILT) or not _answers("version"):
         return "Tilt and a cluster"
     return "that the running Tilt is stopped, because it starts Tilt" if inner_loop.resources() else ""
 
 
 def builder() -> str:
-    """Return "" if Docker can build images and a registry runs, else the text of this requirement."""
+    """Return "" if Docker can build images and a registry is running, else a description of what is missing."""
     try:
         cluster.docker()
         urlopen(f"http://{images.REGISTRY}/v2/", timeout=5).close()
@@ -61,7 +61,7 @@ def builder() -> str:
 
 
 def history() -> str:
-    """Return "" if the git repository has the commit BEFORE, else the text of this requirement."""
+    """Return "" if the git repository has the commit BEFORE, else a description of this requirement."""
     command = ["git", "cat-file", "-e", sessions.BEFORE]
     known = subprocess.run(command, cwd=ROOT, capture_output=True, check=False)
     return "" if known.returncode == 0 else f"git's commit {sessions.BEFORE}"
@@ -103,8 +103,8 @@ commit, and "now" means the current one.""",
     "hostile": """\
 In each of the first rows, 200 hostile clients of one kind stay connected to thoughts_api. In the last two rows, other
 clients keep its threads, or those of users_api, busy. Meanwhile an honest client sends one request at a time, and a
-probe checks the readiness. The first table shows how many requests the honest client sent, and how long its requests
-and the probes took.
+probe checks the readiness of the service. The first table shows how many requests the honest client sent, and how
+long its requests and the probes took.
 
 The second table shows request bodies that are expensive to parse. Each is sent by one client alone, and then by eight
 clients at the same time, to see how much memory this adds.""",
@@ -114,15 +114,14 @@ searches in thoughts_api, and a read from users_api, first alone and then during
 memory of thoughts_api. The rows in bold are close to the settings in use.""",
     "images": """\
 The first table shows the size of each image. It also shows how long it takes to build and push the image after a
-change of one line, and how much data is pushed. For the second table, a container of thoughts_api receives SIGTERM
-while eight clients send requests. The clients use persistent connections first, and then a new connection for each
-request.""",
+one-line change, and how much data is pushed. For the second table, a container of thoughts_api receives SIGTERM while
+eight clients send requests. The clients first use persistent connections, then a new connection for each request.""",
     "scaling": """\
 locust simulates more and more users, with one, two and three pods of each service. Each row shows the largest number
 of users for which the responses stayed fast enough. locust, PostgreSQL and the cluster ran on the same two cores.""",
     "rollout": """\
 The benchmark sends 50 requests per second through the ingress to two pods of each service. Meanwhile it restarts,
-deletes and evicts the pods of one service after the other. The first lines show how long each of these phases took.
+deletes and evicts the pods of one service after another. The first lines show how long each of these phases took.
 The table shows how many requests were sent, answered and failed in each phase, and how long they took.""",
     "chaos": """\
 Clients write and read thoughts through the ingress. Meanwhile the benchmark kills the PostgreSQL pod of thoughts_api
@@ -154,7 +153,7 @@ def sections() -> dict[str, str]:
 
 
 def main(only: list[str]) -> None:
-    """Run the selected benchmarks, or all. Write the section of each benchmark when it has ended."""
+    """Run the selected benchmarks, or all. Write the section of each benchmark when the benchmark finishes."""
     unknown = set(only) - BENCHMARKS.keys()
     if unknown:
         raise SystemExit(f"Unknown benchmark {', '.join(sorted(unknown))}. The names are {', '.join(BENCHMARKS)}.")

@@ -4,8 +4,8 @@ Clients constantly write unique texts and read lists, through the ingress of the
 deletes the PostgreSQL pod of thoughts_api by force, several times. A write is acknowledged if the API answers 201.
 
 The output is the number of writes that were acknowledged, lost and stored twice, and a list of failures. The exit code
-is 1 if a write was lost or stored twice, or if a request failed in another way than with a 503 from the API itself.
-One kill takes about 20 seconds.
+is 1 if a write was lost or stored twice, or if a request failed in any way other than a 503 from the API itself. Each
+kill takes about 20 seconds.
 """
 
 import argparse
@@ -52,7 +52,7 @@ def token() -> dict[str, str]:
 
 
 def is_own_503(answer: requests.Response) -> bool:
-    """Return whether this is a 503 from the API itself. An ingress would send another body."""
+    """Return whether this is a 503 from the API itself. An ingress would send a different body."""
     try:
         return answer.status_code == 503 and bool(answer.json()["message"]) and "Retry-After" in answer.headers
     except (ValueError, KeyError, TypeError):
@@ -161,7 +161,7 @@ def unlimited(kubectl: Kubectl) -> Iterator[None]:
 
 
 def _set_environment(kubectl: Kubectl, *variables: str) -> None:
-    """Change environment variables of thoughts_api, and wait until all pods with the old values have ended."""
+    """Change environment variables of thoughts_api, and wait until all pods with the old values have terminated."""
     kubectl("set", "env", "deployment/thoughts-api", *variables)
     kubectl("rollout", "status", "deployment/thoughts-api", "--timeout=120s")
     selector = "--selector=app.kubernetes.io/name=thoughts-api,app.kubernetes.io/component=server"

@@ -1,4 +1,4 @@
-"""A minimal Django service, to compare others with. It has constant responses, no middleware and no database."""
+"""A minimal Django service for comparison. It has constant responses, no middleware and no database."""
 
 from argon2 import PasswordHasher
 from django.conf import settings

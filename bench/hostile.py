@@ -1,9 +1,9 @@
 """Measure how hostile clients slow down normal requests and probes: `python -m bench.hostile`.
 
-The script serves thoughts_api and users_api on PostgreSQL, each with one worker and a management port. For each kind of
-attack, 200 hostile clients connect. They connect again when the server closes a connection. Meanwhile, an honest client
-sends normal requests, each on a new connection, and a probe calls the management port. At the end, eight clients at a
-time send bodies to the login that are expensive to parse. The script takes about three minutes.
+The script serves thoughts_api and users_api with PostgreSQL, each with one worker and a management port. For each kind
+of attack, 200 hostile clients connect. They connect again when the server closes a connection. Meanwhile, an honest
+client sends normal requests, each on a new connection, and a probe calls the management port. At the end, eight clients
+at a time send login requests whose bodies are expensive to parse. The script takes about three minutes.
 """
 
 import argparse

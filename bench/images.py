@@ -1,8 +1,8 @@
 """Measure the size of the images, a rebuild, and a shutdown under load: `python -m bench.images`.
 
 The script builds the production images from a copy of the repository, and pushes them. Then it changes one line in the
-copy, builds and pushes again, and measures this. Finally, it stops a container of thoughts_api under load. The output
-is two tables. A Docker Engine that can build images is required, and a registry on localhost:5000.
+copy, builds and pushes again, and measures the time. Finally, it stops a container of thoughts_api under load. The
+output is two tables. The script requires a Docker Engine that can build images, and a registry on localhost:5000.
 """
 
 import argparse
@@ -105,7 +105,7 @@ def stop_row(registry: str, keep: bool) -> str:
         return subprocess.run([program, *arguments], capture_output=True, text=True, check=True).stdout.strip()
 
     settings = ("TOKENS_JWKS=/x", "DATABASE_URL=sqlite:////tmp/x", "WEB_CONCURRENCY=1", "PORT=18999", "HOST=127.0.0.1")
-    threads = f"THREADS={CLIENTS + 1}"  # searches leave one thread free
+    threads = f"THREADS={CLIENTS + 1}"  # thoughts_api keeps one thread free of searches
     options = [f"--env={each}" for each in (*settings, threads)]
     image = f"{registry}/thoughts-api:{TAG}"
     container = docker("run", "--detach", "--network=host", *options, image, "sh", "-c", START)
@@ -130,7 +130,7 @@ def stop_row(registry: str, keep: bool) -> str:
     finally:
         docker("rm", "--force", container)
     seen = sum((client.seen for client in clients), Counter())
-    kind = "kept connections" if keep else "a connection each"
+    kind = "persistent" if keep else "new each time"
     return f"| {kind:<17} | {seen['answered']:>8} | {seen['dropped']:>7} | {took:6.1f} | {code:>4} |"
 
 
@@ -143,7 +143,7 @@ def main() -> None:
     print("| ------------ | ------: | --------: | -----: | --------: |")
     print("\n".join(image_rows(registry)))
     print()
-    print("| SIGTERM           | answered | dropped | ends s | code |")
+    print("| connections       | answered | dropped | ends s | code |")
     print("| ----------------- | -------: | ------: | -----: | ---: |")
     for keep in (True, False):
         print(stop_row(registry, keep))

@@ -2,8 +2,8 @@
 
 The script runs `tilt up` twice. The first time, the cluster is empty or `tilt down` has run. The second time, all
 services are already running. Then the script edits files of this repository, and restores them. There are several kinds
-of edits, for example of a template. The script measures the seconds until an edit is live. Usually, an edit is live
-when the responses through the ingress contain a new word.
+of edits, for example edits to a template. The script measures the seconds until an edit is live. Usually, an edit is
+live when the responses through the ingress contain a new word.
 
 Meanwhile, other threads send requests to all services and count failures. The output is two tables.
 """
@@ -77,10 +77,10 @@ def red() -> bool:
     return bool(resources()["thoughts-api"]["updateStatus"] == "error")
 
 
-def seconds_until(what: str, holds: Callable[[], bool]) -> float:
-    """Wait until `holds` returns True, and return the seconds. `what` describes this for the error message."""
+def seconds_until(what: str, condition: Callable[[], bool]) -> float:
+    """Wait until `condition` returns True, and return the seconds. `what` describes it for the error message."""
     begin = time.monotonic()
-    while not holds():
+    while not condition():
         if time.monotonic() - begin > GIVE_UP:
             raise SystemExit(f"Gave up after {GIVE_UP:.0f} seconds of waiting until {what}.")
         time.sleep(0.01)
@@ -130,7 +130,7 @@ class Kind:
 
 
 def shown(name: str, path: str, text: str, instead: str, *urls: str) -> Kind:
-    """Return a kind of edit that replaces `text` by `instead`. It is live when all URLs contain the new word."""
+    """Return a kind of edit that replaces `text` with `instead`. It is live when all URLs contain the new word."""
 
     def change(before: str, word: str) -> str:
         if text not in before:

@@ -1,4 +1,4 @@
-"""Compare the HTTP latency of thoughts_api with a million thoughts to that with a thousand.
+"""Compare the HTTP latency of thoughts_api with a million thoughts to its latency with a thousand.
 
 There are two databases on one PostgreSQL server, a small one and a large one, and a thoughts_api for each. Requests are
 sent at a fixed rate, alternately to both. Every round contains all kinds of requests. So if other programs use the CPU,
@@ -98,7 +98,7 @@ def measure(urls: dict[str, str], send: Send) -> dict[str, list[float]]:
 
 
 def percentile(times: list[float], share: float) -> float:
-    """Return the percentile of these times, for a share from 0 to 1."""
+    """Return the time that the given share of requests, from 0 to 1, does not exceed."""
     return sorted(times)[min(len(times) - 1, int(len(times) * share))]
 
 
@@ -112,7 +112,7 @@ def report(database_url: str, rows: int, folder: Path) -> str:
     local = Local(folder, PORTS)
     local.make_secrets()
     environment = local.environment("thoughts_api")
-    # thoughts_api keeps one thread free of searches, so it needs one more than there are clients.
+    # thoughts_api keeps one thread free of searches, so it needs one more thread than there are clients.
     threads = {"THREADS": str(CLIENTS + 1)}
     environment |= threads | {"TOKENS_JWKS": f"{folder}/jwks.json", "STATIC_HASHED": "false"}
     subprocess.run(

@@ -25,7 +25,7 @@ class Browser(FastHttpUser):
 
     def on_start(self) -> None:
         """Log in."""
-        self.text = f"Written under load, {uuid.uuid4()}"  # different for each user of an account
+        self.text = f"Written under load, {uuid.uuid4()}"  # different for each simulated user with the same account
         name = random.choice(ACCOUNTS)
         token = self._token(self.client.get("/login/", name="web: login page").text)
         data = {"username": name, "password": name, "csrfmiddlewaretoken": token}

@@ -2,12 +2,12 @@
 
     python -m bench.rollout [--context CONTEXT]
 
-The script sends 50 requests per second through the ingress of the local overlay. They log in, read and write, with the
-APIs and with the pages. Meanwhile, the script restarts each service, deletes each pod, and evicts each pod as `kubectl
-drain` does. The output is the number of sent, answered and failed requests in each phase. The exit code is 1 if a
-request failed. The script takes about eight minutes.
+The script sends 50 requests per second through the ingress of the local overlay. They log in, read and write, through
+the APIs and through the pages. Meanwhile, the script restarts each service, deletes each pod, and evicts each pod as
+`kubectl drain` does. The output is the number of sent, answered and failed requests in each phase. The exit code is 1
+if a request failed. The script takes about eight minutes.
 
-With `--busy`, two endless loops on this machine compete with the pods for the CPUs. A local cluster runs its pods here.
+With `--busy`, two endless loops compete with the pods for the CPUs, if the pods run on this machine.
 """
 
 import argparse
@@ -79,7 +79,7 @@ class User:
         self.written.append(self._call("POST", url, 201, headers=self.token, data={"text": TEXT}).json()["id"])
 
     def delete(self) -> None:
-        """Delete the oldest thought that this client has written, with the API. If there is none, write one."""
+        """With the API, delete the oldest thought that this client has written. If there is none, write one."""
         if not self.written:
             return self.write()
         url = f"http://thoughts.localhost/api/me/thoughts/{self.written.pop(0)}/"
@@ -212,7 +212,7 @@ class Services(Kubectl):
         self.settle(service)
 
     def delete_each(self, service: str) -> None:
-        """Delete one pod after the other. After each deletion, wait until a new pod is ready."""
+        """Delete the pods one by one. After each deletion, wait until a new pod is ready."""
         for pod in self.pods(service):
             self("delete", "pod", pod, "--wait=true")
             self.settle(service)
@@ -281,7 +281,7 @@ def tidy() -> None:
 
 @contextmanager
 def busy(count: int) -> Iterator[None]:
-    """Run this number of endless loops, each in a process, while the block runs."""
+    """Run this number of endless loops, each in its own process, while the block runs."""
     loops = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(count)]
     try:
         yield

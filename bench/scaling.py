@@ -38,7 +38,7 @@ class Step:
     p99: float
 
     @property
-    def holds(self) -> bool:
+    def passed(self) -> bool:
         """Return whether no request failed, and the 99th percentile is low enough."""
         return not self.failed and self.p99 <= TOO_SLOW
 
@@ -113,18 +113,20 @@ def report(pods: tuple[int, ...] = (1, 2, 3), seconds: int = SECONDS) -> str:
             for users in STEPS:
                 step = run(users, seconds)
                 print(number, step, file=sys.stderr, flush=True)
-                if not step.holds:
+                if not step.passed:
                     break
                 best = step
-            figures = "none held | | | |"
+            figures = "none passed | | | |"
             if best:
                 figures = f"{best.users} | {best.rate:.0f} | {best.failed} | {best.median:.0f} | {best.p99:.0f}"
-            taken = " | ".join(f"{memory(kubectl, name):.0f}" for name in cluster.IMAGES)
-            lines.append(f"| {number} | {figures} | {taken} |")
+            used = " | ".join(f"{memory(kubectl, name):.0f}" for name in cluster.IMAGES)
+            lines.append(f"| {number} | {figures} | {used} |")
     finally:
         for name in cluster.IMAGES:
             kubectl("scale", f"deployment/{name}", "--replicas=1")
-    note = "MB is the proportional set size (PSS) of gunicorn in one pod. Pods on one node share the files of an image."
+    note = """\
+MB is the proportional set size (PSS) of gunicorn in one pod. Pods on one node share the memory of an image's files, so
+each pod has a smaller PSS if there are more pods."""
     return "\n".join([*lines, "", note])
 
 

@@ -169,7 +169,7 @@ def index() -> None:
 
 
 def queries(random: Random, folded: list[str], corpus: Corpus, count: int) -> list[Query]:
-    """Return queries of all kinds: substrings of texts, frequent words, signs, and texts without matches."""
+    """Return queries of all kinds: substrings of texts, frequent words, symbols, and texts without matches."""
     ids = range(corpus.ids[0], corpus.ids[-1] + 1)
     cut = [
         Query("substrings of " + kind, substring) for kind, substring in itertools.islice(_cut(random, folded), count)
@@ -186,7 +186,7 @@ def queries(random: Random, folded: list[str], corpus: Corpus, count: int) -> li
     rarer = [
         Query("words in 0.1 to 2 % of the texts", word) for word in words if 0.001 < words[word] / len(sample) < 0.02
     ]
-    single = [Query("signs", text) for text in [*SINGULAR, *map(fold, EMOJI)]]
+    single = [Query("symbols", text) for text in [*SINGULAR, *map(fold, EMOJI)]]
 
     def absent(kind: str, make: Callable[[], str], wanted: int) -> Iterator[Query]:
         candidates = (make() for _ in range(wanted * 50))
@@ -396,7 +396,7 @@ def run(rows: int, count: int, authorization: str, explain: bool = False) -> str
             print(f"{query.kind}: {query.text!r}")
             print("\n".join(f"    {line}" for plan in statements for line in plan))
     each = statistics.median(share for query in all_queries for share in query.shares) * scan * 1000
-    others = ", ".join(f"{name} {milliseconds:.2f} ms" for name, milliseconds in reading().items())
+    others = " and ".join(f"{milliseconds:.2f} ms for {name}" for name, milliseconds in reading().items())
     created = "\n".join(
         f"| creating a thought, {way}{index} | {cpu * 1e6:.0f} µs | {wall * 1e6:.0f} µs |"
         for way in ways
@@ -407,7 +407,7 @@ def run(rows: int, count: int, authorization: str, explain: bool = False) -> str
 The full scan took {scan * 1000:.0f} ms of CPU. With parallel workers, it took {parallel * 1000:.0f} ms of wall time.
 Every query returned the same thoughts as a full scan.
 
-The median query takes {each:.1f} ms of CPU. For comparison, other reads take: {others}.
+The median query takes {each:.1f} ms of CPU. For comparison, other reads take {others}.
 
 The next table shows the slowest query of each kind and the statements for its first page of results. For each
 statement, it shows how PostgreSQL scanned the rows, and how many milliseconds this took (EXPLAIN ANALYZE):

@@ -2,8 +2,8 @@
 
 The constant views (bench/constant.py) always return the same response. The constant views and the services run in
 gunicorn, with one worker each. The services use a temporary PostgreSQL. The load generator `wrk` sends requests to one
-after the other, in short rounds. So if other programs use the CPU, they slow down all measurements alike. The figures
-are medians over the rounds. CPU time is that of the servers, without `wrk`.
+after another, in short rounds. So if other programs use the CPU, they slow down all measurements alike. The figures are
+medians over the rounds. CPU time is that of the servers, without `wrk`.
 """
 
 import argparse
@@ -34,14 +34,14 @@ from tools.system import answers, free_ports
 
 CONNECTIONS = 8
 # With these settings, thoughts_api refuses no search and no write. It keeps one thread free of searches. It needs twice
-# as many threads as connections, because searches that wrk abandons at its end may still run when wrk starts again.
+# as many threads as connections, because searches that wrk abandons when it exits may still run when wrk starts again.
 UNLIMITED = {"THREADS": str(2 * CONNECTIONS + 1), "WRITES_PER_MINUTE": "1000000", "WRITES_PER_DAY": "1000000"}
 ENOUGH = 10_000  # number of requests before the last measurement of memory
 IMAGE = dict(re.findall(r"\b(GLIBC_TUNABLES)=(\S+)", (ROOT / "Dockerfile").read_text()))
 
 
 def post(body: dict[str, str]) -> str:
-    """Return a script with which wrk sends POST requests with this body as JSON."""
+    """Return a wrk script that sends POST requests with this body as JSON."""
     return f"""
 wrk.method = "POST"
 wrk.body = '{json.dumps(body)}'
@@ -88,7 +88,7 @@ class Server:
 
 
 def renewing(users: Server) -> str:
-    """Log in, and return a script with which wrk renews tokens. It sends each refresh token only once."""
+    """Log in, and return a wrk script that renews tokens. The script sends each refresh token only once."""
     url = f"{users.url}/api/login/"
     # wrk needs one token more than it has connections, because it builds one request that it does not send.
     tokens = [requests.post(url, LOGIN_BODY, timeout=9).json()["refresh"] for _ in range(CONNECTIONS + 1)]
@@ -263,7 +263,7 @@ def authorizations(folder: Path, *names: str) -> list[str]:
 
 
 def forget_created(thoughts: Server) -> None:
-    """Delete the thoughts that a round has created, so that every round reads the same rows."""
+    """Delete the thoughts that a round created, so that every round reads the same rows."""
     with psycopg.connect(thoughts.environment["DATABASE_URL"], autocommit=True) as database:
         database.execute("DELETE FROM thoughts_api_thought WHERE text = %s", [CREATED])
         database.execute("VACUUM (FULL, ANALYZE) thoughts_api_thought")
@@ -318,7 +318,7 @@ to verify a token for the first time, and {again:.3f} ms to verify the same toke
 
 
 def verifying(authorization: str, users: Server) -> tuple[float, float]:
-    """Return how many CPU milliseconds the verification of a token takes: the first time, and again."""
+    """Return the CPU milliseconds that it takes to verify a token the first time, and to verify it again."""
     from django.conf import settings
 
     from common import tokens
@@ -343,7 +343,7 @@ def verifying(authorization: str, users: Server) -> tuple[float, float]:
 
 
 def during_logins(users: Server, seconds: float) -> tuple[float, float]:
-    """Return the 99th percentile of the time for a read, in ms: without other load, and during logins."""
+    """Return the 99th percentile of read times in ms, first without other load and then during logins."""
     read = f"{users.url}/.well-known/jwks.json"
     alone = wrk(read, seconds)[2]
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as file:
@@ -394,13 +394,13 @@ def weight(web: Server) -> str:
     for path in ["/search?search=the", *paths]:
         with requests.get(f"{web.url}{path}", headers=compressed, timeout=9, stream=True) as answer:
             size += len(answer.raw.read(decode_content=False))
-    return f"A page and its {len(paths)} static files have {size / 1000:.1f} kB, compressed.\n"
+    return f"A page and its {len(paths)} static files take {size / 1000:.1f} kB when compressed.\n"
 
 
 def needs(servers: dict[str, Server]) -> str:
     """Return a table with the start time of each service, and its memory after many requests."""
     lines = [
-        "| | ready after s | MB at the start | after 5,000 requests | after 10,000 |",
+        "| | ready after s | MB at startup | after 5,000 requests | after 10,000 |",
         "| --- | --: | --: | --: | --: |",
     ]
     paths = {
@@ -417,7 +417,7 @@ def needs(servers: dict[str, Server]) -> str:
                 count += wrk(server.url + path, 1)[0]
             if name == "users_api":
                 wrk(f"{server.url}/api/login/", 3, script=LOGIN)
-                time.sleep(1)  # until the logins that wrk has abandoned have ended
+                time.sleep(1)  # until the logins that wrk abandoned are finished
             memory.append(server.memory())
         lines.append(f"| {name} | {server.start:.1f} | {' | '.join(f'{each:.0f}' for each in memory)} |")
     lines += [
@@ -432,7 +432,7 @@ def needs(servers: dict[str, Server]) -> str:
 def report(rounds: int = 5, seconds: int = 3) -> str:
     """Return all tables as Markdown."""
     if not shutil.which("wrk"):
-        raise SystemExit("Install wrk, which makes the load (on Debian and Ubuntu: apt install wrk).")
+        raise SystemExit("Install wrk, which generates the load (on Debian and Ubuntu: apt install wrk).")
     with system() as (servers, constant):
         return "\n".join(
             [

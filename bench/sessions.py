@@ -70,7 +70,7 @@ def start(stack: ExitStack, root: Path, database_url: str, folder: Path, port: i
 
 
 def verifying(root: Path, server: Server, authorization: str) -> list[float]:
-    """Return how many CPU microseconds the verification of a token takes: the first time, and again."""
+    """Return the CPU microseconds that it takes to verify a token the first time, and to verify it again."""
     done = subprocess.run(
         [sys.executable, "-c", VERIFY, server.url, authorization],
         cwd=root,

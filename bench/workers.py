@@ -54,7 +54,7 @@ class Choice:
 def report(rounds: int, seconds: int) -> str:
     """Return the table as Markdown."""
     if not shutil.which("wrk"):
-        raise SystemExit("Install wrk, which makes the load (on Debian and Ubuntu: apt install wrk).")
+        raise SystemExit("Install wrk, which generates the load (on Debian and Ubuntu: apt install wrk).")
     with ExitStack() as stack:
         found = stack.enter_context(environments(dict(zip(PROJECTS, free_ports(len(PROJECTS)), strict=True))))
 
