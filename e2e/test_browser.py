@@ -359,7 +359,7 @@ def test_account_is_created_and_managed(page: Page, system: System) -> None:
     manage_the_account(page, system, f"ada-{uuid.uuid4().hex[:8]}")
 
 
-def test_account_created_in_the_admin_works_until_it_is_deactivated(
+def test_account_created_in_the_admin_works_until_it_is_switched_off(
     page: Page, context: BrowserContext, system: System
 ) -> None:
     page.goto(f"{system.users}/admin/")

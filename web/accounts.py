@@ -84,8 +84,8 @@ class Account:
         """Call an API function with the user's Authorization value, and return its result.
 
         If the API refuses the token, renew the token and call again, once. This can happen while the signing key is
-        replaced, because the API may not know the key that this process knows. Raise the `BackendError` of the call. If
-        users_api cannot renew the token now, raise the error of the renewal.
+        being replaced, because the API may not know the new key yet. Raise the `BackendError` of the call. If users_api
+        cannot renew the token now, raise the error of the renewal.
         """
         try:
             return function(self.authorization, *arguments)

@@ -18,7 +18,7 @@ class BackendForm(forms.Form):
         super().__init__(*args, **{"label_suffix": "", **kwargs})
 
     def add_backend_errors(self, error: InvalidInput) -> None:
-        """Show the error messages of the API at the fields they belong to."""
+        """Show the error messages of the API next to the fields they belong to."""
         for name, messages in error.errors.items():
             for message in messages:
                 self.add_error(name if name in self.fields else None, message)
@@ -41,7 +41,7 @@ class ThoughtForm(BackendForm):
             self.fields["text"].widget.attrs["autofocus"] = True
 
     def clean_text(self) -> str:
-        """Replace the line ends that browsers send (CRLF) with LF, then check the length."""
+        """Replace the line endings that browsers send (CRLF) with LF, then check the length."""
         text: str = self.cleaned_data["text"].replace("\r\n", "\n")
         if len(text) > TEXT_MAX_LENGTH:
             raise forms.ValidationError(f"This is {len(text)} characters long. Shorten it to {TEXT_MAX_LENGTH}.")

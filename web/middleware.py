@@ -10,7 +10,7 @@ from web.backends.exceptions import BackendError
 
 
 class AccountMiddleware(Middleware):
-    """Middleware that adds `request.account`, and saves the changes of the account in cookies."""
+    """Middleware that adds `request.account`, and saves changes to the account in cookies."""
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         account = request.account = Account.from_request(request)  # type: ignore[attr-defined]

@@ -13,7 +13,7 @@ BackendError
 
 
 class BackendError(Exception):
-    """A call to an API failed. `service` is the name of the API that pages show."""
+    """A call to an API failed. `service` is the name of the API, as pages show it."""
 
     status = 503
 

@@ -31,11 +31,11 @@ logger = logging.getLogger(__name__)
 
 POOL_SIZE = 32  # connections kept open to each API; at least as many as gunicorn has threads
 SESSION_AGE = 120  # seconds until the connections are replaced
-MAX_SIZE = 5_000_000  # bytes in the body of an answer
-MAX_WAIT = 24 * 3600  # seconds; a longer Retry-After is shortened to this
+MAX_SIZE = 5_000_000  # bytes; an answer with a larger body is refused
+MAX_WAIT = 24 * 3600  # seconds; a longer Retry-After is reduced to this
 DEFAULT_WAIT = 60  # seconds to wait if an answer has no valid Retry-After
 
-_deadline: ContextVar[float] = ContextVar("deadline")  # when the current call must have ended, on the monotonic clock
+_deadline: ContextVar[float] = ContextVar("deadline")  # the `time.monotonic()` at which the current call must be done
 
 
 @dataclass(frozen=True)
@@ -176,7 +176,7 @@ def _error(service: str, answer: Answer) -> BackendError:
 def _wait(seconds: str) -> int:
     """Return the number of seconds in a Retry-After header (RFC 9110 section 10.2.3).
 
-    The header may also have a date, but the APIs never send one.
+    The header may also contain a date, but the APIs never send one.
     """
     return min(int(seconds), MAX_WAIT) if seconds.isdecimal() and len(seconds) < 10 else DEFAULT_WAIT
 

@@ -1,7 +1,7 @@
 """Calls to thoughts_api.
 
-`authorization` is the value of the Authorization header. `page` has the query parameters that select a page: those of
-the first page are empty, and a `Page` has those of the next and the previous page.
+`authorization` is the value of the Authorization header. `page` contains the query parameters that select a page. They
+are empty for the first page. A `Page` contains those for the next and the previous page.
 """
 
 from dataclasses import dataclass

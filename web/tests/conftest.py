@@ -80,8 +80,8 @@ class Received:
 class Backend:
     """The fake server: the requests that it has received, and the answers that it gives.
 
-    An answer is a tuple `(status, body, headers)`, or a function that gets the request handler and may return such a
-    tuple.
+    An answer is a tuple `(status, body, headers)`, or a function that receives the request handler and may return such
+    a tuple.
     """
 
     url: str = ""
@@ -168,7 +168,7 @@ def backend(settings: Settings) -> Iterator[Backend]:
 
 @pytest.fixture
 def backends_unavailable(settings: Settings) -> None:
-    """Let the URLs of both APIs point to a port on which no server listens."""
+    """Point the URLs of both APIs to a port on which no server is listening."""
     settings.THOUGHTS_BACKEND_URL = settings.USER_BACKEND_URL = "http://127.0.0.1:1"
 
 

@@ -175,7 +175,9 @@ def test_sign_up_is_confirmed_even_if_the_login_fails(visitor: Client, backend: 
     assert "Your account is ready." in visitor.get("/login/").text
 
 
-def test_closed_sign_up_page_names_the_contact(visitor: Client, backend: Backend, settings: Settings) -> None:
+def test_sign_up_page_names_the_contact_while_sign_up_is_closed(
+    visitor: Client, backend: Backend, settings: Settings
+) -> None:
     settings.SIGN_UP_CONTACT = "grace@example.org"
     assert "How to get an account" in visitor.get("/login/").text
     page = visitor.get("/signup/")

@@ -31,7 +31,7 @@ def test_highlighting_changes_nothing_but_the_marks(text: str, search: str) -> N
 
 
 @given(st.text("aáßsﬃ", max_size=12), st.text("aasfi", min_size=1, max_size=4))
-def test_exactly_the_characters_of_all_matches_are_marked(text: str, search: str) -> None:
+def test_all_matches_and_no_other_characters_are_marked(text: str, search: str) -> None:
     folded = "".join(map(fold, text))
     origin = [index for index, character in enumerate(text) for _ in fold(character)]
     starts = [at for at in range(len(folded)) if folded.startswith(search, at)]

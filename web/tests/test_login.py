@@ -113,7 +113,7 @@ def test_missing_field_is_an_error_without_an_api_call(visitor: Client, backend:
         ({"password": "a" + "\u0301" * 5000 + "\u0323" * 5000}, "Password: Ensure this value has at most 128"),
     ],
 )
-def test_too_long_field_is_an_error_without_an_api_call(
+def test_overlong_field_is_an_error_without_an_api_call(
     visitor: Client, backend: Backend, pair: dict[str, str], why: str
 ) -> None:
     response = visitor.post("/login/", PAIR | pair)

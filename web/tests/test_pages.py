@@ -42,7 +42,7 @@ def test_empty_list_shows_a_message(bruce: Client, backend: Backend) -> None:
     assert "You have not written anything yet" in bruce.get("/thoughts/").text
 
 
-def test_pages_are_links_that_keep_the_search(bruce: Client, backend: Backend) -> None:
+def test_page_links_keep_the_search(bruce: Client, backend: Backend) -> None:
     backend.answer(SEARCH, 200, [thought(5)], Link='</?after=5>; rel="next", </?before=9>; rel="prev"')
     page = bruce.get("/search", {"search": "100% &<"}).text
     assert 'href="/search?search=100%25+%26%3C&amp;after=5"' in page
@@ -53,7 +53,7 @@ def test_pages_are_links_that_keep_the_search(bruce: Client, backend: Backend) -
         assert 'rel="prev"' not in page
 
 
-def test_page_parameters_are_passed_on_and_others_are_not(bruce: Client, backend: Backend) -> None:
+def test_only_page_parameters_are_passed_on(bruce: Client, backend: Backend) -> None:
     bruce.get("/thoughts/?after=7&limit=1000&ordering=id&search=x")
     bruce.get("/search?search=x&before=7&limit=1000")
     assert backend.received[0].query == {"limit": ["20"], "ordering": ["-id"], "after": ["7"]}
@@ -167,7 +167,7 @@ def test_error_describes_the_field_and_the_field_has_the_focus(bruce: Client, ba
     assert "autofocus" not in bruce.get("/thoughts/").text
 
 
-def test_two_errors_of_a_field_are_in_one_description(bruce: Client, backend: Backend) -> None:
+def test_two_errors_of_a_field_share_one_description(bruce: Client, backend: Backend) -> None:
     errors = {"text": ["Too old.", "Too new."]}
     backend.answers[CREATE] = (400, {"message": "The input is not valid.", "errors": errors})
     text = bruce.post("/thoughts/new", {"text": "a"}).text
@@ -193,7 +193,7 @@ def test_form_is_shown_even_if_the_list_is_unavailable(bruce: Client, backend: B
     assert "<textarea" in response.text
 
 
-def test_get_of_the_address_of_the_form_redirects_to_the_list(bruce: Client) -> None:
+def test_get_request_to_the_form_url_redirects_to_the_list(bruce: Client) -> None:
     assert bruce.get("/thoughts/new")["Location"] == "/thoughts/"
 
 

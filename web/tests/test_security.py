@@ -142,7 +142,7 @@ def test_wrong_method_is_405_with_a_page_and_an_allow_header(
         assert "<nav" in response.text
 
 
-def test_every_path_works_with_and_without_its_last_slash(bruce: Client, backend: Backend) -> None:
+def test_every_path_works_with_and_without_a_trailing_slash(bruce: Client, backend: Backend) -> None:
     backend.answer(("DELETE", "/api/me/thoughts/7/"), 204)
     paths = [str(pattern.pattern).replace("<int:id>", "7") for pattern in get_resolver().url_patterns]
     assert len(paths) >= 7
@@ -154,7 +154,7 @@ def test_every_path_works_with_and_without_its_last_slash(bruce: Client, backend
 
 
 @pytest.mark.parametrize("path", ["/nowhere", "/thoughts/x/delete", "/thoughts/7", "/%00", "/search/more", "/ä"])
-def test_an_unknown_address_is_a_page_with_links(visitor: Client, path: str) -> None:
+def test_unknown_path_returns_a_404_page_with_links(visitor: Client, path: str) -> None:
     response = visitor.get(path)
     assert response.status_code == 404
     assert "Not found" in response.text
@@ -172,7 +172,7 @@ def test_malformed_query_is_answered_with_a_page(visitor: Client, backend: Backe
 
 @pytest.mark.parametrize("path", ["/thoughts/new", "/login/", "/search", "/nowhere"])
 @pytest.mark.parametrize("size", [64 * 1024, 3_000_000])
-def test_too_large_form_is_refused_with_a_page(bruce: Client, backend: Backend, path: str, size: int) -> None:
+def test_oversized_form_is_refused_with_a_page(bruce: Client, backend: Backend, path: str, size: int) -> None:
     response = bruce.post(path, {"text": "x" * size})
     assert response.status_code == 413
     assert "form is too large" in response.text
