@@ -12,6 +12,8 @@ package :=
 upgrade :=
 with :=
 context :=
+certificates :=
+version :=
 # These variables change what Python, pip, git, Django or gunicorn do. The user exported them for other programs.
 # tools/install.py reads PIP_* itself, for the user's package index.
 unexport $(filter PYTHON% DJANGO_% GUNICORN_% PYTEST_% GIT_% VIRTUAL_ENV CONDA_PREFIX \
@@ -45,6 +47,10 @@ lock.variables := upgrade
 cluster.variables := with
 cluster-down.variables := with
 last-errors.variables := context
+production-secrets.variables := certificates
+production-secrets.example := make production-secrets certificates=folder
+release.variables := version
+release.example := make release version=1.1.0
 GIVEN = $(foreach name,$(.VARIABLES),$(if $(findstring command line,$(origin $(name))),$(name)))
 ifeq ($(MAKELEVEL),0)
 KNOWN := PYTHON $(foreach target,$(MAKECMDGOALS),$($(target).variables))
@@ -115,7 +121,9 @@ cluster-secrets: ## Print the Secrets for a local cluster, and create missing on
 	@.venv/bin/python -m tools.cluster_secrets
 
 .PHONY: production-secrets
-production-secrets: .venv/run ## Print new Secrets for production: certificates=folder
+production-secrets: ## Print new Secrets for production: certificates=folder
+	$(call need,certificates)
+	@$(INSTALL) run
 	@.venv/bin/python -m tools.production_secrets "$(certificates)"
 
 .PHONY: service
@@ -152,7 +160,9 @@ lock: ## Update all lock files; upgrade=1 upgrades all packages
 		$(if $(filter %_api,$(project)),--extra api) -o $(project)/requirements.txt &&) true
 
 .PHONY: release
-release: .venv/dev ## Run all checks, write and tag a release: version=1.1.0
+release: ## Run all checks, write and tag a release: version=1.1.0
+	$(call need,version)
+	@$(INSTALL) dev
 	@.venv/bin/python -m tools.release "$(version)"
 
 .PHONY: format

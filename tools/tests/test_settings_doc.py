@@ -11,7 +11,7 @@ from tools.projects import WITH_DATABASE
 
 DOC = (ROOT / "docs" / "operations.md").read_text()
 # The server of every project reads these files too.
-SHARED = ["common/environment.py", "common/server/gunicorn_conf.py", "common/settings.py"]
+SHARED = ["common/environment.py", "common/server/gunicorn_conf.py", "common/server/reload.py", "common/settings.py"]
 ONLY_WITH_DATABASE = {"MAX_PODS"}
 READS = re.compile(r"env\.\w+|os\.environ\.get|(environment\.)?(number|text|flag)")
 
