@@ -24,8 +24,8 @@ FROM dependencies AS static
 ARG PROJECT
 COPY common common
 COPY ${PROJECT} ${PROJECT}
-# The settings do not load without these variables, but collectstatic does not use their values. The source maps are
-# half of the size of Swagger UI, and browsers use them only for debugging.
+# The settings do not load without these variables, but collectstatic does not use their values. The source maps
+# are deleted, because they are half the size of Swagger UI, and browsers use them only for debugging.
 RUN SECRET_KEY=x TOKENS_KEYS=/x TOKENS_JWKS=/x THOUGHTS_BACKEND_URL=http://x USER_BACKEND_URL=http://x \
     STATIC_ROOT=/static python ${PROJECT}/manage.py collectstatic --no-input --verbosity=0 \
     && find /static -name '*.map*' -delete
@@ -60,7 +60,7 @@ COPY --chown=10001:10001 ${PROJECT} ${PROJECT}
 # within a second.
 ENV PYTHONDONTWRITEBYTECODE=
 RUN python -m compileall -q --invalidation-mode=checked-hash common ${PROJECT}
-# The container applies migrations before it starts gunicorn. After a change of the lock file, Tilt builds a new image,
+# The container applies migrations before it starts gunicorn. After a change to the lock file, Tilt builds a new image,
 # and no live update applies new migrations.
 CMD test ! -d ${PROJECT}/migrations || python ${PROJECT}/manage.py migrate --no-input; \
     exec gunicorn -c python:common.server.gunicorn_conf ${PROJECT}.wsgi

@@ -17,7 +17,7 @@ load("./tilt_modules/service/Tiltfile", "create_admin", "service")
 
 
 def message(text: str | None = None, **arguments: object) -> str:
-    """Return the message with which the Tiltfile calls fail()."""
+    """Return the message that the Tiltfile passes to fail()."""
     with pytest.raises(starlark.StarlarkError) as error:
         read(None if text is None else LOAD + text, **arguments)
     [line] = [line for line in str(error.value).splitlines() if line.startswith("error: ")]

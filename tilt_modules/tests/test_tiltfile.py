@@ -78,7 +78,7 @@ def test_labels_are_services_data_and_tests(tilt: Tilt) -> None:
     }
 
 
-def test_services_depend_on_migrations_and_those_on_databases(tilt: Tilt) -> None:
+def test_services_depend_on_migrations_and_migrations_on_databases(tilt: Tilt) -> None:
     dependencies = {name: each["resource_deps"] for name, each in tilt.resources.items()}
     assert dependencies == {
         "settings": [],

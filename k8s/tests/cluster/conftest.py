@@ -34,7 +34,7 @@ def tag() -> str:
 def own_namespace(name: str) -> Iterator[Kubectl]:
     """Yield a kubectl that uses a separate namespace. Delete the namespace afterwards.
 
-    Delete the namespace before too, because an interrupted test run may have left it.
+    Also delete the namespace first, because an interrupted test run may have left it behind.
     """
     kubectl, delete = Kubectl(namespace=name), ("delete", "namespace", name, "--ignore-not-found")
     kubectl(*delete)

@@ -15,8 +15,8 @@ from tools import cluster, scratch
 from tools.kubectl import NAMESPACE as DEVELOPMENT
 
 NAMESPACE = "thoughts-e2e-service"
-# The new service loads the public keys from http://users-api. In its namespace, this name leads to the users-api of the
-# local overlay.
+# The new service loads the public keys from http://users-api. In its namespace, this name resolves to the users-api of
+# the local overlay.
 USERS_API = {
     "apiVersion": "v1",
     "kind": "Service",

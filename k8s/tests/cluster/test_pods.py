@@ -1,4 +1,4 @@
-"""Tests of the running pods: their privileges, and whether data survive a deleted pod."""
+"""Tests of the running pods. They check the privileges of the pods, and that data survive the deletion of a pod."""
 
 import time
 
@@ -10,7 +10,7 @@ from tools.projects import SERVICES
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_container_is_unprivileged_and_writes_only_tmp(kubectl: Kubectl, service: str) -> None:
+def test_container_is_unprivileged_and_can_write_only_to_tmp(kubectl: Kubectl, service: str) -> None:
     def execute(command: str) -> str:
         return kubectl("exec", f"deployment/{service}", "--", "sh", "-c", command)
 

@@ -1,4 +1,4 @@
-"""Tests of the production overlay. The commands of docs/production.md deploy it, with an external PostgreSQL."""
+"""Tests of the production overlay. The commands in docs/production.md deploy it, with an external PostgreSQL."""
 
 import base64
 import contextlib
@@ -146,7 +146,7 @@ def steps(tree: Path) -> list[str]:
 
 
 def set_namespace() -> str:
-    """Return the command of docs/production.md that changes the namespace."""
+    """Return the command in docs/production.md that changes the namespace."""
     found = re.search(r"`(git grep [^`]*your-namespace[^`]*)`", (ROOT / "docs" / "production.md").read_text())
     assert found
     return found[1].replace("\\|", "|")
@@ -228,7 +228,7 @@ def wait(condition: Callable[[], bool], timeout: float = 180) -> None:
         time.sleep(0.5)
 
 
-def test_autoscaler_makes_three_pods_and_apply_keeps_them(production: tuple[Kubectl, Path]) -> None:
+def test_autoscaler_starts_three_pods_and_apply_keeps_them(production: tuple[Kubectl, Path]) -> None:
     kubectl, folder = production
     before = {pod["metadata"]["name"] for pod in kubectl.json("get", "pods")["items"]}
     kubectl("apply", f"--kustomize={folder / 'k8s' / 'overlays' / 'production'}")
@@ -427,9 +427,9 @@ def csrf(body: str) -> str:
 
 
 def create_admin(kubectl: Kubectl, name: str, password: str) -> None:
-    """Create a superuser with the command of docs/production.md.
+    """Create a superuser with the command in docs/production.md.
 
-    The command runs on a terminal, and this function answers its questions there.
+    The command runs in a terminal, and this function answers its prompts there.
     """
     printed = b""
     answers = {b"Username": name, b"Email": "", b"Password:": password, b"Password (again):": password}
@@ -437,7 +437,8 @@ def create_admin(kubectl: Kubectl, name: str, password: str) -> None:
     if process_id == 0:
         command = [*kubectl.command, *ADMINISTRATOR.split()]
         os.execvp(command[0], command)  # noqa: S606
-    with contextlib.suppress(OSError), os.fdopen(terminal, "r+b", buffering=0) as stream:  # reading fails at the end
+    # Reading from the terminal raises OSError when the command exits.
+    with contextlib.suppress(OSError), os.fdopen(terminal, "r+b", buffering=0) as stream:
         while chunk := stream.read(1024):
             printed += chunk
             for question in list(answers):

@@ -31,7 +31,7 @@ FORGET = "DELETE FROM django_migrations WHERE name = '9999_mood'"
 def pods(kubectl: Kubectl, service: str) -> dict[str, bool]:
     """Return the names of a service's pods, and whether each pod is ready.
 
-    Leave out terminating pods.
+    Ignore terminating pods.
     """
     selector = f"--selector=app.kubernetes.io/name={service},app.kubernetes.io/component=server"
     return {

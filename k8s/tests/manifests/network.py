@@ -8,7 +8,7 @@ from k8s.tests.manifests.objects import Object, selects
 
 @dataclass(frozen=True)
 class Peer:
-    """One end of a connection: a pod, or an address outside the cluster, which has no namespace."""
+    """An endpoint of a connection: a pod, or an address outside the cluster, which has no namespace."""
 
     name: str
     labels: dict[str, str] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""Test that operators can make the changes of docs/production.md without breaking other tests."""
+"""Test that operators can make the changes described in docs/production.md without breaking other tests."""
 
 import re
 import shutil
