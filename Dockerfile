@@ -69,7 +69,7 @@ FROM runtime AS production
 ARG PROJECT
 COPY --from=lean /venv /venv
 COPY --from=static /static /static
-# Readable by the user of the image, whatever the umask of the clone.
+# The user of the image must be able to read the code, whatever the umask of the clone.
 COPY --chmod=755 common common
 COPY --chmod=755 ${PROJECT} ${PROJECT}
 ARG VERSION=dev

@@ -1,6 +1,6 @@
 # Run `make` or `make help` to list the targets.
 
-# The variables of targets count only on the command line. An exported variable `name` is for another program.
+# The variables of targets are read only from the command line. An exported variable `name` is for another program.
 ports :=
 only :=
 in :=

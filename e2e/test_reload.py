@@ -150,7 +150,7 @@ def test_make_run_loads_saved_files_and_prints_errors(copy: Copy) -> None:
     headers = requests.get(f"{copy.system.web}/static/web/style.css", timeout=TIMEOUT).headers
     assert headers["Cache-Control"] == "max-age=0, public"
 
-    # Edits of the same size, perhaps within the same second: neither tells them apart.
+    # The size of the file stays the same, and maybe the second of its modification time too.
     setting = 'response["X-Request-ID"] = identifier'
     copy.edit("common/http/middleware.py", setting, f'{setting} + "-alpha"')
     for before, after in [("alpha", "gamma"), ("gamma", "delta")]:

@@ -145,7 +145,7 @@ def test_folder_with_a_colon_is_reported_in_one_line_and_no_file_is_created(tmp_
     assert_nothing_made(copy, done)
 
 
-def test_incomplete_venv_is_recreated_despite_settings_of_pip(tmp_path: Path) -> None:
+def test_incomplete_venv_is_recreated_despite_pip_settings(tmp_path: Path) -> None:
     copy = bare_copy(tmp_path)
     python = Path(sys.executable).resolve()
     (copy / ".venv" / "bin").mkdir(parents=True)
@@ -225,7 +225,7 @@ def test_ctrl_c_during_the_preparation_exits_quietly(tmp_path: Path) -> None:
     assert not Path(f"/proc/{process.pid}").exists()
 
 
-def test_environment_and_folder_of_the_user_do_not_matter(tmp_path: Path) -> None:
+def test_system_starts_in_any_folder_and_with_any_exported_variables(tmp_path: Path) -> None:
     var = tmp_path / """a #?%20'"$ü\n-"""
     foreign = {
         "LC_ALL": "C",
@@ -239,7 +239,7 @@ def test_environment_and_folder_of_the_user_do_not_matter(tmp_path: Path) -> Non
         "STATIC_HASHED": "maybe",
         "DJANGO_SETTINGS_MODULE": "missing",
     }
-    # With DEBUG, static files have other names.
+    # With DEBUG, static files have different names.
     for environment in (foreign | {"DEBUG": "true"}, foreign):
         system = start(var, **environment)
         try:
@@ -256,7 +256,7 @@ def test_make_manage_uses_the_ports_of_the_running_system(own: System) -> None:
     assert ports(own.log.parent) == {project: urlsplit(url).port for project, url in urls.items()}
 
 
-def test_ports_of_a_stopped_system_are_those_of_the_table(tmp_path: Path) -> None:
+def test_ports_of_a_stopped_system_are_those_in_projects_toml(tmp_path: Path) -> None:
     (tmp_path / "lock").write_text("1 2 3\n")
     assert ports(tmp_path) == PORTS
 

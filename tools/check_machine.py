@@ -26,7 +26,9 @@ def problem(ports=None):
         # In PATH and PYTHONPATH, a colon separates folders. Python creates no virtual environment in such a folder.
         return "The path of this folder contains a colon (%r). Move the folder." % os.getcwd()
     if not os.access(".", os.W_OK):
-        return "This folder is read-only. Packages and data are stored in it: copy it to a folder of yours."
+        return (
+            "This folder is read-only. make stores packages and data in it. Copy it to a folder that you can write to."
+        )
     if not os.path.exists(".venv/bin/python"):
         try:
             import ensurepip  # noqa: F401
@@ -68,7 +70,7 @@ def bind_error(port):
     `localhost` is 127.0.0.1 or ::1, so the port must be free on both.
     """
     addresses = [(socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")]
-    if sys.platform == "darwin":  # there, a program on all addresses does not prevent another one on 127.0.0.1
+    if sys.platform == "darwin":  # macOS allows one program on all addresses and another one on 127.0.0.1
         addresses += [(socket.AF_INET, "0.0.0.0"), (socket.AF_INET6, "::")]  # noqa: S104
     for family, address in addresses:
         try:

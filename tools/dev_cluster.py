@@ -1,6 +1,6 @@
 """`make cluster` and `make cluster-down`: create or delete a local cluster for `tilt up`, with kind or k3d.
 
-It has a registry at 127.0.0.1:5001, and an ingress controller on the ports 80 and 443 of 127.0.0.1. k8s/cluster/ pins
+It has a registry at 127.0.0.1:5001, and an ingress controller on ports 80 and 443 of 127.0.0.1. k8s/cluster/ pins
 the versions.
 """
 
@@ -27,11 +27,11 @@ TOOLS = {
 
 
 class Refused(Exception):
-    """The command is refused. The message is one line: the reason and the remedy."""
+    """The command is refused. The message states the reason and the remedy in one line."""
 
 
 def run(*command: str, given: str | None = None) -> None:
-    """Run a command. Raise `Refused` if it fails. Its own messages are on the terminal."""
+    """Run a command. Raise `Refused` if it fails. The command prints its own messages to the terminal."""
     if subprocess.run(command, input=given, text=True, cwd=ROOT, check=False).returncode:
         raise Refused(f"{' '.join(command[:4])} … failed.")
 
@@ -47,7 +47,7 @@ def check(tool: str) -> None:
     if not shutil.which("docker"):
         raise Refused("Docker is missing. Install it: https://docs.docker.com/get-started/get-docker/")
     if output("docker", "info") is None:
-        raise Refused("Docker does not answer. Start it: `docker info` shows its error.")
+        raise Refused("Docker is not responding. Start it. `docker info` shows the error.")
     least, address = TOOLS[tool]
     wanted = f"{tool} {'.'.join(map(str, least))} or newer is required"
     if not shutil.which(tool):
@@ -80,7 +80,7 @@ def start_registry() -> None:
     if output("docker", "container", "inspect", REGISTRY) is None:
         publish = f"--publish=127.0.0.1:{REGISTRY_PORT}:5000"
         run("docker", "run", "--detach", "--restart=always", publish, f"--name={REGISTRY}", REGISTRY_IMAGE)
-    output("docker", "network", "connect", "kind", REGISTRY)  # fails if they are connected already
+    output("docker", "network", "connect", "kind", REGISTRY)  # fails if they are already connected
     folder = f"/etc/containerd/certs.d/localhost:{REGISTRY_PORT}"
     hosts = f'[host."http://{REGISTRY}:5000"]\n'
     run(
@@ -117,7 +117,7 @@ def delete(tool: str) -> None:
 
 
 def main() -> None:
-    """Create or delete the cluster of the command line."""
+    """Create or delete the cluster, as the command line says."""
     parser = argparse.ArgumentParser(prog="python -m tools.dev_cluster", description=__doc__)
     parser.add_argument("action", choices=["create", "delete"])
     parser.add_argument("tool", choices=[*TOOLS], nargs="?", default="kind")

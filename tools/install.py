@@ -1,7 +1,7 @@
 """Install locked packages into .venv: `python3 tools/install.py run`. It imports only the standard library.
 
-A stamp in .venv has a digest of the installed lock files. If a lock file changes, the packages are installed again. If
-the folder was moved or copied, or its Python is missing, .venv is created again.
+A stamp in .venv contains a digest of the installed lock files. If a lock file changes, the packages are installed
+again. If the folder was moved or copied, or its Python is missing, .venv is created again.
 """
 
 import ast
@@ -15,7 +15,7 @@ import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-# The settings of pip that say where packages come from. The others say where and how to install, for other programs.
+# These settings of pip say where packages come from. The user made all other settings of pip for other programs.
 SOURCES = (
     *("index-url", "extra-index-url", "find-links", "no-index", "trusted-host", "keyring-provider"),
     *("cert", "client-cert", "proxy", "timeout", "default-timeout", "retries", "cache-dir", "no-cache-dir"),
@@ -35,7 +35,7 @@ def stamp(name: str, root: Path = ROOT) -> Path:
 
 
 def digest(name: str, root: Path = ROOT) -> str:
-    """Return a digest of the lock files. Unlike their times, it does not change when git or `cp` writes them."""
+    """Return a digest of the lock files. Unlike modification times, it stays the same when git or `cp` writes them."""
     return hashlib.sha256(b"".join(file.read_bytes() for file in locks(name, root))).hexdigest()
 
 
@@ -74,12 +74,12 @@ def install(name: str) -> None:
 
 
 def create(venv: Path) -> None:
-    """Create an empty virtual environment, in place of an existing one.
+    """Create an empty virtual environment. Replace an existing one.
 
     Raise SystemExit if that fails.
     """
     if venv.is_symlink():
-        venv = venv.resolve()  # venv would refuse to clear it
+        venv = venv.resolve()  # venv refuses to clear a symbolic link
     command = [sys.executable, "-I", "-m", "venv", "--clear", str(venv)]
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
     if done.returncode:
@@ -92,7 +92,7 @@ def pip(python: Path | str, *arguments: str) -> list[str]:
 
 
 def sources(python: Path | str) -> dict[str, str]:
-    """Return an environment in which pip uses the user's package index, and no other setting of the user.
+    """Return an environment in which pip uses the user's package index, but no other setting of the user.
 
     For example, `user = true` in pip.conf would make pip refuse a virtual environment.
     Raise SystemExit if pip cannot read its configuration.
@@ -165,7 +165,7 @@ class Progress:
 
 
 def _venv(name: str, root: Path = ROOT) -> Path:
-    # locust needs a separate environment: it installs Brotli, and then WhiteNoise compresses every file, for minutes.
+    # locust needs a separate environment, because it installs Brotli, and WhiteNoise takes minutes with it.
     return root / ".venv" / name if name == "locust" else root / ".venv"
 
 

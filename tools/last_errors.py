@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator
 from tools.kubectl import Kubectl, KubectlError
 from tools.projects import SERVICES
 
-COUNT = 5  # errors of a service
-LINES = 5000  # of the log of a pod
-# A record of the log starts with its level. Every other line, such as one of a traceback, belongs to the record before.
+COUNT = 5  # errors to print for each service
+LINES = 5000  # lines of each pod's log to search
+# A log record starts with its level. All other lines, such as those of a traceback, belong to the previous record.
 ERROR = ("ERROR ", "CRITICAL ", "Traceback ")
 RECORD = re.compile(r"(DEBUG|INFO|WARNING|ERROR|CRITICAL) ")
 

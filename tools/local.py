@@ -21,8 +21,8 @@ from tools.projects import TABLE
 ROOT = Path(__file__).resolve().parent.parent
 PROJECTS = tuple(TABLE)
 WRONG = "Invalid environment."
-# The variables of the user that reach the services: of the system, and settings for experiments. Others, such as
-# DATABASE_URL_FILE, PYTHONWARNINGS or GUNICORN_CMD_ARGS, may be exported for another program.
+# Only these exported variables are passed to the services: variables of the system, and settings for experiments. Other
+# variables, such as DATABASE_URL_FILE, PYTHONWARNINGS or GUNICORN_CMD_ARGS, may be meant for another program.
 PASSED = (
     *("HOME", "USER", "LOGNAME", "TMPDIR", "LANG", "LC_ALL", "LC_CTYPE", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH"),
     *("DEBUG", "LOG_LEVEL", "SESSION_DAYS", "SESSION_IDLE_DAYS", "SIGN_UPS_PER_ADDRESS"),
@@ -125,7 +125,7 @@ class Local:
 
     def _prepare_project(self, project: str) -> None:
         commands = ["migrate --verbosity=0", "load_sample_data"] if TABLE[project].database else []
-        if self.pipes:  # then the services serve the source files
+        if self.pipes:  # in development mode, the services serve the source files
             if commands:
                 self.manage(project, *commands)
             return

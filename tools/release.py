@@ -23,13 +23,13 @@ VERSION = re.compile(r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)")
 
 
 class Refused(Exception):
-    """The release is refused. The message is one line: the reason and the remedy."""
+    """The release is refused. The message states the reason and the remedy in one line."""
 
 
 def image_tag(version: str) -> str:
     """Return the tag of the images of a version: v1-1-0 for 1.1.0.
 
-    It is part of the names of Jobs. Dots there cause warnings, because pods get these names as their host names.
+    It is part of the names of Jobs. Dots in these names cause warnings, because pods use them as their host names.
     """
     return f"v{version.replace('.', '-')}"
 

@@ -1,4 +1,4 @@
-"""Load changed code in a project of `make run`, by the mechanism of the pods (`common/server/reload.py`)."""
+"""Load changed code in a project of `make run`, in the same way as in pods (`common/server/reload.py`)."""
 
 import os
 import subprocess
@@ -54,11 +54,11 @@ class Reloader:
             self._load([*dict.fromkeys(changed)])
 
     def _load(self, changed: list[str]) -> None:
-        """Load changed files. If they are broken, print the error; the old code stays in use."""
+        """Load changed files. If they are broken, print the error and keep the old code in use."""
         name = self.process.name
         for file in changed:
             if file.endswith(ONLY_AT_START):
-                self.say(name, f"{file} is loaded only at the start. Stop and start `make run`.")
+                self.say(name, f"{file} is loaded only at startup. Stop and start `make run`.")
                 return
         if self.process.crashed():
             return  # its restart loads the new code
@@ -90,7 +90,7 @@ class Reloader:
         return (done.stdout or done.stderr).decode(errors="replace")
 
     def _files(self) -> Files:
-        """Return time and size of each file that the project loads."""
+        """Return the modification time and the size of each file that the project loads."""
         found: Files = {}
         for app in ("common", self.process.name):
             for folder, folders, files in os.walk(ROOT / app):

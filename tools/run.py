@@ -39,11 +39,11 @@ class Process:
         So a Ctrl-C in the terminal does not stop the process directly. `run` handles Ctrl-C and calls `stop`.
         """
         self.restart_at = None
-        # A pipe that a killed server left has no writer, so a load check would wait.
+        # A pipe that a killed server left behind has no writer, so a load check would wait in vain.
         if pipe := self.env.get("RELOAD_PIPE"):
             Path(pipe).unlink(missing_ok=True)
         self.child = subprocess.Popen(
-            # A module, because the path of Python in the first line of a script may not contain quotes or line breaks.
+            # Run a module. The path of Python in the first line of a script may not contain quotes or line breaks.
             [sys.executable, "-m", *self.command.split()],
             cwd=ROOT,
             env=self.env,
@@ -74,7 +74,7 @@ class Process:
         return signal.Signals(-code).name if code < 0 else f"exit code {code}"
 
     def reload(self) -> None:
-        """Send SIGHUP, on which gunicorn starts new workers and stops the old ones."""
+        """Send SIGHUP, so that gunicorn starts new workers and stops the old ones."""
         if self.child and self.child.poll() is None:
             self.child.send_signal(signal.SIGHUP)
 
@@ -193,7 +193,7 @@ def main() -> int:
     arguments = parser.parse_args()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")  # the terminal may not have every character
+            stream.reconfigure(errors="replace")  # the terminal may not support every character
     var = arguments.var.resolve()
     var.mkdir(parents=True, exist_ok=True)
     with contextlib.ExitStack() as stack:

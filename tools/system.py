@@ -45,7 +45,7 @@ class System:
 
 
 def free_ports(count: int) -> list[int]:
-    """Return this number of TCP ports that no program on 127.0.0.1 or ::1 uses."""
+    """Return `count` TCP ports that are free on 127.0.0.1 and ::1."""
     ports: list[int] = []
     with contextlib.ExitStack() as stack:
         while len(ports) < count:
@@ -54,14 +54,14 @@ def free_ports(count: int) -> list[int]:
             server.close()
             if not bind_error(port):
                 ports.append(port)
-                stack.enter_context(socket.create_server(("127.0.0.1", port)))  # the next port must be another one
+                stack.enter_context(socket.create_server(("127.0.0.1", port)))  # so that the next port differs
     return ports
 
 
 def start(var: Path, tree: Path = ROOT, options: tuple[str, ...] = (), **environment: str) -> System:
     """Start all projects with `tools.run` and wait until they are ready.
 
-    `tree` is the repository or a copy, and `options` are more options of `tools.run`. Raise RuntimeError after 60
+    `tree` is the repository or a copy, and `options` are additional options of `tools.run`. Raise RuntimeError after 60
     seconds.
     """
     ports = dict(zip(PROJECTS, free_ports(len(PROJECTS)), strict=True))

@@ -5,7 +5,7 @@ This command migrates an empty database to the last migration of the previous re
 in the project's pyproject.toml), and then to the newest one. It compares the tables, not the migrations, so it also
 sees the effect of SQL. It sees neither how long a migration locks a table nor what a data migration does to the rows.
 
-DATABASE_URL chooses the server. Without it, the database is SQLite.
+DATABASE_URL selects the server. Without it, the database is SQLite.
 """
 
 import os
@@ -140,7 +140,7 @@ def _describe(column: Column) -> str:
 
 def _binds(kind: str, columns: tuple[str, ...], used: Any, new: dict[str, Column]) -> bool:
     """Return whether a new constraint can refuse a row of code that writes only the columns `used`."""
-    if kind == "unique":  # NULL is different from NULL
+    if kind == "unique":  # rows with NULL in a column are never duplicates
         left_null = [name for name in columns if name not in used and new[name].nullable and not new[name].has_default]
         return not left_null
     return bool(set(columns) & set(used))

@@ -18,7 +18,7 @@ FOLDER = ROOT / ".venv" / "actionlint"
 LOCK = ROOT / "tools" / "requirements-actionlint.txt"
 # Without the checks of shell and Python code, for which actionlint needs other programs.
 OPTIONS = ("-shellcheck=", "-pyflakes=")
-NOTHING_WORKS = "actionlint is required, and neither Go nor pip could install it. Install it, on the PATH."
+NOTHING_WORKS = "actionlint is required, and neither Go nor pip could install it. Install it and put it on the PATH."
 
 
 def find() -> str | None:

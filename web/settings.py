@@ -82,7 +82,7 @@ STORAGES = common.storages(STATIC_HASHED)
 # In development, WhiteNoise serves static files from the source tree:
 # https://whitenoise.readthedocs.io/en/stable/django.html
 WHITENOISE_AUTOREFRESH = WHITENOISE_USE_FINDERS = RELOAD
-WHITENOISE_MAX_AGE = 0 if DEBUG or RELOAD else 60  # seconds; a browser must not show the old file
+WHITENOISE_MAX_AGE = 0 if DEBUG or RELOAD else 60  # seconds; with 0, a browser does not show an outdated file
 LOGGING = common.logging(LOG_LEVEL)
 # urllib3 would log the URL of each retry, which contains the user's search.
 LOGGING["loggers"]["urllib3"] = {"level": "ERROR"}

@@ -243,7 +243,7 @@ def test_output_of_a_button_appears_at_its_resource(tilt: Tilt) -> None:
 
 
 @pytest.mark.parametrize(("service", "database"), DATABASES.items())
-def test_button_prints_shell_commands_of_the_database(tilt: Tilt, service: str, database: str) -> None:
+def test_button_prints_shell_commands_for_the_database(tilt: Tilt, service: str, database: str) -> None:
     command = tilt.commands[f"shell-{service}"]["args"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603
     name = SERVICES[service].database

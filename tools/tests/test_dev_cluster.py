@@ -97,7 +97,7 @@ class StandIns:
         )
 
     def refusal(self, *arguments: str) -> str:
-        """Run tools.dev_cluster, and return its one line of refusal."""
+        """Run tools.dev_cluster, and return the one-line message with which it refuses."""
         done = self.run(*arguments)
         assert done.returncode == 1
         [line] = done.stderr.splitlines()
@@ -174,7 +174,7 @@ def test_missing_program_is_one_line(programs: StandIns, action: str) -> None:
     (programs.folder / "k3d").unlink()
     assert programs.refusal(action, "k3d").startswith("k3d 5.8 or newer is required. Install it: https://")
     programs.add("docker", fails="info")
-    assert programs.refusal(action) == "Docker does not answer. Start it: `docker info` shows its error."
+    assert programs.refusal(action) == "Docker is not responding. Start it. `docker info` shows the error."
     assert "cluster" not in programs.log.read_text()
 
 

@@ -1,4 +1,4 @@
-"""The installation of packages, and what it does not trust."""
+"""The installation of packages, also in a copied or moved folder and with settings of pip."""
 
 import shutil
 import sys

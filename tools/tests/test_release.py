@@ -20,7 +20,7 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
     tree = scratch.clone(tmp_path_factory.mktemp("release") / "clone")
     for name in ("user.name", "user.email"):
         git(tree, "config", name, "x")
-    changelog = tree / "CHANGELOG.md"  # a release has just emptied its section, perhaps
+    changelog = tree / "CHANGELOG.md"  # its section may be empty after a release
     changelog.write_text(changelog.read_text().replace("## [Unreleased]\n", "## [Unreleased]\n\n- A change.\n"))
     git(tree, "commit", "--quiet", "--all", "--message=x")
     return tree

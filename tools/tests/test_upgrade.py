@@ -1,4 +1,4 @@
-"""Migrations that pods of the previous release survive, and others, on both databases."""
+"""Migrations that pods of the previous release can or cannot survive, on both databases."""
 
 import subprocess
 import sys

@@ -5,5 +5,5 @@ pg_dump --format=custom --no-owner --no-privileges --file="$file.unfinished" "$D
 pg_restore --list "$file.unfinished" >/dev/null
 mv "$file.unfinished" "$file"
 echo "Wrote $file, $(stat -c %s "$file") bytes."
-# Only after a success, so that the last dumps stay when backups fail.
+# Delete old dumps only after a success, so that the last dumps are kept if backups fail.
 find /backups -name "$1-*.dump*" -mtime +13 -print -delete

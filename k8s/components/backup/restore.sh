@@ -1,4 +1,4 @@
-# Replace the schema `public` of the database in DATABASE_URL by a dump: restore.sh NAME
+# Replace the schema `public` of the database in DATABASE_URL with a dump: restore.sh NAME
 set -eu
 file="/backups/${BACKUP:-$(ls /backups | grep "^$1-.*\.dump$" | sort | tail -n 1)}"
 # Read the whole dump before anything is dropped.

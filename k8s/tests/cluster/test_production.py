@@ -136,7 +136,7 @@ def controller(kubectl: Kubectl) -> str:
 
 
 def steps(tree: Path) -> list[str]:
-    """Return the commands of docs/production.md in a copy of the repository, one string per step."""
+    """Return the commands in docs/production.md of a copy of the repository, one string per step."""
     section = (tree / "docs" / "production.md").read_text().partition("## Ten commands\n")[2].partition("\n## ")[0]
     found = [
         textwrap.dedent(block) for block in re.findall(r"^ +```sh\n(.*?)^ +```$", section, re.MULTILINE | re.DOTALL)
@@ -156,7 +156,7 @@ def set_namespace() -> str:
 def production(
     outside: Kubectl, registry: str, tag: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[Kubectl, Path]]:
-    """Deploy the production overlay with the commands of docs/production.md.
+    """Deploy the production overlay with the commands in docs/production.md.
 
     Yield a kubectl that uses the namespace of the overlay, and the copy of the repository with the certificates.
     """
@@ -363,7 +363,7 @@ def test_signing_key_is_rotated_without_a_logout_and_a_leaked_key_is_refused_wit
     assert not failures
     assert len(sent) > 50
 
-    # The key leaks. The commands of docs/operations.md end the tokens of both keys.
+    # The key leaks. The commands in docs/operations.md invalidate the tokens of both keys.
     leaked = [old, log_in()]
     commands = LEAKED_KEY.replace(f"--namespace={DEVELOPMENT}", f"--namespace={NAMESPACE}")
     begin = accepted = time.monotonic()

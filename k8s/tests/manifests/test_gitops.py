@@ -47,7 +47,7 @@ def test_unknown_field_and_wrong_type_are_refused() -> None:
             validate({**application, "spec": {**application["spec"], **change}})
 
 
-def test_both_deploy_the_production_overlay_to_its_namespace() -> None:
+def test_flux_and_argo_cd_deploy_the_production_overlay_to_its_namespace() -> None:
     site = next(each for each in rendered("flux") if each["kind"] == "Kustomization")["spec"]
     assert site["path"] == f"./{OVERLAY}"
     source = next(each for each in rendered("flux") if each["kind"] == "GitRepository")

@@ -138,7 +138,7 @@ def test_expired_data_are_deleted_hourly(overlay: Overlay) -> None:
     assert overlay.environment(container)["DATABASE_URL"] == {"name": "users-api", "key": "DATABASE_URL"}
 
 
-def test_jobs_that_rotate_keys_may_only_change_the_secret_with_the_keys(production: Overlay) -> None:
+def test_jobs_that_rotate_keys_may_change_only_the_secret_with_the_keys(production: Overlay) -> None:
     [role] = production.of_kind("Role")
     [rule] = role["rules"]
     assert rule["resources"] == ["secrets"]
