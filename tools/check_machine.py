@@ -19,7 +19,7 @@ def problem(ports=None):
     """
     if sys.version_info < (3, 11):
         return (
-            "Python 3.11 or newer is required; this is %d.%d. Run `make PYTHON=python3.13 ...` with a newer one."
+            "Python 3.11 or newer is required; this is %d.%d. Name a newer one: `make PYTHON=python3.13 ...`."
             % (sys.version_info[:2])
         )
     if os.pathsep in os.getcwd():

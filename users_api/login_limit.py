@@ -31,7 +31,7 @@ from users_api.models import USERNAME_MAX_LENGTH, KnownNetwork, LoginFailure, Us
 
 SKEW = timedelta(seconds=CLOCK_SKEW)  # a failure further in the future comes from a wrong clock and does not count
 SITE_BITS = 48  # the largest IPv6 network that a provider assigns to one site (RFC 6177 section 2)
-UPDATE_AFTER = timedelta(days=1)  # how old the time of a known network must be before a login updates it
+UPDATE_AFTER = timedelta(days=1)  # a login updates the last use of a known network only if it is older than this
 
 
 class TooManyFailures(Throttled):

@@ -59,7 +59,7 @@ def test_postgresql_connections_are_persistent(env: Env, monkeypatch: pytest.Mon
     assert database["CONN_HEALTH_CHECKS"]
     assert database["OPTIONS"]["connect_timeout"] < 30
     assert database["OPTIONS"]["tcp_user_timeout"] < 30_000
-    assert "STATEMENT_TIMEOUT" not in database  # management commands have no time limit
+    assert "STATEMENT_TIMEOUT" not in database  # only the server sets a timeout; management commands have none
 
 
 def test_options_of_a_database_url_are_kept(env: Env, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -40,7 +40,7 @@ def jwks() -> dict[str, Any]:
 
 @pytest.fixture(autouse=True)
 def key_set(settings: Settings) -> None:
-    """Make the API verify tokens with the key of these tests."""
+    """Make the API verify tokens with the test key."""
     settings.TOKENS_JWKS = jwks
 
 

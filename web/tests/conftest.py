@@ -174,7 +174,7 @@ def backends_unavailable(settings: Settings) -> None:
 
 @pytest.fixture(autouse=True)
 def key_set(settings: Settings) -> None:
-    """Make web verify tokens with the key of these tests."""
+    """Make web verify tokens with the test key."""
     jwk = RSAAlgorithm.to_jwk(KEY.public_key(), as_dict=True) | {"kid": "test", "use": "sig"}
     settings.TOKENS_JWKS = lambda: {"keys": [jwk]}
 
