@@ -7,12 +7,13 @@ from django.utils import timezone
 
 from common.folding import fold
 
+USERNAME_MAX_LENGTH = 50  # characters
 TEXT_MAX_LENGTH = 250  # characters
 FOLDED_MAX_LENGTH = 4 * TEXT_MAX_LENGTH  # folding turns one character into at most four
 
 
 class Thought(models.Model):
-    username = models.CharField(max_length=50)
+    username = models.CharField(max_length=USERNAME_MAX_LENGTH)
     text = models.CharField(max_length=TEXT_MAX_LENGTH)
     folded = models.TextField(editable=False)  # the text without letter case and accents, for searches
     timestamp = models.DateTimeField(default=timezone.now)
@@ -34,7 +35,7 @@ class WriteCount(models.Model):
     `minute_start` and `day_start` are times in seconds since 1970.
     """
 
-    username = models.CharField(max_length=50, primary_key=True)
+    username = models.CharField(max_length=USERNAME_MAX_LENGTH, primary_key=True)
     minute_start = models.FloatField()
     in_minute = models.PositiveIntegerField()
     day_start = models.FloatField()

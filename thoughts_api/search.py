@@ -13,6 +13,9 @@ On PostgreSQL, a page is read in steps. Each step covers the next ids, until the
 2. The next steps use the search index. From the matches so far, each step estimates how many ids are needed to fill
    the page. It covers twice as many.
 3. The last step covers all remaining ids. Only a rare substring gets here, and the index has few candidates for it.
+
+A search within one author starts with the author's thoughts instead, in the order of the index of authors and ids. Few
+authors have more thoughts than this step covers.
 """
 
 import logging
@@ -28,7 +31,7 @@ from common.api.exceptions import ServiceUnavailable
 from common.folding import fold
 from thoughts_api import replica
 from thoughts_api.models import FOLDED_MAX_LENGTH
-from thoughts_api.selection import EVERYONE, ReadPage, Row, Selection, as_row, execute, order_by
+from thoughts_api.selection import COLUMNS, EVERYONE, ReadPage, Row, Selection, as_row, execute, order_by
 
 # The letters of two scripts, the most frequent first. The SQL function in migration 0002 has the same COMMON letters.
 LATIN, CYRILLIC = " etaoinsrhldcumfpgwybvkxjqz", "оеаинтсрвлкмдпуяыьгзбчйхжшюцщэфъё"
@@ -37,6 +40,7 @@ RANK = {letter: rank for letters in (LATIN, CYRILLIC) for rank, letter in enumer
 UNKNOWN_RANK = 33  # for all other characters
 MAX_NGRAMS = 5  # n-grams that a search looks up; more would take time and exclude few rows
 WALK = 10  # the first step covers this many ids for each row of the page
+WALK_OF_AUTHOR = 5000  # the first step covers this many thoughts of an author
 NEAR = 2**15  # the second step covers at most this many ids
 FAR = 2**20  # a later step covers at most this many ids, except the last
 
@@ -53,23 +57,25 @@ class TooManySearches(ServiceUnavailable):
     wait = 1
 
 
-def search(text: str) -> ReadPage:
+def search(text: str, within: Selection = EVERYONE) -> ReadPage:
     """Return a function that reads a page of the thoughts whose text contains `text`.
+
+    `within` selects the thoughts to search: all thoughts, or those of one author.
 
     The function queries the read replica if it is usable, else the primary. It raises `TooManySearches` if too many
     searches are running. If `text` is empty or has only accents, the function reads all thoughts, from the primary.
     """
     folded = fold(text)
     if not folded:
-        return EVERYONE.page
-    return partial(_page, folded)
+        return within.page
+    return partial(_page, within, folded)
 
 
-def _page(folded: str, ids: range, descending: bool, count: int) -> list[Row]:
+def _page(within: Selection, folded: str, ids: range, descending: bool, count: int) -> list[Row]:
     if not ids or len(folded) > FOLDED_MAX_LENGTH:
         return []
     pattern = folded.replace("\\", r"\\").replace("%", r"\%").replace("_", r"\_")
-    matches = EVERYONE.filter(r"folded LIKE %s ESCAPE '\'", f"%{pattern}%")
+    matches = within.filter(r"folded LIKE %s ESCAPE '\'", f"%{pattern}%")
 
     def query(alias: str) -> list[Row]:
         matches_on_alias = replace(matches, using=alias)
@@ -87,11 +93,15 @@ def _page(folded: str, ids: range, descending: bool, count: int) -> list[Row]:
 
 
 def _page_by_steps(matches: Selection, folded: str, ids: range, descending: bool, count: int) -> list[Row]:
-    walked = WALK * count
-    rows, ids = walk(matches, ids, descending, count, walked)
-    if not rows and not descending and len(ids) > NEAR + FAR:
-        ids = skip_missing_ids(matches.using, ids)  # many of the oldest thoughts may have been deleted
-    width = min(NEAR, _next_width(walked, len(rows), count - len(rows)))
+    if matches.author is not None:
+        rows, ids = walk_of_author(matches, ids, descending, count)
+        width = NEAR
+    else:
+        walked = WALK * count
+        rows, ids = walk(matches, ids, descending, count, walked)
+        if not rows and not descending and len(ids) > NEAR + FAR:
+            ids = skip_missing_ids(matches.using, ids)  # many of the oldest thoughts may have been deleted
+        width = min(NEAR, _next_width(walked, len(rows), count - len(rows)))
     while ids and len(rows) < count:
         step, ids = _split(ids, width, descending)
         # `ORDER BY id` could make the planner scan the primary key instead of the search index. `id + 0` prevents that.
@@ -123,6 +133,35 @@ def walk(matches: Selection, ids: range, descending: bool, count: int, width: in
     return [as_row(*row) for _, *row in rows if row[0] is not None], remaining
 
 
+def walk_of_author(matches: Selection, ids: range, descending: bool, count: int) -> tuple[list[Row], range]:
+    """Read the matches among the author's first WALK_OF_AUTHOR thoughts, in the order of ids.
+
+    Return up to `count` rows, and the ids that remain to be searched. The remaining ids end at the author's last
+    thought.
+    """
+    own = replace(EVERYONE, author=matches.author, using=matches.using).with_ids(ids)
+    own_rows = f"thoughts_api_thought WHERE {own.condition} ORDER BY"
+    order, reverse_order = (order_by("username, id", each) for each in (descending, not descending))
+    # PostgreSQL does not know how many thoughts an author has. Without the inner LIMIT, it may scan the whole table.
+    rows = execute(
+        matches.using,
+        f"SELECT {COLUMNS} FROM (SELECT * FROM {own_rows} {order} LIMIT {WALK_OF_AUTHOR}) AS step"  # noqa: S608
+        f" WHERE {matches.condition} ORDER BY {order} LIMIT {count}",
+        (*own.params, *matches.params),
+    )
+    remaining = range(0)
+    if len(rows) < count:
+        [(next_id, last_id)] = execute(
+            matches.using,
+            f"SELECT (SELECT id FROM {own_rows} {order} OFFSET {WALK_OF_AUTHOR} LIMIT 1),"  # noqa: S608
+            f" (SELECT id FROM {own_rows} {reverse_order} LIMIT 1)",
+            (*own.params, *own.params),
+        )
+        if next_id is not None:
+            remaining = range(last_id, next_id + 1) if descending else range(next_id, last_id + 1)
+    return [as_row(*row) for row in rows], remaining
+
+
 def skip_missing_ids(using: str, ids: range) -> range:
     """Return the part of the range that starts at the lowest existing id.
 
@@ -140,6 +179,8 @@ def by_index(matches: Selection, folded: str, ids: range) -> Selection:
     found = matches.filter(
         "thought_pieces(folded) @> %s::int4[] AND id + 0 BETWEEN %s AND %s", ngrams(folded), ids[0], ids[-1]
     )
+    if matches.author is not None:
+        found = found.filter("username = %s", matches.author)
     if len(ids) > FAR:
         return found
     spans = list(_spans(ids, 12)) if len(ids) <= 2**17 else [~span for span in _spans(ids, 17)]

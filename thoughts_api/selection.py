@@ -25,20 +25,27 @@ class Selection:
     """The thoughts that match an SQL condition, in the database with the alias `using`.
 
     `params` are the values for the `%s` placeholders of the condition. Like a queryset, a selection is lazy: only
-    `fetch` and `page` run a query.
+    `fetch` and `page` run a query. If `author` is set, `with_ids` and `page` select only the thoughts of that user.
     """
 
     condition: str = "TRUE"
     params: tuple[Any, ...] = ()
     using: str = DEFAULT_DB_ALIAS
+    author: str | None = None
 
     def filter(self, condition: str, *params: Any) -> "Selection":
         """Return a selection of the thoughts that also match this condition."""
         return replace(self, condition=f"{self.condition} AND {condition}", params=(*self.params, *params))
 
     def with_ids(self, ids: range) -> "Selection":
-        """Return a selection of the thoughts whose ids are also in this range."""
-        return self.filter("id >= %s AND id < %s", ids.start, ids.stop)
+        """Return a selection of the thoughts of the author, if any, whose ids are also in this range."""
+        if self.author is None:
+            return self.filter("id >= %s AND id < %s", ids.start, ids.stop)
+        if connections[self.using].vendor == "postgresql":
+            # With `username = %s`, PostgreSQL may scan the primary key, and read the thoughts of all other users too.
+            bounds = (self.author, ids.start, self.author, ids.stop)
+            return self.filter("(username, id) >= (%s, %s) AND (username, id) < (%s, %s)", *bounds)
+        return self.filter("username = %s AND id >= %s AND id < %s", self.author, ids.start, ids.stop)
 
     def statement(self, count: int, descending: bool = False, key: str = "id") -> str:
         """Return a SELECT statement for the first `count` rows, ordered by `key`.
@@ -55,15 +62,16 @@ class Selection:
 
     def page(self, ids: range, descending: bool, count: int) -> list[Row]:
         """Read up to `count` rows whose ids are in this range, ordered by id."""
-        return self.with_ids(ids).fetch(count, descending) if ids else []
+        key = "id" if self.author is None else "username, id"
+        return self.with_ids(ids).fetch(count, descending, key) if ids else []
 
 
 EVERYONE = Selection()
 
 
 def by_author(username: str) -> Selection:
-    """Select the thoughts of one author."""
-    return EVERYONE.filter("username = %s", username)
+    """Select the thoughts of one author. The name must match exactly."""
+    return replace(EVERYONE, author=username)
 
 
 def get(thought_id: int) -> Row | None:
@@ -82,8 +90,8 @@ def execute(using: str, sql: str, params: tuple[Any, ...]) -> list[tuple[Any, ..
 
 
 def order_by(key: str, descending: bool) -> str:
-    """Return the expression of an ORDER BY clause."""
-    return f"{key} {'DESC' if descending else 'ASC'}"
+    """Return the expressions of an ORDER BY clause. `key` is one column, or several with commas."""
+    return ", ".join(f"{column} {'DESC' if descending else 'ASC'}" for column in key.split(", "))
 
 
 def as_row(thought_id: int, username: str, text: str, timestamp: str) -> Row:

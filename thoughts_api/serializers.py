@@ -6,7 +6,7 @@ from drf_spectacular.utils import OpenApiExample, extend_schema_serializer
 from rest_framework import serializers
 
 from common.api.serializers import TextField
-from thoughts_api.models import FOLDED_MAX_LENGTH, TEXT_MAX_LENGTH, Thought
+from thoughts_api.models import FOLDED_MAX_LENGTH, TEXT_MAX_LENGTH, USERNAME_MAX_LENGTH, Thought
 
 STORED = {"id": 7, "username": "bruce", "text": "Tea first.", "timestamp": "2026-01-02T03:04:05Z"}
 
@@ -37,4 +37,10 @@ class SearchSerializer(serializers.Serializer[Any]):
         trim_whitespace=False,
         error_messages={"max_length": "A search may have up to {max_length} characters."},
         help_text="A substring of the text. Letter case and accents do not matter.",
+    )
+    username = TextField(
+        required=False,
+        max_length=USERNAME_MAX_LENGTH,
+        trim_whitespace=False,
+        help_text="Only thoughts of this user. The name must match exactly.",
     )

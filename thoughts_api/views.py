@@ -19,7 +19,7 @@ from thoughts_api import selection, write_limit
 from thoughts_api.models import Thought
 from thoughts_api.pagination import KeysetPagination, PageSerializer
 from thoughts_api.search import search
-from thoughts_api.selection import ReadPage
+from thoughts_api.selection import EVERYONE, ReadPage, by_author
 from thoughts_api.serializers import SearchSerializer, ThoughtSerializer
 
 # HTTP caches (RFC 9111) may store public responses, but must revalidate them before each use. They must not store
@@ -51,12 +51,14 @@ class ListView(generics.ListAPIView[Thought]):
 @public
 @extend_schema_view(get=extend_schema(operation_id="list_thoughts", parameters=[SearchSerializer, PageSerializer]))
 class ThoughtsView(ListView):
-    """List all thoughts, or search them."""
+    """List the thoughts of all users or of one, or search them."""
 
     authentication_classes = []
 
     def page_reader(self) -> ReadPage:
-        return search(validated_query(SearchSerializer, self.request)["search"])
+        query = validated_query(SearchSerializer, self.request)
+        username = query.get("username")
+        return search(query["search"], EVERYONE if username is None else by_author(username))
 
 
 @public
@@ -87,7 +89,7 @@ class MyThoughtsView(ListView, generics.ListCreateAPIView[Thought]):
     permission_classes = [HasToken]
 
     def page_reader(self) -> ReadPage:
-        return selection.by_author(self.request.user.username).page
+        return by_author(self.request.user.username).page
 
     def perform_create(self, serializer: Any) -> None:
         username = self.request.user.username

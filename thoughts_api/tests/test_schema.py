@@ -92,7 +92,7 @@ def test_errors_in_the_schema_match_the_contract(schema: Any) -> None:
 def test_list_in_the_schema_has_parameters_and_link(schema: Any) -> None:
     operation = schema["paths"]["/api/thoughts/"]["get"]
     parameters = {parameter["name"]: parameter["schema"] for parameter in operation["parameters"]}
-    assert set(parameters) == {"search", "ordering", "limit", "after", "before"}
+    assert set(parameters) == {"search", "username", "ordering", "limit", "after", "before"}
     assert parameters["limit"] == {"type": "integer", "minimum": 1, "maximum": 1000, "default": 100}
     assert parameters["search"] == {"type": "string", "default": "", "maxLength": 1000, "pattern": r"^[^\x00]*$"}
     assert parameters["ordering"]["enum"] == ["id", "-id"]
