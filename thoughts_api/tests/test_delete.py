@@ -80,3 +80,33 @@ def test_staff_path_needs_a_valid_token(anonymous: APIClient, thought: Thought) 
         assert response["WWW-Authenticate"] == "Bearer"
         assert list(response.json()) == ["message"]
     assert "This one" in texts()
+
+
+def test_deletion_by_staff_is_logged_once_without_the_text(
+    staff: APIClient, thought: Thought, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", logger="thoughts_api")
+    for _ in range(2):
+        staff.delete(f"/admin/thoughts/{thought.id}/")
+    assert [record.getMessage() for record in caplog.records] == [
+        f"staff deleted a thought: 'admin' deleted thought {thought.id} of 'bruce'"
+    ]
+
+
+def test_name_cannot_forge_a_log_line(sign: Sign, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", logger="thoughts_api")
+    thought = Thought.objects.create(username="bruce\nforged", text="Tea")
+    client(sign(username="admin\nforged", is_staff=True)).delete(f"/admin/thoughts/{thought.id}/")
+    assert [record.getMessage() for record in caplog.records] == [
+        f"staff deleted a thought: 'admin\\nforged' deleted thought {thought.id} of 'bruce\\nforged'"
+    ]
+
+
+def test_deletion_by_the_author_or_without_permission_is_not_logged(
+    bruce: APIClient, anonymous: APIClient, thought: Thought, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", logger="thoughts_api")
+    anonymous.delete(f"/admin/thoughts/{thought.id}/")
+    bruce.delete(f"/admin/thoughts/{thought.id}/")
+    bruce.delete(f"/api/me/thoughts/{thought.id}/")
+    assert [record for record in caplog.records if "staff" in record.getMessage()] == []
