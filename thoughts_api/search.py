@@ -1,6 +1,6 @@
-"""Search for a substring of the text, ignoring letter case and accents.
+"""Search for a substring of the text, ignoring letter case, accents and invisible characters.
 
-The column `folded` holds the text of a thought without letter case and accents. A thought matches if its `folded`
+The column `folded` holds the text of a thought as `common.folding` folds it. A thought matches if its `folded`
 contains the folded search text (`LIKE '%…%'`). SQLite tests every row.
 
 PostgreSQL has a search index, which migration 0002 creates. An n-gram is a short substring, here of one to four
@@ -63,7 +63,7 @@ def search(text: str, within: Selection = EVERYONE) -> ReadPage:
     `within` selects the thoughts to search: all thoughts, or those of one author.
 
     The function queries the read replica if it is usable, else the primary. It raises `TooManySearches` if too many
-    searches are running. If `text` is empty or has only accents, the function reads all thoughts, from the primary.
+    searches are running. If folding leaves nothing of `text`, the function reads all thoughts, from the primary.
     """
     folded = fold(text)
     if not folded:

@@ -36,7 +36,7 @@ class SearchSerializer(serializers.Serializer[Any]):
         max_length=FOLDED_MAX_LENGTH,
         trim_whitespace=False,
         error_messages={"max_length": "A search may have up to {max_length} characters."},
-        help_text="A substring of the text. Letter case and accents do not matter.",
+        help_text="A substring of the text. Letter case, accents and invisible characters do not matter.",
     )
     username = TextField(
         required=False,

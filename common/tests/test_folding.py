@@ -41,6 +41,24 @@ def test_letter_case_and_accents_do_not_matter(text: str, folded: str) -> None:
     assert fold(text) == folded
 
 
+@pytest.mark.parametrize("invisible", list("\u00ad\u200b\u200c\u200d\ufeff\u2060\u202e\u061c\u3164\ufe0f\U000e0041"))
+def test_invisible_characters_do_not_matter(invisible: str) -> None:
+    assert fold(f"co{invisible}ffee{invisible}") == "coffee"
+    assert fold(invisible) == ""
+
+
+def test_visible_format_characters_stay() -> None:
+    # Not ignorable: the Arabic number sign and the interlinear annotation anchor.
+    assert fold("\u0600\ufff9") == "\u0600\ufff9"
+
+
+def test_every_space_is_the_same() -> None:
+    assert fold("Bonjour\u00a0!") == "bonjour !"
+    spaces = [character for character in map(chr, range(sys.maxunicode + 1)) if character.isspace()]
+    assert len(spaces) == 29
+    assert {fold(space) for space in spaces} == {" "}
+
+
 def test_upper_and_lower_case_of_each_character_fold_to_the_same_text() -> None:
     for character in map(chr, range(sys.maxunicode + 1)):
         folded = fold(character)

@@ -21,9 +21,8 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("tests")
 
 # These files need PostgreSQL, so pytest does not collect them on SQLite.
-collect_ignore = (
-    [] if connection.vendor == "postgresql" else ["test_connections.py", "test_search_index.py", "test_threads.py"]
-)
+ONLY_POSTGRESQL = ["test_connections.py", "test_fold_trigger.py", "test_search_index.py", "test_threads.py"]
+collect_ignore = [] if connection.vendor == "postgresql" else ONLY_POSTGRESQL
 
 Sign = Callable[..., str]
 

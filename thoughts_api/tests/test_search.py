@@ -72,7 +72,13 @@ def test_search_ignores_the_username(anonymous: APIClient) -> None:
         ("猫は窓辺で夢を見る。", "窓辺"),
         ("Coffee ☕ 👩‍👩‍👧", "👩‍👩‍👧"),
         ("a  b", "  "),
-        ("Zero\u200bwidth", "\u200b"),
+        ("Zero\u200bwidth", "o\u200bw"),
+        # Spaces and invisible characters.
+        ("Bonjour\u00a0!", "bonjour !"),
+        ("Bonjour !", "bonjour\u00a0!"),
+        ("one\ntwo", "one two"),
+        ("co\u00adffee", "coffee"),
+        ("coffee", "co\u200bffee\ufeff"),
     ],
 )
 def test_search_ignores_case_and_accents_in_any_script(anonymous: APIClient, text: str, substring: str) -> None:
@@ -139,9 +145,10 @@ def test_search_of_more_than_1000_characters_is_refused(
     assert response.json()["errors"] == {"search": ["A search may have up to 1000 characters."]}
 
 
-def test_accent_alone_matches_every_text(anonymous: APIClient) -> None:
+@pytest.mark.parametrize("text", ["\u0301", "\u00ad", "\u200b\u200d\ufeff", "\U000e0041"])
+def test_accents_or_invisible_characters_alone_match_every_text(anonymous: APIClient, text: str) -> None:
     write("One", "Two")
-    assert search(anonymous, "\u0301") == ["One", "Two"]
+    assert search(anonymous, text) == ["One", "Two"]
 
 
 def test_nul_in_a_search_is_refused(anonymous: APIClient) -> None:
