@@ -28,7 +28,6 @@ InputError = inline_serializer(
     },
 )
 
-TEXT_PATTERN = r"^[^\x00]*$"
 # The characters that str.strip() removes. `\s` cannot replace them, because JavaScript's `\s` matches others.
 _SPACES = r"\t-\r\x1c-\x20\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
 TRIMMED = f"^[{_SPACES}]*"  # the beginning of the pattern of each field that trims spaces
@@ -87,18 +86,37 @@ class TextFieldPattern(OpenApiSerializerFieldExtension):
     def map_serializer_field(self, auto_schema: SpectacularAutoSchema, direction: Any) -> dict[str, Any]:
         """Return the OpenAPI schema of the field."""
         schema = {"type": "string"}
-        if direction == "request" and self.target.trim_whitespace:
-            schema["pattern"] = self._trimmed_pattern()
-        elif direction == "request":
-            schema["pattern"] = TEXT_PATTERN
+        if direction == "request":
+            schema["pattern"] = (
+                trimmed_pattern(self.target) if self.target.trim_whitespace else untrimmed_pattern(self.target)
+            )
         return schema
 
-    def _trimmed_pattern(self) -> str:
-        """Return a pattern that ignores leading and trailing spaces."""
-        longest = self.target.max_length
-        # The pattern matches the first and the last character separately, because they cannot be spaces.
-        between = f"{{0,{longest - 2}}}" if longest else "*"
-        return rf"{TRIMMED}[^\x00{_SPACES}]([^\x00]{between}[^\x00{_SPACES}])?[{_SPACES}]*$"
+
+class CharFieldPattern(TextFieldPattern):
+    """Extension that does the same for `CharField`, but not for its subclasses, such as `EmailField`."""
+
+    target_class = "rest_framework.fields.CharField"
+
+
+def untrimmed_pattern(field: serializers.CharField) -> str:
+    """Return the pattern of a field that does not trim. OpenAPI's own limits count the characters."""
+    if field.allow_blank and field.min_length:
+        return rf"^([^\x00]{{{field.min_length},}})?$"
+    return r"^[^\x00]*$"
+
+
+def trimmed_pattern(field: serializers.CharField) -> str:
+    """Return the pattern of a field that trims. It does not count leading and trailing spaces."""
+    shortest, longest = field.min_length or 1, field.max_length
+    edge = rf"[^\x00{_SPACES}]"  # the first or the last character, which cannot be a space
+    text = edge
+    if longest != 1:
+        between = f"{max(0, shortest - 2)},{longest - 2 if longest else ''}"
+        more = rf"[^\x00]{{{between}}}{edge}"
+        text += more if shortest > 1 else f"({more})?"
+    text += f"[{_SPACES}]*"
+    return f"{TRIMMED}{f'({text})?' if field.allow_blank else text}$"
 
 
 def drop_redundant_limits(result: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
@@ -116,6 +134,7 @@ def drop_redundant_limits(result: dict[str, Any], **kwargs: Any) -> dict[str, An
                 case [{"pattern": pattern} as text, {"type": "string", "maxLength": 0}] if re.search(pattern, ""):
                     del node["oneOf"]
                     node |= text
+                    node.pop("minLength", None)  # it would forbid the empty text
             if str(node.get("pattern")).startswith(TRIMMED):
                 node.pop("maxLength", None)  # it would also count the spaces that the field trims
         found += node.values() if isinstance(node, dict) else node if isinstance(node, list) else []

@@ -11,9 +11,13 @@ from typing import Any
 import pytest
 import yaml
 from django.test import Client
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from rest_framework.exceptions import ValidationError
 
 from common.api import schema as common_schema
 from common.api.schema import SchemaGenerator
+from common.tests import views
 
 
 @pytest.fixture(scope="module")
@@ -30,6 +34,7 @@ def operations() -> dict[str, Any]:
     [
         ("/open/", ["200", "304", "503"]),
         ("/echo/", ["200", "400", "413", "415", "503"]),
+        ("/fields/", ["200", "400", "413", "415", "503"]),
         ("/me/", ["200", "401", "503"]),
         ("/staff/", ["200", "401", "403", "503"]),
         ("/items/{id}/", ["200", "304", "404", "503"]),
@@ -69,38 +74,59 @@ def test_operation_has_a_group_and_a_summary(operations: dict[str, Any], path: s
     assert operations[path]["description"].startswith(f"{operations[path]['summary']}")
 
 
-@pytest.mark.parametrize("text", ["a", " a ", "\x85a\u3000", "a" * 5, " " + "a" * 5 + "\n", "🎉" * 5, "a b"])
-def test_valid_text_matches_the_pattern(text: str) -> None:
-    assert re.search(text_pattern(), text)
+@settings(max_examples=1000, deadline=None)
+@given(st.text("ab \x85\u3000\n\0🎉", max_size=7))
+@example("")
+@example(" " * 50)
+@example(" abcd ")
+@example("\x1c" * 9 + "a" + " " * 9)
+def test_schema_accepts_exactly_the_texts_that_the_field_accepts(text: str) -> None:
+    document = request_schemas()["FieldsRequest"]["properties"]
+    for name, field in views.FieldsSerializer().fields.items():
+        value: Any = [text] if name == "listed" else text
+        schema = document[name]["items"] if name == "listed" else document[name]
+        try:
+            field.run_validation(value)
+        except ValidationError:
+            assert not accepts(schema, text), (name, text)
+        else:
+            assert accepts(schema, text), (name, text)
 
 
-@pytest.mark.parametrize("text", ["", " ", "\x1c\x85\u3000", "a\0b", "\0", "a" * 6, " " + "a" * 6, "\0" + "a"])
-def test_invalid_text_does_not_match_the_pattern(text: str) -> None:
-    assert not re.search(text_pattern(), text)
+def accepts(schema: dict[str, Any], text: str) -> bool:
+    """Return whether an OpenAPI schema of a text accepts a text."""
+    assert set(schema) <= {"type", "pattern", "minLength", "maxLength", "default", "nullable"}
+    return (
+        schema.get("minLength", 0) <= len(text) <= schema.get("maxLength", len(text))
+        and re.search(schema["pattern"].removesuffix("$") + r"\Z", text) is not None  # `$` also matches before "\n"
+    )
+
+
+def test_response_describes_the_trimmed_text() -> None:
+    properties = request_schemas()["Fields"]["properties"]
+    assert properties["blank_four"] == {"type": "string", "maxLength": 4, "default": ""}
+    assert properties["two_to_four"] == {"type": "string", "minLength": 2, "maxLength": 4}
 
 
 def test_pattern_trims_the_same_characters_as_python() -> None:
+    pattern = request_schemas()["FieldsRequest"]["properties"]["plain"]["pattern"]
     for character in map(chr, range(sys.maxunicode + 1)):
         if character != "\0":
-            assert bool(re.search(text_pattern(), character)) == bool(character.strip())
+            assert bool(re.search(pattern, character)) == bool(character.strip())
 
 
 @functools.cache
-def text_pattern() -> str:
-    """Return the pattern of a text of 1 to 5 characters."""
-    schemas = SchemaGenerator().get_schema(request=None, public=True)["components"]["schemas"]
-    assert schemas["Echo"]["properties"]["text"]["maxLength"] == 5
-    text = schemas["EchoRequest"]["properties"]["text"]
-    # maxLength would also count the spaces that the field trims.
-    assert "maxLength" not in text
-    return str(text["pattern"])
+def request_schemas() -> dict[str, Any]:
+    schemas: dict[str, Any] = SchemaGenerator().get_schema(request=None, public=True)["components"]["schemas"]
+    return schemas
 
 
 def test_empty_text_is_an_alternative_unless_the_pattern_matches_it() -> None:
     empty = {"type": "string", "maxLength": 0}
     text = {"type": "string", "pattern": "^[^0]*$", "maxLength": 5}
+    blank = {"oneOf": [{**text, "minLength": 2}, empty], "title": "Text"}
     name = {"type": "string", "pattern": "^[^0]+$", "maxLength": 5}
-    document = {"a": [{"oneOf": [text, empty], "title": "Text"}], "b": {"oneOf": [name, empty]}}
+    document = {"a": [blank], "b": {"oneOf": [name, empty]}}
     result = common_schema.drop_redundant_limits(document)
     assert result == {"a": [{**text, "title": "Text"}], "b": {"oneOf": [name, empty]}}
 

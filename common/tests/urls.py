@@ -29,6 +29,7 @@ def refuse(request: HttpRequest, name: str) -> HttpResponse:
 urlpatterns: list[URLPattern] = [
     path("open/", views.Open.as_view()),
     path("echo/", views.Echo.as_view()),
+    path("fields/", views.Fields.as_view()),
     path("me/", views.Me.as_view()),
     path("staff/", views.Staff.as_view()),
     path("replace/", views.Replace.as_view()),

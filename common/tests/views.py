@@ -27,6 +27,27 @@ class EchoSerializer(serializers.Serializer[Any]):
     text = TextField(max_length=5)
 
 
+class FieldsSerializer(serializers.Serializer[Any]):
+    """Text fields with all combinations of limits. The OpenAPI document must describe what each of them accepts."""
+
+    plain = TextField()
+    untrimmed = TextField(trim_whitespace=False)
+    one = TextField(max_length=1)
+    two = TextField(max_length=2)
+    three = TextField(min_length=3)
+    two_to_four = TextField(min_length=2, max_length=4)
+    exactly_three = TextField(min_length=3, max_length=3)
+    untrimmed_two_to_four = TextField(min_length=2, max_length=4, trim_whitespace=False)
+    blank = TextField(required=False, allow_blank=True)
+    blank_one = TextField(required=False, allow_blank=True, max_length=1)
+    blank_four = TextField(required=False, allow_blank=True, max_length=4, default="")
+    blank_two_to_four = TextField(required=False, allow_blank=True, allow_null=True, min_length=2, max_length=4)
+    blank_untrimmed = TextField(required=False, allow_blank=True, trim_whitespace=False, min_length=2, max_length=4)
+    frameworks = serializers.CharField(max_length=4)
+    frameworks_blank = serializers.CharField(required=False, allow_blank=True, min_length=2, max_length=4)
+    listed = serializers.ListField(child=TextField(allow_blank=True, max_length=4))
+
+
 class AnswerSerializer(serializers.Serializer[Any]):
     username = serializers.CharField()
 
@@ -51,6 +72,14 @@ class Echo(APIView):
     @extend_schema(request=EchoSerializer, responses={200: EchoSerializer})
     def post(self, request: Request) -> Response:
         return Response(validated(EchoSerializer, request))
+
+
+class Fields(APIView):
+    """Return the validated fields."""
+
+    @extend_schema(request=FieldsSerializer, responses={200: FieldsSerializer})
+    def post(self, request: Request) -> Response:
+        return Response(validated(FieldsSerializer, request))
 
 
 class Me(APIView):
