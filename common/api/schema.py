@@ -5,6 +5,7 @@ It cannot derive error responses, groups of operations or the patterns of text f
 
 import re
 import threading
+from collections.abc import Iterator
 from typing import Any
 
 from drf_spectacular.extensions import OpenApiAuthenticationExtension, OpenApiSerializerFieldExtension
@@ -125,20 +126,38 @@ def drop_redundant_limits(result: dict[str, Any], **kwargs: Any) -> dict[str, An
     drf-spectacular adds these limits. It calls this function because POSTPROCESSING_HOOKS contains it:
     https://drf-spectacular.readthedocs.io/en/latest/customization.html
     """
-    found: list[Any] = [result]
+    for node in _objects(result):
+        # With allow_blank, drf-spectacular adds the empty text as a second alternative. If the pattern also
+        # matches the empty text, remove this alternative, because `oneOf` requires exactly one match.
+        match node.get("oneOf"):
+            case [{"pattern": pattern} as text, {"type": "string", "maxLength": 0}] if re.search(pattern, ""):
+                del node["oneOf"]
+                node |= text
+                node.pop("minLength", None)  # it would forbid the empty text
+        if str(node.get("pattern")).startswith(TRIMMED):
+            node.pop("maxLength", None)  # it would also count the spaces that the field trims
+    return result
+
+
+def use_64_bits(result: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
+    """Give each integer without a maximum the format `int64`, because ids are 64 bits wide.
+
+    Otherwise generated clients in Go, Java and C# use 32 bits.
+    https://spec.openapis.org/oas/v3.0.3#data-types
+    """
+    for node in _objects(result):
+        if node.get("type") == "integer" and "maximum" not in node:
+            node.setdefault("format", "int64")
+    return result
+
+
+def _objects(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield all objects of a JSON document. The caller may change an object when it gets it."""
+    found: list[Any] = [document]
     for node in found:  # the loop also visits the nodes that are added below
         if isinstance(node, dict):
-            # With allow_blank, drf-spectacular adds the empty text as a second alternative. If the pattern also
-            # matches the empty text, remove this alternative, because `oneOf` requires exactly one match.
-            match node.get("oneOf"):
-                case [{"pattern": pattern} as text, {"type": "string", "maxLength": 0}] if re.search(pattern, ""):
-                    del node["oneOf"]
-                    node |= text
-                    node.pop("minLength", None)  # it would forbid the empty text
-            if str(node.get("pattern")).startswith(TRIMMED):
-                node.pop("maxLength", None)  # it would also count the spaces that the field trims
+            yield node
         found += node.values() if isinstance(node, dict) else node if isinstance(node, list) else []
-    return result
 
 
 class SchemaGenerator(SpectacularSchemaGenerator):

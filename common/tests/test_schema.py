@@ -131,6 +131,20 @@ def test_empty_text_is_an_alternative_unless_the_pattern_matches_it() -> None:
     assert result == {"a": [{**text, "title": "Text"}], "b": {"oneOf": [name, empty]}}
 
 
+def test_integers_without_a_maximum_have_64_bits() -> None:
+    document = {"id": {"type": "integer"}, "limit": {"type": "integer", "maximum": 9}, "list": [{"type": "integer"}]}
+    assert common_schema.use_64_bits(document) == {
+        "id": {"type": "integer", "format": "int64"},
+        "limit": {"type": "integer", "maximum": 9},
+        "list": [{"type": "integer", "format": "int64"}],
+    }
+
+
+def test_id_in_a_path_has_64_bits() -> None:
+    [parameter] = SchemaGenerator().get_schema(request=None, public=True)["paths"]["/items/{id}/"]["get"]["parameters"]
+    assert parameter["schema"] == {"type": "integer", "format": "int64"}
+
+
 def test_concurrent_requests_generate_the_document_once(monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[dict[str, object]] = []
 
