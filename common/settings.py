@@ -37,6 +37,7 @@ class Env(FileEnv):
         self.add_parser("replica", _replica)
         self.add_parser("networks", _networks)
         self.add_parser("http_url", _http_url)
+        self.add_parser("link", _link)
         self.add_parser("origins", _origins)
         self.add_parser("names", _names)
         self.add_parser("hosts", _hosts)
@@ -114,6 +115,10 @@ def _networks(value: str) -> list[ipaddress.IPv4Network | ipaddress.IPv6Network]
         raise environs.EnvError(f"not a list of networks such as 10.0.0.0/8: {error}") from None
 
 
+def _link(value: str) -> str:
+    return _http_url(value) if value else ""
+
+
 def _http_url(value: str) -> str:
     try:
         if value.startswith(("http://", "https://")) and urlsplit(value).hostname:
@@ -189,12 +194,24 @@ SPECTACULAR_SETTINGS = {
         "drf_spectacular.hooks.postprocess_schema_enums",  # drf-spectacular's default, which this list replaces
         "common.api.schema.drop_redundant_limits",
         "common.api.schema.use_64_bits",
+        "common.api.schema.drop_unused_tags",
     ],
+    # The access token stays in the browser's localStorage. It expires after 15 minutes.
+    "SWAGGER_UI_SETTINGS": {"deepLinking": True, "persistAuthorization": True},
     "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "SERVE_AUTHENTICATION": [],
 }
+
+
+def api_description(text: str, **links: str) -> str:
+    """Return the description of an API for its OpenAPI document, in Markdown.
+
+    Each keyword argument is a link: its text, with `_` for spaces, and its URL. Links with an empty URL are left out.
+    """
+    shown = [f"[{name.replace('_', ' ')}]({url})" for name, url in links.items() if url]
+    return "\n\n".join([text, *([" · ".join(shown)] if shown else [])])
 
 
 def content_security_policy(**sources: str) -> str:

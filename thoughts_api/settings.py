@@ -13,6 +13,8 @@ DATABASES = {"default": env.database("DATABASE_URL", common.sqlite(common.VAR / 
 if replica := env.replica("DATABASE_REPLICA_URL", ""):
     DATABASES["replica"] = replica | {"MAX_LAG": env.count("REPLICA_MAX_LAG", 5)}
 TOKENS_JWKS = env.filled("TOKENS_JWKS")
+WEB_PUBLIC_URL = env.link("WEB_PUBLIC_URL", "")
+USERS_PUBLIC_URL = env.link("USERS_PUBLIC_URL", "")
 TOKENS_ISSUER = env.filled("TOKENS_ISSUER", "users-api")
 BEHIND_TLS = env.bool("BEHIND_TLS", False)
 STATIC_ROOT = env.path("STATIC_ROOT", common.VAR / "static" / "thoughts_api")
@@ -63,7 +65,11 @@ DATA_UPLOAD_MAX_NUMBER_FILES = common.DATA_UPLOAD_MAX_NUMBER_FILES
 REST_FRAMEWORK = common.REST_FRAMEWORK
 SPECTACULAR_SETTINGS = common.SPECTACULAR_SETTINGS | {
     "TITLE": "Thoughts API",
-    "DESCRIPTION": "Stores, lists and searches thoughts.",
+    "DESCRIPTION": common.api_description(
+        "Stores, lists and searches thoughts.",
+        Open_the_app=WEB_PUBLIC_URL,
+        Get_a_token_from_the_Users_API=USERS_PUBLIC_URL,
+    ),
 }
 
 STATIC_URL = "static/"

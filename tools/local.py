@@ -71,7 +71,10 @@ class Local:
                 "SIGN_UP": "open",
             },
         }.get(project, {})
+        if project.endswith("_api"):
+            own["WEB_PUBLIC_URL"] = self.url("web")
         if project.endswith("_api") and project != "users_api":
+            own["USERS_PUBLIC_URL"] = self.url("users_api")
             own["TOKENS_JWKS"] = f"{self.loopback('users_api')}/.well-known/jwks.json"
         if database := TABLE[project].database:
             own["DATABASE_URL"] = f"sqlite:///{quote(os.fsencode(self.var / database))}.sqlite3"

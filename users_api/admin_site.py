@@ -4,6 +4,7 @@ import math
 from functools import partial
 from typing import Any
 
+from django.conf import settings
 from django.contrib import admin
 from django.contrib.auth.views import PasswordChangeView
 from django.http import HttpRequest, HttpResponse
@@ -33,7 +34,7 @@ class AdminSite(admin.AdminSite):
     site_header = "Thoughts: accounts"
     site_title = "Thoughts"
     index_title = "Accounts"
-    site_url = None
+    site_url = settings.WEB_PUBLIC_URL or None  # the link "View site"
     final_catch_all_view = False  # an unknown path is 404 for all users, as in the rest of the API
 
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:

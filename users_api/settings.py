@@ -13,6 +13,7 @@ SECRET_KEY_FALLBACKS: list[str] = env.names("SECRET_KEY_FALLBACKS", "")
 ALLOWED_HOSTS = env.hosts("ALLOWED_HOSTS", common.LOCAL_HOSTS)
 DATABASES = {"default": env.database("DATABASE_URL", common.sqlite(common.VAR / "users.sqlite3"))}
 TOKENS_KEYS = env.path("TOKENS_KEYS")
+WEB_PUBLIC_URL = env.link("WEB_PUBLIC_URL", "")
 TOKENS_ISSUER = env.filled("TOKENS_ISSUER", "users-api")
 TRUSTED_PROXIES = env.networks("TRUSTED_PROXIES", "")
 BEHIND_TLS = env.bool("BEHIND_TLS", False)
@@ -108,7 +109,9 @@ DATA_UPLOAD_MAX_NUMBER_FILES = common.DATA_UPLOAD_MAX_NUMBER_FILES
 REST_FRAMEWORK = common.REST_FRAMEWORK
 SPECTACULAR_SETTINGS = common.SPECTACULAR_SETTINGS | {
     "TITLE": "Users API",
-    "DESCRIPTION": "Accounts, login, and the keys that verify tokens.",
+    "DESCRIPTION": common.api_description(
+        "Accounts, login, and the keys that verify tokens.", Open_the_app=WEB_PUBLIC_URL, Admin="/admin/"
+    ),
 }
 
 STATIC_URL = "static/"

@@ -8,9 +8,11 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
+from django.conf import settings
 from drf_spectacular.extensions import OpenApiAuthenticationExtension, OpenApiSerializerFieldExtension
 from drf_spectacular.generators import SchemaGenerator as SpectacularSchemaGenerator
 from drf_spectacular.openapi import AutoSchema as SpectacularAutoSchema
+from drf_spectacular.plumbing import force_instance
 from drf_spectacular.utils import inline_serializer
 from rest_framework import serializers
 from rest_framework.pagination import CursorPagination
@@ -47,10 +49,7 @@ DESCRIPTIONS = {
     "429": "Too many requests.",
     "503": "A dependency of this service is unavailable.",
 }
-EXAMPLES = {
-    "Error": {"message": "What went wrong."},
-    "InputError": {"message": "text: Too long.", "errors": {"text": ["Too long."]}},
-}
+INVALID = "This value is not valid."
 _RETRY_AFTER = {"description": "Seconds to wait before a retry.", "schema": {"type": "integer", "minimum": 1}}
 HEADERS = {
     "401": {"WWW-Authenticate": {"description": "Authentication scheme (RFC 9110).", "schema": {"type": "string"}}},
@@ -72,7 +71,8 @@ class TokenAuthenticationScheme(OpenApiAuthenticationExtension):
 
     def get_security_definition(self, auto_schema: SpectacularAutoSchema) -> dict[str, Any]:
         """Return the OpenAPI security scheme."""
-        description = "The value of `Authorized` from `POST /api/login/` of the Users API, without the word Bearer."
+        users_api = f"[Users API]({url})" if (url := getattr(settings, "USERS_PUBLIC_URL", "")) else "Users API"
+        description = f"The value of `Authorized` from `POST /api/login/` of the {users_api}, without the word Bearer."
         return {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": description}
 
 
@@ -151,6 +151,13 @@ def use_64_bits(result: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
     return result
 
 
+def drop_unused_tags(result: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
+    """Remove the tags that no operation has. Swagger UI would show them as empty groups."""
+    used = {tag for path in result["paths"].values() for operation in path.values() for tag in operation["tags"]}
+    result["tags"] = [tag for tag in result.get("tags", []) if tag["name"] in used]
+    return result
+
+
 def _objects(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """Yield all objects of a JSON document. The caller may change an object when it gets it."""
     found: list[Any] = [document]
@@ -181,6 +188,8 @@ class AutoSchema(SpectacularAutoSchema):
         """Return the operation with all its responses, or None for an excluded view."""
         operation: dict[str, Any] | None = super().get_operation(*args, **kwargs)
         if operation:
+            query = [parameter["name"] for parameter in operation.get("parameters", []) if parameter["in"] == "query"]
+            self.example_fields = [*query, *self._request_fields(), "field"]
             operation["responses"] = self._complete(operation["responses"])
         return operation
 
@@ -219,8 +228,19 @@ class AutoSchema(SpectacularAutoSchema):
 
     def _error_body(self, status: str) -> dict[str, Any]:
         component = self.resolve_serializer(InputError if status == "400" else Error, "response")
-        example = {"value": EXAMPLES[component.name], "summary": "An error"}
-        return {"schema": component.ref, "examples": {"AnError": example}}
+        example: dict[str, Any] = {"message": "What went wrong."}
+        if status == "400":
+            name = self.example_fields[0]
+            example = {"message": f"{name}: {INVALID}", "errors": {name: [INVALID]}}
+        return {"schema": component.ref, "examples": {"AnError": {"value": example, "summary": "An error"}}}
+
+    def _request_fields(self) -> list[str]:
+        """Return the names of the fields that the body of a request may have."""
+        if self.method not in ("POST", "PUT", "PATCH"):
+            return []
+        serializer = force_instance(self.get_request_serializer())
+        fields = serializer.fields if isinstance(serializer, serializers.Serializer) else {}
+        return [name for name, field in fields.items() if not field.read_only]
 
     def _error_statuses(self) -> set[str]:
         statuses = {"503"}

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
-from django.test import Client
+from django.test import Client, override_settings
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from rest_framework.exceptions import ValidationError
@@ -129,6 +129,29 @@ def test_empty_text_is_an_alternative_unless_the_pattern_matches_it() -> None:
     document = {"a": [blank], "b": {"oneOf": [name, empty]}}
     result = common_schema.drop_redundant_limits(document)
     assert result == {"a": [{**text, "title": "Text"}], "b": {"oneOf": [name, empty]}}
+
+
+def test_example_of_an_error_names_a_field_of_the_operation(operations: dict[str, Any]) -> None:
+    for path, field in [("/echo/", "text"), ("/fields/", "plain")]:
+        example = operations[path]["responses"]["400"]["content"]["application/json"]["examples"]["AnError"]["value"]
+        assert example == {
+            "message": f"{field}: This value is not valid.",
+            "errors": {field: ["This value is not valid."]},
+        }
+
+
+def test_group_without_operations_is_not_listed() -> None:
+    operation = {"tags": ["For everyone"]}
+    document = {"tags": [{"name": "For everyone"}, {"name": "For staff"}], "paths": {"/": {"get": operation}}}
+    assert common_schema.drop_unused_tags(document)["tags"] == [{"name": "For everyone"}]
+
+
+def test_description_of_the_token_links_to_users_api() -> None:
+    scheme = common_schema.TokenAuthenticationScheme(None)
+    assert "the Users API," in scheme.get_security_definition(None)["description"]
+    with override_settings(USERS_PUBLIC_URL="https://users.example"):
+        linked = scheme.get_security_definition(None)["description"]
+    assert "the [Users API](https://users.example)," in linked
 
 
 def test_integers_without_a_maximum_have_64_bits() -> None:

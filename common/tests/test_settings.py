@@ -207,6 +207,24 @@ def test_invalid_url_of_a_service_is_named(env: Env, monkeypatch: pytest.MonkeyP
     assert "USER_BACKEND_URL" in error_line(env)
 
 
+def test_link_may_be_empty_but_not_invalid(env: Env, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert env.link("WEB_PUBLIC_URL", "") == ""
+    monkeypatch.setenv("WEB_PUBLIC_URL", "")
+    assert env.link("WEB_PUBLIC_URL", "") == ""
+    monkeypatch.setenv("WEB_PUBLIC_URL", "https://app.example/")
+    assert env.link("WEB_PUBLIC_URL", "") == "https://app.example"
+    monkeypatch.setenv("WEB_PUBLIC_URL", "javascript:alert(1)")
+    env.link("WEB_PUBLIC_URL", "")
+    assert "WEB_PUBLIC_URL" in error_line(env)
+
+
+def test_description_of_an_api_has_only_links_with_a_url() -> None:
+    assert (
+        settings.api_description("Notes.", Open_the_app="https://a", Admin="") == "Notes.\n\n[Open the app](https://a)"
+    )
+    assert settings.api_description("Notes.", Open_the_app="") == "Notes."
+
+
 def test_origin_without_a_scheme_is_refused(env: Env, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CSRF_TRUSTED_ORIGINS", "https://a.example, https://*.b.example:8443/,")
     assert env.origins("CSRF_TRUSTED_ORIGINS") == ["https://a.example", "https://*.b.example:8443"]

@@ -323,6 +323,14 @@ def test_deeply_nested_token_is_never_a_server_error(api: Client, nesting: bytes
                 assert_refused(response)
 
 
+@pytest.mark.parametrize("words", ["Bearer Bearer", "Bearer  bearer", "bearer BEARER"])
+def test_error_says_that_the_word_bearer_is_doubled(api: Client, words: str) -> None:
+    # Swagger UI adds the word to what a user pastes into "Authorize".
+    response = get_me(api, f"{words} {signing.token()}")
+    assert_refused(response)
+    assert response.json() == {"message": "The Authorization header has the word Bearer twice. Remove one of them."}
+
+
 def test_two_authorization_headers_are_refused(api: Client) -> None:
     # Servers join repeated headers with a comma (RFC 9110 section 5.2).
     good = f"Bearer {signing.token()}"

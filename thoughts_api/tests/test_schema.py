@@ -99,6 +99,16 @@ def test_list_in_the_schema_has_parameters_and_link(schema: Any) -> None:
     assert set(operation["responses"]["200"]["headers"]) == {"ETag", "Link"}
 
 
+def test_description_links_to_the_other_pages(schema: Any) -> None:
+    assert schema["info"]["description"].endswith(
+        "[Open the app](https://frontend.example) · [Get a token from the Users API](https://users.example)"
+    )
+
+
+def test_swagger_ui_keeps_the_token_across_a_reload(anonymous: APIClient) -> None:
+    assert '"persistAuthorization": true' in anonymous.get("/?script").content.decode()
+
+
 def test_swagger_ui_loads_only_local_files(anonymous: APIClient) -> None:
     response = anonymous.get("/")
     assert response.status_code == 200

@@ -54,6 +54,10 @@ def test_a_page_has_an_icon(superuser: Client, path: str) -> None:
     assert finders.find(found[1])
 
 
+def test_admin_links_to_the_app(superuser: Client) -> None:
+    assert '<a href="https://frontend.example">View site</a>' in superuser.get("/admin/").content.decode()
+
+
 def test_new_account_can_log_in_immediately(superuser: Client, log_in: LogIn) -> None:
     response = superuser.post(f"{USERS}add/", NEW, follow=True)
     assert response.status_code == 200

@@ -57,6 +57,14 @@ def test_the_schema_is_served(api: Client, schema: Any, path: str) -> None:
     assert yaml.safe_load(api.get(path).content)["paths"] == schema["paths"]
 
 
+def test_description_links_to_the_other_pages(schema: Any) -> None:
+    assert schema["info"]["description"].endswith("[Open the app](https://frontend.example) · [Admin](/admin/)")
+
+
+def test_swagger_ui_keeps_the_token_across_a_reload(api: Client) -> None:
+    assert '"persistAuthorization": true' in api.get("/?script").text
+
+
 def test_swagger_page_uses_only_files_of_this_site(api: Client) -> None:
     page = api.get("/").text
     assert "swagger-ui" in page

@@ -140,12 +140,22 @@ def test_every_url_in_a_setting_is_a_service(overlay: Overlay) -> None:
     found = {
         match
         for service in HOSTS
-        for value in settings(overlay, service).values()
+        for name, value in settings(overlay, service).items()
+        if not name.endswith("_PUBLIC_URL")
         for match in re.findall(r"http://([^/]+)", str(value))
     }
     assert found == {"users-api", "thoughts-api"}
     for name in found:
         assert overlay.get("Service", name)
+
+
+def test_public_urls_are_those_of_an_ingress(overlay: Overlay) -> None:
+    hosts = {rule["host"] for ingress in overlay.of_kind("Ingress") for rule in ingress["spec"]["rules"]}
+    scheme = "https" if overlay.name == "production" else "http"
+    for service in HOSTS.keys() - {"web"}:
+        urls = {name: value for name, value in settings(overlay, service).items() if name.endswith("_PUBLIC_URL")}
+        assert urls.keys() >= {"WEB_PUBLIC_URL"}
+        assert {*urls.values()} <= {f"{scheme}://{host}" for host in hosts}
 
 
 def settings(overlay: Overlay, service: str) -> Object:

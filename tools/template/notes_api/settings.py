@@ -11,6 +11,8 @@ DEBUG = env.bool("DEBUG", False)
 ALLOWED_HOSTS = env.hosts("ALLOWED_HOSTS", common.LOCAL_HOSTS)
 DATABASES = {"default": env.database("DATABASE_URL", common.sqlite(common.VAR / "notes.sqlite3"))}
 TOKENS_JWKS = env.filled("TOKENS_JWKS")
+WEB_PUBLIC_URL = env.link("WEB_PUBLIC_URL", "")
+USERS_PUBLIC_URL = env.link("USERS_PUBLIC_URL", "")
 TOKENS_ISSUER = env.filled("TOKENS_ISSUER", "users-api")
 BEHIND_TLS = env.bool("BEHIND_TLS", False)
 STATIC_ROOT = env.path("STATIC_ROOT", common.VAR / "static" / "notes_api")
@@ -58,7 +60,11 @@ DATA_UPLOAD_MAX_NUMBER_FILES = common.DATA_UPLOAD_MAX_NUMBER_FILES
 REST_FRAMEWORK = common.REST_FRAMEWORK
 SPECTACULAR_SETTINGS = common.SPECTACULAR_SETTINGS | {
     "TITLE": "Notes API",
-    "DESCRIPTION": "Stores the notes of each user.",
+    "DESCRIPTION": common.api_description(
+        "Stores the notes of each user.",
+        Open_the_app=WEB_PUBLIC_URL,
+        Get_a_token_from_the_Users_API=USERS_PUBLIC_URL,
+    ),
 }
 
 STATIC_URL = "static/"
