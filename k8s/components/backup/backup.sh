@@ -7,3 +7,4 @@ mv "$file.unfinished" "$file"
 echo "Wrote $file, $(stat -c %s "$file") bytes."
 # Delete old dumps only after a success, so that the last dumps are kept if backups fail.
 find /backups -name "$1-*.dump*" -mtime +13 -print -delete
+ls -l /backups

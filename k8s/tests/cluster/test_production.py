@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -37,6 +38,7 @@ DOMAIN = "thoughts-e2e.localhost"
 WEB, THOUGHTS, USERS = (f"https://{name}.{DOMAIN}" for name in ("frontend", "thoughts", "users"))
 DOCS = (ROOT / "docs" / "operations.md").read_text()
 LEAKED_KEY = DOCS.partition("If the signing key has leaked")[2].partition("```sh\n")[2].partition("```")[0]
+RESTORE = DOCS.partition("To restore the newest dump")[2].partition("```sh\n")[2].partition("```")[0]
 SERVERS = "--selector=app.kubernetes.io/name=users-api,app.kubernetes.io/component=server"
 COUNT_KEYS = """
 import json, urllib.request
@@ -397,18 +399,28 @@ def test_destroyed_databases_are_restored_without_a_missing_row(
         query(outside, f"DROP DATABASE {database} WITH (FORCE)")
         query(outside, f"CREATE DATABASE {database} OWNER {database}")
     assert not query(outside, COUNT, "thoughts")
-    run_jobs(kubectl, [f"{service}-restore" for service in services])
+    for service in services:
+        commands = RESTORE.replace("users-api", service).replace(
+            f"--namespace={DEVELOPMENT}", f"--namespace={NAMESPACE}"
+        )
+        subprocess.run(["sh", "-e", "-c", commands], check=True)  # noqa: S607
     assert {database: query(outside, COUNT, database) for database in services.values()} == before
-    wait(
-        lambda: session.get(f"{THOUGHTS}/api/thoughts/?search=thought+19999", timeout=10).status_code == 200, timeout=60
-    )
-    # The search index and the roles are restored too.
-    found = session.get(f"{THOUGHTS}/api/thoughts/?search=thought+19999", timeout=10).json()
+    wait(lambda: all(ready(kubectl, name) == 3 for name in services))
+    # The search index is restored too. The ingress needs a moment for the new pods.
+    search = f"{THOUGHTS}/api/thoughts/?search=thought+19999"
+    for url in (search, f"{USERS}/.well-known/jwks.json"):
+        wait(partial(answers, session, url), timeout=60)
+    found = session.get(search, timeout=10).json()
     assert [each["text"] for each in found] == ["Thought 19999"]
     login = session.post(f"{USERS}/api/login/", data={"username": "chief", "password": "a long password"}, timeout=10)
     token = {"Authorization": login.json()["Authorized"]}
     written = session.post(f"{THOUGHTS}/api/me/thoughts/", data={"text": "After."}, headers=token, timeout=10)
     assert written.status_code == 201, written.text
+
+
+def answers(session: requests.Session, url: str) -> bool:
+    """Return whether GET answers 200."""
+    return session.get(url, timeout=10).status_code == 200
 
 
 def run_jobs(kubectl: Kubectl, cron_jobs: list[str]) -> None:

@@ -21,7 +21,7 @@ class Command(BaseCommand):
         """Define the options."""
         parser.add_argument("--every", type=int, default=90, help="days between two rotations (default: 90)")
         parser.add_argument("--now", action="store_true", help="begin a rotation now, whatever the age of the key")
-        parser.add_argument("--wait", action="store_true", help="wait for all steps, about 25 minutes")
+        parser.add_argument("--wait", action="store_true", help="wait for all steps, about 22 minutes")
         parser.add_argument(
             "--emergency",
             action="store_true",
