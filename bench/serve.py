@@ -33,9 +33,11 @@ from tools.local import PROJECTS, ROOT, Local
 from tools.system import answers, free_ports
 
 CONNECTIONS = 8
-# With these settings, thoughts_api refuses no search and no write. It keeps one thread free of searches. It needs twice
-# as many threads as connections, because searches that wrk abandons when it exits may still run when wrk starts again.
-UNLIMITED = {"THREADS": str(2 * CONNECTIONS + 1), "WRITES_PER_MINUTE": "1000000", "WRITES_PER_DAY": "1000000"}
+# With these settings, web refuses no search and no login, and thoughts_api no search and no write. Both keep one thread
+# free of searches. They need twice as many threads as connections, because searches that wrk abandons when it exits
+# may still run when wrk starts again.
+ENOUGH_THREADS = {"THREADS": str(2 * CONNECTIONS + 1)}
+UNLIMITED = ENOUGH_THREADS | {"WRITES_PER_MINUTE": "1000000", "WRITES_PER_DAY": "1000000"}
 ENOUGH = 10_000  # number of requests before the last measurement of memory
 IMAGE = dict(re.findall(r"\b(GLIBC_TUNABLES)=(\S+)", (ROOT / "Dockerfile").read_text()))
 
@@ -218,6 +220,7 @@ def environments(ports: dict[str, int]) -> Iterator[dict[str, dict[str, str]]]:
         local.make_secrets()
         found = {project: {**local.environment(project), "LOG_LEVEL": "WARNING"} for project in PROJECTS}
         found["thoughts_api"] |= UNLIMITED
+        found["web"] |= ENOUGH_THREADS
         for project, environment in found.items():
             if project != "web":
                 name = "postgres" if project == "users_api" else "template1"

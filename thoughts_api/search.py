@@ -18,17 +18,15 @@ A search within one author starts with the author's thoughts instead, in the ord
 authors have more thoughts than this step covers.
 """
 
-import logging
 import math
-import threading
 from dataclasses import replace
 from functools import partial, reduce
 
-from django.conf import settings
 from django.db import connections
 
 from common.api.exceptions import ServiceUnavailable
 from common.folding import fold
+from common.operations.slots import Slots
 from thoughts_api import replica
 from thoughts_api.models import FOLDED_MAX_LENGTH
 from thoughts_api.selection import COLUMNS, EVERYONE, ReadPage, Row, Selection, as_row, execute, order_by
@@ -44,10 +42,7 @@ WALK_OF_AUTHOR = 5000  # the first step covers this many thoughts of an author
 NEAR = 2**15  # the second step covers at most this many ids
 FAR = 2**20  # a later step covers at most this many ids, except the last
 
-# A slow search takes seconds. So at most THREADS - 1 searches run, and one thread stays free for other requests.
-# If the process has only one thread, that thread runs searches too.
-slots = threading.BoundedSemaphore(max(1, settings.THREADS - 1))
-logger = logging.getLogger(__name__)
+slots = Slots()  # a slow search takes seconds, so it must not occupy the last thread
 
 
 class TooManySearches(ServiceUnavailable):
@@ -83,13 +78,8 @@ def _page(within: Selection, folded: str, ids: range, descending: bool, count: i
             return _page_by_steps(matches_on_alias, folded, ids, descending, count)
         return matches_on_alias.page(ids, descending, count)
 
-    if not slots.acquire(blocking=False):
-        logger.warning("Refused a search: all but one of the %s threads are searching.", settings.THREADS)
-        raise TooManySearches
-    try:
+    with slots.hold(TooManySearches()):
         return replica.read(query)
-    finally:
-        slots.release()
 
 
 def _page_by_steps(matches: Selection, folded: str, ids: range, descending: bool, count: int) -> list[Row]:

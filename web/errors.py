@@ -11,6 +11,7 @@ from common.http.urls import local_path
 from web.backends import thoughts
 from web.backends.exceptions import (
     BackendError,
+    Busy,
     Forbidden,
     InvalidInput,
     NotAuthenticated,
@@ -29,11 +30,13 @@ class Notice:
     kind: str
     title: str
     text: str
+    temporary: bool = False  # the same request may succeed later
 
 
 def notice(error: BackendError) -> Notice:
     """Return the message that a page shows for this error."""
-    return Notice(KINDS.get(error.status, "error"), TITLES[error.status], _advice(error))
+    kind = KINDS.get(error.status, "error")
+    return Notice(kind, TITLES[error.status], _advice(error), error.status in TEMPORARY)
 
 
 def _advice(error: BackendError) -> str:
@@ -42,6 +45,8 @@ def _advice(error: BackendError) -> str:
             return (
                 "The service did not answer in time. Your thought may be saved. Check your thoughts before you retry."
             )
+        case Busy():
+            return f"Many people are {error.activity} right now. Try again in a second."
         case Unavailable():
             return f"The {error.service} service is temporarily unavailable. Try again in a moment."
         case TooManyThoughts():
@@ -80,7 +85,7 @@ TITLES = {
     503: "Temporarily unavailable",
 }
 KINDS = {401: "login", 429: "slow", 503: "unavailable"}
-TEMPORARY = {429, 500, 503}  # the same request may succeed later
+TEMPORARY = {429, 500, 503}
 
 
 def page(request: HttpRequest, error: BackendError) -> HttpResponse:
@@ -93,7 +98,7 @@ def render_with(
 ) -> HttpResponse:
     """Render a template. If `error` is given, it determines the status and the `Retry-After` header."""
     response = render(request, template, context, status=error.status if error else status)
-    if isinstance(error, TooManyRequests):
+    if isinstance(error, (Busy, TooManyRequests)):
         response["Retry-After"] = str(error.retry_after)
     return response
 

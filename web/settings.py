@@ -19,6 +19,7 @@ CSRF_TRUSTED_ORIGINS: list[str] = env.origins("CSRF_TRUSTED_ORIGINS", "")
 STATIC_ROOT = env.path("STATIC_ROOT", common.VAR / "static" / "web")
 RELOAD = env.bool("RELOAD", False)
 STATIC_HASHED = env.bool("STATIC_HASHED", not (DEBUG or RELOAD))
+THREADS = env.count("THREADS", 8)  # common/server/gunicorn_conf.py has the same default
 LOG_LEVEL = env.log_level("LOG_LEVEL", INFO)
 MANAGEMENT_PORT = env.int("MANAGEMENT_PORT", 0)
 SIGN_UP = env.str("SIGN_UP", "closed", validate=common.SIGN_UP)

@@ -8,6 +8,7 @@ BackendError
 ├── TooManyRequests      429: too many requests; with the seconds to wait
 │   └── TooManyThoughts  the user has written too many thoughts
 └── Unavailable          no connection, a timeout, 5xx, or an unexpected answer
+    ├── Busy             this process already makes as many slow calls as allowed
     └── Unanswered       the API did not answer a POST, which may have succeeded
 """
 
@@ -67,6 +68,19 @@ class TooManyThoughts(TooManyRequests):
 
 class Unavailable(BackendError):
     """The API is unavailable, or its answer is not what its contract promises."""
+
+
+class Busy(Unavailable):
+    """This process already makes as many slow calls as allowed. `activity` is what the other users do.
+
+    The call was not made. `retry_after` is in seconds.
+    """
+
+    retry_after = 1
+
+    def __init__(self, service: str, activity: str) -> None:
+        super().__init__(service)
+        self.activity = activity
 
 
 class Unanswered(Unavailable):

@@ -11,11 +11,14 @@ from urllib.parse import parse_qs, urlsplit
 
 from django.conf import settings
 
+from common.operations.slots import Slots
 from web.backends import http
-from web.backends.exceptions import TooManyRequests, TooManyThoughts
+from web.backends.exceptions import Busy, TooManyRequests, TooManyThoughts
 
 SERVICE = "thoughts"
 LIMIT = 20  # thoughts on a page
+
+slots = Slots()  # a slow search takes seconds
 
 
 @dataclass(frozen=True)
@@ -42,8 +45,14 @@ class Page:
 
 
 def search(text: str, page: dict[str, str]) -> Page:
-    """Return the thoughts of all users whose text contains `text`, newest first."""
-    return _page("/api/thoughts/", {"search": text, **page})
+    """Return the thoughts of all users whose text contains `text`, newest first.
+
+    An empty text matches all thoughts, so the API need not search. Raise `Busy` if too many searches are running.
+    """
+    if not text:
+        return _page("/api/thoughts/", page)
+    with slots.hold(Busy(SERVICE, "searching")):
+        return _page("/api/thoughts/", {"search": text, **page})
 
 
 def mine(authorization: str, page: dict[str, str]) -> Page:

@@ -37,7 +37,7 @@ def test_100_calls_share_one_connection(backend: Backend) -> None:
 
 def test_concurrent_calls_reuse_their_connections(backend: Backend) -> None:
     with ThreadPoolExecutor(8) as pool:
-        list(pool.map(lambda _: thoughts.search("a", {}), range(200)))
+        list(pool.map(lambda _: thoughts.mine("Bearer x", {}), range(200)))
     assert backend.connections <= 8
 
 
