@@ -3,6 +3,8 @@
 import html
 import re
 
+import pytest
+from django.utils.html import escape
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -56,3 +58,86 @@ def test_all_matches_and_no_other_characters_are_marked(text: str, search: str) 
             marked |= {index} if inside else set()
             index += 1
     assert marked == expected
+
+
+REL = 'rel="nofollow ugc noopener"'
+
+
+@pytest.mark.parametrize(
+    ("text", "url", "shown"),
+    [
+        ("See https://example.org.", "https://example.org", "See {}."),
+        ("HTTP://EXAMPLE.ORG/A", "HTTP://EXAMPLE.ORG/A", "{}"),
+        ("https://example.org/a?b=1&c=2#d", "https://example.org/a?b=1&amp;c=2#d", "{}"),
+        ("(https://example.org/a)", "https://example.org/a", "({})"),
+        ("https://example.org/a_(b)", "https://example.org/a_(b)", "{}"),
+        ("(https://example.org/a_(b)).", "https://example.org/a_(b)", "({})."),
+        ("[1]: https://example.org/[2]!?", "https://example.org/[2]", "[1]: {}!?"),
+        ("https://example.org/,\nnext", "https://example.org/", "{},\nnext"),
+        ("“https://example.org”", "https://example.org", "“{}”"),
+        ("'https://example.org/it's'", "https://example.org/it&#x27;s", "&#x27;{}&#x27;"),
+        ('"https://example.org"', "https://example.org", "&quot;{}&quot;"),
+        ("<https://example.org>", "https://example.org", "&lt;{}&gt;"),
+        ("<a href=https://example.org/>", "https://example.org/", "&lt;a href={}&gt;"),
+        ("https://example.org/読む。", "https://example.org/読む", "{}。"),
+        ("https://bücher.example/ä", "https://bücher.example/ä", "{}"),
+        ("https://例え.テスト", "https://例え.テスト", "{}"),
+        ("https://[::1]:8000/", "https://[::1]:8000/", "{}"),
+        ("https://example.org/\u202emoc", "https://example.org/", "{}\u202emoc"),
+        ("https://example.org/\u200bx", "https://example.org/", "{}\u200bx"),
+        ("https://example.org\\@evil.example", "https://example.org", "{}\\@evil.example"),
+        ("https://" + "x" * 240, "https://" + "x" * 240, "{}"),
+    ],
+)
+def test_url_becomes_a_link(text: str, url: str, shown: str) -> None:
+    assert highlight(text, "") == shown.format(f'<a href="{url}" {REL}>{url}</a>')
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "javascript:alert(1)",
+        "javascript://example.org/%0aalert(1)",
+        "ftp://example.org",
+        "data:text/html,x",
+        "example.org",
+        "mailto:a@example.org",
+        "https://",
+        "https://.",
+        "https:///path",
+        "https://?x",
+        "https://[::1",
+        "https://example.org:port/",
+        "https://example.org:99999/",
+        "https://paypal.example@evil.example/",
+        "xhttps://example.org",
+        "http:/example.org",
+    ],
+)
+def test_other_text_is_not_a_link(text: str) -> None:
+    assert highlight(text, "") == escape(text)
+
+
+def test_matches_inside_and_across_links_are_marked() -> None:
+    assert highlight("Tea: https://example.org/tea", "tea") == (
+        f'<mark>Tea</mark>: <a href="https://example.org/tea" {REL}>https://example.org/<mark>tea</mark></a>'
+    )
+    assert highlight("at https://a.example now", "t https") == (
+        f'a<mark>t </mark><a href="https://a.example" {REL}><mark>https</mark>://a.example</a> now'
+    )
+    assert highlight("https://a.example/?q=<b>&x", "&") == (
+        f'<a href="https://a.example/?q=" {REL}>https://a.example/?q=</a>&lt;b&gt;<mark>&amp;</mark>x'
+    )
+
+
+def test_two_links_in_a_text() -> None:
+    found = highlight("https://a.example, https://b.example", "")
+    assert found.count("<a ") == found.count("</a>") == 2
+
+
+@given(st.text(st.sampled_from("htps:/.a(){}[]<>\"'&@\\ \u202e#?é"), max_size=250), st.text(max_size=5))
+def test_links_keep_the_text_and_only_have_safe_addresses(text: str, search: str) -> None:
+    found = highlight(f"https://{text} http://{text}", search)
+    assert html.unescape(re.sub(r"</?(?:a|mark)(?: [^>]*)?>", "", found)) == f"https://{text} http://{text}"
+    for tag in re.findall("<a[^>]*>", found):
+        assert re.fullmatch(rf'<a href="https?://[^"<>\s]+" {REL}>', tag)
