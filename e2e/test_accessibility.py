@@ -9,7 +9,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
-from e2e.test_browser import fill_in, log_in, search, share
+from e2e.test_browser import fill_in, log_in, open_menu, search, share
 from tools.system import System, answers, kill, within
 
 
@@ -62,6 +62,17 @@ def test_pages_have_no_accessibility_violations(page: Page, system: System) -> N
     share(page, "A thought about contrast")
     expect(page.get_by_role("status").first).to_be_visible()
     look(page, "posted")
+    page.get_by_role("article").first.locator("summary").click()
+    look(page, "delete?")
+    open_menu(page)
+    look(page, "menu")
+    page.keyboard.press("Escape")
+    page.goto(f"{system.web}/@stephen")
+    look(page, "author")
+    page.locator(".when").first.click()
+    expect(page.locator(".single")).to_be_visible()
+    look(page, "thought")
+    page.goto(f"{system.web}/thoughts/")
     share(page, "x" * 251)
     expect(page.get_by_role("alert")).to_be_visible()
     look(page, "too long")

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import requests
-from playwright.sync_api import BrowserContext, ConsoleMessage, Locator, Page, Request, expect
+from playwright.sync_api import BrowserContext, ConsoleMessage, Locator, Page, Request, Route, expect
 
 from tools.system import System, answers, kill, within
 
@@ -74,6 +74,11 @@ def fill_in(page: Page, user: User, button: str = "Log in") -> None:
     page.get_by_role("main").get_by_role("button", name=button).click()
 
 
+def open_menu(page: Page) -> None:
+    """Open the menu of the account."""
+    page.get_by_role("navigation", name="Main").locator("summary").click()
+
+
 def share(page: Page, text: str) -> None:
     page.get_by_label("New thought").fill(text)
     page.get_by_role("button", name="Share").click()
@@ -123,10 +128,15 @@ def write_find_and_delete(page: Page, system: System) -> None:
     mine = page.get_by_role("article").first
     expect(mine.get_by_role("button")).to_be_hidden()
     mine.locator("summary").click()  # shows a second button, which confirms the deletion
+    expect(mine.locator("summary")).to_have_text("Cancel", use_inner_text=True)
+    mine.locator("summary").click()
+    expect(mine.get_by_role("button")).to_be_hidden()
+    mine.locator("summary").click()
     mine.get_by_role("button", name="Delete for good").click()
     expect(page.get_by_role("status").filter(has_text="Deleted.")).to_be_visible()
     expect(page.get_by_role("article").filter(has_text=THOUGHT)).to_have_count(0)
 
+    open_menu(page)
     page.get_by_role("button", name="Log out").click()
     expect(page.get_by_text("You are logged out")).to_be_visible()
     page.goto(f"{system.web}/thoughts/")
@@ -156,34 +166,239 @@ class TestWithoutJavaScript:
         expect(page.get_by_role("alert")).to_contain_text("251 characters")
         expect(page.get_by_label("New thought")).to_have_value("x" * 251)
 
+    def test_60_thoughts_are_paged_in_both_directions(
+        self, page: Page, system: System, new_user: Callable[..., User]
+    ) -> None:
+        user = new_user()
+        write(system, user, [f"Thought number {number}" for number in range(60)])
+        log_in(page, system, user)
 
-def test_60_thoughts_are_paged_in_both_directions(page: Page, system: System, new_user: Callable[..., User]) -> None:
+        def texts() -> list[str]:
+            return page.get_by_role("article").locator(".text").all_inner_texts()
+
+        def follow(link: Locator) -> None:
+            with page.expect_navigation():  # until the next page is loaded
+                link.click()
+
+        older = page.get_by_role("link", name="Older")
+        newer = page.get_by_role("link", name="Newer")
+        expect(newer).to_have_count(0)
+        pages = [texts()]
+        while older.count():
+            follow(older)
+            pages.append(texts())
+        assert len(pages) == 3
+        seen = [text for each in pages for text in each]
+        assert sorted(seen) == sorted(f"Thought number {number}" for number in range(60))
+
+        for expected in reversed(pages[:-1]):
+            follow(newer)
+            assert texts() == expected
+        expect(newer).to_have_count(0)
+
+    def test_deletion_returns_to_the_same_place(
+        self, page: Page, system: System, new_user: Callable[..., User]
+    ) -> None:
+        user = new_user()
+        write(system, user, [f"Thought number {number}" for number in range(20)])
+        log_in(page, system, user)
+        expect(page.get_by_role("article")).to_have_count(20)
+        page.get_by_role("article").nth(14).locator("summary").click()
+        page.get_by_role("article").nth(14).get_by_role("button", name="Delete for good").click()
+        expect(page.get_by_role("article")).to_have_count(19)
+        expect(page.get_by_role("article").nth(14)).to_be_in_viewport()
+        expect(page.get_by_role("status").filter(has_text="Deleted.")).to_be_in_viewport()
+
+    def test_times_are_in_utc(self, page: Page, system: System) -> None:
+        page.goto(f"{system.web}/search")
+        expect(page.get_by_role("article").first.locator("time")).to_contain_text("UTC")
+
+
+def test_more_thoughts_are_added_below(page: Page, system: System, new_user: Callable[..., User]) -> None:
     user = new_user()
-    write(system, user, [f"Thought number {number}" for number in range(60)])
+    write(system, user, [f"Thought number {number}" for number in range(45)])
     log_in(page, system, user)
+    articles, more = page.get_by_role("article"), page.get_by_role("link", name="Load more")
+    expect(articles).to_have_count(20)
+    more.scroll_into_view_if_needed()
+    first, before = articles.nth(19).inner_text(), page.evaluate("scrollY")
+    more.click()
+    expect(articles).to_have_count(40)
+    assert articles.nth(19).inner_text() == first
+    assert abs(page.evaluate("scrollY") - before) <= 1
+    expect(articles.nth(20).get_by_role("link").first).to_be_focused()
+    more.click()
+    expect(articles).to_have_count(45)
+    expect(more).to_have_count(0)
+    texts = articles.locator(".text").all_inner_texts()
+    assert sorted(texts) == sorted(f"Thought number {number}" for number in range(45))
 
-    def texts() -> list[str]:
-        return page.get_by_role("article").locator(".text").all_inner_texts()
+    # The page of a thought, and back to the same place.
+    articles.nth(42).locator(".when").click()
+    expect(page.locator(".single")).to_contain_text(texts[42])
+    page.go_back()
+    expect(articles).to_have_count(45)
+    expect(articles.nth(42)).to_be_in_viewport()
 
-    def follow(link: Locator) -> None:
-        with page.expect_navigation():  # wait until the next page is loaded
-            link.click()
 
-    older = page.get_by_role("link", name="Older")
-    newer = page.get_by_role("link", name="Newer")
-    expect(newer).to_have_count(0)
-    pages = [texts()]
-    while older.count():
-        follow(older)
-        pages.append(texts())
-    assert len(pages) == 3
-    seen = [text for each in pages for text in each]
-    assert sorted(seen) == sorted(f"Thought number {number}" for number in range(60))
+def test_failed_load_of_more_thoughts_follows_the_link(
+    page: Page, system: System, new_user: Callable[..., User]
+) -> None:
+    user = new_user()
+    write(system, user, [f"Thought number {number}" for number in range(21)])
+    log_in(page, system, user)
+    more = page.get_by_role("link", name="Load more")
+    failed: list[str] = []
 
-    for expected in reversed(pages[:-1]):
-        follow(newer)
-        assert texts() == expected
-    expect(newer).to_have_count(0)
+    def fail_the_script(route: Route) -> None:
+        if route.request.resource_type == "fetch":
+            failed.append(route.request.url)
+            route.fulfill(status=503, body="An error page")
+        else:
+            route.continue_()
+
+    page.route("**/thoughts/?after=*", fail_the_script)
+    more.click()
+    expect(page).to_have_url(re.compile("after="))
+    assert failed == [page.url]
+    expect(page.get_by_role("article")).to_have_count(1)
+
+
+def test_thought_is_deleted_without_leaving_the_page(page: Page, system: System, new_user: Callable[..., User]) -> None:
+    user = new_user()
+    write(system, user, [f"Thought number {number}" for number in range(30)])
+    log_in(page, system, user)
+    articles = page.get_by_role("article")
+    page.get_by_role("link", name="Load more").click()
+    expect(articles).to_have_count(30)
+    texts = articles.locator(".text").all_inner_texts()
+    articles.nth(3).locator("summary").click()
+    articles.nth(24).locator("summary").click()
+    expect(page.get_by_role("button", name="Delete for good")).to_have_count(1)  # only one is open at a time
+    page.get_by_role("button", name="Delete for good").click()
+    expect(articles).to_have_count(29)
+    expect(page.get_by_role("status").filter(has_text="Deleted.")).to_be_in_viewport()
+    expect(articles.nth(24)).to_be_in_viewport()
+    assert articles.locator(".text").all_inner_texts() == texts[:24] + texts[25:]
+    page.reload()
+    expect(page.get_by_role("article").filter(has_text=texts[24])).to_have_count(0)
+
+
+def test_only_thought_is_deleted(page: Page, system: System, new_user: Callable[..., User]) -> None:
+    user = new_user()
+    write(system, user, ["The only one"])
+    log_in(page, system, user)
+    page.get_by_role("article").locator("summary").click()
+    page.get_by_role("button", name="Delete for good").click()
+    expect(page.get_by_text("You have not written anything yet")).to_be_visible()
+
+
+def test_staff_deletes_the_thought_of_another_user(page: Page, system: System, new_user: Callable[..., User]) -> None:
+    text = f"Off topic {uuid.uuid4().hex}"
+    write(system, new_user(), [text])
+    log_in(page, system, ("admin", "admin"))
+    expect(page.get_by_role("heading", name="Your thoughts")).to_be_visible()
+    search(page, text)
+    page.get_by_role("article").locator("summary").click()
+    page.get_by_role("button", name="Delete for good").click()
+    expect(page.get_by_text("No thoughts found")).to_be_visible()
+
+
+def test_front_door_shows_the_newest_thoughts(page: Page, system: System, new_user: Callable[..., User]) -> None:
+    text = f"Fresh {uuid.uuid4().hex}"
+    write(system, new_user(), [text])
+    page.goto(f"{system.web}/")
+    expect(page.get_by_role("article").first).to_contain_text(text)
+    expect(page.get_by_label("User name")).to_be_focused()
+    page.get_by_role("link", name="Read all thoughts").click()
+    expect(page.get_by_role("heading", name="Everyone's thoughts")).to_be_visible()
+
+
+def test_times_are_relative_with_the_local_time_on_hover(
+    page: Page, system: System, new_user: Callable[..., User]
+) -> None:
+    write(system, new_user(), ["Just written"])
+    page.clock.set_fixed_time("2027-06-01T12:00:00Z")
+    page.route("**/search", with_time("2027-06-01T11:54:30+00:00"))
+    page.goto(f"{system.web}/search")
+    time = page.get_by_role("article").first.locator("time")
+    expect(time).to_have_text("5 minutes ago")
+    expect(time).to_have_attribute("title", re.compile(r"Tuesday.* 1 June 2027 at \d\d:54"))
+    for stamp, shown in {
+        "2027-06-01T11:59:30+00:00": "just now",
+        "2027-06-01T10:00:00+00:00": "2 hours ago",
+        "2027-05-31T11:00:00+00:00": "yesterday",
+        "2027-01-31T12:00:00+00:00": "31 Jan 2027",
+    }.items():
+        page.unroute("**/search")
+        page.route("**/search", with_time(stamp))
+        page.reload()
+        expect(time).to_have_text(shown)
+
+
+def with_time(stamp: str) -> Callable[[Route], None]:
+    """Return a handler that gives all thoughts of a page this timestamp."""
+
+    def handler(route: Route) -> None:
+        response = route.fetch()
+        route.fulfill(response=response, body=re.sub(r'datetime="[^"]*"', f'datetime="{stamp}"', response.text()))
+
+    return handler
+
+
+@pytest.mark.parametrize("key", ["Control+Enter", "Meta+Enter"])
+def test_key_sends_the_thought(page: Page, system: System, new_user: Callable[..., User], key: str) -> None:
+    log_in(page, system, new_user())
+    page.get_by_label("New thought").fill("Sent with a key")
+    page.keyboard.press(key)
+    expect(page.get_by_role("article").first).to_contain_text("Sent with a key")
+
+
+def test_menu_closes_with_escape_and_with_a_click_elsewhere(
+    page: Page, system: System, new_user: Callable[..., User]
+) -> None:
+    log_in(page, system, new_user())
+    link = page.get_by_role("link", name="Account")
+    open_menu(page)
+    expect(link).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(link).to_be_hidden()
+    expect(page.locator(".menu summary")).to_be_focused()
+    open_menu(page)
+    page.get_by_role("heading", name="Your thoughts").click()
+    expect(link).to_be_hidden()
+
+
+@pytest.mark.parametrize("letters", [9, 50])
+@pytest.mark.parametrize("width", [320, 390, 600, 640, 1200])
+def test_header_fits(page: Page, system: System, new_user: Callable[..., User], letters: int, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 800})
+    log_in(page, system, new_user("w" * (letters - 8) + uuid.uuid4().hex[:8]))
+    expect(page.get_by_role("heading", name="Your thoughts")).to_be_visible()
+    boxes = [each.bounding_box() for each in page.get_by_role("navigation", name="Main").locator("> *").all()]
+    tops = {round(box["y"] + box["height"] / 2) for box in boxes if box}
+    rows = {top for top in tops if not any(0 < top - other < 20 for other in tops)}
+    assert len(rows) == (1 if width == 1200 else 2)
+    search, button = page.get_by_role("searchbox").bounding_box(), page.get_by_role("button", name="Search")
+    assert search
+    assert search["width"] >= 2 * (button.bounding_box() or search)["width"]
+    assert page.locator(".menu bdi").is_visible()
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    open_menu(page)
+    for item in ("Your public page", "Account"):
+        expect(page.get_by_role("link", name=item)).to_be_in_viewport(ratio=1)
+
+
+def test_punctuation_of_right_to_left_text_is_on_its_left(
+    page: Page, system: System, new_user: Callable[..., User]
+) -> None:
+    user = new_user()
+    write(system, user, ["שלום עולם!"])
+    log_in(page, system, user)
+    for element in (page.locator(".text").first, page.get_by_label("New thought"), page.get_by_role("searchbox")):
+        if element.evaluate("element => 'value' in element"):
+            element.fill("שלום עולם!")
+        assert element.evaluate("element => getComputedStyle(element).direction") == "rtl"
 
 
 def test_characters_are_counted_while_typing(page: Page, system: System, new_user: Callable[..., User]) -> None:
@@ -291,7 +506,7 @@ def test_site_works_with_the_keyboard(page: Page, system: System, new_user: Call
         outline = page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
         assert outline not in ("none", ""), names[-1]
     assert names[0] == "Skip to the content"
-    assert len(names) == 11
+    assert len(names) == 12
     page.keyboard.press("Enter")
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
@@ -306,7 +521,7 @@ def test_pages_fit_the_screen_of_a_phone(page: Page, system: System, new_user: C
     def fits() -> bool:
         return bool(page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"))
 
-    for path in ("/login/", "/search?search=" + "W" * 250, "/nowhere"):
+    for path in ("/login/", "/search?search=" + "W" * 250, "/nowhere", f"/@{user[0]}"):
         page.goto(f"{system.web}{path}")
         assert fits(), path
     log_in(page, system, user)
@@ -335,6 +550,7 @@ def manage_the_account(page: Page, system: System, name: str) -> None:
     phone = requests.post(
         f"{system.users}/api/login/", {"username": name, "password": first}, headers={"User-Agent": "phone"}, timeout=9
     ).json()["refresh"]
+    open_menu(page)
     page.get_by_role("link", name="Account").click()
     expect(page.get_by_role("listitem").filter(has_text="This device")).to_have_count(1)
     page.get_by_role("listitem").filter(has_text="phone").get_by_role("button").click()

@@ -86,6 +86,7 @@ TITLES = {
 }
 KINDS = {401: "login", 429: "slow", 503: "unavailable"}
 TEMPORARY = {429, 500, 503}
+RESENT_FIELDS = ("text", "next", "place")  # never a password
 
 
 def page(request: HttpRequest, error: BackendError) -> HttpResponse:
@@ -120,6 +121,10 @@ def not_allowed(request: HttpRequest, methods: str) -> HttpResponse:
 
 
 def _context(request: HttpRequest, error: Notice, status: int) -> dict[str, Any]:
-    # The page links to the same address for a retry. A link sends GET, so it cannot repeat a POST.
-    retry = status in TEMPORARY and request.method in ("GET", "HEAD")
-    return {"error": error, "retry_url": local_path(request.get_full_path()) if retry else ""}
+    """Return the context of the error page: after a temporary fault, with what "Try again" sends."""
+    context: dict[str, Any] = {"error": error}
+    if status in TEMPORARY:
+        context["retry_url"] = local_path(request.get_full_path())
+        if request.method == "POST":  # a link cannot send a form again
+            context["retry_fields"] = {name: request.POST[name] for name in RESENT_FIELDS if name in request.POST}
+    return context

@@ -9,10 +9,25 @@ from web.backends.exceptions import InvalidInput
 
 TEXT_MAX_LENGTH = 250  # characters, as thoughts_api counts them
 USERNAME_MAX_LENGTH, PASSWORD_MAX_LENGTH = 50, 128  # characters, as in users_api
+USERNAME_ATTRS = {"autocomplete": "username", "autocapitalize": "none", "spellcheck": "false", "dir": "auto"}
+
+
+class FocusedField(forms.BoundField):
+    """A field of a form. It gets the focus if `BackendForm.focused` names it."""
+
+    form: "BackendForm"
+
+    def build_widget_attrs(self, attrs: dict[str, Any], widget: forms.Widget | None = None) -> dict[str, Any]:
+        """Return Django's attributes, and `autofocus`."""
+        focus = {"autofocus": True} if self.name == self.form.focused else {}
+        return super().build_widget_attrs(attrs, widget) | focus
 
 
 class BackendForm(forms.Form):
     """A form whose input is also validated by an API."""
+
+    bound_field_class = FocusedField
+    autofocus = False  # whether a new form gets the focus
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **{"label_suffix": "", **kwargs})
@@ -25,20 +40,33 @@ class BackendForm(forms.Form):
         if not error.errors:
             self.add_error(None, error.message)
 
+    @property
+    def focused(self) -> str:
+        """Return the name of the field that gets the focus, "" for none.
+
+        It is the first field with an error, else the first one that is shown empty. Passwords always are.
+        """
+        if not self.is_bound:
+            return next(iter(self.fields)) if self.autofocus else ""
+        wrong = [name for name in self.fields if name in self.errors]
+        empty = [
+            name
+            for name, field in self.fields.items()
+            if isinstance(field.widget, forms.PasswordInput) or not self.data.get(name)
+        ]
+        return next(iter(wrong + empty + list(self.fields)))
+
 
 class ThoughtForm(BackendForm):
     text = forms.CharField(
         label="New thought",
         # Without maxlength, because browsers count UTF-16 units: an emoji would count twice.
-        widget=forms.Textarea(attrs={"rows": 3, "data-limit": TEXT_MAX_LENGTH}),
+        widget=forms.Textarea(
+            attrs={"rows": 3, "data-limit": TEXT_MAX_LENGTH, "dir": "auto", "placeholder": "What are you thinking?"}
+        ),
         help_text=f"Up to {TEXT_MAX_LENGTH} characters. Everyone can read them.",
         error_messages={"required": "Write something first."},
     )
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        if self.is_bound:  # the form is shown again with errors
-            self.fields["text"].widget.attrs["autofocus"] = True
 
     def clean_text(self) -> str:
         """Replace the line endings that browsers send (CRLF) with LF, then check the length."""
@@ -49,12 +77,14 @@ class ThoughtForm(BackendForm):
 
 
 class LoginForm(BackendForm):
+    autofocus = True
+
     # Without maxlength, because with it browsers silently truncate pasted text.
     username = forms.CharField(
         label="User name",
         strip=False,
         validators=[MaxLengthValidator(USERNAME_MAX_LENGTH)],
-        widget=forms.TextInput(attrs={"autocomplete": "username", "autocapitalize": "none", "spellcheck": "false"}),
+        widget=forms.TextInput(attrs=USERNAME_ATTRS),
     )
     password = forms.CharField(
         label="Password",
@@ -63,18 +93,15 @@ class LoginForm(BackendForm):
         widget=forms.PasswordInput(attrs={"autocomplete": "current-password"}),
     )
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        first = "password" if self.is_bound and self.data.get("username") else "username"
-        self.fields[first].widget.attrs["autofocus"] = True
-
 
 class SignUpForm(BackendForm):
+    autofocus = True
+
     username = forms.CharField(
         label="User name",
         strip=False,
-        help_text="50 characters at most: letters, digits and @ . + - _",
-        widget=forms.TextInput(attrs={"autocomplete": "username", "autocapitalize": "none", "spellcheck": "false"}),
+        help_text="Up to 50 letters, digits and the characters @.+-_",
+        widget=forms.TextInput(attrs=USERNAME_ATTRS),
     )
     password = forms.CharField(
         label="Password",
@@ -82,10 +109,6 @@ class SignUpForm(BackendForm):
         help_text="At least 8 characters.",
         widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
     )
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.fields["username"].widget.attrs["autofocus"] = True
 
 
 class PasswordForm(BackendForm):

@@ -1,12 +1,27 @@
 """Middleware of web."""
 
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
+from django.http.response import HttpResponseBase
+from django.middleware import gzip
 from django.utils.cache import patch_vary_headers
 
-from common.http.middleware import Middleware
+from common.http.middleware import Middleware, accepted_codings
 from web import errors
 from web.accounts import Account
 from web.backends.exceptions import BackendError
+
+
+class GZipMiddleware(gzip.GZipMiddleware):
+    """Django's middleware, which ignores the weight in `gzip;q=0`.
+
+    Compression does not reveal the CSRF token, because Django masks it differently in each page, and adds random bytes
+    to the length: https://docs.djangoproject.com/en/5.2/ref/middleware/#module-django.middleware.gzip
+    """
+
+    def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+        """Return the page, compressed if the client accepts it."""
+        request.META["HTTP_ACCEPT_ENCODING"] = accepted_codings(request.META.get("HTTP_ACCEPT_ENCODING", ""))
+        return super().process_response(request, response)
 
 
 class AccountMiddleware(Middleware):

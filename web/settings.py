@@ -47,6 +47,7 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "common.http.middleware.ContentSecurityPolicyMiddleware",
     "common.http.middleware.WhiteNoiseMiddleware",
+    "web.middleware.GZipMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "common.http.middleware.RequestLimitsMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -79,6 +80,7 @@ DATA_UPLOAD_MAX_NUMBER_FIELDS = common.DATA_UPLOAD_MAX_NUMBER_FIELDS
 DATA_UPLOAD_MAX_NUMBER_FILES = common.DATA_UPLOAD_MAX_NUMBER_FILES
 
 STATIC_URL = "static/"
+WHITENOISE_ROOT = common.ROOT / "web" / "root"  # files outside of /static/: browsers request /favicon.ico
 STORAGES = common.storages(STATIC_HASHED)
 # In development, WhiteNoise serves static files from the source tree:
 # https://whitenoise.readthedocs.io/en/stable/django.html
@@ -103,6 +105,7 @@ SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if BEHIND_TLS else
 SECURE_HSTS_SECONDS = 31_536_000 if BEHIND_TLS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = BEHIND_TLS
 X_FRAME_OPTIONS = "DENY"
-CONTENT_SECURITY_POLICY = common.content_security_policy()
+# The script requests pages of this site, to load more thoughts and to delete one.
+CONTENT_SECURITY_POLICY = common.content_security_policy(connect_src="'self'")
 # W008: Django does not redirect to https, because the ingress does.
 SILENCED_SYSTEM_CHECKS = ["security.W008"]

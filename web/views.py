@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import re
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlencode
@@ -9,7 +10,7 @@ from urllib.parse import urlencode
 from django.conf import settings
 from django.contrib import messages
 from django.core.exceptions import RequestDataTooBig, TooManyFieldsSent
-from django.http import HttpResponse, HttpResponseRedirect
+from django.http import Http404, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect, render
 from django.urls import resolve, reverse
 from django.views.decorators.debug import sensitive_post_parameters
@@ -21,12 +22,13 @@ from web.accounts import Request
 from web.backends import thoughts as thoughts_backend
 from web.backends import users as users_backend
 from web.backends.exceptions import BackendError, Forbidden, InvalidInput, NotAuthenticated, NotFound, Unavailable
-from web.forms import LoginForm, PasswordForm, SignUpForm, ThoughtForm
+from web.forms import USERNAME_MAX_LENGTH, LoginForm, PasswordForm, SignUpForm, ThoughtForm
 
 View = Callable[..., HttpResponse]
 
 SEARCH_MAX_LENGTH = 1000  # characters, as in thoughts_api
 ID_MAX_LENGTH = 19  # digits of the largest id, 2**63 - 1
+PLACE = re.compile("n[0-9]{1,3}")  # the position of a thought on its page
 
 
 def account_required(view: View) -> View:
@@ -54,7 +56,8 @@ def account_required(view: View) -> View:
 
 def to_login(request: Request) -> HttpResponse:
     """Redirect to the login page, which returns to this page."""
-    next_url = request.get_full_path() if request.method in ("GET", "HEAD") else reverse("thoughts")
+    is_form = request.method not in ("GET", "HEAD")
+    next_url = (next_path(request) or reverse("thoughts")) if is_form else request.get_full_path()
     if request.method == "POST":
         messages.warning(request, "You are not logged in. Nothing was changed. Log in, then try again.")
     elif request.account.changed:
@@ -63,8 +66,13 @@ def to_login(request: Request) -> HttpResponse:
 
 
 def to_next(request: Request) -> HttpResponse:
-    """Redirect to `next`, or to the user's thoughts."""
-    return HttpResponseRedirect(next_path(request) or reverse("thoughts"))
+    """Redirect to `next`, or to the user's thoughts.
+
+    The parameter `place` is the id of an element there. The browser scrolls to it.
+    """
+    place = request.POST.get("place", "")
+    fragment = f"#{place}" if PLACE.fullmatch(place) else ""
+    return HttpResponseRedirect((next_path(request) or reverse("thoughts")) + fragment)
 
 
 def next_path(request: Request) -> str:
@@ -133,8 +141,14 @@ def new_thought(request: Request) -> HttpResponse:
 @require_POST
 @account_required
 def delete_thought(request: Request, id: int) -> HttpResponse:
-    """Delete one of the user's thoughts and return to the page."""
-    request.account.call(thoughts_backend.delete, id)
+    """Delete one of the user's thoughts, or as staff anybody's, and return to the page."""
+    user = request.account.user
+    try:
+        request.account.call(thoughts_backend.delete, id)
+    except NotFound:
+        if user is None or not user.is_staff:
+            raise
+        request.account.call(thoughts_backend.delete_any, id)
     messages.success(request, "Deleted.")
     return to_next(request)
 
@@ -143,16 +157,43 @@ def delete_thought(request: Request, id: int) -> HttpResponse:
 def search(request: Request) -> HttpResponse:
     """Show the thoughts of all users that contain a text, newest first."""
     text = request.GET.get("search", "")
-    page = error = None
-    try:
+
+    def read(page: dict[str, str]) -> thoughts_backend.Page:
         if len(text) > SEARCH_MAX_LENGTH:
             message = f"A search can have up to {SEARCH_MAX_LENGTH} characters."
             raise InvalidInput(thoughts_backend.SERVICE, message, {})
-        page = thoughts_backend.search(text, page_parameters(request))
+        return thoughts_backend.search(text, page)
+
+    return list_page(request, "search.html", {"search": text}, read)
+
+
+@require_safe
+def author(request: Request, name: str) -> HttpResponse:
+    """Show the thoughts of a user, newest first."""
+    if len(name) > USERNAME_MAX_LENGTH:
+        raise Http404
+    read = functools.partial(thoughts_backend.by_author, name)
+    return list_page(request, "author.html", {"name": name}, read)
+
+
+def list_page(
+    request: Request, template: str, context: dict[str, Any], read: Callable[[dict[str, str]], thoughts_backend.Page]
+) -> HttpResponse:
+    """Render a public list of thoughts, or its error. `read` returns the page with these query parameters."""
+    page = error = None
+    try:
+        page = read(page_parameters(request))
     except BackendError as exception:
         error = exception
-    context = {"search": text, "page": page, "error": error and errors.notice(error)}
-    return errors.render_with(request, "search.html", context, error)
+    return errors.render_with(
+        request, template, {**context, "page": page, "error": error and errors.notice(error)}, error
+    )
+
+
+@require_safe
+def thought(request: Request, id: int) -> HttpResponse:
+    """Show one thought."""
+    return render(request, "thought.html", {"thought": thoughts_backend.get(id)})
 
 
 def page_parameters(request: Request) -> dict[str, str]:
@@ -200,8 +241,13 @@ def replace_session(request: Request, authorization: str, refresh: str) -> None:
 
 
 def login_page(request: Request, form: LoginForm, error: BackendError | None = None, status: int = 200) -> HttpResponse:
-    """Render the login form, without the password."""
+    """Render the login form, without the password. When the page is opened, it also shows the newest thoughts."""
+    newest = None
+    if request.method != "POST":
+        with contextlib.suppress(BackendError):
+            newest = thoughts_backend.newest()
     context = {
+        "newest": newest,
         "form": form,
         "next": next_path(request),
         "error": error and errors.notice(error),
@@ -394,7 +440,8 @@ def bad_request(request: Request, exception: Exception) -> HttpResponse:
 
 def not_found(request: Request, exception: Exception) -> HttpResponse:
     """Return the page for an unknown path (handler404)."""
-    return errors.render_error(request, 404, "There is no page at this address. Check the address.")
+    text = "There is no page at this address. Check it for a typing error, or search for what you wanted to read."
+    return errors.render_error(request, 404, text)
 
 
 def server_error(request: Request) -> HttpResponse:

@@ -87,19 +87,22 @@ def _session(age: int) -> requests.Session:
     return http
 
 
-def call(service: str, method: str, url: str, *, expected: int, **kwargs: Any) -> Answer:
+def call(
+    service: str, method: str, url: str, *, expected: int, read_timeout: float | None = None, **kwargs: Any
+) -> Answer:
     """Send a request to an API and return its answer.
 
-    Raise a `BackendError` if the call fails, or if the status of the answer is not `expected`.
+    If `read_timeout` is given, in seconds, the call waits that long for an answer, and is not retried. Raise a
+    `BackendError` if the call fails, or if the status of the answer is not `expected`.
     """
     headers = request_id.outgoing_headers() | kwargs.pop("headers", {})
-    _deadline.set(time.monotonic() + settings.BACKEND_TOTAL_TIMEOUT)
+    _deadline.set(time.monotonic() + (read_timeout or settings.BACKEND_TOTAL_TIMEOUT))
     try:
         with session().request(
             method,
             url,
             headers=headers,
-            timeout=(settings.BACKEND_CONNECT_TIMEOUT, settings.BACKEND_READ_TIMEOUT),
+            timeout=(settings.BACKEND_CONNECT_TIMEOUT, read_timeout or settings.BACKEND_READ_TIMEOUT),
             allow_redirects=False,
             stream=True,
             **kwargs,

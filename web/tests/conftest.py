@@ -37,6 +37,7 @@ SIGN_UP = ("POST", "/api/users/")
 MINE = ("GET", "/api/me/thoughts/")
 CREATE = ("POST", "/api/me/thoughts/")
 SEARCH = ("GET", "/api/thoughts/")
+ONE = ("GET", "/api/thoughts/7/")
 
 
 def thought(id: int = 1, **changed: Any) -> dict[str, Any]:

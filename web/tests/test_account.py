@@ -136,6 +136,7 @@ def open_sign_up(settings: Settings) -> None:
 
 def test_sign_up_also_logs_in(visitor: Client, backend: Backend, open_sign_up: None) -> None:
     assert '<a href="/signup/?next=%2Fsearch">Sign up</a>' in visitor.get("/login/?next=/search").text
+    backend.received.clear()
     assert 'name="next" value="/search"' in visitor.get("/signup/?next=/search").text
     response = visitor.post("/signup/", GRACE | {"next": "/search"}, headers={"User-Agent": "Test"})
     assert (response.status_code, response["Location"]) == (302, "/search")
@@ -180,6 +181,7 @@ def test_sign_up_page_names_the_contact_while_sign_up_is_closed(
 ) -> None:
     settings.SIGN_UP_CONTACT = "grace@example.org"
     assert "How to get an account" in visitor.get("/login/").text
+    backend.received.clear()
     page = visitor.get("/signup/")
     assert page.status_code == 200
     assert "ask grace@example.org" in page.text

