@@ -102,6 +102,11 @@ last-errors: ## Print the last errors of all services on the cluster
 	@$(INSTALL) run
 	@.venv/bin/python -m tools.last_errors $(context)
 
+.PHONY: screenshots
+screenshots: ## Take screenshots of every page in var/screenshots; docs=1 takes those of the README
+	@$(INSTALL) dev
+	@.venv/bin/python -m tools.screenshots $(if $(docs),--docs)
+
 .PHONY: e2e-cluster
 e2e-cluster: ## Deploy the whole system to a local cluster and test it
 	@$(INSTALL) dev
