@@ -304,6 +304,22 @@ def test_staff_deletes_the_thought_of_another_user(page: Page, system: System, n
     expect(page.get_by_text("No thoughts found")).to_be_visible()
 
 
+def test_name_and_time_lead_to_pages(page: Page, system: System, new_user: Callable[..., User]) -> None:
+    user, other = new_user(), new_user()
+    text = f"Tea {uuid.uuid4().hex}"
+    write(system, user, [text, "Another thought"])
+    write(system, other, [text])
+    page.goto(f"{system.web}/search?search={text.split()[1]}")
+    page.get_by_role("link", name=user[0]).click()
+    expect(page.get_by_role("heading", name=user[0])).to_be_visible()
+    expect(page.get_by_role("article")).to_have_count(2)
+    page.get_by_role("article").filter(has_text=text).locator(".when").click()
+    expect(page.get_by_role("article")).to_have_count(1)
+    expect(page.locator(".text")).to_have_text(text)
+    page.get_by_role("link", name=f"More by {user[0]}").click()
+    expect(page.get_by_role("article")).to_have_count(2)
+
+
 def test_front_door_shows_the_newest_thoughts(page: Page, system: System, new_user: Callable[..., User]) -> None:
     text = f"Fresh {uuid.uuid4().hex}"
     write(system, new_user(), [text])
