@@ -22,6 +22,7 @@ import math
 from dataclasses import replace
 from functools import partial, reduce
 
+from django.conf import settings
 from django.db import connections
 
 from common.api.exceptions import ServiceUnavailable
@@ -42,7 +43,7 @@ WALK_OF_AUTHOR = 5000  # the first step covers this many thoughts of an author
 NEAR = 2**15  # the second step covers at most this many ids
 FAR = 2**20  # a later step covers at most this many ids, except the last
 
-slots = Slots()  # a slow search takes seconds, so it must not occupy the last thread
+slots = Slots(settings.THREADS)  # a slow search takes seconds, so it must not occupy the last thread
 
 
 class TooManySearches(ServiceUnavailable):

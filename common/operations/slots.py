@@ -5,19 +5,18 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from django.conf import settings
-
 logger = logging.getLogger(__name__)
 
 
 class Slots:
-    """Slots for slow work: one for each thread of the process except one.
+    """Slots for slow work: one for each of the `threads` of the process, except one.
 
     A process with a single thread has one slot.
     """
 
-    def __init__(self) -> None:
-        self._free = threading.BoundedSemaphore(max(1, settings.THREADS - 1))
+    def __init__(self, threads: int) -> None:
+        self._threads = threads
+        self._free = threading.BoundedSemaphore(max(1, threads - 1))
 
     @contextmanager
     def hold(self, refusal: Exception) -> Iterator[None]:
@@ -26,7 +25,7 @@ class Slots:
         If no slot is free, log a warning and raise `refusal` at once: waiting would occupy the last thread too.
         """
         if not self._free.acquire(blocking=False):
-            logger.warning("%s: all but one of %s threads do slow work.", type(refusal).__name__, settings.THREADS)
+            logger.warning("%s: all but one of %s threads do slow work.", type(refusal).__name__, self._threads)
             raise refusal
         try:
             yield

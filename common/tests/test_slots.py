@@ -1,15 +1,13 @@
 """Slots for slow work."""
 
 import pytest
-from pytest_django import Settings
 
 from common.operations.slots import Slots
 
 
 @pytest.mark.parametrize(("threads", "slots"), [(8, 7), (2, 1), (1, 1)])
-def test_one_thread_stays_free_unless_it_is_the_only_one(settings: Settings, threads: int, slots: int) -> None:
-    settings.THREADS = threads
-    found = Slots()
+def test_one_thread_stays_free_unless_it_is_the_only_one(threads: int, slots: int) -> None:
+    found = Slots(threads)
     held = [found.hold(RuntimeError("busy")) for _ in range(slots)]
     for each in held:
         each.__enter__()
@@ -20,9 +18,8 @@ def test_one_thread_stays_free_unless_it_is_the_only_one(settings: Settings, thr
         pass
 
 
-def test_exception_releases_the_slot(settings: Settings) -> None:
-    settings.THREADS = 2
-    slots = Slots()
+def test_exception_releases_the_slot() -> None:
+    slots = Slots(2)
     for _ in range(3):
         with pytest.raises(KeyError), slots.hold(RuntimeError("busy")):
             raise KeyError

@@ -20,7 +20,7 @@ LIMIT = 20  # thoughts on a page
 NEWEST_LIMIT = 5  # thoughts on the login page
 NEWEST_TIMEOUT = 1.0  # seconds; the login page is more useful without thoughts than late
 
-slots = Slots()  # a slow search takes seconds
+slots = Slots(settings.THREADS)  # a slow search takes seconds
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,9 @@ from web.backends.exceptions import Busy
 
 SERVICE = "login"
 
-slots = Slots()  # users_api hashes one password at a time, so a call with a password waits for the others
+slots = Slots(
+    settings.THREADS
+)  # users_api hashes one password at a time, so a call with a password waits for the others
 
 
 @dataclass(frozen=True)
