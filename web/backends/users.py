@@ -18,9 +18,8 @@ from web.backends.exceptions import Busy
 
 SERVICE = "login"
 
-slots = Slots(
-    settings.THREADS
-)  # users_api hashes one password at a time, so a call with a password waits for the others
+# users_api hashes one password at a time, so a call with a password waits for the others.
+slots = Slots(settings.THREADS)
 
 
 @dataclass(frozen=True)
