@@ -5,5 +5,8 @@ api         Django REST framework: authentication, permissions, errors, OpenAPI
 http        middleware, request ids, client addresses, routes
 operations  health, metrics, log filters
 database    PostgreSQL connections
+events      security events, and their counter
+logs        formats of log lines
+registry    the registry of all metrics
 server      gunicorn, its worker, live reload
 """

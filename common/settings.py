@@ -241,10 +241,14 @@ def cookie_prefix(env: Env, project: str) -> str:
     return f"{project}_{port}_" if port else f"{project}_"
 
 
-def logging(level: int) -> dict[str, Any]:
+# LOG_FORMAT: common/server/logger.py reads it for gunicorn.
+LOG_FORMAT = environs.validate.OneOf(["text", "json"])
+
+
+def logging(level: int, log_format: str = "text") -> dict[str, Any]:
     """Return Django's setting LOGGING.
 
-    Each record is written to stderr in one format, with the request id.
+    Each record is written to stderr in the format "text" or "json", with the request id.
     """
     return {
         "version": 1,
@@ -254,7 +258,7 @@ def logging(level: int) -> dict[str, Any]:
             "client_faults": {"()": "common.operations.log_filters.ClientFaultFilter"},
         },
         "formatters": {
-            "line": {"format": "%(levelname)s %(name)s [%(request_id)s] %(message)s"},
+            "line": {"()": "common.logs.formatter", "name": log_format},
         },
         "handlers": {
             "stderr": {

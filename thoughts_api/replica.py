@@ -18,7 +18,7 @@ from django.db import DEFAULT_DB_ALIAS, DatabaseError, InterfaceError, connectio
 from prometheus_client import Gauge
 
 from common.api.errors import reason
-from common.operations.metrics import REGISTRY
+from common.registry import REGISTRY
 
 ALIAS = "replica"
 PERIOD = 1.0  # seconds

@@ -13,9 +13,11 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from common import events
 from common.api.permissions import HasStaffToken, HasToken
 from common.api.schema import Error
 from common.api.serializers import validated_query
+from common.events import Event
 from thoughts_api import selection, write_limit
 from thoughts_api.models import Thought
 from thoughts_api.pagination import KeysetPagination, PageSerializer
@@ -130,4 +132,5 @@ class AdminThoughtView(APIView):
             logger.info(
                 "staff deleted a thought: %r deleted thought %s of %r", request.user.username, id, thought.username
             )
+            events.record(Event.STAFF_ACTED, action="delete thought", target=id)
         return Response(status=status.HTTP_204_NO_CONTENT)

@@ -13,6 +13,7 @@ from tools.local import ROOT
 WITHOUT = (
     "alone",
     "bad_clients",
+    "logs",
     "readme",
     "refused_pages",
     "reload",

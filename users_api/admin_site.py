@@ -12,6 +12,7 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 
 from common.http.addresses import client_address
+from common.http.request_id import add_log_fields
 from common.http.urls import local_path
 from users_api.forms import OwnPasswordForm
 from users_api.login_limit import TooManyFailures
@@ -36,6 +37,13 @@ class AdminSite(admin.AdminSite):
     index_title = "Accounts"
     site_url = settings.WEB_PUBLIC_URL or None  # the link "View site"
     final_catch_all_view = False  # an unknown path is 404 for all users, as in the rest of the API
+
+    def has_permission(self, request: HttpRequest) -> bool:
+        """Return whether the user may see the admin, and add the account to the log fields."""
+        allowed = super().has_permission(request)
+        if allowed:
+            add_log_fields(account=request.user.pk)
+        return allowed
 
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """Serve the login form, or 429 with Retry-After after too many failures."""

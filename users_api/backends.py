@@ -5,6 +5,8 @@ from typing import Any
 from django.contrib.auth.backends import ModelBackend
 from django.http import HttpRequest
 
+from common import events
+from common.events import Event
 from common.http.addresses import client_address
 from users_api import login_limit
 from users_api.models import USERNAME_MAX_LENGTH, User
@@ -33,6 +35,7 @@ class LimitedBackend(ModelBackend):
         # For an unknown name, check the password of an empty account, which takes the same time.
         user = (User.objects.filter(username=username).first() if exists else None) or User()
         if not (user.check_password(password) and self.user_can_authenticate(user)):
+            events.record(Event.LOGIN_FAILED, target=user.pk)
             login_limit.record(username, address)
             return None
         # Check the limits again. Concurrent wrong guesses may have reached a limit before this correct one.

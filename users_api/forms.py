@@ -8,6 +8,8 @@ from django.contrib.auth.forms import AdminPasswordChangeForm, AdminUserCreation
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxLengthValidator
 
+from common import events
+from common.events import Event
 from users_api import login_limit, services
 from users_api.models import USERNAME_TAKEN, User
 from users_api.passwords import PASSWORD_MAX_LENGTH, TOO_LONG
@@ -79,6 +81,7 @@ class OwnPasswordForm(BoundedPasswords, OwnPasswordChangeForm):
             try:
                 old: str = super().clean_old_password()
             except ValidationError:
+                events.record(Event.LOGIN_FAILED, target=self.user.pk)
                 login_limit.record(username, self.address)
                 raise
         except login_limit.TooManyFailures as error:

@@ -18,7 +18,7 @@ import ipaddress
 import math
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NoReturn
 
 from django.conf import settings
 from django.db.models import Q
@@ -26,6 +26,8 @@ from django.utils import timezone
 from django.utils.crypto import salted_hmac
 from rest_framework.exceptions import Throttled
 
+from common import events
+from common.events import Event
 from common.tokens import CLOCK_SKEW
 from users_api.models import USERNAME_MAX_LENGTH, KnownNetwork, LoginFailure, User
 
@@ -78,7 +80,7 @@ def check(username: str, address: str) -> int:
     limits = _limits(username, address, now)
     for limit in limits:
         if len(limit.failures) >= limit.maximum:
-            raise TooManyFailures(wait=limit.wait(now))
+            _refuse(limit.wait(now))
     return len(limits[0].failures)
 
 
@@ -98,7 +100,7 @@ def record(username: str, address: str) -> None:
         if len(limit.failures) > limit.maximum:
             if own.id in sorted(row.id for row in limit.failures)[limit.maximum :]:
                 own.delete()
-            raise TooManyFailures(wait=limit.wait(now))
+            _refuse(limit.wait(now))
 
 
 def forget(username: str, address: str) -> None:
@@ -132,6 +134,12 @@ def delete_old(now: datetime) -> int:
     failures = LoginFailure.objects.filter(Q(time__lt=now - window) | Q(time__gt=now + window))
     networks = KnownNetwork.objects.filter(time__lt=now - settings.KNOWN_NETWORK_AGE)
     return failures.delete()[0] + networks.delete()[0]
+
+
+def _refuse(wait: int) -> NoReturn:
+    """Log the refused login and raise `TooManyFailures`. `wait` is in seconds."""
+    events.record(Event.LOGIN_LIMITED)
+    raise TooManyFailures(wait=wait)
 
 
 def _limits(username: str, address: str, now: datetime) -> list[Limit]:

@@ -6,13 +6,18 @@ from datetime import datetime, timedelta
 from django.conf import settings
 from django.contrib.admin.models import ADDITION, LogEntry
 from django.contrib.auth import authenticate
+from django.contrib.auth.signals import user_logged_in, user_logged_out
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.db.models import Q
+from django.db.models.signals import post_save
+from django.dispatch import receiver
 from django.http import HttpRequest
 from django.utils import timezone
 from rest_framework.exceptions import Throttled, ValidationError
 
+from common import events
+from common.events import Event
 from common.http.addresses import client_address
 from users_api import login_limit, sessions
 from users_api.models import Session, SignUp, User
@@ -29,6 +34,26 @@ class TooManySignUps(Throttled):
 def log_creation(staff: User, created: User) -> None:
     """Add an entry to the admin's log, after staff have created an account with the API."""
     LogEntry.objects.log_actions(staff.pk, [created], ADDITION, change_message=[{"added": {}}], single_object=True)
+
+
+@receiver(post_save, sender=LogEntry)
+def record_staff_action(instance: LogEntry, **kwargs: object) -> None:
+    """Record the event of a new entry in the admin's log."""
+    action = instance.get_action_flag_display()
+    events.record(Event.STAFF_ACTED, account=instance.user_id, action=str(action).lower(), target=instance.object_id)
+
+
+@receiver(user_logged_in)
+def record_admin_login(user: User, **kwargs: object) -> None:
+    """Record a login to the admin. `users_api.sessions` records logins to the API."""
+    events.record(Event.LOGIN_SUCCEEDED, account=user.pk)
+
+
+@receiver(user_logged_out)
+def record_admin_logout(user: User | None, **kwargs: object) -> None:
+    """Record a logout from the admin."""
+    if user:
+        events.record(Event.LOGGED_OUT, account=user.pk)
 
 
 def check_sign_up(request: HttpRequest) -> None:
@@ -68,6 +93,7 @@ def set_password(user: User, password: str, keep: Session | None = None) -> None
         sessions.end_others(user, keep)
         if keep:
             user.sessions.update(password_checked=user.password_set)
+    events.record(Event.PASSWORD_CHANGED, target=user.pk)
 
 
 def change_password(request: HttpRequest, user: User, session: Session | None, old: str, new: str) -> None:

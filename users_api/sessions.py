@@ -14,7 +14,6 @@ newest one.
 If two requests send the newest token at the same time, `UPDATE … WHERE rotation = …` succeeds for only one of them.
 """
 
-import ipaddress
 import json
 import logging
 import re
@@ -30,8 +29,11 @@ from django.http import HttpRequest
 from django.utils import timezone
 from rest_framework_simplejwt.exceptions import TokenError
 
+from common import events
 from common.api.exceptions import NotAuthenticated
-from common.http.addresses import client_address
+from common.events import Event
+from common.http.addresses import client_network
+from common.http.request_id import add_log_fields
 from users_api.models import Session, User
 from users_api.tokens import AccessToken, RefreshToken
 
@@ -81,7 +83,7 @@ def begin(request: HttpRequest, user: User) -> Session:
         used=now,
         ends=now + settings.SESSION_LIFETIME,
         password_checked=max(now, user.password_set),  # password_set is in the future if a pod's clock was ahead
-        network=network(client_address(request)),
+        network=client_network(request),
         device=device(request),
     )
 
@@ -98,6 +100,8 @@ def log_in(request: HttpRequest, user: User, password: str) -> tuple[AccessToken
             return None
         update_last_login(User, stored)
         session = begin(request, stored)
+    add_log_fields(account=user.pk)
+    events.record(Event.LOGIN_SUCCEEDED)
     return AccessToken.for_session(session), RefreshToken.for_session(session, 0)
 
 
@@ -121,6 +125,7 @@ def refresh(request: HttpRequest, text: str) -> tuple[AccessToken, RefreshToken]
         # restored from a backup. If another request has changed the row meanwhile, read it again.
         if _rotate(request, session, token.rotation + 1):
             break
+    add_log_fields(account=session.user_id)
     return AccessToken.for_session(session), RefreshToken.for_session(session, token.rotation + 1)
 
 
@@ -130,9 +135,12 @@ def end_by_token(text: str) -> None:
     An invalid token is not an error (RFC 7009 section 2.2).
     """
     try:
-        Session.objects.filter(key=RefreshToken(text).key).delete()
+        session = Session.objects.filter(key=RefreshToken(text).key).first()
     except TokenError:
         return
+    if session:
+        session.delete()
+        events.record(Event.LOGGED_OUT, account=session.user_id)
 
 
 def usable(user: User) -> QuerySet[Session]:
@@ -142,12 +150,16 @@ def usable(user: User) -> QuerySet[Session]:
 
 def end(user: User, session_id: int) -> bool:
     """End one session of an account. Return False if it has no session with this id."""
-    return usable(user).filter(pk=session_id).delete()[0] > 0
+    ended = usable(user).filter(pk=session_id).delete()[0] > 0
+    if ended:
+        events.record(Event.SESSION_ENDED, target=user.pk)
+    return ended
 
 
 def end_others(user: User, current: Session | None) -> None:
     """End all sessions of an account except the current one."""
-    user.sessions.exclude(pk=current.pk if current else 0).delete()
+    if user.sessions.exclude(pk=current.pk if current else 0).delete()[0]:
+        events.record(Event.SESSION_ENDED, target=user.pk)
 
 
 def delete_expired(now: datetime) -> int:
@@ -162,13 +174,6 @@ def is_usable(session: Session) -> bool:
     """
     user = session.user
     return timezone.now() < session.expires and user.is_active and session.password_checked >= user.password_set
-
-
-def network(address: str) -> str:
-    """Return the /24 (IPv4) or /48 (IPv6) network of an address, or ""."""
-    if not address:
-        return ""
-    return str(ipaddress.ip_network((address, 48 if ":" in address else 24), strict=False))
 
 
 def device(request: HttpRequest) -> str:
@@ -212,7 +217,7 @@ def _rotate(request: HttpRequest, session: Session, rotation: int) -> bool:
         rotation,
         json.dumps([*old, *recent, [second, rotation]]),
         connection.ops.adapt_datetimefield_value(now),
-        network(client_address(request)),
+        client_network(request),
         device(request),
     ]
     with connection.cursor() as cursor:
@@ -238,16 +243,17 @@ def _check_used_token(request: HttpRequest, session: Session, rotation: int) -> 
         if not before or rotation + 2 > before[-1]:
             return
     logger.warning(
-        "Ended session %s of %s: refresh token %s was used again, but the newest is %s. The request came from %s (%s). "
-        "The session was last used from %s (%s).",
+        "Ended session %s of account %s: refresh token %s was used again, but the newest is %s. The request came from "
+        "%s (%s). The session was last used from %s (%s).",
         session.pk,
-        session.user.username,
+        session.user_id,
         rotation,
         session.rotation,
-        client_address(request) or "an unknown address",
+        client_network(request) or "an unknown network",
         device(request) or "unknown device",
         session.network or "an unknown network",
         session.device or "unknown device",
     )
     session.delete()
+    events.record(Event.TOKEN_REUSED, target=session.user_id)
     raise NotAuthenticated(INVALID)

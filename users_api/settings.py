@@ -22,6 +22,7 @@ STATIC_ROOT = env.path("STATIC_ROOT", common.VAR / "static" / "users_api")
 RELOAD = env.bool("RELOAD", False)
 STATIC_HASHED = env.bool("STATIC_HASHED", not (DEBUG or RELOAD))
 LOG_LEVEL = env.log_level("LOG_LEVEL", INFO)
+LOG_FORMAT = env.str("LOG_FORMAT", "text", validate=common.LOG_FORMAT)
 MANAGEMENT_PORT = env.int("MANAGEMENT_PORT", 0)
 LOGIN_FAILURES_PER_NAME = env.count("LOGIN_FAILURES_PER_NAME", 10)
 LOGIN_FAILURES_PER_ADDRESS = env.count("LOGIN_FAILURES_PER_ADDRESS", 100)
@@ -119,7 +120,7 @@ STORAGES = common.storages(STATIC_HASHED)
 # In development, serve the source files: https://whitenoise.readthedocs.io/en/stable/django.html
 WHITENOISE_AUTOREFRESH = WHITENOISE_USE_FINDERS = RELOAD
 WHITENOISE_MAX_AGE = 0 if DEBUG or RELOAD else 60  # seconds; with 0, a browser does not show an outdated file
-LOGGING = common.logging(LOG_LEVEL)
+LOGGING = common.logging(LOG_LEVEL, LOG_FORMAT)
 
 LANGUAGE_CODE = "en-us"
 # With translations, /schema/ would load a translation for each `?lang=` and keep it in memory.

@@ -13,9 +13,11 @@ from rest_framework.serializers import BaseSerializer
 from rest_framework.views import APIView
 from rest_framework_simplejwt.views import TokenViewBase
 
+from common import events
 from common.api.permissions import HasToken
 from common.api.schema import Error
 from common.api.serializers import validated
+from common.events import Event
 from users_api import services, sessions
 from users_api.authentication import AccountAuthentication
 from users_api.keys import jwks
@@ -150,6 +152,9 @@ class SignUpView(generics.CreateAPIView):
     def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         services.check_sign_up(request)
         return super().create(request, *args, **kwargs)
+
+    def perform_create(self, serializer: BaseSerializer[Any]) -> None:
+        events.record(Event.ACCOUNT_CREATED, target=serializer.save().pk)
 
 
 class JWKSView(APIView):

@@ -6,6 +6,7 @@ from django.middleware import gzip
 from django.utils.cache import patch_vary_headers
 
 from common.http.middleware import Middleware, accepted_codings
+from common.http.request_id import add_log_fields
 from web import errors
 from web.accounts import Account
 from web.backends.exceptions import BackendError
@@ -30,6 +31,8 @@ class AccountMiddleware(Middleware):
     def __call__(self, request: HttpRequest) -> HttpResponse:
         account = request.account = Account.from_request(request)  # type: ignore[attr-defined]
         response = self.get_response(request)
+        if account.user:
+            add_log_fields(account=account.user.user_id)
         account.save(request, response)
         # Pages depend on the cookies: they contain a CSRF token, and the name of a logged-in user.
         patch_vary_headers(response, ["Cookie"])

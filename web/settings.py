@@ -21,6 +21,7 @@ RELOAD = env.bool("RELOAD", False)
 STATIC_HASHED = env.bool("STATIC_HASHED", not (DEBUG or RELOAD))
 THREADS = env.count("THREADS", 8)  # common/server/gunicorn_conf.py has the same default
 LOG_LEVEL = env.log_level("LOG_LEVEL", INFO)
+LOG_FORMAT = env.str("LOG_FORMAT", "text", validate=common.LOG_FORMAT)
 MANAGEMENT_PORT = env.int("MANAGEMENT_PORT", 0)
 SIGN_UP = env.str("SIGN_UP", "closed", validate=common.SIGN_UP)
 SIGN_UP_CONTACT = env.filled("SIGN_UP_CONTACT", "the administrator of this site")
@@ -86,7 +87,7 @@ STORAGES = common.storages(STATIC_HASHED)
 # https://whitenoise.readthedocs.io/en/stable/django.html
 WHITENOISE_AUTOREFRESH = WHITENOISE_USE_FINDERS = RELOAD
 WHITENOISE_MAX_AGE = 0 if DEBUG or RELOAD else 60  # seconds; with 0, a browser does not show an outdated file
-LOGGING = common.logging(LOG_LEVEL)
+LOGGING = common.logging(LOG_LEVEL, LOG_FORMAT)
 # urllib3 would log the URL of each retry, which contains the user's search.
 LOGGING["loggers"]["urllib3"] = {"level": "ERROR"}
 MESSAGE_STORAGE = "web.messages.PrefixedCookieStorage"

@@ -16,6 +16,8 @@ from django.urls import resolve, reverse
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from common import events
+from common.events import Event
 from common.http.urls import local_path
 from web import errors
 from web.accounts import Request
@@ -409,6 +411,7 @@ def logout(request: Request) -> HttpResponse:
 
 def csrf_failure(request: Request, reason: str = "") -> HttpResponse:
     """Return 403 for a missing or expired CSRF token, and keep the typed text."""
+    events.record(Event.ACCESS_REFUSED, status=403, reason="CSRF")
     expired = "This form has expired, or your browser blocks cookies. Send it again."
     match resolve(request.path_info).url_name:
         case "new-thought":

@@ -6,6 +6,7 @@ from rest_framework.request import Request
 from common import tokens
 from common.api.exceptions import NotAuthenticated, ServiceUnavailable
 from common.http.middleware import MAX_HEADER_LENGTH
+from common.http.request_id import add_log_fields
 from common.tokens.keys import KeysUnavailable, key_set
 
 
@@ -24,11 +25,13 @@ class TokenAuthentication(BaseAuthentication):
         if len(header) > MAX_HEADER_LENGTH:
             raise NotAuthenticated("The token is too long.")
         try:
-            return tokens.from_header(header, key_set()), None
+            user = tokens.from_header(header, key_set())
         except tokens.InvalidToken as error:
             raise NotAuthenticated(str(error)) from None
         except KeysUnavailable:
             raise ServiceUnavailable("Tokens cannot be verified right now. Try again soon.") from None
+        add_log_fields(account=user.user_id)
+        return user, None
 
     def authenticate_header(self, request: Request) -> str:
         """Return the WWW-Authenticate header for a 401 (RFC 6750 section 3)."""

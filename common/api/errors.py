@@ -17,10 +17,13 @@ from rest_framework.response import Response
 from rest_framework.settings import api_settings
 from rest_framework.views import exception_handler as rest_framework_exception_handler
 
+from common import events
 from common.api.exceptions import ServiceUnavailable
+from common.events import Event
 
 logger = logging.getLogger(__name__)
 
+REFUSED = {status.HTTP_401_UNAUTHORIZED, status.HTTP_403_FORBIDDEN, status.HTTP_429_TOO_MANY_REQUESTS}
 UNAVAILABLE = (OperationalError, InterfaceError)
 
 
@@ -46,6 +49,8 @@ def exception_handler(exc: Exception, context: dict[str, Any]) -> Response | Non
     context["request"].accepted_media_type = JSONRenderer.media_type
     if response.status_code == status.HTTP_401_UNAUTHORIZED:
         response["WWW-Authenticate"] = "Bearer"  # RFC 9110 section 15.5.2
+    if response.status_code in REFUSED:
+        events.record(Event.ACCESS_REFUSED, status=response.status_code, reason=type(exc).__name__)
     if isinstance(exc, exceptions.ValidationError):
         errors = field_errors(exc.detail)
         response.data = {"message": _summary(errors), "errors": errors}
@@ -105,11 +110,13 @@ def bad_request(request: HttpRequest, exception: Exception) -> JsonResponse:
 
 def forbidden(request: HttpRequest, exception: Exception) -> JsonResponse:
     """Respond with 403 if a view of the Django admin denies access (handler403)."""
+    events.record(Event.ACCESS_REFUSED, status=403, reason=type(exception).__name__)
     return JsonResponse({"message": exceptions.PermissionDenied.default_detail}, status=403)
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> JsonResponse:
     """Respond with 403 to an admin form without a valid CSRF token (CSRF_FAILURE_VIEW)."""
+    events.record(Event.ACCESS_REFUSED, status=403, reason="CSRF")
     message = "This form has expired, or cookies are off. Reload the page and try again."
     return JsonResponse({"message": message}, status=403)
 

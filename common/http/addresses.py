@@ -1,5 +1,6 @@
 """Find the IP address of the client that sent a request."""
 
+import functools
 import ipaddress
 import logging
 import re
@@ -43,6 +44,22 @@ def client_address(request: HttpRequest) -> str:
                 hop,
             )
     return str(address or peer or "")
+
+
+def client_network(request: HttpRequest) -> str:
+    """Return the network of the client's address, as `network` does."""
+    return network(client_address(request))
+
+
+@functools.lru_cache(maxsize=1024)
+def network(address: str) -> str:
+    """Return the /24 (IPv4) or /48 (IPv6) network of an address, or "".
+
+    Logs and sessions contain this network instead of the address, which would identify a person.
+    """
+    if not address:
+        return ""
+    return str(ipaddress.ip_network((address, 48 if ":" in address else 24), strict=False))
 
 
 def _parse(text: str) -> Address | None:

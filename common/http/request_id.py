@@ -1,4 +1,4 @@
-"""The id and the trace context of the current request, for logs and for requests to other services."""
+"""Id, trace context and log fields of the current request, for logs and for calls to other services."""
 
 import logging
 import re
@@ -6,43 +6,65 @@ import uuid
 from collections.abc import Mapping
 from contextvars import ContextVar
 from types import MappingProxyType
+from typing import Any
 
 from django.http import HttpRequest
 
+from common.http.addresses import client_network
+from common.logs import LOG_FIELDS
+
 _headers: ContextVar[Mapping[str, str]] = ContextVar("request_headers", default=MappingProxyType({}))
+_fields: ContextVar[dict[str, Any] | None] = ContextVar("log_fields", default=None)
 
 _ACCEPTED = re.compile(r"[A-Za-z0-9._-]{1,64}")
-_TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+_TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
+_TRACE_ID = re.compile(r"[0-9a-f]{32}")
 
 
 def begin(request: HttpRequest) -> str:
-    """Read the request id and the trace context from the headers. Return the id.
+    """Read the request id and the trace context from the headers; return the id.
 
-    Generate an id if the client has sent none, or one that is unsafe to log.
+    Generate an id if there is none, or if it is unsafe to log.
     """
     given = request.headers.get("X-Request-ID", "")
     request_id = given if _ACCEPTED.fullmatch(given) else uuid.uuid4().hex
     headers = {"X-Request-ID": request_id}
-    # See W3C Trace Context, sections 3.2 and 3.3.
-    traceparent = request.headers.get("traceparent", "")
-    if _TRACEPARENT.fullmatch(traceparent):
-        headers["traceparent"] = traceparent
+    # W3C Trace Context sections 3.2 and 3.3.
+    traceparent = _TRACEPARENT.fullmatch(request.headers.get("traceparent", ""))
+    if traceparent:
+        headers["traceparent"] = traceparent[0]
         tracestate = request.headers.get("tracestate", "")
         if tracestate and len(tracestate) <= 512 and tracestate.isprintable() and tracestate.isascii():
             headers["tracestate"] = tracestate
     _headers.set(headers)
+    # Services without tracing also have to log the same trace id, so it is the request id if that has the right form.
+    trace_id = traceparent[1] if traceparent else request_id if _TRACE_ID.fullmatch(request_id) else uuid.uuid4().hex
+    fields = request.META[LOG_FIELDS] = {"request_id": request_id, "trace_id": trace_id}
+    _fields.set(fields)
+    fields["network"] = client_network(request)
     return request_id
 
 
 def outgoing_headers() -> dict[str, str]:
-    """Return the headers that pass the id and the trace context to another service."""
+    """Return the headers that pass request id and trace context to another service."""
     return dict(_headers.get())
 
 
+def add_log_fields(**fields: Any) -> None:
+    """Add fields to the following log lines of this request, and to its line in the access log."""
+    current = _fields.get()
+    if current is not None:
+        current.update(fields)
+
+
 class LogFilter(logging.Filter):
-    """Log filter that adds the attribute `request_id` to every record. Outside a request, it is `-`."""
+    """Log filter that adds the log fields of the request to every record.
+
+    `request_id` is `-` outside of a request.
+    """
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Add the request id, and return True to keep the record."""
-        record.request_id = _headers.get().get("X-Request-ID", "-")
+        """Add the fields that the record does not have; always return True."""
+        for name, value in (_fields.get() or {"request_id": "-"}).items():
+            record.__dict__.setdefault(name, value)
         return True

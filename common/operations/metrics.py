@@ -8,9 +8,9 @@ from prometheus_client import CollectorRegistry, Histogram, generate_latest, mul
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
 from common.http.middleware import Middleware
+from common.http.request_id import add_log_fields
+from common.registry import REGISTRY
 
-# The default registry is not used, because its process metrics cannot be summed across workers.
-REGISTRY = CollectorRegistry()
 DURATION = Histogram(
     "http_request_duration_seconds",
     "Seconds from the first middleware to the response.",
@@ -22,7 +22,10 @@ METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 
 
 class MetricsMiddleware(Middleware):
-    """Middleware that records the duration of every request, by method, route and status."""
+    """Middleware that records the duration of every request, by method, route and status.
+
+    It also adds the route to the log fields.
+    """
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         """Call the next middleware, then record the duration of the request."""
@@ -32,6 +35,7 @@ class MetricsMiddleware(Middleware):
         # Prometheus stores a time series for each label value, so clients must not be able to choose new values.
         method = request.method if request.method in METHODS else "other"
         route = f"/{match.route}" if match else "unknown"
+        add_log_fields(route=route)
         DURATION.labels(method, route, response.status_code).observe(time.perf_counter() - start)
         return response
 

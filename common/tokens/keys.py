@@ -19,6 +19,9 @@ from django.conf import settings
 from django.core.signals import setting_changed
 from django.dispatch import receiver
 
+from common import events
+from common.events import Event
+
 logger = logging.getLogger(__name__)
 
 ALGORITHM = "RS256"
@@ -87,6 +90,8 @@ class KeySet:
                 keys = _rsa_keys(self._load())
                 if not keys and self._keys != {}:
                     logger.warning("the key set from %s has no usable key, so all tokens are refused", self._source)
+                if self._keys and keys.keys() != self._keys.keys():
+                    events.record(Event.KEYS_REPLACED)
                 self._keys, good_for = keys, MAX_AGE
             except Exception as error:  # noqa: BLE001 - a broken source must not break requests
                 logger.warning("the key set could not be loaded from %s (TOKENS_JWKS): %s", self._source, error)

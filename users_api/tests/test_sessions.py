@@ -140,7 +140,7 @@ def test_busy_session_stores_the_token_numbers_of_one_minute(
     assert refresh(tokens[-140]).status_code == 401
 
 
-def test_reuse_is_logged_with_user_and_network(
+def test_reuse_is_logged_with_account_and_network(
     bruce: User,
     log_in: LogIn,
     successor: Callable[..., str],
@@ -154,7 +154,7 @@ def test_reuse_is_logged_with_user_and_network(
     with caplog.at_level(logging.WARNING, "users_api.sessions"):
         refresh(first, address="203.0.113.9", agent="curl/8.14")
     [record] = [each for each in caplog.records if each.name == "users_api.sessions"]
-    for part in ("bruce", "203.0.113.9", "curl", "192.0.2.0/24", "Firefox on Linux"):
+    for part in (f"account {bruce.pk}", "203.0.113.0/24", "curl", "192.0.2.0/24", "Firefox on Linux"):
         assert part in record.getMessage()
     assert first not in record.getMessage()
     assert third not in record.getMessage()

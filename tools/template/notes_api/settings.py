@@ -14,11 +14,13 @@ TOKENS_JWKS = env.filled("TOKENS_JWKS")
 WEB_PUBLIC_URL = env.link("WEB_PUBLIC_URL", "")
 USERS_PUBLIC_URL = env.link("USERS_PUBLIC_URL", "")
 TOKENS_ISSUER = env.filled("TOKENS_ISSUER", "users-api")
+TRUSTED_PROXIES = env.networks("TRUSTED_PROXIES", "")
 BEHIND_TLS = env.bool("BEHIND_TLS", False)
 STATIC_ROOT = env.path("STATIC_ROOT", common.VAR / "static" / "notes_api")
 RELOAD = env.bool("RELOAD", False)
 STATIC_HASHED = env.bool("STATIC_HASHED", not (DEBUG or RELOAD))
 LOG_LEVEL = env.log_level("LOG_LEVEL", INFO)
+LOG_FORMAT = env.str("LOG_FORMAT", "text", validate=common.LOG_FORMAT)
 MANAGEMENT_PORT = env.int("MANAGEMENT_PORT", 0)
 VERSION = env.str("VERSION", "dev")
 COMMIT = env.str("COMMIT", "unknown")
@@ -73,7 +75,7 @@ STORAGES = common.storages(STATIC_HASHED)
 # https://whitenoise.readthedocs.io/en/stable/django.html
 WHITENOISE_AUTOREFRESH = WHITENOISE_USE_FINDERS = RELOAD
 WHITENOISE_MAX_AGE = 0 if DEBUG or RELOAD else 60  # seconds; with 0, a browser does not show an outdated file
-LOGGING = common.logging(LOG_LEVEL)
+LOGGING = common.logging(LOG_LEVEL, LOG_FORMAT)
 
 LANGUAGE_CODE = "en-us"
 # With I18N, /schema/?lang=… would load one translation per language and keep it in memory.

@@ -1,0 +1,157 @@
+"""The log of the whole system, as JSON: no private data, one trace id per page, and the events.
+
+The tests send canaries, which are unusual words in every place for private data, and then look for them in the log.
+"""
+
+import json
+import re
+import socket
+import uuid
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+import requests
+
+from tools.system import System, answers, kill, start, stop, within
+
+TIMEOUT = 30
+CANARY = "canary5b1f"
+PASSWORD = f"{CANARY}-wire"
+
+
+@pytest.fixture(scope="module")
+def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    """Start a system that logs JSON."""
+    system = start(tmp_path_factory.mktemp("own"), LOG_FORMAT="json")
+    yield system
+    stop(system)
+
+
+def lines(system: System, **fields: Any) -> list[dict[str, Any]]:
+    """Return the log lines that are JSON objects and have these fields."""
+    assert system.log
+    texts = [line.partition(" | ")[2] for line in system.log.read_text(errors="replace").splitlines()]
+    found = [json.loads(text) for text in texts if text.startswith("{")]
+    return [line for line in found if fields.items() <= line.items()]
+
+
+def form(browser: requests.Session, url: str, **data: str) -> requests.Response:
+    """Open a page and send its form with other values."""
+    token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', browser.get(url, timeout=TIMEOUT).text)
+    assert token
+    fields = {"csrfmiddlewaretoken": token[1], **data}
+    return browser.post(url, data=fields, headers={"Referer": url}, timeout=TIMEOUT)
+
+
+def raw(url: str, request: str) -> None:
+    """Send bytes that are not a valid request."""
+    address = urlsplit(url)
+    with socket.create_connection(("127.0.0.1", address.port or 80), timeout=TIMEOUT) as connection:
+        connection.sendall(request.encode())
+        while connection.recv(65_536):
+            pass
+
+
+def use_apis(system: System) -> None:
+    """Send canaries in successful and in refused calls of both APIs."""
+    users, thoughts = system.users, system.thoughts
+
+    def post(url: str, **data: str) -> requests.Response:
+        return requests.post(url, json=data, headers=authorization, timeout=TIMEOUT)
+
+    authorization: dict[str, str] = {}
+    assert post(f"{users}/api/users/", username="grace", password=PASSWORD).status_code == 201
+    assert post(f"{users}/api/users/", username=CANARY, password="canary5b1f").status_code == 400
+    assert post(f"{users}/api/login/", username="grace", password=f"{PASSWORD}!").status_code == 401
+    assert post(f"{users}/api/login/", username=PASSWORD, password="x").status_code == 401
+    tokens = post(f"{users}/api/login/", username="grace", password=PASSWORD).json()
+    secrets.update([tokens["refresh"], tokens["Authorized"].removeprefix("Bearer ")])
+    post(f"{users}/api/login/", username="grace", password=PASSWORD)  # a session that the new password ends
+    authorization["Authorization"] = tokens["Authorized"]
+    assert post(f"{users}/api/password/", old_password=PASSWORD, new_password=f"{PASSWORD}2").status_code == 204
+    assert post(f"{users}/api/password/", old_password=PASSWORD, new_password="x").status_code == 400
+    assert post(f"{users}/admin/users/", username="x", password=PASSWORD).status_code == 403
+    assert post(f"{thoughts}/api/me/thoughts/", text=f"{CANARY} text").status_code == 201
+    assert post(f"{thoughts}/api/me/thoughts/", text=CANARY * 30).status_code == 400
+    search = {"search": CANARY}
+    assert len(requests.get(f"{thoughts}/api/thoughts/", params=search, timeout=TIMEOUT).json()) == 1
+    for query in (f"search={CANARY}&limit={CANARY}", f"search={CANARY}%00"):
+        assert requests.get(f"{thoughts}/api/thoughts/?{query}", timeout=TIMEOUT).status_code == 400
+    assert requests.get(f"{thoughts}/nothing?{CANARY}", timeout=TIMEOUT).status_code == 404
+    assert requests.post(f"{thoughts}/api/me/thoughts/", data=f"{{{CANARY}", timeout=TIMEOUT).status_code in (400, 401)
+    refreshed = post(f"{users}/api/token/refresh/", refresh=tokens["refresh"]).json()
+    secrets.update([refreshed["refresh"], refreshed["Authorized"].removeprefix("Bearer ")])
+    assert post(f"{users}/api/token/refresh/", refresh=CANARY).status_code == 401
+    assert post(f"{users}/api/logout/", refresh=refreshed["refresh"]).status_code == 204
+    authorization["Authorization"] = f"Bearer {CANARY}"
+    assert post(f"{users}/api/password/", old_password=CANARY, new_password=CANARY).status_code == 401
+    for url in (users, thoughts, system.web):
+        raw(url, f"GET /x?{CANARY} HTTP/9.9\r\nAuthorization: {CANARY}\r\n\r\n")
+        raw(url, f"{CANARY}\r\n\r\n")
+        raw(url, f"GET /x?{CANARY} HTTP/1.1\r\nAuthorization {CANARY}\r\n\r\n")
+        raw(url, f"GET /x?{CANARY} HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\nCookie: {CANARY}\r\n\r\n")
+        raw(url, f"POST /x?{CANARY} HTTP/1.1\r\nHost: localhost\r\nContent-Length: x{CANARY}\r\n\r\n")
+
+
+def use_pages(system: System) -> None:
+    """Send canaries in the forms of web and of the admin."""
+    web = system.web
+    with requests.Session() as browser:
+        assert form(browser, f"{web}/signup/", username="ada", password=PASSWORD).ok
+        secrets.update(value for value in browser.cookies.values() if value and len(value) > 100)
+        form(browser, f"{web}/thoughts/", text=CANARY)
+        browser.get(f"{web}/search", params={"search": CANARY}, timeout=TIMEOUT)
+        browser.post(f"{web}/thoughts/new", data={"text": CANARY}, timeout=TIMEOUT)  # without a CSRF token
+        form(browser, f"{web}/account/", old_password=CANARY, new_password=CANARY)
+        browser.get(f"{web}/nothing", params={"x": CANARY}, timeout=TIMEOUT)
+        form(browser, f"{web}/logout/")
+    with requests.Session() as browser:
+        assert form(browser, f"{web}/login/", username="bruce", password=CANARY).status_code == 401
+        assert form(browser, f"{system.users}/admin/login/", username=CANARY, password=CANARY).ok
+        assert form(browser, f"{system.users}/admin/login/", username="admin", password="admin").ok
+        form(browser, f"{system.users}/admin/users_api/user/add/", username="joan", password1=PASSWORD, password2="x")
+        browser.get(f"{system.users}/admin/users_api/user/", params={"q": CANARY}, timeout=TIMEOUT)
+
+
+secrets: set[str] = set()  # the tokens that the system has issued
+
+
+def test_log_contains_no_private_data(own: System) -> None:
+    use_apis(own)
+    use_pages(own)
+    kill(own, "thoughts_api")
+    search = requests.get(f"{own.web}/search", params={"search": CANARY}, timeout=TIMEOUT)
+    assert search.status_code == 503
+    assert within(TIMEOUT, lambda: bool(lines(own, status=503, logger="gunicorn.access")))
+    assert own.log
+    log = own.log.read_text(errors="replace")
+    assert [line for line in log.splitlines() if CANARY in line or any(secret in line for secret in secrets)] == []
+    assert len(secrets) >= 6
+    # The canaries arrived: each of these events belongs to a call above.
+    expected = {
+        "login.succeeded", "login.failed", "logout", "session.ended", "password.changed", "account.created",
+        "access.refused",
+    }  # fmt: skip
+    assert {line.get("event") for line in lines(own)} >= expected
+
+
+def test_line_of_a_request_has_all_fields(own: System) -> None:
+    tokens = requests.post(f"{own.users}/api/login/", json={"username": "bruce", "password": "bruce"}, timeout=TIMEOUT)
+    identifier = uuid.uuid4().hex
+    headers = {"Authorization": tokens.json()["Authorized"], "X-Request-ID": identifier}
+    sessions = requests.get(f"{own.users}/api/sessions/?x={CANARY}", headers=headers, timeout=TIMEOUT)
+    assert within(TIMEOUT, lambda: bool(lines(own, request_id=identifier)))
+    [line] = lines(own, request_id=identifier)
+    assert (line["method"], line["route"], line["status"]) == ("GET", "/api/sessions/", 200)
+    assert line["bytes"] == len(sessions.content)
+    assert line["duration_ms"] > 0
+    assert (line["account"], line["network"], line["trace_id"]) == (1, "127.0.0.0/24", identifier)
+
+
+def test_services_log_the_same_trace_id(own: System) -> None:
+    assert within(TIMEOUT, lambda: answers(f"{own.thoughts}/readyz"))  # an earlier test has stopped it
+    identifier = requests.get(f"{own.web}/search?search=x", timeout=TIMEOUT).headers["X-Request-ID"]
+    routes = {"/search", "/api/thoughts/"}
+    assert within(TIMEOUT, lambda: {line.get("route") for line in lines(own, trace_id=identifier)} >= routes)
