@@ -42,7 +42,7 @@ ARG PROJECT
 ENV PROJECT=${PROJECT} \
     GLIBC_TUNABLES=glibc.malloc.arena_max=1:glibc.malloc.mmap_threshold=4194304:glibc.malloc.trim_threshold=4194304:glibc.malloc.hugetlb=1 \
     DJANGO_SETTINGS_MODULE=${PROJECT}.settings \
-    PROMETHEUS_MULTIPROC_DIR=/tmp/metrics \
+    METRICS_DIR=/tmp/metrics \
     MANAGEMENT_PORT=9000 \
     LOG_FORMAT=json \
     STATIC_ROOT=/static

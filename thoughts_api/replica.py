@@ -35,6 +35,13 @@ USABLE = Gauge(
     multiprocess_mode="livemin",
 )
 
+LAG = Gauge(
+    "database_replica_lag_bytes",
+    "Bytes of the write-ahead log that the replica has not replayed yet.",
+    registry=REGISTRY,
+    multiprocess_mode="livemax",
+)
+
 Found = TypeVar("Found")
 logger = logging.getLogger(__name__)
 
@@ -111,6 +118,8 @@ class Replica:
 
         The age of the last replayed change would not show the lag, because it also grows while the primary is idle.
         """
+        if replayed is not None and self._written:
+            LAG.set(max(self._written[-1][1] - replayed, 0))
         if replayed is None:
             self.remove("it is not in recovery")
         elif self._written and replayed >= self._written[0][1]:

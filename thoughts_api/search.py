@@ -24,10 +24,12 @@ from functools import partial, reduce
 
 from django.conf import settings
 from django.db import connections
+from prometheus_client import Histogram
 
 from common.api.exceptions import ServiceUnavailable
 from common.folding import fold
 from common.operations.slots import Slots
+from common.registry import REGISTRY
 from thoughts_api import replica
 from thoughts_api.models import FOLDED_MAX_LENGTH
 from thoughts_api.selection import COLUMNS, EVERYONE, ReadPage, Row, Selection, as_row, execute, order_by
@@ -43,6 +45,9 @@ WALK_OF_AUTHOR = 5000  # the first step covers this many thoughts of an author
 NEAR = 2**15  # the second step covers at most this many ids
 FAR = 2**20  # a later step covers at most this many ids, except the last
 
+STEPS = Histogram(
+    "search_steps", "Steps of a search on PostgreSQL.", buckets=(1, 2, 3, 4, 5, 6, 8, 10, 15, 20), registry=REGISTRY
+)
 slots = Slots(settings.THREADS)  # a slow search takes seconds, so it must not occupy the last thread
 
 
@@ -84,6 +89,7 @@ def _page(within: Selection, folded: str, ids: range, descending: bool, count: i
 
 
 def _page_by_steps(matches: Selection, folded: str, ids: range, descending: bool, count: int) -> list[Row]:
+    steps = 1
     if matches.author is not None:
         rows, ids = walk_of_author(matches, ids, descending, count)
         width = NEAR
@@ -94,11 +100,13 @@ def _page_by_steps(matches: Selection, folded: str, ids: range, descending: bool
             ids = skip_missing_ids(matches.using, ids)  # many of the oldest thoughts may have been deleted
         width = min(NEAR, _next_width(walked, len(rows), count - len(rows)))
     while ids and len(rows) < count:
+        steps += 1
         step, ids = _split(ids, width, descending)
         # `ORDER BY id` could make the planner scan the primary key instead of the search index. `id + 0` prevents that.
         more = by_index(matches, folded, step).fetch(count - len(rows), descending, key="id + 0")
         rows += more
         width = _next_width(width, len(more), count - len(rows)) if width < FAR else len(ids)
+    STEPS.observe(steps)
     return rows
 
 

@@ -25,12 +25,20 @@ from django.conf import settings
 from django.core.signals import setting_changed
 from django.dispatch import receiver
 from jwt.algorithms import RSAAlgorithm
+from prometheus_client import Gauge
 
+from common.registry import REGISTRY
 from common.tokens.keys import MIN_BITS
 
 CHECK_INTERVAL = 1.0  # seconds between two looks at the files
 
 logger = logging.getLogger(__name__)
+KEY_TIME = Gauge(
+    "signing_key_timestamp_seconds",
+    "Time of the last change of signing.pem, in seconds since 1970.",
+    registry=REGISTRY,
+    multiprocess_mode="livemin",
+)
 
 
 @dataclass(frozen=True)
@@ -108,6 +116,7 @@ def _load(folder: Path) -> KeyRing:
         public = {thumbprint(key): key for key in map(_public, keys.values())}
     except (OSError, ValueError) as error:
         raise SystemExit(f"Invalid environment. TOKENS_KEYS: {error}") from None
+    KEY_TIME.set((folder / "signing.pem").stat().st_mtime)
     return KeyRing(
         signing=signing,
         kid=thumbprint(signing.public_key()),

@@ -11,6 +11,7 @@ from django.http import HttpResponse, UnreadablePostError
 from django.http.response import HttpResponseBase
 from django.utils.http import parse_header_parameters
 
+from common.database import statements
 from common.http.middleware import ENCODED_PARAMETER
 
 MAX_CONTENT_TYPE_LENGTH = 1000  # characters; a boundary has at most 70 (RFC 2046 section 5.1.1)
@@ -76,4 +77,5 @@ def get_wsgi_application() -> Handler:
     django.setup(set_prefix=False)
     for database in settings.DATABASES.values():
         database.setdefault("STATEMENT_TIMEOUT", STATEMENT_TIMEOUT)
+    statements.start()
     return Handler()

@@ -46,8 +46,11 @@ worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: S108
 logger_class = QuietLogger
 accesslog = "-"
 
-if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
-    metrics = Path(os.environ["PROMETHEUS_MULTIPROC_DIR"])
+# A single worker keeps its metrics in memory. Several workers share them through files. Only gunicorn sets this
+# variable, because other commands, such as manage.py, must not add files.
+if workers > 1 and (metrics_dir := environment.text("METRICS_DIR", "")):
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = metrics_dir
+    metrics = Path(metrics_dir)
     metrics.mkdir(parents=True, exist_ok=True)
     # Remove metrics that an earlier run left behind: https://prometheus.github.io/client_python/multiprocess/
     for file in metrics.glob("*.db"):
@@ -90,8 +93,9 @@ def post_worker_init(worker: Worker) -> None:
     """
     # The master must not import these modules, so import them here.
     from common.http.urls import load_views
-    from common.server import errors
+    from common.server import errors, saturation
 
+    worker.on_tick = saturation.measure
     set_error_writer(errors.write_error)
     load_views()
     if management_port:

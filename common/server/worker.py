@@ -106,7 +106,7 @@ class Connection(TConn):
         return self.buffer.is_clear and framing == self.buffer.framing
 
 
-def _ignore(connection: Connection) -> None:
+def _ignore(_: object) -> None:
     """Do nothing. This is `on_event` of a connection that is not waiting for events yet."""
 
 
@@ -120,6 +120,7 @@ class BufferingWorker(ThreadWorker):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.parked: dict[Connection, None] = {}  # connections in the event loop; the first has been waiting longest
+        self.on_tick: Callable[[BufferingWorker], None] = _ignore
         self._next_tick = 0.0
         self._next_warning = 0.0
 
@@ -202,6 +203,10 @@ class BufferingWorker(ThreadWorker):
         self._close(next(iter(self.parked)))
         return True
 
+    def requests(self) -> int:
+        """Return the number of requests that a thread handles, or that wait for a thread."""
+        return max(self.nr_conns - len(self.parked), 0)
+
     # Connections that are waiting in the event loop
 
     def _park(
@@ -263,6 +268,7 @@ class BufferingWorker(ThreadWorker):
             return
         self._next_tick = now + TICK
         self.notify()
+        self.on_tick(self)
         self.alive = self.alive and self.is_parent_alive()
         self._expire(now)
 

@@ -24,8 +24,11 @@ from common.settings import ROOT
 def test_old_metrics_files_are_deleted_at_startup(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "gauge_livemin_10.db").write_bytes(b"old")
     (tmp_path / "notes.txt").write_text("another file")
-    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
-    runpy.run_path(gunicorn_conf.__file__)
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", "")  # to restore it
+    settings(monkeypatch, METRICS_DIR=str(tmp_path), WEB_CONCURRENCY="1")
+    assert os.environ["PROMETHEUS_MULTIPROC_DIR"] == ""
+    settings(monkeypatch, METRICS_DIR=str(tmp_path), WEB_CONCURRENCY="2")
+    assert os.environ["PROMETHEUS_MULTIPROC_DIR"] == str(tmp_path)
     assert [file.name for file in tmp_path.iterdir()] == ["notes.txt"]
 
 

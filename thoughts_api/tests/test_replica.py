@@ -8,6 +8,7 @@ from django.db import DEFAULT_DB_ALIAS, InterfaceError, OperationalError, Progra
 from pytest_django import Settings
 from rest_framework.test import APIClient
 
+from common.registry import REGISTRY
 from thoughts_api import replica
 from thoughts_api.models import Thought
 from thoughts_api.replica import ALIAS, Replica
@@ -137,6 +138,12 @@ def test_metric_shows_whether_the_replica_is_usable(watched: Replica, anonymous:
     assert 'database_usable{database="replica"} 1.0' in anonymous.get("/metrics").content.decode()
     watched.remove("it is unreachable")
     assert 'database_usable{database="replica"} 0.0' in anonymous.get("/metrics").content.decode()
+
+
+def test_metric_shows_how_far_the_replica_lags(watched: Replica) -> None:
+    watched.record(5_000, now=1)
+    watched.compare(2_000)
+    assert REGISTRY.get_sample_value("database_replica_lag_bytes") == 3_000
 
 
 def test_nothing_is_checked_if_no_replica_is_configured(monkeypatch: pytest.MonkeyPatch) -> None:

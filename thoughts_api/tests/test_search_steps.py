@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from common.folding import fold
+from common.registry import REGISTRY
 from thoughts_api import search
 from thoughts_api.models import Thought
 
@@ -170,3 +171,15 @@ def test_interrupted_migration_can_be_run_again(drop_the_index: Callable[[], obj
             cursor.execute("CREATE INDEX thought_by_piece ON thoughts_api_thought (id)")
     call_command("migrate", "thoughts_api", verbosity=0)
     assert page("tea") == [1]
+
+
+@pytest.mark.django_db
+def test_metric_counts_the_steps(small_steps: None) -> None:
+    if connection.vendor != "postgresql":  # a search on SQLite has no steps
+        return
+    write(dict.fromkeys(range(1, 30), "thought"))
+    before = REGISTRY.get_sample_value("search_steps_sum") or 0
+    executed = steps("nothing")
+    assert REGISTRY.get_sample_value("search_steps_sum") == before + len(
+        [step for step in executed if step != "lowest"]
+    )

@@ -12,6 +12,7 @@ DIFFERENT = {
     "k8s/base/thoughts-api/deployment.yaml",
     "k8s/base/thoughts-api/settings.env",
     "k8s/components/network-policies/thoughts-api.yaml",
+    "k8s/components/observability/dashboards/thoughts-api.json",
 }
 MANIFESTS = {
     str(file.relative_to(ROOT)): THOUGHTS.render(source.read_text())

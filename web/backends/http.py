@@ -12,10 +12,12 @@ from typing import Any
 import requests
 import urllib3
 from django.conf import settings
+from prometheus_client import Histogram
 from requests.adapters import HTTPAdapter
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError
 
 from common.http import request_id
+from common.registry import REGISTRY
 from web.backends.exceptions import (
     BackendError,
     Forbidden,
@@ -28,6 +30,14 @@ from web.backends.exceptions import (
 )
 
 logger = logging.getLogger(__name__)
+
+DURATION = Histogram(
+    "backend_call_duration_seconds",
+    "Seconds of a call to an API, with its retries. The outcome is ok, refused or unavailable.",
+    ["service", "outcome"],
+    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5),
+    registry=REGISTRY,
+)
 
 POOL_SIZE = 32  # connections kept open to each API; at least as many as gunicorn has threads
 SESSION_AGE = 120  # seconds until the connections are replaced
@@ -90,11 +100,22 @@ def _session(age: int) -> requests.Session:
 def call(
     service: str, method: str, url: str, *, expected: int, read_timeout: float | None = None, **kwargs: Any
 ) -> Answer:
-    """Send a request to an API and return its answer.
+    """Send a request to an API and return its answer. Measure the duration.
 
     If `read_timeout` is given, in seconds, the call waits that long for an answer, and is not retried. Raise a
     `BackendError` if the call fails, or if the status of the answer is not `expected`.
     """
+    start, outcome = time.perf_counter(), "ok"
+    try:
+        return _call(service, method, url, expected, read_timeout, **kwargs)
+    except BackendError as error:
+        outcome = "unavailable" if isinstance(error, Unavailable) else "refused"
+        raise
+    finally:
+        DURATION.labels(service, outcome).observe(time.perf_counter() - start)
+
+
+def _call(service: str, method: str, url: str, expected: int, read_timeout: float | None, **kwargs: Any) -> Answer:
     headers = request_id.outgoing_headers() | kwargs.pop("headers", {})
     _deadline.set(time.monotonic() + (read_timeout or settings.BACKEND_TOTAL_TIMEOUT))
     try:

@@ -1,5 +1,6 @@
 """Calls to the APIs: connections, timeouts, retries and errors."""
 
+import contextlib
 import logging
 import socket
 import time
@@ -11,8 +12,10 @@ from django.test import Client, RequestFactory
 from pytest_django import Settings
 
 from common.http import request_id
+from common.registry import REGISTRY
 from web.backends import http, thoughts, users
 from web.backends.exceptions import (
+    BackendError,
     Forbidden,
     InvalidInput,
     NotAuthenticated,
@@ -62,6 +65,19 @@ def test_the_request_id_and_the_trace_context_are_passed_on(backend: Backend) ->
     thoughts.search("", {})
     headers = backend.received[0].headers
     assert (headers["x-request-id"], headers["traceparent"]) == ("abc-1", trace)
+
+
+@pytest.mark.parametrize(("status", "outcome"), [(200, "ok"), (400, "refused"), (429, "refused"), (500, "unavailable")])
+def test_call_is_measured_by_service_and_outcome(backend: Backend, status: int, outcome: str) -> None:
+    def count() -> float:
+        labels = {"service": "thoughts", "outcome": outcome}
+        return REGISTRY.get_sample_value("backend_call_duration_seconds_count", labels) or 0
+
+    before = count()
+    backend.answer(SEARCH, status, [] if status == 200 else {"message": "x", "errors": {}})
+    with contextlib.suppress(BackendError):
+        thoughts.search("", {})
+    assert count() == before + 1
 
 
 def test_token_is_sent_only_where_required(backend: Backend) -> None:

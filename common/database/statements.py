@@ -1,0 +1,48 @@
+"""Prometheus metrics of SQL statements: their duration, and their errors."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from django.db import DatabaseError, InterfaceError
+from django.db.backends.signals import connection_created
+from prometheus_client import Counter, Histogram
+
+from common.registry import REGISTRY
+
+DURATION = Histogram(
+    "database_statement_duration_seconds",
+    "Seconds until the database answered a statement.",
+    ["database"],
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5),
+    registry=REGISTRY,
+)
+ERRORS = Counter(
+    "database_errors", "Statements that failed, by class of the error.", ["database", "error"], registry=REGISTRY
+)
+
+
+def measure(execute: Callable[..., Any], sql: str, params: Any, many: bool, context: dict[str, Any]) -> Any:
+    """Execute a statement and measure it. Django calls this function for each statement.
+
+    https://docs.djangoproject.com/en/5.2/topics/db/instrumentation/
+    """
+    alias = context["connection"].alias
+    start = time.perf_counter()
+    try:
+        return execute(sql, params, many, context)
+    except (DatabaseError, InterfaceError) as error:
+        ERRORS.labels(alias, type(error).__name__).inc()
+        raise
+    finally:
+        DURATION.labels(alias).observe(time.perf_counter() - start)
+
+
+def start() -> None:
+    """Measure the statements of all connections that are opened from now on."""
+    connection_created.connect(_measure_connection)
+
+
+def _measure_connection(connection: Any, **kwargs: object) -> None:
+    if measure not in connection.execute_wrappers:  # a connection may be opened again
+        connection.execute_wrappers.append(measure)

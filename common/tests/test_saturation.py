@@ -1,0 +1,51 @@
+"""Metrics of gunicorn's threads and of SQL statements."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from django.db import DatabaseError, OperationalError
+
+from common.database import statements
+from common.registry import REGISTRY
+from common.server import saturation
+from common.server.worker import BufferingWorker
+
+
+@pytest.mark.parametrize(("open_", "parked", "busy", "queue"), [(5, 5, 0, 0), (5, 3, 2, 0), (9, 2, 3, 4), (1, 2, 0, 0)])
+def test_busy_threads_and_queue(open_: int, parked: int, busy: int, queue: int) -> None:
+    worker: Any = SimpleNamespace(cfg=SimpleNamespace(threads=3), nr_conns=open_, parked=dict.fromkeys(range(parked)))
+    worker.requests = lambda: BufferingWorker.requests(worker)
+    saturation.measure(worker)
+    names = ("gunicorn_busy_threads", "gunicorn_queued_requests", "gunicorn_threads")
+    assert [REGISTRY.get_sample_value(name) for name in names] == [busy, queue, 3]
+
+
+def test_statement_is_measured() -> None:
+    context = {"connection": SimpleNamespace(alias="default")}
+    labels = {"database": "default"}
+
+    def count() -> float:
+        return REGISTRY.get_sample_value("database_statement_duration_seconds_count", labels) or 0
+
+    before = count()
+    assert statements.measure(lambda *arguments: arguments[0], "SELECT 1", (), False, context) == "SELECT 1"
+    assert count() == before + 1
+
+
+def test_database_error_is_counted_by_its_class() -> None:
+    def fail(*arguments: object) -> None:
+        raise OperationalError("canceling statement")
+
+    labels = {"database": "default", "error": "OperationalError"}
+    before = REGISTRY.get_sample_value("database_errors_total", labels) or 0
+    with pytest.raises(DatabaseError):
+        statements.measure(fail, "SELECT 1", (), False, {"connection": SimpleNamespace(alias="default")})
+    assert REGISTRY.get_sample_value("database_errors_total", labels) == before + 1
+
+
+def test_reopened_connection_is_measured_once() -> None:
+    connection = SimpleNamespace(execute_wrappers=[])
+    for _ in range(2):
+        statements._measure_connection(connection)
+    assert connection.execute_wrappers == [statements.measure]

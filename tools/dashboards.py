@@ -1,0 +1,199 @@
+"""Write the Grafana dashboards: `python -m tools.dashboards`.
+
+Grafana's JSON repeats the same thirty lines for each panel, so this module writes them from short lists of panels. A
+test checks that the files are up to date.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from tools.local import ROOT
+
+FOLDER = ROOT / "k8s" / "components" / "observability" / "dashboards"
+TEMPLATE = ROOT / "tools" / "template" / FOLDER.relative_to(ROOT)
+WIDTH, HEIGHT = 12, 8  # of a panel; Grafana's grid has 24 columns
+
+# A panel: title, unit, and a list of queries with their legends. `$job` is the name of the service.
+Panel = tuple[str, str, list[tuple[str, str]]]
+
+SYSTEM: list[Panel] = [
+    ("Requests", "reqps", [("sum by (job) (rate(http_request_duration_seconds_count[5m]))", "{{job}}")]),
+    ("Share of failed requests", "percentunit", [("job:http_request_errors:ratio_rate5m", "{{job}}")]),
+    (
+        "Duration, 95th percentile",
+        "s",
+        [("histogram_quantile(0.95, sum by (job, le) (rate(http_request_duration_seconds_bucket[5m])))", "{{job}}")],
+    ),
+    (
+        "Busy threads",
+        "percentunit",
+        [("sum by (job) (gunicorn_busy_threads) / sum by (job) (gunicorn_threads)", "{{job}}")],
+    ),
+    ("Requests that wait for a thread", "short", [("sum by (job) (gunicorn_queued_requests)", "{{job}}")]),
+    ("Pods", "short", [('count by (job) (up{job=~".*-api|web"} == 1)', "{{job}}")]),
+    ("Security events", "short", [("sum by (event) (increase(security_events_total[5m]))", "{{event}}")]),
+    ("Alerts", "short", [('sum by (alertname) (ALERTS{alertstate="firing"})', "{{alertname}}")]),
+]
+SERVICE: list[Panel] = [
+    (
+        "Requests",
+        "reqps",
+        [('sum by (route) (rate(http_request_duration_seconds_count{job="$job"}[5m]))', "{{route}}")],
+    ),
+    (
+        "Responses by status",
+        "reqps",
+        [('sum by (status) (rate(http_request_duration_seconds_count{job="$job"}[5m]))', "{{status}}")],
+    ),
+    (
+        "Duration, 95th percentile",
+        "s",
+        [
+            (
+                "histogram_quantile(0.95, sum by (route, le) "
+                '(rate(http_request_duration_seconds_bucket{job="$job"}[5m])))',
+                "{{route}}",
+            )
+        ],
+    ),
+    (
+        "Threads",
+        "short",
+        [
+            ('sum(gunicorn_busy_threads{job="$job"})', "busy"),
+            ('sum(gunicorn_queued_requests{job="$job"})', "waiting requests"),
+            ('sum(gunicorn_threads{job="$job"})', "all"),
+        ],
+    ),
+]
+DATABASE: list[Panel] = [
+    (
+        "SQL statements",
+        "ops",
+        [('sum by (database) (rate(database_statement_duration_seconds_count{job="$job"}[5m]))', "{{database}}")],
+    ),
+    (
+        "SQL statements, 95th percentile",
+        "s",
+        [
+            (
+                "histogram_quantile(0.95, sum by (database, le) "
+                '(rate(database_statement_duration_seconds_bucket{job="$job"}[5m])))',
+                "{{database}}",
+            )
+        ],
+    ),
+    (
+        "Database errors",
+        "ops",
+        [('sum by (database, error) (rate(database_errors_total{job="$job"}[5m]))', "{{database}} {{error}}")],
+    ),
+]
+OWN: dict[str, list[Panel]] = {
+    "users-api": [
+        (
+            "Logins",
+            "short",
+            [('sum by (event) (increase(security_events_total{event=~"login.+"}[5m]))', "{{event}}")],
+        ),
+        (
+            "Sessions",
+            "short",
+            [('sum by (event) (increase(security_events_total{event=~"logout|session.+"}[5m]))', "{{event}}")],
+        ),
+        ("Age of the signing key", "s", [("time() - max(signing_key_timestamp_seconds)", "age")]),
+    ],
+    "thoughts-api": [
+        (
+            "Steps of a search",
+            "short",
+            [("rate(search_steps_sum[5m]) / rate(search_steps_count[5m])", "average, {{instance}}")],
+        ),
+        (
+            "Thoughts written",
+            "ops",
+            [
+                (
+                    'sum(rate(http_request_duration_seconds_count{job="$job",method="POST",'
+                    'route="/api/me/thoughts/",status="201"}[5m]))',
+                    "thoughts",
+                )
+            ],
+        ),
+        (
+            "Read replica",
+            "short",
+            [("min(database_usable)", "usable"), ("max(database_replica_lag_bytes)", "lag in bytes")],
+        ),
+    ],
+    "web": [
+        (
+            "Calls to the APIs",
+            "reqps",
+            [("sum by (service, outcome) (rate(backend_call_duration_seconds_count[5m]))", "{{service}} {{outcome}}")],
+        ),
+        (
+            "Calls to the APIs, 95th percentile",
+            "s",
+            [
+                (
+                    "histogram_quantile(0.95, sum by (service, le) (rate(backend_call_duration_seconds_bucket[5m])))",
+                    "{{service}}",
+                )
+            ],
+        ),
+    ],
+}
+
+
+def dashboard(name: str, panels: list[Panel]) -> dict[str, Any]:
+    """Return the JSON of a dashboard. `name` is a service, or "system"."""
+    return {
+        "uid": f"thoughts-{name}",
+        "title": f"Thoughts: {name}",
+        "tags": ["thoughts"],
+        "schemaVersion": 39,
+        "time": {"from": "now-1h", "to": "now"},
+        "refresh": "30s",
+        "templating": {"list": [{"name": "source", "type": "datasource", "query": "prometheus"}]},
+        "links": [{"type": "dashboards", "title": "Thoughts", "tags": ["thoughts"]}],
+        "panels": [
+            {
+                "id": number + 1,
+                "type": "timeseries",
+                "title": title,
+                "datasource": {"type": "prometheus", "uid": "${source}"},
+                "gridPos": {"x": number % 2 * WIDTH, "y": number // 2 * HEIGHT, "w": WIDTH, "h": HEIGHT},
+                "fieldConfig": {"defaults": {"unit": unit, "min": 0}, "overrides": []},
+                "targets": [
+                    {
+                        "refId": chr(ord("A") + place),
+                        "expr": query.replace("$job", name),
+                        "legendFormat": legend,
+                        "exemplar": "duration_seconds_bucket" in query,
+                    }
+                    for place, (query, legend) in enumerate(queries)
+                ],
+            }
+            for number, (title, unit, queries) in enumerate(panels)
+        ],
+    }
+
+
+def dashboards() -> dict[Path, str]:
+    """Return the content of each file."""
+    files = {
+        FOLDER / "system.json": dashboard("system", SYSTEM),
+        FOLDER / "users-api.json": dashboard("users-api", SERVICE + DATABASE + OWN["users-api"]),
+        FOLDER / "thoughts-api.json": dashboard("thoughts-api", SERVICE + DATABASE + OWN["thoughts-api"]),
+        FOLDER / "web.json": dashboard("web", SERVICE + OWN["web"]),
+        TEMPLATE / "notes-api.json": dashboard("notes-api", SERVICE + DATABASE),
+    }
+    return {file: f"{json.dumps(content, indent=2)}\n" for file, content in files.items()}
+
+
+if __name__ == "__main__":
+    for file, content in dashboards().items():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(content)

@@ -1,0 +1,31 @@
+"""The Grafana dashboards are up to date, and Prometheus can parse their queries."""
+
+import json
+from pathlib import Path
+
+import yaml
+
+from k8s.tests.manifests.objects import K8S
+from tools import kustomize
+from tools.dashboards import dashboards
+
+
+def test_files_are_up_to_date() -> None:
+    outdated = [file for file, content in dashboards().items() if not file.exists() or file.read_text() != content]
+    assert outdated == [], "Run: python -m tools.dashboards"
+
+
+def test_component_contains_every_dashboard_and_the_rules(tmp_path: Path) -> None:
+    folder = K8S / "components" / "observability"
+    content = {
+        "apiVersion": "kustomize.config.k8s.io/v1beta1",
+        "kind": "Kustomization",
+        "components": [f"{'../' * (len(tmp_path.parts) - 1)}{folder.relative_to('/')}"],
+    }
+    (tmp_path / "kustomization.yaml").write_text(yaml.safe_dump(content))
+    objects = {each["kind"]: each for each in kustomize.render(tmp_path)}
+    assert objects.keys() == {"ConfigMap", "PodMonitor", "PrometheusRule"}
+    files = {file.name for file in (folder / "dashboards").iterdir()}
+    assert objects["ConfigMap"]["data"].keys() == files
+    assert all(json.loads(text)["panels"] for text in objects["ConfigMap"]["data"].values())
+    assert objects["ConfigMap"]["metadata"]["labels"] == {"grafana_dashboard": "1"}
