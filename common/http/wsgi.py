@@ -1,5 +1,6 @@
 """The WSGI application that all projects use."""
 
+import os
 from io import BytesIO
 from typing import Any
 
@@ -11,6 +12,7 @@ from django.http import HttpResponse, UnreadablePostError
 from django.http.response import HttpResponseBase
 from django.utils.http import parse_header_parameters
 
+from common import tracing
 from common.database import statements
 from common.http.middleware import ENCODED_PARAMETER
 
@@ -78,4 +80,6 @@ def get_wsgi_application() -> Handler:
     for database in settings.DATABASES.values():
         database.setdefault("STATEMENT_TIMEOUT", STATEMENT_TIMEOUT)
     statements.start()
+    if os.environ.get(tracing.ENDPOINT):
+        tracing.start(settings.ROOT_URLCONF.partition(".")[0].replace("_", "-"), settings.VERSION)
     return Handler()

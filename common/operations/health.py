@@ -105,7 +105,7 @@ def accepts_connections() -> bool:
 PATHS = ("/healthz", "/readyz", "/metrics")
 
 
-def answer(method: str | None, path: str, not_ready: Callable[[], str | None]) -> HttpResponse:
+def answer(method: str | None, path: str, not_ready: Callable[[], str | None], accept: str = "") -> HttpResponse:
     """Return the response to a request for one of PATHS, or a 404 for another path.
 
     `not_ready` is `Readiness.check` or `Readiness.last`. It returns the reason why this process is not ready, or None.
@@ -117,7 +117,7 @@ def answer(method: str | None, path: str, not_ready: Callable[[], str | None]) -
         allowed = {"Allow": "GET, HEAD"}
         return JsonResponse({"message": f'Method "{method}" not allowed.'}, status=405, headers=allowed)
     if path == "/metrics":
-        return metrics.export()
+        return metrics.export(accept)
     if path == "/healthz":
         return JsonResponse({"status": "ok", "version": settings.VERSION, "commit": settings.COMMIT})
     reason = not_ready()
@@ -139,5 +139,5 @@ class HealthMiddleware(Middleware):
     def __call__(self, request: HttpRequest) -> HttpResponse:
         """Return the response for one of PATHS, or call the next middleware."""
         if request.path_info.removesuffix("/") in PATHS and "HTTP_X_FORWARDED_FOR" not in request.META:
-            return answer(request.method, request.path_info, readiness.check)
+            return answer(request.method, request.path_info, readiness.check, request.headers.get("Accept", ""))
         return self.get_response(request)

@@ -6,7 +6,9 @@ import time
 from django.http import HttpRequest, HttpResponse
 from prometheus_client import CollectorRegistry, Histogram, generate_latest, multiprocess
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+from prometheus_client.openmetrics import exposition as openmetrics
 
+from common import tracing
 from common.http.middleware import Middleware
 from common.http.request_id import add_log_fields
 from common.registry import REGISTRY
@@ -36,14 +38,20 @@ class MetricsMiddleware(Middleware):
         method = request.method if request.method in METHODS else "other"
         route = f"/{match.route}" if match else "unknown"
         add_log_fields(route=route)
-        DURATION.labels(method, route, response.status_code).observe(time.perf_counter() - start)
+        duration = DURATION.labels(method, route, response.status_code)
+        duration.observe(time.perf_counter() - start, tracing.exemplar())
         return response
 
 
-def export() -> HttpResponse:
-    """Return the metrics of all workers in the text format of Prometheus."""
+def export(accept: str = "") -> HttpResponse:
+    """Return the metrics of all workers in the text format of Prometheus.
+
+    If `accept`, the header of the request, asks for OpenMetrics, return that format, which also has exemplars.
+    """
     registry = REGISTRY
     if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
         registry = CollectorRegistry()
         multiprocess.MultiProcessCollector(registry)
+    if "application/openmetrics-text" in accept:
+        return HttpResponse(openmetrics.generate_latest(registry), content_type=openmetrics.CONTENT_TYPE_LATEST)
     return HttpResponse(generate_latest(registry), content_type=CONTENT_TYPE_PLAIN_0_0_4)

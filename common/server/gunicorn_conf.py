@@ -85,7 +85,7 @@ def _import(application: str) -> None:
     importlib.import_module(application.partition(":")[0])
 
 
-def post_worker_init(worker: Worker) -> None:
+def post_worker_init(worker: BufferingWorker) -> None:
     """Import all views in a new worker, and start its background threads.
 
     If the views were imported on the first request, a worker could load files that have changed in the meantime. Only

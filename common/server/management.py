@@ -29,9 +29,10 @@ class _Handler(WSGIRequestHandler):
 
 def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
     """Respond to Kubernetes or Prometheus. This is a WSGI application."""
-    response = health.answer(environ["REQUEST_METHOD"], environ["PATH_INFO"], health.readiness.last)
+    method, path, accept = environ["REQUEST_METHOD"], environ["PATH_INFO"], environ.get("HTTP_ACCEPT", "")
+    response = health.answer(method, path, health.readiness.last, accept)
     start_response(f"{response.status_code} {response.reason_phrase}", list(response.items()))
-    return [response.content] if environ["REQUEST_METHOD"] != "HEAD" else []
+    return [response.content] if method != "HEAD" else []
 
 
 def serve(host: str, port: int) -> WSGIServer:

@@ -11,6 +11,7 @@ INSTALLED_APPS = ["common", "drf_spectacular"]
 MIDDLEWARE = [
     "common.http.middleware.RequestIDMiddleware",
     "common.operations.health.HealthMiddleware",
+    "common.http.middleware.TracingMiddleware",
     "common.operations.metrics.MetricsMiddleware",
     "common.http.middleware.RequestLimitsMiddleware",
     "django.middleware.common.CommonMiddleware",

@@ -7,6 +7,7 @@ import pytest
 from django.test import Client
 from prometheus_client import multiprocess
 
+from common import tracing
 from common.server import gunicorn_conf
 
 
@@ -74,3 +75,12 @@ def test_metrics_of_an_exited_worker_are_removed(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
     gunicorn_conf.child_exit(None, worker)
     assert ended == [7]
+
+
+def test_openmetrics_has_the_trace_id_of_a_request(api: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tracing, "exemplar", lambda: {"trace_id": "4bf92f3577b34da6a3ce929d0e0e4736"})
+    api.get("/open/")
+    response = api.get("/metrics", headers={"Accept": "application/openmetrics-text; version=1.0.0"})
+    assert response["Content-Type"].startswith("application/openmetrics-text; version=1.0.0")
+    assert '# {trace_id="4bf92f3577b34da6a3ce929d0e0e4736"}' in response.text
+    assert "trace_id" not in api.get("/metrics").text

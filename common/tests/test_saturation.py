@@ -11,6 +11,8 @@ from common.registry import REGISTRY
 from common.server import saturation
 from common.server.worker import BufferingWorker
 
+CONTEXT = {"connection": SimpleNamespace(alias="default", vendor="sqlite")}
+
 
 @pytest.mark.parametrize(("open_", "parked", "busy", "queue"), [(5, 5, 0, 0), (5, 3, 2, 0), (9, 2, 3, 4), (1, 2, 0, 0)])
 def test_busy_threads_and_queue(open_: int, parked: int, busy: int, queue: int) -> None:
@@ -22,14 +24,13 @@ def test_busy_threads_and_queue(open_: int, parked: int, busy: int, queue: int) 
 
 
 def test_statement_is_measured() -> None:
-    context = {"connection": SimpleNamespace(alias="default")}
     labels = {"database": "default"}
 
     def count() -> float:
         return REGISTRY.get_sample_value("database_statement_duration_seconds_count", labels) or 0
 
     before = count()
-    assert statements.measure(lambda *arguments: arguments[0], "SELECT 1", (), False, context) == "SELECT 1"
+    assert statements.measure(lambda *arguments: arguments[0], "SELECT 1", (), False, CONTEXT) == "SELECT 1"
     assert count() == before + 1
 
 
@@ -40,7 +41,7 @@ def test_database_error_is_counted_by_its_class() -> None:
     labels = {"database": "default", "error": "OperationalError"}
     before = REGISTRY.get_sample_value("database_errors_total", labels) or 0
     with pytest.raises(DatabaseError):
-        statements.measure(fail, "SELECT 1", (), False, {"connection": SimpleNamespace(alias="default")})
+        statements.measure(fail, "SELECT 1", (), False, CONTEXT)
     assert REGISTRY.get_sample_value("database_errors_total", labels) == before + 1
 
 

@@ -142,7 +142,14 @@ def test_edit_is_synced_without_a_build(tilt: Tilt, service: str) -> None:
     project = cluster.IMAGES[service]
     migrate = {"run": f"python {project}/manage.py migrate --no-input", "trigger": [f"{project}/migrations"]}
     assert tilt.images[service]["live_update"] == [
-        {"fall_back_on": [f"{project}/requirements.txt", "common/server/gunicorn_conf.py", "common/server/reload.py"]},
+        {
+            "fall_back_on": [
+                f"{project}/requirements.txt",
+                "common/requirements-telemetry.txt",
+                "common/server/gunicorn_conf.py",
+                "common/server/reload.py",
+            ]
+        },
         {"sync": ["common", "/app/common"]},
         {"sync": [project, f"/app/{project}"]},
         *([migrate] if service in APIS else []),

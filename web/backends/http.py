@@ -16,6 +16,7 @@ from prometheus_client import Histogram
 from requests.adapters import HTTPAdapter
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError
 
+from common import tracing
 from common.http import request_id
 from common.registry import REGISTRY
 from web.backends.exceptions import (
@@ -107,7 +108,8 @@ def call(
     """
     start, outcome = time.perf_counter(), "ok"
     try:
-        return _call(service, method, url, expected, read_timeout, **kwargs)
+        with tracing.span(method, http__request__method=method, server__address=service):
+            return _call(service, method, url, expected, read_timeout, **kwargs)
     except BackendError as error:
         outcome = "unavailable" if isinstance(error, Unavailable) else "refused"
         raise
@@ -116,7 +118,7 @@ def call(
 
 
 def _call(service: str, method: str, url: str, expected: int, read_timeout: float | None, **kwargs: Any) -> Answer:
-    headers = request_id.outgoing_headers() | kwargs.pop("headers", {})
+    headers = request_id.outgoing_headers() | tracing.outgoing_headers() | kwargs.pop("headers", {})
     _deadline.set(time.monotonic() + (read_timeout or settings.BACKEND_TOTAL_TIMEOUT))
     try:
         with session().request(

@@ -40,6 +40,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "common.http.middleware.RequestIDMiddleware",
     "common.operations.health.HealthMiddleware",
+    "common.http.middleware.TracingMiddleware",
     "common.operations.metrics.MetricsMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "common.http.middleware.ContentSecurityPolicyMiddleware",

@@ -1,0 +1,149 @@
+"""Traces with OpenTelemetry, which are off by default.
+
+Without tracing, this module imports nothing of OpenTelemetry, and `span` does nothing. The spans contain only
+attributes that this code sets: routes, statuses and SQL with placeholders, but no query strings, values and texts.
+"""
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextvars import ContextVar
+from typing import Any
+
+ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
+RATE = "OTEL_TRACES_SAMPLER_ARG"
+DEFAULT_RATE = 0.1  # the share of the traces that are recorded
+MAX_SQL = 2_000  # characters of a statement in a span
+
+_tracer: Any = None
+_trace_id: ContextVar[str] = ContextVar("trace_id")  # of a trace that begins in this process
+
+
+def is_on() -> bool:
+    """Return whether `start` has been called."""
+    return _tracer is not None
+
+
+def start(service: str, version: str) -> None:
+    """Record traces and send them to the collector that OTEL_EXPORTER_OTLP_ENDPOINT names.
+
+    Call it after gunicorn has forked the worker, because a thread sends the spans. Raise SystemExit with one line if
+    the packages are not installed, or if OTEL_TRACES_SAMPLER_ARG is invalid.
+    """
+    global _tracer
+    try:
+        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+        from opentelemetry.sdk.resources import Resource
+        from opentelemetry.sdk.trace import TracerProvider
+        from opentelemetry.sdk.trace.export import BatchSpanProcessor
+        from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
+        from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
+    except ImportError:
+        raise SystemExit(
+            f"Invalid environment. {ENDPOINT}: the packages in common/requirements-telemetry.txt are not installed"
+        ) from None
+
+    class RequestIds(RandomIdGenerator):
+        """Generator of the trace ids that the log contains."""
+
+        def generate_trace_id(self) -> int:
+            return int(_trace_id.get(""), 16) if _trace_id.get("") else super().generate_trace_id()
+
+    name = os.environ.get("OTEL_SERVICE_NAME") or service
+    resource = Resource.create({"service.name": name, "service.version": version})
+    provider = TracerProvider(
+        sampler=ParentBased(TraceIdRatioBased(sampling_rate())), resource=resource, id_generator=RequestIds()
+    )
+    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+    _tracer = provider.get_tracer("thoughts")
+
+
+def sampling_rate() -> float:
+    """Return the share of the traces to record, from 0 to 1. Raise SystemExit if it is invalid."""
+    text = os.environ.get(RATE, "") or str(DEFAULT_RATE)
+    try:
+        rate = float(text)
+    except ValueError:
+        rate = -1
+    if not 0 <= rate <= 1:
+        raise SystemExit(f"Invalid environment. {RATE}: not a number from 0 to 1: {text!r}")
+    return rate
+
+
+@contextmanager
+def server_span(name: str, trace_id: str, headers: Mapping[str, str]) -> Iterator[Any]:
+    """Open the span of an incoming request. It continues the trace of `headers`, or begins a trace with this id.
+
+    Call it only if tracing is on.
+    """
+    from opentelemetry.trace import SpanKind
+    from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+    _trace_id.set(trace_id)
+    context = TraceContextTextMapPropagator().extract(headers)
+    with _tracer.start_as_current_span(
+        name, context=context, kind=SpanKind.SERVER, record_exception=False, set_status_on_exception=False
+    ) as span:
+        yield span
+
+
+def describe(span: Any, method: str, route: str, status: int) -> None:
+    """Set the name and the attributes of the span of an incoming request.
+
+    https://opentelemetry.io/docs/specs/semconv/http/http-spans/
+    """
+    from opentelemetry.trace import StatusCode
+
+    span.update_name(f"{method} {route}")
+    span.set_attributes({"http.request.method": method, "http.route": route, "http.response.status_code": status})
+    if status >= 500:
+        span.set_attribute("error.type", str(status))
+        span.set_status(StatusCode.ERROR)
+
+
+def span(name: str, **attributes: str) -> AbstractContextManager[Any]:
+    """Open a span of a call to another system, inside of the current one, if that is recorded.
+
+    A double underscore in a name of an attribute stands for a dot.
+    """
+    return nullcontext() if _tracer is None else _client_span(name, attributes)
+
+
+@contextmanager
+def _client_span(name: str, attributes: Mapping[str, str]) -> Iterator[Any]:
+    from opentelemetry.trace import SpanKind, StatusCode, get_current_span
+
+    if not get_current_span().is_recording():
+        yield None
+        return
+    values = {key.replace("__", "."): value for key, value in attributes.items()}
+    with _tracer.start_as_current_span(
+        name, kind=SpanKind.CLIENT, attributes=values, record_exception=False, set_status_on_exception=False
+    ) as span:
+        try:
+            yield span
+        except Exception as error:
+            # The message of the error may contain data of a user.
+            span.set_attribute("error.type", type(error).__name__)
+            span.set_status(StatusCode.ERROR)
+            raise
+
+
+def outgoing_headers() -> dict[str, str]:
+    """Return the headers that pass the current span to another service. Without tracing, return {}."""
+    headers: dict[str, str] = {}
+    if _tracer is not None:
+        from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+        TraceContextTextMapPropagator().inject(headers)
+    return headers
+
+
+def exemplar() -> dict[str, str] | None:
+    """Return the trace id for a sample of a metric, or None if the current trace is not recorded."""
+    if _tracer is None:
+        return None
+    from opentelemetry.trace import format_trace_id, get_current_span
+
+    span = get_current_span()
+    return {"trace_id": format_trace_id(span.get_span_context().trace_id)} if span.is_recording() else None

@@ -1,0 +1,122 @@
+"""One page is one trace, over all services and their databases. The test is the collector that receives the spans."""
+
+import functools
+import gzip
+import threading
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+import requests
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+from e2e.test_logs import CANARY, form
+from tools.system import System, start, stop, within
+
+TIMEOUT = 30
+Tree = Mapping[str, "Tree"]
+
+
+@dataclass(frozen=True)
+class Span:
+    """A received span. `parent` is the id of another span, or empty."""
+
+    service: str
+    name: str
+    trace: str
+    id: str
+    parent: str
+    attributes: dict[str, str]
+
+
+class Collector(ThreadingHTTPServer):
+    """Server that receives spans by OTLP over HTTP: https://opentelemetry.io/docs/specs/otlp/#otlphttp"""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.url = f"http://127.0.0.1:{self.server_port}"
+        self.bodies: list[bytes] = []
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    def spans(self, trace: str) -> list[Span]:
+        """Return the received spans of a trace."""
+        requests = [ExportTraceServiceRequest.FromString(body) for body in list(self.bodies)]
+        return [
+            Span(
+                next(each.value.string_value for each in group.resource.attributes if each.key == "service.name"),
+                span.name,
+                span.trace_id.hex(),
+                span.span_id.hex(),
+                span.parent_span_id.hex(),
+                {each.key: each.value.string_value or str(each.value.int_value) for each in span.attributes},
+            )
+            for request in requests
+            for group in request.resource_spans
+            for scope in group.scope_spans
+            for span in scope.spans
+            if span.trace_id.hex() == trace
+        ]
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: Collector
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.server.bodies.append(gzip.decompress(body) if self.headers.get("Content-Encoding") == "gzip" else body)
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Log nothing."""
+
+
+@pytest.fixture(scope="module")
+def collector() -> Iterator[Collector]:
+    with Collector() as collector:
+        yield collector
+        collector.shutdown()
+
+
+@pytest.fixture(scope="module")
+def own(collector: Collector, tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    """Start a system that records every trace."""
+    environment = {
+        "OTEL_EXPORTER_OTLP_ENDPOINT": collector.url,
+        "OTEL_TRACES_SAMPLER_ARG": "1",
+        "OTEL_BSP_SCHEDULE_DELAY": "100",  # milliseconds until the spans are sent
+    }
+    system = start(tmp_path_factory.mktemp("own"), **environment)
+    yield system
+    stop(system)
+
+
+def test_a_page_is_one_trace(own: System, collector: Collector) -> None:
+    with requests.Session() as browser:
+        assert form(browser, f"{own.web}/signup/", username="ada", password=f"{CANARY}-wire").ok
+        form(browser, f"{own.web}/thoughts/", text=CANARY)
+        browser.get(f"{own.web}/search", params={"search": CANARY}, timeout=TIMEOUT)
+        page = browser.get(f"{own.web}/account/", params={"x": CANARY}, timeout=TIMEOUT)
+        search = browser.get(f"{own.web}/search", params={"search": CANARY}, timeout=TIMEOUT)
+
+    def tree(identifier: str, parent: str = "") -> Tree:
+        children = [span for span in collector.spans(identifier) if span.parent == parent]
+        return {f"{span.service}: {span.name}": tree(identifier, span.id) for span in children}
+
+    def is_tree(identifier: str, expected: Tree) -> bool:
+        return tree(identifier) == expected
+
+    # The log has the same trace id, which is the request id.
+    expected: Tree
+    for response, expected in (
+        (page, {"web: GET /account/": {"web: GET": {"users-api: GET /api/sessions/": {"users-api: SQL": {}}}}}),
+        (search, {"web: GET /search": {"web: GET": {"thoughts-api: GET /api/thoughts/": {"thoughts-api: SQL": {}}}}}),
+    ):
+        identifier = response.headers["X-Request-ID"]
+        within(TIMEOUT, functools.partial(is_tree, identifier, expected))
+        assert tree(identifier) == expected
+    spans = collector.spans(search.headers["X-Request-ID"])
+    [statement] = [span for span in spans if span.name == "SQL"]
+    assert statement.attributes["db.query.text"].startswith("SELECT id, username")
+    assert not [body for body in collector.bodies if CANARY.encode() in body]
