@@ -15,6 +15,7 @@ WITHOUT = (
     "bad_clients",
     "logs",
     "metrics",
+    "prometheus",
     "readme",
     "refused_pages",
     "reload",
