@@ -68,6 +68,9 @@ class Local:
                 "SECRET_KEY": self._secret("web"),
                 "THOUGHTS_BACKEND_URL": self.loopback("thoughts_api"),
                 "USER_BACKEND_URL": self.loopback("users_api"),
+                "THOUGHTS_PUBLIC_URL": self.url("thoughts_api"),
+                "USERS_PUBLIC_URL": self.url("users_api"),
+                "ADMIN_PUBLIC_URL": self.url("users_api"),
                 "SIGN_UP": "open",
             },
         }.get(project, {})

@@ -11,6 +11,9 @@ SECRET_KEY_FALLBACKS: list[str] = env.names("SECRET_KEY_FALLBACKS", "")
 ALLOWED_HOSTS = env.hosts("ALLOWED_HOSTS", common.LOCAL_HOSTS)
 THOUGHTS_BACKEND_URL = env.http_url("THOUGHTS_BACKEND_URL")
 USER_BACKEND_URL = env.http_url("USER_BACKEND_URL")
+THOUGHTS_PUBLIC_URL = env.link("THOUGHTS_PUBLIC_URL", "")
+USERS_PUBLIC_URL = env.link("USERS_PUBLIC_URL", "")
+ADMIN_PUBLIC_URL = env.link("ADMIN_PUBLIC_URL", "")
 TOKENS_JWKS = env.filled("TOKENS_JWKS", f"{USER_BACKEND_URL}/.well-known/jwks.json")
 TOKENS_ISSUER = env.filled("TOKENS_ISSUER", "users-api")
 TRUSTED_PROXIES = env.networks("TRUSTED_PROXIES", "")
@@ -67,6 +70,7 @@ TEMPLATES = [
             "context_processors": [
                 "django.template.context_processors.request",
                 "django.contrib.messages.context_processors.messages",
+                "web.context_processors.links",
             ],
         },
     },

@@ -296,3 +296,21 @@ def test_header_has_a_menu_for_the_account(visitor: Client, backend: Backend, na
     assert menu
     assert f"<bdi>{name}</bdi>" in menu[0]
     assert re.findall('(?:href|action)="([^"]*)"', menu[0]) == [f"/@{name}", "/account/", "/logout/"]
+
+
+def test_footer_links_to_the_apis(visitor: Client, backend: Backend, settings: Settings) -> None:
+    page = visitor.get("/search").text
+    assert '<a href="https://thoughts.example">Thoughts API</a>' in page
+    assert '<a href="https://users.example">Users API</a>' in page
+    settings.THOUGHTS_PUBLIC_URL = settings.USERS_PUBLIC_URL = ""
+    assert "For developers" not in visitor.get("/search").text
+
+
+def test_only_staff_users_have_a_link_to_the_admin(visitor: Client, backend: Backend, settings: Settings) -> None:
+    link = '<a href="https://admin.example/admin/">Admin</a>'
+    visitor.cookies[SESSION_COOKIE] = authorization("bruce")
+    assert link not in visitor.get("/search").text
+    visitor.cookies[SESSION_COOKIE] = authorization("admin", is_staff=True)
+    assert link in visitor.get("/search").text
+    settings.ADMIN_PUBLIC_URL = ""
+    assert ">Admin<" not in visitor.get("/search").text
