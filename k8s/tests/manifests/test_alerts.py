@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from k8s.tests.manifests.objects import K8S
+from tools.projects import SERVICES
 from tools.prometheus import promtool
 
 ROOT = K8S.parent
@@ -16,9 +17,7 @@ RULES = yaml.safe_load((K8S / "components" / "observability" / "alerts.yaml").re
 ALERTS = [rule for group in RULES["groups"] for rule in group["rules"] if "alert" in rule]
 # Each scrape returns these values while all is well. `a+bxn` means a, a+b, …, in n steps (promtool's notation).
 HEALTHY = {
-    'up{job="users-api",instance="1"}': "1x1000",
-    'up{job="thoughts-api",instance="1"}': "1x1000",
-    'up{job="web",instance="1"}': "1x1000",
+    **{f'up{{job="{service}",instance="1"}}': "1x1000" for service in SERVICES},
     'http_request_duration_seconds_count{job="web",status="200"}': "0+1000x1000",
     'http_request_duration_seconds_count{job="web",status="503"}': "0x1000",
     'gunicorn_threads{job="web",instance="1"}': "8x1000",
