@@ -39,7 +39,7 @@ for _event in Event:
 def record(event: Event, **fields: str | int | None) -> None:
     """Log an event and count it. `fields` are fields of `common.logs`.
 
-    Pass ids, fixed words and networks only, never text that a client sent.
+    Pass only ids, fixed words and networks, never text that a client sent.
     """
     COUNT.labels(event).inc()
     details = [f"{name}={value}" for name, value in fields.items() if value is not None]

@@ -7,11 +7,11 @@ import unicodedata
 
 
 def fold(text: str) -> str:
-    """Return the text in lower case, without accents and invisible characters, and with U+0020 for each space.
+    """Return the text in lower case, without accents or invisible characters, and with U+0020 for each space.
 
     Line breaks and tabs count as spaces, as in `str.isspace`.
 
-    Every text can be folded. If it is folded already, it stays the same.
+    Every text can be folded. A text that is already folded stays the same.
     """
     return text.translate(_TABLE)
 

@@ -18,10 +18,10 @@ FIELDS = (
 
 
 class JSONFormatter(JsonFormatter):
-    """Formatter that writes one JSON object per line, with the fields in `FIELDS` only.
+    """Formatter that writes one JSON object per line, with only the fields in `FIELDS`.
 
-    The library would also write every other attribute of the record. Django adds the request to some records, and the
-    text of a request contains the query.
+    The library would also write every other attribute of the record. Django adds the request to some records, and
+    `str(request)` contains the query.
     """
 
     def __init__(self) -> None:

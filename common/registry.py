@@ -2,5 +2,5 @@
 
 from prometheus_client import CollectorRegistry
 
-# The default registry is not used, because its metrics of the process cannot be added up over several workers.
+# The default registry is not used, because its process metrics cannot be added up across workers.
 REGISTRY = CollectorRegistry()

@@ -1,7 +1,7 @@
 """Traces with OpenTelemetry, which are off by default.
 
-Without tracing, this module imports nothing of OpenTelemetry, and `span` does nothing. The spans contain only
-attributes that this code sets: routes, statuses and SQL with placeholders, but no query strings, values and texts.
+Without tracing, this module imports nothing from OpenTelemetry, and `span` does nothing. The spans contain only
+attributes that this code sets: routes, statuses and SQL with placeholders, but no query strings, values or texts.
 """
 
 import os
@@ -12,7 +12,7 @@ from typing import Any
 
 ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
 RATE = "OTEL_TRACES_SAMPLER_ARG"
-DEFAULT_RATE = 0.1  # the share of the traces that are recorded
+DEFAULT_RATE = 0.1  # the share of traces to record
 MAX_SQL = 2_000  # characters of a statement in a span
 
 _tracer: Any = None
@@ -102,9 +102,9 @@ def describe(span: Any, method: str, route: str, status: int) -> None:
 
 
 def span(name: str, **attributes: str) -> AbstractContextManager[Any]:
-    """Open a span of a call to another system, inside of the current one, if that is recorded.
+    """Open a span for a call to another system, if the current span is recorded.
 
-    A double underscore in a name of an attribute stands for a dot.
+    The new span is a child of the current one. A double underscore in an attribute's name stands for a dot.
     """
     return nullcontext() if _tracer is None else _client_span(name, attributes)
 
@@ -123,7 +123,7 @@ def _client_span(name: str, attributes: Mapping[str, str]) -> Iterator[Any]:
         try:
             yield span
         except Exception as error:
-            # The message of the error may contain data of a user.
+            # The error message may contain a user's data.
             span.set_attribute("error.type", type(error).__name__)
             span.set_status(StatusCode.ERROR)
             raise
@@ -140,7 +140,7 @@ def outgoing_headers() -> dict[str, str]:
 
 
 def exemplar() -> dict[str, str] | None:
-    """Return the trace id for a sample of a metric, or None if the current trace is not recorded."""
+    """Return the trace id as an exemplar for a metric, or None if the current trace is not recorded."""
     if _tracer is None:
         return None
     from opentelemetry.trace import format_trace_id, get_current_span

@@ -233,7 +233,7 @@ def test_more_thoughts_are_added_below(page: Page, system: System, new_user: Cal
     texts = articles.locator(".text").all_inner_texts()
     assert sorted(texts) == sorted(f"Thought number {number}" for number in range(45))
 
-    # The page of a thought, and back to the same place.
+    # Open the page of a thought, and go back to the same place.
     articles.nth(42).locator(".when").click()
     expect(page.locator(".single")).to_contain_text(texts[42])
     page.go_back()
@@ -304,7 +304,7 @@ def test_staff_deletes_the_thought_of_another_user(page: Page, system: System, n
     expect(page.get_by_text("No thoughts found")).to_be_visible()
 
 
-def test_name_and_time_lead_to_pages(page: Page, system: System, new_user: Callable[..., User]) -> None:
+def test_name_and_time_link_to_pages(page: Page, system: System, new_user: Callable[..., User]) -> None:
     user, other = new_user(), new_user()
     text = f"Tea {uuid.uuid4().hex}"
     write(system, user, [text, "Another thought"])
@@ -320,7 +320,7 @@ def test_name_and_time_lead_to_pages(page: Page, system: System, new_user: Calla
     expect(page.get_by_role("article")).to_have_count(2)
 
 
-def test_front_door_shows_the_newest_thoughts(page: Page, system: System, new_user: Callable[..., User]) -> None:
+def test_login_page_shows_the_newest_thoughts(page: Page, system: System, new_user: Callable[..., User]) -> None:
     text = f"Fresh {uuid.uuid4().hex}"
     write(system, new_user(), [text])
     page.goto(f"{system.web}/")

@@ -1,6 +1,6 @@
 """The log of the whole system, as JSON: no private data, one trace id per page, and the events.
 
-The tests send canaries, which are unusual words in every place for private data, and then look for them in the log.
+The tests send canaries, which are unusual words, in every place for private data. Then they look for them in the log.
 """
 
 import json
@@ -38,7 +38,7 @@ def lines(system: System, **fields: Any) -> list[dict[str, Any]]:
 
 
 def form(browser: requests.Session, url: str, **data: str) -> requests.Response:
-    """Open a page and send its form with other values."""
+    """Open a page, and send its form with these values."""
     token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', browser.get(url, timeout=TIMEOUT).text)
     assert token
     fields = {"csrfmiddlewaretoken": token[1], **data}
@@ -55,7 +55,7 @@ def raw(url: str, request: str) -> None:
 
 
 def use_apis(system: System) -> None:
-    """Send canaries in successful and in refused calls of both APIs."""
+    """Send canaries in successful and in refused calls to both APIs."""
     users, thoughts = system.users, system.thoughts
 
     def post(url: str, **data: str) -> requests.Response:
@@ -129,7 +129,7 @@ def test_log_contains_no_private_data(own: System) -> None:
     log = own.log.read_text(errors="replace")
     assert [line for line in log.splitlines() if CANARY in line or any(secret in line for secret in secrets)] == []
     assert len(secrets) >= 6
-    # The canaries arrived: each of these events belongs to a call above.
+    # The calls above caused these events, so the services did receive the canaries.
     expected = {
         "login.succeeded", "login.failed", "logout", "session.ended", "password.changed", "account.created",
         "access.refused",
@@ -151,7 +151,7 @@ def test_line_of_a_request_has_all_fields(own: System) -> None:
 
 
 def test_services_log_the_same_trace_id(own: System) -> None:
-    assert within(TIMEOUT, lambda: answers(f"{own.thoughts}/readyz"))  # an earlier test has stopped it
+    assert within(TIMEOUT, lambda: answers(f"{own.thoughts}/readyz"))  # an earlier test killed it, and it starts again
     identifier = requests.get(f"{own.web}/search?search=x", timeout=TIMEOUT).headers["X-Request-ID"]
     routes = {"/search", "/api/thoughts/"}
     assert within(TIMEOUT, lambda: {line.get("route") for line in lines(own, trace_id=identifier)} >= routes)

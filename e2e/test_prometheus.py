@@ -1,4 +1,4 @@
-"""Prometheus scrapes the running system: the dashboards show data, and an outage fires the right alerts only."""
+"""Prometheus scrapes the running system: the dashboards show data, and an outage fires only the right alerts."""
 
 import json
 import subprocess
@@ -37,7 +37,7 @@ def query(own: System, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Que
     rules = json.loads(json.dumps(RULES))
     for group in rules["groups"]:
         for rule in group["rules"]:
-            rule.pop("for", None)  # the test does not wait minutes
+            rule.pop("for", None)  # the test does not wait for minutes
     (folder / "rules.yaml").write_text(yaml.safe_dump(rules))
     targets = {"users-api": own.users, "thoughts-api": own.thoughts, "web": own.web}
     config = {

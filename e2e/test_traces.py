@@ -1,4 +1,4 @@
-"""One page is one trace, over all services and their databases. The test is the collector that receives the spans."""
+"""One page is one trace, across all services and their databases. The test is the collector that receives the spans."""
 
 import functools
 import gzip
@@ -107,7 +107,7 @@ def test_a_page_is_one_trace(own: System, collector: Collector) -> None:
     def is_tree(identifier: str, expected: Tree) -> bool:
         return tree(identifier) == expected
 
-    # The log has the same trace id, which is the request id.
+    # The request id of a page is also its trace id.
     expected: Tree
     for response, expected in (
         (page, {"web: GET /account/": {"web: GET": {"users-api: GET /api/sessions/": {"users-api: SQL": {}}}}}),

@@ -14,8 +14,8 @@ On PostgreSQL, a page is read in steps. Each step covers the next ids, until the
    the page. It covers twice as many.
 3. The last step covers all remaining ids. Only a rare substring gets here, and the index has few candidates for it.
 
-A search within one author starts with the author's thoughts instead, in the order of the index of authors and ids. Few
-authors have more thoughts than this step covers.
+A search among one author's thoughts reads them in its first step instead, in the order of the index on author and id.
+Few authors have more thoughts than this step covers.
 """
 
 import math
@@ -133,7 +133,7 @@ def walk(matches: Selection, ids: range, descending: bool, count: int, width: in
 
 
 def walk_of_author(matches: Selection, ids: range, descending: bool, count: int) -> tuple[list[Row], range]:
-    """Read the matches among the author's first WALK_OF_AUTHOR thoughts, in the order of ids.
+    """Read the matches among the author's first WALK_OF_AUTHOR thoughts, in the order of their ids.
 
     Return up to `count` rows, and the ids that remain to be searched. The remaining ids end at the author's last
     thought.

@@ -128,7 +128,7 @@ class AdminThoughtView(APIView):
             if thought:
                 thought.delete()
         if thought:
-            # OWASP ASVS 5.0, 16.2.1 and 16.2.5: the user and the action, but no personal text.
+            # Log the user and the action, but no personal text (OWASP ASVS 5.0, 16.2.1 and 16.2.5).
             logger.info(
                 "staff deleted a thought: %r deleted thought %s of %r", request.user.username, id, thought.username
             )

@@ -101,14 +101,14 @@ class CharFieldPattern(TextFieldPattern):
 
 
 def untrimmed_pattern(field: serializers.CharField) -> str:
-    """Return the pattern of a field that does not trim. OpenAPI's own limits count the characters."""
+    """Return the pattern of a field that does not trim. OpenAPI's own limits check the length."""
     if field.allow_blank and field.min_length:
         return rf"^([^\x00]{{{field.min_length},}})?$"
     return r"^[^\x00]*$"
 
 
 def trimmed_pattern(field: serializers.CharField) -> str:
-    """Return the pattern of a field that trims. It does not count leading and trailing spaces."""
+    """Return the pattern of a field that trims. It does not count leading or trailing spaces."""
     shortest, longest = field.min_length or 1, field.max_length
     edge = rf"[^\x00{_SPACES}]"  # the first or the last character, which cannot be a space
     text = edge
@@ -159,7 +159,7 @@ def drop_unused_tags(result: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
 
 
 def _objects(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Yield all objects of a JSON document. The caller may change an object when it gets it."""
+    """Yield all objects of a JSON document. The caller may change each object that it gets."""
     found: list[Any] = [document]
     for node in found:  # the loop also visits the nodes that are added below
         if isinstance(node, dict):

@@ -1,4 +1,4 @@
-"""Prometheus metrics of SQL statements: their duration, and their errors."""
+"""Prometheus metrics for SQL statements: duration and errors."""
 
 import time
 from collections.abc import Callable
@@ -18,9 +18,7 @@ DURATION = Histogram(
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5),
     registry=REGISTRY,
 )
-ERRORS = Counter(
-    "database_errors", "Statements that failed, by class of the error.", ["database", "error"], registry=REGISTRY
-)
+ERRORS = Counter("database_errors", "Statements that failed, by error class.", ["database", "error"], registry=REGISTRY)
 
 
 def measure(execute: Callable[..., Any], sql: str, params: Any, many: bool, context: dict[str, Any]) -> Any:
@@ -47,5 +45,5 @@ def start() -> None:
 
 
 def _measure_connection(connection: Any, **kwargs: object) -> None:
-    if measure not in connection.execute_wrappers:  # a connection may be opened again
+    if measure not in connection.execute_wrappers:  # the same object may connect again
         connection.execute_wrappers.append(measure)

@@ -63,7 +63,7 @@ class TracingMiddleware(Middleware):
             raise MiddlewareNotUsed
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        """Call the next middleware inside of a span."""
+        """Call the next middleware inside a span."""
         method = request.method or ""
         with tracing.server_span(method, request_id.trace_id(), request_id.outgoing_headers()) as span:
             response = self.get_response(request)

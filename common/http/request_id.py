@@ -37,7 +37,7 @@ def begin(request: HttpRequest) -> str:
         if tracestate and len(tracestate) <= 512 and tracestate.isprintable() and tracestate.isascii():
             headers["tracestate"] = tracestate
     _headers.set(headers)
-    # Services without tracing also have to log the same trace id, so it is the request id if that has the right form.
+    # The request id serves as the trace id if it has the right form. So services without tracing log the same trace id.
     trace_id = traceparent[1] if traceparent else request_id if _TRACE_ID.fullmatch(request_id) else uuid.uuid4().hex
     fields = request.META[LOG_FIELDS] = {"request_id": request_id, "trace_id": trace_id}
     _fields.set(fields)
@@ -46,12 +46,12 @@ def begin(request: HttpRequest) -> str:
 
 
 def outgoing_headers() -> dict[str, str]:
-    """Return the headers that pass request id and trace context to another service."""
+    """Return the headers that pass the request id and the trace context to another service."""
     return dict(_headers.get())
 
 
 def trace_id() -> str:
-    """Return the trace id of the current request, as in the log."""
+    """Return the trace id of the current request, which its log lines contain."""
     return str((_fields.get() or {}).get("trace_id", ""))
 
 
@@ -65,7 +65,7 @@ def add_log_fields(**fields: Any) -> None:
 class LogFilter(logging.Filter):
     """Log filter that adds the log fields of the request to every record.
 
-    `request_id` is `-` outside of a request.
+    `request_id` is `-` outside a request.
     """
 
     def filter(self, record: logging.LogRecord) -> bool:

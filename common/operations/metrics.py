@@ -46,7 +46,7 @@ class MetricsMiddleware(Middleware):
 def export(accept: str = "") -> HttpResponse:
     """Return the metrics of all workers in the text format of Prometheus.
 
-    If `accept`, the header of the request, asks for OpenMetrics, return that format, which also has exemplars.
+    If `accept`, the request's Accept header, asks for OpenMetrics, return that format, which also has exemplars.
     """
     registry = REGISTRY
     if "PROMETHEUS_MULTIPROC_DIR" in os.environ:

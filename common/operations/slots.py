@@ -9,9 +9,9 @@ logger = logging.getLogger(__name__)
 
 
 class Slots:
-    """Slots for slow work: one for each of the `threads` of the process, except one.
+    """Slots for slow work: one fewer than the process has `threads`.
 
-    A process with a single thread has one slot.
+    But a process with a single thread has one slot.
     """
 
     def __init__(self, threads: int) -> None:
@@ -25,7 +25,7 @@ class Slots:
         If no slot is free, log a warning and raise `refusal` at once: waiting would occupy the last thread too.
         """
         if not self._free.acquire(blocking=False):
-            logger.warning("%s: all but one of %s threads do slow work.", type(refusal).__name__, self._threads)
+            logger.warning("%s: all but one of %s threads are doing slow work.", type(refusal).__name__, self._threads)
             raise refusal
         try:
             yield

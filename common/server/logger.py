@@ -28,7 +28,9 @@ class QuietLogger(Logger):
                 handler.setFormatter(logs.JSONFormatter())
 
     def access(self, resp: Any, req: Any, environ: MutableMapping[str, Any], request_time: timedelta) -> None:
-        """Log one request. Text has the path, with control characters escaped; JSON has the log fields instead.
+        """Log one request.
+
+        A text line has the path, with control characters escaped. A JSON line has the log fields instead.
 
         gunicorn's own method is slower, because it collects all headers even if the log format does not use them.
         """

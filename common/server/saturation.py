@@ -1,11 +1,13 @@
-"""Prometheus metrics of gunicorn's threads: how many are busy, and how many requests wait for one."""
+"""Prometheus metrics for gunicorn's threads: how many are busy, and how many requests wait for one."""
 
 from prometheus_client import Gauge
 
 from common.registry import REGISTRY
 from common.server.worker import BufferingWorker
 
-BUSY = Gauge("gunicorn_busy_threads", "Threads with a request.", registry=REGISTRY, multiprocess_mode="livesum")
+BUSY = Gauge(
+    "gunicorn_busy_threads", "Threads that are handling a request.", registry=REGISTRY, multiprocess_mode="livesum"
+)
 THREADS = Gauge("gunicorn_threads", "Threads for requests.", registry=REGISTRY, multiprocess_mode="livesum")
 QUEUED = Gauge(
     "gunicorn_queued_requests", "Requests that wait for a thread.", registry=REGISTRY, multiprocess_mode="livesum"

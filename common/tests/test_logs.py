@@ -27,7 +27,7 @@ Lines = Callable[[], list[dict[str, Any]]]
 
 @pytest.fixture
 def lines() -> Iterator[Lines]:
-    """Return a function that returns the log lines of Django as objects."""
+    """Return a function that returns Django's log lines as objects."""
     handlers = [each for each in logging.getLogger().handlers if each.get_name() == "stderr"]
     assert isinstance(handlers[0], logging.StreamHandler)
     stream = StringIO()
@@ -85,7 +85,7 @@ def test_trace_id_is_the_request_id_without_a_trace(api: Client, lines: Lines) -
     assert len(given["trace_id"]) == 32
 
 
-def test_a_request_does_not_inherit_the_account_of_the_one_before(api: Client, lines: Lines) -> None:
+def test_request_does_not_inherit_the_account_of_the_previous_one(api: Client, lines: Lines) -> None:
     api.get("/me/", headers={"Authorization": f"Bearer {signing.token(user_id=7)}"})
     api.get("/nothing/")
     assert "account" not in lines()[-1]

@@ -29,18 +29,18 @@ def test_nothing_is_imported_while_tracing_is_off(monkeypatch: pytest.MonkeyPatc
     assert imported(monkeypatch).stdout == "0\n"
 
 
-def test_tracing_is_on_if_there_is_a_collector(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tracing_is_on_if_a_collector_is_configured(monkeypatch: pytest.MonkeyPatch) -> None:
     assert int(imported(monkeypatch, OTEL_EXPORTER_OTLP_ENDPOINT="http://127.0.0.1:9").stdout) > 10
 
 
 @pytest.mark.parametrize("rate", ["-1", "1.1", "all", "nan"])
-def test_invalid_sampling_rate_stops_the_start(monkeypatch: pytest.MonkeyPatch, rate: str) -> None:
+def test_invalid_sampling_rate_aborts_startup(monkeypatch: pytest.MonkeyPatch, rate: str) -> None:
     monkeypatch.setenv(tracing.RATE, rate)
     with pytest.raises(SystemExit, match=rf"^Invalid environment\. {tracing.RATE}: not a number from 0 to 1"):
         tracing.sampling_rate()
 
 
-def test_missing_packages_stop_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_packages_abort_startup(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "opentelemetry.sdk.trace", None)
     with pytest.raises(SystemExit, match=rf"^Invalid environment\. {tracing.ENDPOINT}: the packages in"):
         tracing.start("web", "1")

@@ -47,7 +47,7 @@ def fold_again(apps, schema_editor):
         with transaction.atomic(using=alias):
             for thought in batch:
                 if (folded := fold(thought.text)) != thought.folded:
-                    # Unless another process has changed the text since.
+                    # This skips a thought whose text another process has changed since.
                     thoughts.filter(id=thought.id, text=thought.text).update(folded=folded)
 
 

@@ -21,7 +21,7 @@ ALL = range(2**63 - 1)
 
 
 def write(*thoughts: tuple[str, str]) -> list[int]:
-    """Create thoughts of pairs (author, text), and return their ids."""
+    """Create a thought for each pair (author, text), and return the ids."""
     made = [Thought(username=username, text=text, folded=fold(text)) for username, text in thoughts]
     return [thought.id for thought in Thought.objects.bulk_create(made)]
 
@@ -75,7 +75,7 @@ def test_links_keep_the_author(anonymous: APIClient, ordering: str, search: str)
 
 @pytest.mark.parametrize("descending", [False, True])
 @pytest.mark.parametrize("author", ["first", "last"])
-def test_list_of_an_author_uses_the_index_of_authors(author: str, descending: bool) -> None:
+def test_list_of_an_author_uses_the_author_index(author: str, descending: bool) -> None:
     write(*[("first", "Tea")] * 2000, *[("last", "Tea")] * 2000)
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE")
@@ -91,7 +91,7 @@ def test_list_of_an_author_uses_the_index_of_authors(author: str, descending: bo
     assert "TEMP B-TREE" not in plan
 
 
-def test_search_within_an_author_walks_along_the_index_of_authors() -> None:
+def test_first_step_of_a_search_by_author_uses_the_author_index() -> None:
     write(*((author, f"Tea number {number}") for number in range(1500) for author in ("ada", "bruce", "cleo")))
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE")
@@ -131,7 +131,7 @@ def test_page_equals_a_scan(
     descending: bool,
     count: int,
 ) -> None:
-    # Few thoughts then need all steps.
+    # With these limits, even a few thoughts need all steps.
     for name, value in (("WALK_OF_AUTHOR", 3), ("NEAR", 5), ("FAR", 20)):
         monkeypatch.setattr(search, name, value)
     with transaction.atomic():
