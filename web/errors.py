@@ -121,7 +121,7 @@ def not_allowed(request: HttpRequest, methods: str) -> HttpResponse:
 
 
 def _context(request: HttpRequest, error: Notice, status: int) -> dict[str, Any]:
-    """Return the context of the error page: after a temporary fault, with what "Try again" sends."""
+    """Return the context of the error page. After a temporary fault, it contains what "Try again" sends."""
     context: dict[str, Any] = {"error": error}
     if status in TEMPORARY:
         context["retry_url"] = local_path(request.get_full_path())

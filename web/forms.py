@@ -42,9 +42,9 @@ class BackendForm(forms.Form):
 
     @property
     def focused(self) -> str:
-        """Return the name of the field that gets the focus, "" for none.
+        """Return the name of the field that gets the focus, or "" for none.
 
-        It is the first field with an error, else the first one that is shown empty. Passwords always are.
+        It is the first field with an error, else the first one that is shown empty. Password fields are always empty.
         """
         if not self.is_bound:
             return next(iter(self.fields)) if self.autofocus else ""

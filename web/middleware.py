@@ -13,7 +13,7 @@ from web.backends.exceptions import BackendError
 
 
 class GZipMiddleware(gzip.GZipMiddleware):
-    """Django's middleware, which ignores the weight in `gzip;q=0`.
+    """Django's middleware, but it respects the weight in `gzip;q=0`.
 
     Compression does not reveal the CSRF token, because Django masks it differently in each page, and adds random bytes
     to the length: https://docs.djangoproject.com/en/5.2/ref/middleware/#module-django.middleware.gzip

@@ -86,7 +86,7 @@ DATA_UPLOAD_MAX_NUMBER_FIELDS = common.DATA_UPLOAD_MAX_NUMBER_FIELDS
 DATA_UPLOAD_MAX_NUMBER_FILES = common.DATA_UPLOAD_MAX_NUMBER_FILES
 
 STATIC_URL = "static/"
-WHITENOISE_ROOT = common.ROOT / "web" / "root"  # files outside of /static/: browsers request /favicon.ico
+WHITENOISE_ROOT = common.ROOT / "web" / "root"  # files outside /static/: browsers request /favicon.ico
 STORAGES = common.storages(STATIC_HASHED)
 # In development, WhiteNoise serves static files from the source tree:
 # https://whitenoise.readthedocs.io/en/stable/django.html

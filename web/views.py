@@ -143,7 +143,7 @@ def new_thought(request: Request) -> HttpResponse:
 @require_POST
 @account_required
 def delete_thought(request: Request, id: int) -> HttpResponse:
-    """Delete one of the user's thoughts, or as staff anybody's, and return to the page."""
+    """Delete one of the user's thoughts, or any thought if the user is staff. Return to the page."""
     user = request.account.user
     try:
         request.account.call(thoughts_backend.delete, id)

@@ -71,7 +71,7 @@ class Unavailable(BackendError):
 
 
 class Busy(Unavailable):
-    """This process already makes as many slow calls as allowed. `activity` is what the other users do.
+    """This process already makes as many slow calls as allowed. `activity` is what the other users are doing.
 
     The call was not made. `retry_after` is in seconds.
     """

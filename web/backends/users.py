@@ -112,7 +112,7 @@ def _session(item: Any) -> Session:
 
 
 def _post_password(path: str, body: dict[str, str], **kwargs: Any) -> http.Answer:
-    """Send a POST whose answer needs a password hash. Raise `Busy` if too many are waiting."""
+    """Send a POST for which users_api hashes a password. Raise `Busy` if too many are waiting."""
     with slots.hold(Busy(SERVICE, "logging in")):
         return _post(path, body, **kwargs)
 

@@ -136,7 +136,7 @@ def test_two_links_in_a_text() -> None:
 
 
 @given(st.text(st.sampled_from("htps:/.a(){}[]<>\"'&@\\ \u202e#?é"), max_size=250), st.text(max_size=5))
-def test_links_keep_the_text_and_only_have_safe_addresses(text: str, search: str) -> None:
+def test_links_keep_the_text_and_have_only_safe_addresses(text: str, search: str) -> None:
     found = highlight(f"https://{text} http://{text}", search)
     assert html.unescape(re.sub(r"</?(?:a|mark)(?: [^>]*)?>", "", found)) == f"https://{text} http://{text}"
     for tag in re.findall("<a[^>]*>", found):

@@ -1,4 +1,4 @@
-"""The front door, the page of an author, the page of a thought, and deletion everywhere."""
+"""The login page, the pages of authors and thoughts, and the deletion of thoughts."""
 
 import re
 from typing import Any
@@ -68,7 +68,7 @@ def test_author_page_lists_the_thoughts_of_one_user(visitor: Client, backend: Ba
 
 
 @pytest.mark.parametrize("name", ["ä.b@c+d-e_f", "ünï", "x" * 50])
-def test_name_and_time_lead_to_their_pages(visitor: Client, backend: Backend, name: str) -> None:
+def test_name_and_time_link_to_their_pages(visitor: Client, backend: Backend, name: str) -> None:
     backend.answer(SEARCH, 200, [thought(7, username=name)])
     backend.answer(ONE, 200, thought(7, username=name))
     page = visitor.get("/search").text
@@ -100,7 +100,7 @@ def test_name_longer_than_any_user_name_is_404(visitor: Client, backend: Backend
     assert backend.calls() == []
 
 
-def test_failed_author_page_offers_another_try(visitor: Client, backend: Backend) -> None:
+def test_failed_author_page_offers_a_retry(visitor: Client, backend: Backend) -> None:
     backend.answer(SEARCH, 503)
     response = visitor.get("/@bruce?after=7")
     assert response.status_code == 503
@@ -136,16 +136,16 @@ def test_missing_thought_is_an_error_page(
     assert (">Try again</a>" in response.text) == (shown == 503)
 
 
-def own_and_foreign(backend: Backend) -> None:
-    """Answer each list with a thought of bruce and one of stephen."""
+def one_own_thought(backend: Backend) -> None:
+    """Answer each list with a thought by bruce and one by stephen."""
     for call in (SEARCH, MINE):
         backend.answer(call, 200, [thought(7), thought(6, username="stephen")])
     backend.answer(ONE, 200, thought(7))
 
 
 @pytest.mark.parametrize("path", ["/thoughts/", "/search?search=t", "/@bruce", "/thoughts/7"])
-def test_own_thoughts_can_be_deleted_wherever_they_show(bruce: Client, backend: Backend, path: str) -> None:
-    own_and_foreign(backend)
+def test_own_thoughts_can_be_deleted_wherever_they_appear(bruce: Client, backend: Backend, path: str) -> None:
+    one_own_thought(backend)
     page = bruce.get(path).text
     assert re.findall('action="/thoughts/([0-9]+)/delete"', page) == ["7"]
     assert page.count('<details name="delete">') == 1  # browsers keep one of them open at a time
@@ -154,7 +154,7 @@ def test_own_thoughts_can_be_deleted_wherever_they_show(bruce: Client, backend: 
 
 
 def test_staff_can_delete_every_thought(staff: Client, backend: Backend) -> None:
-    own_and_foreign(backend)
+    one_own_thought(backend)
     assert re.findall('action="/thoughts/([0-9]+)/delete"', staff.get("/search").text) == ["7", "6"]
     backend.answer(DELETE, 404, {"message": "You have no thought with this id."})
     backend.answer(DELETE_ANY, 204)
@@ -165,7 +165,7 @@ def test_staff_can_delete_every_thought(staff: Client, backend: Backend) -> None
     assert {each.headers["authorization"] for each in backend.received} == {staff.cookies[SESSION_COOKIE].value}
 
 
-def test_others_cannot_delete_it(bruce: Client, backend: Backend) -> None:
+def test_other_users_cannot_delete_a_thought(bruce: Client, backend: Backend) -> None:
     backend.answer(DELETE, 404, {"message": "You have no thought with this id."})
     assert bruce.post("/thoughts/7/delete").status_code == 404
     assert backend.calls() == [DELETE]
@@ -175,7 +175,7 @@ def test_others_cannot_delete_it(bruce: Client, backend: Backend) -> None:
     ("place", "fragment"), [("n3", "#n3"), ("", ""), ("n1234", ""), ("x", ""), ("n1\r\nX: y", ""), ("n١", "")]
 )
 def test_deletion_returns_to_the_same_place(bruce: Client, backend: Backend, place: str, fragment: str) -> None:
-    own_and_foreign(backend)
+    one_own_thought(backend)
     page = bruce.get("/search").text
     assert '<article class="thought" id="n1">' in page
     assert 'name="place" value="n1"' in page
@@ -283,7 +283,7 @@ def test_error_of_the_api_moves_the_focus(visitor: Client, backend: Backend, set
     assert re.findall('<input[^>]*name="([^"]*)"[^>]*autofocus', page) == ["password"]
 
 
-def test_new_forms(bruce: Client, backend: Backend) -> None:
+def test_new_login_form_has_the_focus(bruce: Client, backend: Backend) -> None:
     assert "autofocus" not in bruce.get("/account/").text
     bruce.cookies.clear()
     assert re.findall('<input[^>]*name="([^"]*)"[^>]*autofocus', bruce.get("/login/").text) == ["username"]

@@ -31,7 +31,7 @@ def browser() -> Client:
 
 
 def request(kind: str) -> Any:
-    """Send the slow request from a browser of its own."""
+    """Send the slow request from a separate browser."""
     _, method, path, data = SLOW[kind]
     return getattr(browser(), method)(path, data)
 

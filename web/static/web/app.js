@@ -15,7 +15,7 @@ for (const box of document.querySelectorAll("textarea[data-limit]")) {
   if (box.value) count();
 }
 
-// Ctrl+Enter or Cmd+Enter sends a text. Escape closes what is open. So does a click elsewhere, for the menu.
+// Ctrl+Enter or Cmd+Enter sends a text. Escape closes the menu and confirmations. A click elsewhere closes the menu.
 document.addEventListener("keydown", (event) => {
   if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && !event.repeat && event.target.matches("textarea")) {
     event.target.form.requestSubmit();
@@ -56,7 +56,7 @@ const fetchPage = async (url, options) => {
   return new DOMParser().parseFromString(await response.text(), "text/html");
 };
 
-// "Load more" adds the next page below. The link to it becomes the one to the page after it.
+// "Load more" adds the next page below. Then the link leads to the page after that one.
 let loaded = 0;
 const more = () => document.querySelector(".pages [rel=next]");
 const label = () => {
@@ -88,7 +88,7 @@ document.addEventListener("click", async (event) => {
     location = link.href; // shows the error
   }
 });
-// Who comes back to a page finds as many thoughts as before, at the same place.
+// A user who returns to a page finds as many thoughts as before, at the same place.
 addEventListener("pagehide", () => history.replaceState({ loaded, scroll: scrollY }, ""));
 const restore = async ({ loaded, scroll }) => {
   try {
@@ -117,7 +117,7 @@ list?.addEventListener("submit", async (event) => {
     list.before(notice);
     article.remove();
     if (neighbour) neighbour.querySelector("a").focus({ preventScroll: true });
-    else list.replaceWith(page.querySelector(".thoughts, .empty")); // a text in the form stays
+    else list.replaceWith(page.querySelector(".thoughts, .empty")); // keep the text that is typed in the form
   } catch {
     form.submit();
   }
