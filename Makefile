@@ -78,7 +78,7 @@ test: ## Run all checks and tests; only="types lint" runs only these
 	@.venv/bin/python -m tools.test $(only)
 
 .PHONY: clients
-clients: .venv/dev ## Install the tools with which `make test` generates and compiles clients of the APIs
+clients: .venv/dev ## Install the tools that `make test` needs to generate and compile clients of the APIs
 	@.venv/bin/python -m tools.clients --install
 
 .PHONY: bench

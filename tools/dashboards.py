@@ -1,7 +1,7 @@
 """Write the Grafana dashboards: `python -m tools.dashboards`.
 
-Grafana's JSON repeats the same thirty lines for each panel, so this module writes them from short lists of panels. A
-test checks that the files are up to date.
+Grafana's JSON repeats the same thirty lines for each panel, so this module writes the files from short lists of panels.
+A test checks that the files are up to date.
 """
 
 import json

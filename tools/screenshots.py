@@ -1,7 +1,7 @@
 """`make screenshots`: take a screenshot of every page and state of web, in var/screenshots/.
 
-Each is taken at four widths, in light and dark mode. `index.html` there shows all of them. With `--docs`, the images of
-the README are taken instead.
+Each page is shown at four widths, in light and dark mode. `index.html` in this folder shows all screenshots. With
+`--docs`, take the images of the README instead.
 """
 
 import argparse
@@ -51,7 +51,7 @@ def create(system: System) -> None:
 
 @contextmanager
 def broken(system: System, var: Path) -> Iterator[str]:
-    """Start a second web, for which thoughts_api is unreachable and sign-up is closed. Yield its URL."""
+    """Start a second web that cannot reach thoughts_api and whose sign-up is closed. Yield its URL."""
     (port,) = free_ports(1)
     ports = {name: urlsplit(url).port or 0 for name, url in zip(PROJECTS, _urls(system), strict=True)}
     environment = Local(var, ports | {"web": port}).environment("web")
@@ -92,7 +92,7 @@ def share(page: Page, text: str) -> None:
 
 
 def states(page: Page, system: System, broken_web: str) -> Iterator[str]:
-    """Bring the page into each state, and yield its name."""
+    """Bring the page into each state, and yield the name of the state."""
     web = system.web
     for name, path in {
         "login": "/login/",
@@ -192,7 +192,7 @@ def states(page: Page, system: System, broken_web: str) -> Iterator[str]:
 
 
 def take_all(browser: Browser, system: System, broken_web: str) -> None:
-    """Save a screenshot of each state, and the page that shows them all."""
+    """Save a screenshot of each state, and a page that shows all of them."""
     FOLDER.mkdir(parents=True, exist_ok=True)
     names: list[str] = []
     for width, scheme in product(WIDTHS, SCHEMES):

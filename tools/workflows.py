@@ -16,7 +16,7 @@ from tools.local import ROOT
 MODULE = "github.com/rhysd/actionlint/cmd/actionlint@v1.7.12"
 FOLDER = ROOT / ".venv" / "actionlint"
 LOCK = ROOT / "tools" / "requirements-go.txt"
-# Without the checks of shell and Python code, for which actionlint needs other programs.
+# Turn off the checks of shell and Python code, for which actionlint needs other programs.
 OPTIONS = ("-shellcheck=", "-pyflakes=")
 NOTHING_WORKS = "actionlint is required and could not be compiled. Install it and put it on the PATH."
 

@@ -38,7 +38,7 @@ def log_creation(staff: User, created: User) -> None:
 
 @receiver(post_save, sender=LogEntry)
 def record_staff_action(instance: LogEntry, **kwargs: object) -> None:
-    """Record the event of a new entry in the admin's log."""
+    """Record an event for a new entry in the admin's log."""
     action = instance.get_action_flag_display()
     events.record(Event.STAFF_ACTED, account=instance.user_id, action=str(action).lower(), target=instance.object_id)
 

@@ -94,7 +94,7 @@ def documents(folder: Path) -> Iterator[Path]:
 
 
 def generate(folder: Path, files: list[Path]) -> None:
-    """Generate all clients of these documents, in folders named after the language."""
+    """Generate all clients of these documents, in one folder per generator."""
     configurations = []
     for file in files:
         for generator in ("python", "go", "typescript-fetch"):

@@ -25,7 +25,7 @@ class Command(BaseCommand):
         parser.add_argument(
             "--emergency",
             action="store_true",
-            help="replace a leaked key at once. All access tokens end within 60 s; web renews those of its users",
+            help="replace a leaked key at once. All access tokens expire within 60 s; web renews those of its users",
         )
         parser.add_argument("--secret", help="name of the Secret with the keys (default: the folder TOKENS_KEYS)")
         for name, default in (("published", rotation.PUBLISHED), ("retired", rotation.RETIRED)):
