@@ -19,7 +19,7 @@ def prometheus() -> str:
 def _find(program: str) -> str:
     if path := shutil.which(program):
         return path
-    reason = f"{program} is missing. To run this test, install the package prometheus of your system."
+    reason = f"{program} is missing. To run this test, install the package `prometheus`."
     if os.environ.get("CI"):
         pytest.fail(reason)
     pytest.skip(reason)
