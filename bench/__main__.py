@@ -1,8 +1,8 @@
 """`make bench`: run the benchmarks and write their output to docs/performance.md.
 
 In that file, each benchmark has a section, which also names the machine and the date. `make bench only="serve scaling"`
-runs only these two benchmarks and keeps the other sections. A benchmark is skipped if this machine lacks something that
-it requires, for example a cluster.
+runs only these two benchmarks and keeps the other sections. The command skips a benchmark whose
+requirements are not met, for example if no cluster is reachable.
 """
 
 import os
@@ -88,10 +88,10 @@ BENCHMARKS: dict[str, tuple[str, Callable[[], str]]] = {
     "inner_loop": ("From a change to the new answer, with Tilt", tilt),
 }
 
-# The first paragraph of each section.
+# The first paragraph of each section, by the name of the benchmark.
 EXPLANATIONS = {
     "search": """\
-The benchmark stores a million generated thoughts in PostgreSQL and searches for substrings of each kind. The first
+The benchmark stores a million generated thoughts in PostgreSQL and searches for several kinds of substrings. The first
 table shows the CPU time of these queries, as a percentage of the CPU time of a full scan. A deep page is a page from
 the middle of the results.""",
     "serve": """\

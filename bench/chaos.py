@@ -3,7 +3,7 @@
 Clients constantly write unique texts and read lists, through the ingress of the local overlay. Meanwhile, this script
 deletes the PostgreSQL pod of thoughts_api by force, several times. A write is acknowledged if the API answers 201.
 
-The output is the number of writes that were acknowledged, lost and stored twice, and a list of failures. The exit code
+The output shows how many writes were acknowledged, lost, or stored twice, and lists the failures. The exit code
 is 1 if a write was lost or stored twice, or if a request failed in any way other than a 503 from the API itself. Each
 kill takes about 20 seconds.
 """
@@ -35,7 +35,7 @@ UNLIMITED = {"WRITES_PER_MINUTE": "1000000", "WRITES_PER_DAY": "1000000"}
 
 @dataclass
 class Outcome:
-    """Results of all clients: the acknowledged texts, and how often each kind of failure occurred."""
+    """The results of all clients: the acknowledged texts, and how often each kind of failure occurred."""
 
     acknowledged: list[str] = field(default_factory=list)
     read: int = 0
@@ -111,7 +111,7 @@ def load(outcome: Outcome, run: str) -> Iterator[None]:
 
 
 def stored(run: str, headers: dict[str, str]) -> Counter[str]:
-    """Return how often each text of this run is stored, as the API lists them."""
+    """Return how often the API lists each text of this run."""
     found: Counter[str] = Counter()
     url: str | None = f"{URL}/api/me/thoughts/?limit=1000"
     while url:

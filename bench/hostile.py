@@ -1,4 +1,4 @@
-"""Measure how hostile clients slow down normal requests and probes: `python -m bench.hostile`.
+"""Measure how much hostile clients slow down normal requests and probes: `python -m bench.hostile`.
 
 The script serves thoughts_api and users_api with PostgreSQL, each with one worker and a management port. For each kind
 of attack, 200 hostile clients connect. They connect again when the server closes a connection. Meanwhile, an honest

@@ -1,4 +1,4 @@
-"""Measure the size of the images, a rebuild, and a shutdown under load: `python -m bench.images`.
+"""Measure image sizes, rebuild times, and a shutdown under load: `python -m bench.images`.
 
 The script builds the production images from a copy of the repository, and pushes them. Then it changes one line in the
 copy, builds and pushes again, and measures the time. Finally, it stops a container of thoughts_api under load. The

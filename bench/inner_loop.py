@@ -1,9 +1,9 @@
 """Measure how long a developer waits until an edit is live: python -m bench.inner_loop [--edits 20]
 
-The script runs `tilt up` twice. The first time, the cluster is empty or `tilt down` has run. The second time, all
-services are already running. Then the script edits files of this repository, and restores them. There are several kinds
-of edits, for example edits to a template. The script measures the seconds until an edit is live. Usually, an edit is
-live when the responses through the ingress contain a new word.
+The script runs `tilt up` twice. The first time, no service is running, for example after `tilt down`. The second time,
+all services are already running. Then the script edits files of this repository, and restores them. There are several
+kinds of edits, for example edits to a template. The script measures the seconds until each edit is live. Most kinds of
+edits are live when the responses through the ingress contain a new word.
 
 Meanwhile, other threads send requests to all services and count failures. The output is two tables.
 """
@@ -57,7 +57,7 @@ def answer(url: str, session: requests.Session = watching) -> str:
 
 
 def resources() -> dict[str, Any]:
-    """Return the status of each resource of the running Tilt, by name.
+    """Return the status of each Tilt resource, by name.
 
     Return an empty dict if Tilt is not running.
     """
@@ -67,7 +67,7 @@ def resources() -> dict[str, Any]:
 
 
 def green() -> bool:
-    """Return whether all resources are green. Resources of tests do not count, because they never start."""
+    """Return whether all resources are green, except those that run tests, which Tilt does not start."""
     states = [(status.get("updateStatus"), status.get("runtimeStatus")) for status in resources().values()]
     return ("ok", "ok") in states and {each for both in states for each in both} <= {"ok", "none", "not_applicable"}
 
@@ -91,7 +91,7 @@ def seconds_until(what: str, condition: Callable[[], bool]) -> float:
 def tilt_up() -> Iterator[float]:
     """Run `tilt up`, and yield the seconds until all resources are green.
 
-    At the end, stop Tilt, but keep the objects that it has deployed.
+    At the end, stop Tilt, but keep the Kubernetes objects that Tilt has deployed.
     """
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen([TILT, "up", "--stream"], cwd=ROOT, stdout=log, stderr=log)
@@ -108,9 +108,9 @@ class Kind:
 
     name: str
     file: Path
-    change: Callable[[str, str], str]  # takes the old text ("" for a new file) and a word, returns the new text
-    live: Callable[[str], bool]  # takes the word, returns whether the edit is live
-    restored: Callable[[str], bool]  # takes the word, returns whether the restored file is live
+    change: Callable[[str, str], str]  # takes the old text ("" for a new file) and a word, and returns the new text
+    live: Callable[[str], bool]  # takes the word, and returns whether the edit is live
+    restored: Callable[[str], bool]  # takes the word, and returns whether the restored file is live
     most: int = 1000  # the maximum number of edits
     seconds: list[float] = field(default_factory=list)  # until each edit was live
     back: list[float] = field(default_factory=list)  # until each restored file was live
@@ -130,7 +130,7 @@ class Kind:
 
 
 def shown(name: str, path: str, text: str, instead: str, *urls: str) -> Kind:
-    """Return a kind of edit that replaces `text` with `instead`. It is live when all URLs contain the new word."""
+    """Return a kind of edit that replaces `text` with `instead`, and is live when all URLs contain the new word."""
 
     def change(before: str, word: str) -> str:
         if text not in before:

@@ -28,8 +28,8 @@ from tools.system import free_ports
 SMALL = 1000
 CLIENTS = 16  # the maximum number of concurrent requests
 ROUNDS = 4
-REQUESTS = 400  # of each kind, to each server, in each round
-RATE = 40  # requests per second, to both servers together
+REQUESTS = 400  # the number of requests of each kind that each server gets in each round
+RATE = 40  # requests per second, the total for both servers
 FILL = """
 import sys, django
 django.setup()
@@ -43,7 +43,7 @@ Send = Callable[[requests.Session, str], requests.Response]
 
 def kinds(tokens: list[str], random: Random) -> dict[str, Send]:
     """Return a function for each kind of request. The function sends one request to a server."""
-    common = list(islice(texts(), SMALL))  # the texts of both databases
+    common = list(islice(texts(), SMALL))  # the texts that both databases contain
 
     def cut(shortest: int, longest: int) -> str:
         text = random.choice(common)

@@ -12,7 +12,7 @@ from typing import Any
 
 from locust import FastHttpUser, between, task
 
-ACCOUNTS = ("bruce", "stephen", "admin")  # in the sample data; each password equals the name
+ACCOUNTS = ("bruce", "stephen", "admin")  # accounts in the sample data; each password is the same as the username
 WORDS = ("tea", "the", "to", "e", "100 %", "ÜBER", "rain", "nowhere to be found")
 
 
@@ -25,7 +25,7 @@ class Browser(FastHttpUser):
 
     def on_start(self) -> None:
         """Log in."""
-        self.text = f"Written under load, {uuid.uuid4()}"  # different for each simulated user with the same account
+        self.text = f"Written under load, {uuid.uuid4()}"  # unique, because simulated users share accounts
         name = random.choice(ACCOUNTS)
         token = self._token(self.client.get("/login/", name="web: login page").text)
         data = {"username": name, "password": name, "csrfmiddlewaretoken": token}

@@ -4,8 +4,8 @@
 
 The script sends 50 requests per second through the ingress of the local overlay. They log in, read and write, through
 the APIs and through the pages. Meanwhile, the script restarts each service, deletes each pod, and evicts each pod as
-`kubectl drain` does. The output is the number of sent, answered and failed requests in each phase. The exit code is 1
-if a request failed. The script takes about eight minutes.
+`kubectl drain` does. The output shows how many requests were sent, answered and failed in each phase. The exit code is
+1 if a request failed. The script takes about eight minutes.
 
 With `--busy`, two endless loops compete with the pods for the CPUs, if the pods run on this machine.
 """
@@ -238,7 +238,7 @@ class Services(Kubectl):
 
 
 def phases(cluster: Services) -> Iterator[tuple[str, Callable[[], object]]]:
-    """Yield the name of each phase, and the function that disrupts the services in it."""
+    """Yield the name of each phase, and the function that disrupts the services during that phase."""
     yield "nothing", lambda: time.sleep(10)
     for name, act in [
         ("rollout restart", cluster.restart),

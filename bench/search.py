@@ -44,7 +44,7 @@ FULL_SCAN = "SELECT id, username, text, timestamp FROM thoughts_api_thought WHER
 PAGE = 101  # the API reads this many rows for a page of 100
 DEEP = 999 * 100  # number of rows before page 1000
 ROUNDS = 3
-CREATED = 3000  # number of thoughts that `creating` creates
+CREATED = 3000  # number of thoughts that the function `creating` creates
 EVERYTHING = range(2**63 - 1)  # ids
 SINGULAR = [
     "%",
@@ -106,7 +106,7 @@ class Query:
 
 
 class Clock:
-    """A wrapper of database queries. It adds up the CPU time of the PostgreSQL backend, and records the statements.
+    """A wrapper around database queries. It adds up the CPU time of the PostgreSQL backend, and records the statements.
 
     Unlike elapsed time, CPU time does not grow if other programs use the CPU. The class works on Linux only.
     """
@@ -158,7 +158,7 @@ def load(count: int) -> None:
 
 
 def index() -> None:
-    """Build the search index without CONCURRENTLY, to measure this.
+    """Build the search index without CONCURRENTLY, to measure how long that takes.
 
     Later, the migration builds the index again, with CONCURRENTLY.
     """
@@ -296,7 +296,7 @@ def creating(write: Callable[[str], Any]) -> tuple[float, float]:
 
 
 def writers(authorization: str) -> dict[str, Callable[[str], Any]]:
-    """Return two functions that create a thought: with a request to the API, and with the ORM alone."""
+    """Return two functions that create a thought: one with a request to the API, one with the ORM alone."""
     from thoughts_api.models import Thought
 
     client = Client(headers={"Authorization": authorization, "Host": "localhost"})
@@ -437,7 +437,7 @@ def main() -> None:
     )
     parser.add_argument("--explain", action="store_true", help="print the full plans of the slowest query of each kind")
     arguments = parser.parse_args()
-    # Without FAST, the server writes its data durably, as in production.
+    # Without the default options (postgres.FAST), the server writes its data durably, as in production.
     with tempfile.TemporaryDirectory() as folder, postgres.server(options="") as url:
         (authorization,) = authorizations(Path(folder), "bench")
         os.environ |= UNLIMITED | {

@@ -1,9 +1,9 @@
-"""Compare one worker of each service with constant views: `python -m bench.serve`.
+"""Compare the speed of each service with that of constant views: `python -m bench.serve`.
 
 The constant views (bench/constant.py) always return the same response. The constant views and the services run in
 gunicorn, with one worker each. The services use a temporary PostgreSQL. The load generator `wrk` sends requests to one
-after another, in short rounds. So if other programs use the CPU, they slow down all measurements alike. The figures are
-medians over the rounds. CPU time is that of the servers, without `wrk`.
+server after another, in short rounds. So if other programs use the CPU, they slow down all measurements alike. The
+figures are medians over the rounds. The CPU time is that of the servers, and does not include `wrk`.
 """
 
 import argparse
@@ -38,7 +38,7 @@ CONNECTIONS = 8
 # exits may still run when wrk starts again.
 ENOUGH_THREADS = {"THREADS": str(2 * CONNECTIONS + 1)}
 UNLIMITED = ENOUGH_THREADS | {"WRITES_PER_MINUTE": "1000000", "WRITES_PER_DAY": "1000000"}
-ENOUGH = 10_000  # number of requests before the last measurement of memory
+ENOUGH = 10_000  # number of requests before memory is measured for the last time
 IMAGE = dict(re.findall(r"\b(GLIBC_TUNABLES)=(\S+)", (ROOT / "Dockerfile").read_text()))
 
 
@@ -253,7 +253,7 @@ def system() -> Iterator[tuple[dict[str, Server], Server]]:
 
 
 def authorizations(folder: Path, *names: str) -> list[str]:
-    """Write a key set to folder/jwks.json, and return an Authorization header for each user name."""
+    """Write a key set to folder/jwks.json, and return an Authorization header for each username."""
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     jwk = RSAAlgorithm.to_jwk(key.public_key(), as_dict=True) | {"kid": "bench", "use": "sig"}
     (folder / "jwks.json").write_text(json.dumps({"keys": [jwk]}))
@@ -401,7 +401,7 @@ def weight(web: Server) -> str:
 
 
 def needs(servers: dict[str, Server]) -> str:
-    """Return a table with the start time of each service, and its memory after many requests."""
+    """Return a table with how long each service takes to start, and its memory after many requests."""
     lines = [
         "| | ready after s | MB at startup | after 5,000 requests | after 10,000 |",
         "| --- | --: | --: | --: | --: |",
@@ -420,7 +420,7 @@ def needs(servers: dict[str, Server]) -> str:
                 count += wrk(server.url + path, 1)[0]
             if name == "users_api":
                 wrk(f"{server.url}/api/login/", 3, script=LOGIN)
-                time.sleep(1)  # until the logins that wrk abandoned are finished
+                time.sleep(1)  # wait until the logins that wrk abandoned are finished
             memory.append(server.memory())
         lines.append(f"| {name} | {server.start:.1f} | {' | '.join(f'{each:.0f}' for each in memory)} |")
     lines += [

@@ -1,8 +1,8 @@
 """Compare logins and refreshes with those of an earlier commit: `python -m bench.sessions`.
 
 The script runs two versions of users_api: that of this tree, and that of the commit BEFORE. Each has its own database.
-Requests are sent to one version after the other. In the old version, refresh tokens were random texts, and a refresh
-did not replace the refresh token.
+The script sends requests to the two versions in turn. In the old version, refresh tokens were random strings, and a
+refresh did not replace the refresh token.
 """
 
 import argparse
@@ -49,7 +49,7 @@ def tree(folder: Path) -> Path:
 
 
 def start(stack: ExitStack, root: Path, database_url: str, folder: Path, port: int) -> Server:
-    """Start the users_api of a source tree, with sample data."""
+    """Start users_api from a source tree, with sample data."""
     local = Local(folder, dict.fromkeys(("users_api", "thoughts_api", "web"), port))
     local.make_secrets()
     environment = local.environment("users_api") | {"PYTHONPATH": str(root), "DATABASE_URL": database_url}

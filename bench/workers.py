@@ -1,8 +1,8 @@
 """Compare numbers of processes and threads for gunicorn: `python -m bench.workers`.
 
-For each choice, thoughts_api and users_api run with these options, all on the same PostgreSQL. In each round, the load
-generator `wrk` first sends searches to thoughts_api. Then it reads from users_api, alone and during eight concurrent
-logins. The figures are medians over the rounds.
+For each pair of numbers, the script starts thoughts_api and users_api. They all use the same PostgreSQL server. In each
+round, the load generator `wrk` first sends searches to thoughts_api. Then it reads from users_api, first without other
+load and then during eight concurrent logins. The figures are medians over the rounds.
 """
 
 import argparse
