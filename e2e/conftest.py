@@ -19,7 +19,7 @@ from tools.system import System, start, stop
 
 @pytest.fixture(scope="session")
 def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[str, Any]:
-    """Use the Chromium of this machine. As root, disable its sandbox, because Chromium would not start with it."""
+    """Use the installed Chromium. As root, disable its sandbox, which Chromium does not support for root."""
     sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []
     return {**browser_type_launch_args, "executable_path": str(find_or_install()), "args": sandbox}
 

@@ -1,4 +1,4 @@
-"""Slow, silent, broken and hostile clients of gunicorn. It serves the test project of `common`."""
+"""Slow, silent, broken and hostile clients of gunicorn, which serves the test project of `common`."""
 
 import os
 import socket

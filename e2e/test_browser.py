@@ -20,7 +20,7 @@ THOUGHT = "Grüße an Zoë 🎉 100% <b>"
 
 @pytest.fixture(autouse=True)
 def no_faults(context: BrowserContext, system: System) -> Iterator[None]:
-    """Fail a test if a page logs an error, violates its Content-Security-Policy, or requests another host."""
+    """Fail a test if a page logs an error, violates its Content-Security-Policy, or sends a request to another host."""
     faults: list[str] = []
 
     def foreign(request: Request) -> None:
@@ -177,7 +177,7 @@ class TestWithoutJavaScript:
             return page.get_by_role("article").locator(".text").all_inner_texts()
 
         def follow(link: Locator) -> None:
-            with page.expect_navigation():  # until the next page is loaded
+            with page.expect_navigation():  # wait until the next page is loaded
                 link.click()
 
         older = page.get_by_role("link", name="Older")
@@ -233,7 +233,7 @@ def test_more_thoughts_are_added_below(page: Page, system: System, new_user: Cal
     texts = articles.locator(".text").all_inner_texts()
     assert sorted(texts) == sorted(f"Thought number {number}" for number in range(45))
 
-    # Open the page of a thought, and go back to the same place.
+    # Open the page of a thought, then go back to the same place in the list.
     articles.nth(42).locator(".when").click()
     expect(page.locator(".single")).to_contain_text(texts[42])
     page.go_back()
@@ -241,7 +241,7 @@ def test_more_thoughts_are_added_below(page: Page, system: System, new_user: Cal
     expect(articles.nth(42)).to_be_in_viewport()
 
 
-def test_failed_load_of_more_thoughts_follows_the_link(
+def test_link_is_followed_if_loading_more_thoughts_fails(
     page: Page, system: System, new_user: Callable[..., User]
 ) -> None:
     user = new_user()
@@ -274,7 +274,7 @@ def test_thought_is_deleted_without_leaving_the_page(page: Page, system: System,
     texts = articles.locator(".text").all_inner_texts()
     articles.nth(3).locator("summary").click()
     articles.nth(24).locator("summary").click()
-    expect(page.get_by_role("button", name="Delete for good")).to_have_count(1)  # only one is open at a time
+    expect(page.get_by_role("button", name="Delete for good")).to_have_count(1)  # the second menu closed the first
     page.get_by_role("button", name="Delete for good").click()
     expect(articles).to_have_count(29)
     expect(page.get_by_role("status").filter(has_text="Deleted.")).to_be_in_viewport()
@@ -293,7 +293,7 @@ def test_only_thought_is_deleted(page: Page, system: System, new_user: Callable[
     expect(page.get_by_text("You have not written anything yet")).to_be_visible()
 
 
-def test_staff_deletes_the_thought_of_another_user(page: Page, system: System, new_user: Callable[..., User]) -> None:
+def test_staff_user_deletes_another_users_thought(page: Page, system: System, new_user: Callable[..., User]) -> None:
     text = f"Off topic {uuid.uuid4().hex}"
     write(system, new_user(), [text])
     log_in(page, system, ("admin", "admin"))
@@ -370,7 +370,7 @@ def test_key_sends_the_thought(page: Page, system: System, new_user: Callable[..
     expect(page.get_by_role("article").first).to_contain_text("Sent with a key")
 
 
-def test_menu_closes_with_escape_and_with_a_click_elsewhere(
+def test_menu_closes_on_escape_and_on_a_click_elsewhere(
     page: Page, system: System, new_user: Callable[..., User]
 ) -> None:
     log_in(page, system, new_user())
@@ -514,7 +514,7 @@ def test_site_works_with_the_keyboard(page: Page, system: System, new_user: Call
     page.keyboard.press("Enter")
     expect(page.get_by_role("article").first).to_contain_text("Written without a mouse")
 
-    # Each element that gets the focus has a visible outline.
+    # Each element that receives focus has a visible outline.
     names: list[str] = []
     while not names or not names[-1].startswith("Delete"):
         page.keyboard.press("Tab")
@@ -591,7 +591,7 @@ def test_account_is_created_and_managed(page: Page, system: System) -> None:
     manage_the_account(page, system, f"ada-{uuid.uuid4().hex[:8]}")
 
 
-def test_account_created_in_the_admin_works_until_it_is_switched_off(
+def test_account_created_in_the_admin_works_until_it_is_deactivated(
     page: Page, context: BrowserContext, system: System
 ) -> None:
     page.goto(f"{system.users}/admin/")
@@ -616,8 +616,8 @@ def test_account_created_in_the_admin_works_until_it_is_switched_off(
     page.get_by_role("button", name="Save", exact=True).click()
     expect(page.get_by_text("was changed successfully")).to_be_visible()
 
-    # thoughts_api accepts the access token for up to 15 more minutes. Delete its cookie, so that web must renew
-    # the token, which users_api refuses.
+    # thoughts_api accepts the access token for up to 15 more minutes. Delete the token's cookie, so that web must
+    # renew the token, which users_api refuses.
     context.clear_cookies(name=SESSION_COOKIE)
     visitor.goto(f"{system.web}/thoughts/")
     expect(visitor.get_by_role("heading", name="Log in")).to_be_visible()

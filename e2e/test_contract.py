@@ -1,4 +1,4 @@
-"""Use the HTTP contract as a client that was written for the first version of this system does."""
+"""Call the HTTP APIs as clients that were written for the first version of this system do."""
 
 import re
 from concurrent.futures import ThreadPoolExecutor

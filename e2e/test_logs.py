@@ -1,6 +1,6 @@
 """The log of the whole system, as JSON: no private data, one trace id per page, and the events.
 
-The tests send canaries, which are unusual words, in every place for private data. Then they look for them in the log.
+The tests send canaries (unusual words) wherever a request can contain private data, then look for them in the log.
 """
 
 import json
@@ -55,7 +55,7 @@ def raw(url: str, request: str) -> None:
 
 
 def use_apis(system: System) -> None:
-    """Send canaries in successful and in refused calls to both APIs."""
+    """Send canaries in successful and refused calls to both APIs."""
     users, thoughts = system.users, system.thoughts
 
     def post(url: str, **data: str) -> requests.Response:
@@ -68,7 +68,7 @@ def use_apis(system: System) -> None:
     assert post(f"{users}/api/login/", username=PASSWORD, password="x").status_code == 401
     tokens = post(f"{users}/api/login/", username="grace", password=PASSWORD).json()
     secrets.update([tokens["refresh"], tokens["Authorized"].removeprefix("Bearer ")])
-    post(f"{users}/api/login/", username="grace", password=PASSWORD)  # a session that the new password ends
+    post(f"{users}/api/login/", username="grace", password=PASSWORD)  # a second session, which the password change ends
     authorization["Authorization"] = tokens["Authorized"]
     assert post(f"{users}/api/password/", old_password=PASSWORD, new_password=f"{PASSWORD}2").status_code == 204
     assert post(f"{users}/api/password/", old_password=PASSWORD, new_password="x").status_code == 400
@@ -96,7 +96,7 @@ def use_apis(system: System) -> None:
 
 
 def use_pages(system: System) -> None:
-    """Send canaries in the forms of web and of the admin."""
+    """Send canaries in the forms of web and the admin."""
     web = system.web
     with requests.Session() as browser:
         assert form(browser, f"{web}/signup/", username="ada", password=PASSWORD).ok
@@ -151,7 +151,8 @@ def test_line_of_a_request_has_all_fields(own: System) -> None:
 
 
 def test_services_log_the_same_trace_id(own: System) -> None:
-    assert within(TIMEOUT, lambda: answers(f"{own.thoughts}/readyz"))  # an earlier test killed it, and it starts again
+    # An earlier test killed thoughts_api. Wait until `make run` has restarted it.
+    assert within(TIMEOUT, lambda: answers(f"{own.thoughts}/readyz"))
     identifier = requests.get(f"{own.web}/search?search=x", timeout=TIMEOUT).headers["X-Request-ID"]
     routes = {"/search", "/api/thoughts/"}
     assert within(TIMEOUT, lambda: {line.get("route") for line in lines(own, trace_id=identifier)} >= routes)

@@ -1,4 +1,4 @@
-"""The metrics of the running system: complete, named by Prometheus' conventions, and without private data."""
+"""The metrics of the running system: complete, named as Prometheus recommends, and without private data."""
 
 import re
 import subprocess

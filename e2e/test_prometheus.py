@@ -18,7 +18,7 @@ from tools.prometheus import prometheus
 from tools.system import System, answers, free_ports, kill, start, stop, within
 
 TIMEOUT = 30
-# These panels need PostgreSQL, a read replica, a failing database or a firing alert.
+# These panels show data only with PostgreSQL, a read replica, a failing database or a firing alert.
 WITHOUT_DATA = {"Steps of a search", "Read replica", "Database errors", "Alerts"}
 Query = Callable[[str], list[dict[str, Any]]]
 
@@ -37,7 +37,7 @@ def query(own: System, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Que
     rules = json.loads(json.dumps(RULES))
     for group in rules["groups"]:
         for rule in group["rules"]:
-            rule.pop("for", None)  # the test does not wait for minutes
+            rule.pop("for", None)  # fire alerts immediately, not after several minutes
     (folder / "rules.yaml").write_text(yaml.safe_dump(rules))
     targets = {"users-api": own.users, "thoughts-api": own.thoughts, "web": own.web}
     config = {
@@ -66,7 +66,7 @@ def query(own: System, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Que
 
 
 def use(system: System, seconds: float) -> None:
-    """Send requests to all services for some seconds."""
+    """Send requests to all services for the given number of seconds."""
     until = time.monotonic() + seconds
     while time.monotonic() < until:
         requests.get(f"{system.web}/search", params={"search": "a"}, timeout=TIMEOUT)

@@ -97,7 +97,7 @@ def test_pod_stays_ready_while_the_database_is_down(api: Api) -> None:
             assert api.ready()
     finally:
         api.database.start()
-    assert within(SOON, lambda: api.statuses() == {404})  # 404 comes from the database, which has no such thought
+    assert within(SOON, lambda: api.statuses() == {404})  # 404, because the database has no such thought
 
 
 def test_pod_stays_ready_and_answers_probes_while_the_database_is_stuck(api: Api) -> None:

@@ -107,7 +107,7 @@ def test_new_workers_load_changed_code_and_a_broken_line_is_reported(web: Server
 
 @dataclass(frozen=True)
 class Copy:
-    """A copy of the repository, with its system started by `make run`."""
+    """A copy of the repository, and the system that `make run` starts from this copy."""
 
     tree: Path
     system: System
@@ -150,7 +150,7 @@ def test_make_run_loads_saved_files_and_prints_errors(copy: Copy) -> None:
     headers = requests.get(f"{copy.system.web}/static/web/style.css", timeout=TIMEOUT).headers
     assert headers["Cache-Control"] == "max-age=0, public"
 
-    # The size of the file stays the same, and maybe the second of its modification time too.
+    # The second and third edits do not change the size of the file, and may happen in the same second.
     setting = 'response["X-Request-ID"] = identifier'
     copy.edit("common/http/middleware.py", setting, f'{setting} + "-alpha"')
     for before, after in [("alpha", "gamma"), ("gamma", "delta")]:

@@ -87,7 +87,7 @@ def test_requests_that_gunicorn_or_django_refuse_get_the_usual_error_body(
 
 
 @pytest.mark.parametrize(("family", "address"), [(socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")])
-def test_used_port_is_reported_in_one_line_and_no_file_is_created(
+def test_port_in_use_is_reported_in_one_line_and_no_file_is_created(
     tmp_path: Path, family: socket.AddressFamily, address: str
 ) -> None:
     copy = bare_copy(tmp_path)
@@ -97,7 +97,7 @@ def test_used_port_is_reported_in_one_line_and_no_file_is_created(
             taken.bind((address, 8001))
             taken.listen()
         except OSError:
-            pass  # another program already uses the port
+            pass  # another program already uses the port, which is enough for this test
         done = make_run(copy)
     assert done.returncode != 0
     assert re.match(r"Port 800\d \(\w+\) is in use\. .+", done.stderr)
@@ -199,9 +199,8 @@ def test_services_call_each_other_without_a_proxy(tmp_path: Path) -> None:
         account = {"username": "bruce", "password": "bruce"}
         login = requests.post(f"{system.users}/api/login/", json=account, timeout=TIMEOUT).json()
         own = {"url": f"{system.thoughts}/api/me/thoughts/", "headers": {"Authorization": login["Authorized"]}}
-        assert (
-            requests.get(**own, timeout=TIMEOUT).status_code == 200
-        )  # thoughts_api could fetch the keys from users_api
+        # thoughts_api has fetched the keys from users_api, without the proxy.
+        assert requests.get(**own, timeout=TIMEOUT).status_code == 200
         assert requests.get(f"{system.web}/search", timeout=TIMEOUT).status_code == 200
     finally:
         stop(system)
@@ -340,7 +339,7 @@ def bare_copy(folder: Path) -> Path:
 def pretend(copy: Path, statement: str) -> None:
     """Write pretend.py, which runs `statement` and then a script.
 
-    The statement changes the Python that the script sees.
+    For example, the statement can change the Python version that the script sees.
     """
     (copy / "pretend.py").write_text(
         f"{statement}; import runpy; del sys.argv[0]; runpy.run_path(sys.argv[0], run_name='__main__')\n"
@@ -357,7 +356,7 @@ def make_run(copy: Path, **variables: str) -> "subprocess.CompletedProcess[str]"
 
 
 def assert_nothing_made(copy: Path, done: "subprocess.CompletedProcess[str]") -> None:
-    """Assert that one line was printed, apart from that of make, and that no file was created."""
+    """Assert that one line was printed, apart from make's own line, and that no file was created."""
     assert len([line for line in done.stderr.splitlines() if not line.startswith("make: ***")]) == 1
     assert {path.name for path in copy.iterdir()} <= {"Makefile", "projects.toml", "tools", "pretend.py"}
     assert not (copy / ".venv").exists()

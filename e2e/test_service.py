@@ -15,7 +15,7 @@ from tools.local import PROJECTS
 from tools.system import answers, free_ports, within
 
 STEPS = "invoices_api lint format imports templates manifests Tiltfile"
-# Skip this file, because its test would copy the repository and repeat two of these steps in the copy.
+# `make test` in the clone skips this file, whose test would copy the clone and repeat two of these steps there.
 TWICE = "k8s/tests/manifests/test_set_once.py"
 TIMEOUT = 10
 
@@ -121,7 +121,7 @@ def test_existing_file_is_not_overwritten(tree: Path, name: str) -> None:
         (tree / "invoices_api").rmdir()
 
 
-def test_lock_of_the_new_service_adds_nothing_to_the_others(made: Path) -> None:
+def test_new_service_needs_only_packages_that_are_already_locked(made: Path) -> None:
     assert not re.search(r"^ M .*requirements", status(made), re.MULTILINE)
     locked, installed = (
         set(re.findall(r"^\S+==\S+", (made / file).read_text(), re.MULTILINE))

@@ -47,7 +47,7 @@ def test_threads_with_a_shared_cookie_jar_stay_logged_in(system: System) -> None
                 counted += 1
                 if page.status_code != 200:
                     refused.append((page.status_code, page.headers.get("Location", "")))
-                elif counted % 20 == 0:  # ignore the new token, as if the answer were lost
+                elif counted % 20 == 0:  # ignore the new token, as if the response had been lost
                     lost += 1
                 elif name in page.cookies:
                     jar[name] = page.cookies[name] or ""

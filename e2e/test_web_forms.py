@@ -15,7 +15,7 @@ from tools.local import ROOT
 from tools.system import NO_LIMITS, System, start, stop
 
 DESCRIPTION = ROOT / "e2e" / "web.openapi.yaml"
-EXAMPLES = int(os.environ.get("EXAMPLES") or 25)  # number of requests for each operation and visitor, at most
+EXAMPLES = int(os.environ.get("EXAMPLES") or 25)  # the maximum number of requests for each operation and visitor
 # In CI, each run sends the same requests, so a new failure is caused by a code change.
 SEED = 1 if os.environ.get("CI") else None
 
@@ -60,7 +60,7 @@ def visitor(own: System, request: pytest.FixtureRequest) -> dict[str, dict[str, 
 
 
 def is_a_page(context: schemathesis.CheckContext, response: schemathesis.Response, case: schemathesis.Case) -> None:
-    """Check that an answer has a strict policy, and is a page with navigation or a redirect within the site."""
+    """Check that an answer has a strict Content-Security-Policy, and is a page of web or a redirect within the site."""
     policy = response.headers.get("content-security-policy", [""])[0]
     assert "default-src 'none'" in policy
     assert "unsafe" not in policy
