@@ -70,7 +70,7 @@ def bind_error(port):
     `localhost` is 127.0.0.1 or ::1, so the port must be free on both.
     """
     addresses = [(socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")]
-    if sys.platform == "darwin":  # macOS allows one program on all addresses and another one on 127.0.0.1
+    if sys.platform == "darwin":  # macOS lets one program listen on all addresses, and another on 127.0.0.1
         addresses += [(socket.AF_INET, "0.0.0.0"), (socket.AF_INET6, "::")]  # noqa: S104
     for family, address in addresses:
         try:

@@ -17,7 +17,7 @@ from tools.local import ROOT
 from tools.projects import SERVICES
 
 IMAGES = {service: project.package for service, project in SERVICES.items()}
-# By tag, because a local cluster may have its own postgres, with another digest.
+# Use a tag, not a digest, because a local cluster may have an image `postgres` with a different digest.
 POSTGRES = '  - name: postgres\n    newTag: "17"\n'
 HOSTING = ("--namespace=kube-public", "get", "configmap", "local-registry-hosting")
 

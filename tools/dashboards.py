@@ -12,7 +12,7 @@ from tools.local import ROOT
 
 FOLDER = ROOT / "k8s" / "components" / "observability" / "dashboards"
 TEMPLATE = ROOT / "tools" / "template" / FOLDER.relative_to(ROOT)
-WIDTH, HEIGHT = 12, 8  # of a panel; Grafana's grid has 24 columns
+WIDTH, HEIGHT = 12, 8  # the size of a panel in grid units; Grafana's grid has 24 columns
 
 # A panel: title, unit, and a list of queries with their legends. `$job` is the name of the service.
 Panel = tuple[str, str, list[tuple[str, str]]]

@@ -43,7 +43,7 @@ def output(*command: str) -> str | None:
 
 
 def check(tool: str) -> None:
-    """Raise `Refused` if a program is missing, too old, or cannot work."""
+    """Raise `Refused` if a program is missing or too old, or does not work."""
     if not shutil.which("docker"):
         raise Refused("Docker is missing. Install it: https://docs.docker.com/get-started/get-docker/")
     if output("docker", "info") is None:
@@ -80,7 +80,7 @@ def start_registry() -> None:
     if output("docker", "container", "inspect", REGISTRY) is None:
         publish = f"--publish=127.0.0.1:{REGISTRY_PORT}:5000"
         run("docker", "run", "--detach", "--restart=always", publish, f"--name={REGISTRY}", REGISTRY_IMAGE)
-    output("docker", "network", "connect", "kind", REGISTRY)  # fails if they are already connected
+    output("docker", "network", "connect", "kind", REGISTRY)  # fails if the registry is already connected
     folder = f"/etc/containerd/certs.d/localhost:{REGISTRY_PORT}"
     hosts = f'[host."http://{REGISTRY}:5000"]\n'
     run(

@@ -1,7 +1,7 @@
 """`make e2e-cluster`: deploy the local overlay to a local cluster, and test it through the ingress.
 
-The cluster is that of kubectl's current context, which KUBECONFIG may choose. If Tilt is on the PATH, `tilt ci` deploys
-the overlay. At the end, the namespace is deleted, unless it existed before.
+The cluster is the one in kubectl's current context. Set KUBECONFIG to use another one. If Tilt is on the PATH,
+`tilt ci` deploys the overlay. At the end, the script deletes the namespace, unless it existed before.
 """
 
 import os
@@ -72,7 +72,7 @@ def main() -> None:
         tag = f"e2e-{time.time():.0f}"
         if shutil.which("tilt"):
             with e2e.step("tilt ci"):
-                e2e.run("tilt", "ci", "--", "--image", "production")  # the production images are also used without Tilt
+                e2e.run("tilt", "ci", "--", "--image", "production")  # test the production images
         with e2e.step("build and push"):
             cluster.push(registry, tag)
         if not shutil.which("tilt"):

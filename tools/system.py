@@ -103,7 +103,7 @@ def answers(url: str) -> bool:
 
 
 def within(seconds: float, condition: Callable[[], bool]) -> bool:
-    """Wait until the condition is true. Return False if it is still false after this time."""
+    """Wait until the condition is true. Return False if it is still false after this number of seconds."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if condition():
@@ -121,7 +121,7 @@ def children(pid: int) -> dict[int, str]:
 
 
 def kill(system: System, project: str) -> None:
-    """Kill the gunicorn of a project with SIGKILL. Raise RuntimeError if it is not running."""
+    """Kill a project's gunicorn with SIGKILL. Raise RuntimeError if it is not running."""
     assert system.process
     for pid, command in children(system.process.pid).items():
         if f"{project}.wsgi" in command:

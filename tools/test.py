@@ -37,7 +37,8 @@ ALONE = {
 }
 # Tests that start no system.
 STATIC = {"manifests": "k8s/tests/manifests", "Tiltfile": "tilt_modules/tests", "tools": "tools/tests"}
-# mypy needs the settings of a project. These folders belong to no project, so they are checked with those of a project.
+# mypy needs the settings of a project. These folders belong to no project. Each key names the project
+# whose settings mypy uses for the folders in the list.
 TYPED_WITH = {"users_api": ["common"], "web": ["tools", "e2e", "bench", "k8s", "tilt_modules"]}
 APIS = [project.package for project in WITH_DATABASE]
 PYTEST = [sys.executable, "-m", "pytest", "--quiet", "--rootdir=.", "-p", "no:cacheprovider"]
@@ -50,7 +51,7 @@ class Step:
     name: str
     command: list[str]
     env: dict[str, str] = field(default_factory=dict)
-    # A regular expression that finds the result in the output. The line of the step shows this result.
+    # A regular expression that finds the result in the output. The step's line in the summary shows this result.
     result: str = r"^=* ?(\d+ (?:passed|failed|error).*?) in "
 
     def run(self) -> tuple[bool, str, float]:
@@ -145,7 +146,7 @@ def main(only: list[str]) -> int:
         if any("PostgreSQL" in name for name in wanted):
             every = list(steps(local, stack.enter_context(postgres.server())))
         if {*wanted} & {*STATIC, "new service", E2E}:
-            kustomize.find_or_install()  # once, before steps that run at the same time
+            kustomize.find_or_install()  # install it here, so that parallel steps do not
         if not wanted:
             print(f"No step has a name with: {' '.join(only)}. The steps are:", file=sys.stderr)
             print(*(f"  {step.name}" for step in every), f"  {E2E}", sep="\n", file=sys.stderr)

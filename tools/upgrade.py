@@ -3,7 +3,8 @@
 During a rollout, pods of the previous release use the tables of the new release. After a rollback, they do so for days.
 This command migrates an empty database to the last migration of the previous release (`migration` of `[tool.release]`
 in the project's pyproject.toml), and then to the newest one. It compares the tables, not the migrations, so it also
-sees the effect of SQL. It sees neither how long a migration locks a table nor what a data migration does to the rows.
+detects the effect of raw SQL. It detects neither how long a migration locks a table nor what a data migration does to
+the rows.
 
 DATABASE_URL selects the server. Without it, the database is SQLite.
 """
@@ -43,7 +44,7 @@ class Column:
 class Table:
     """The columns of a table, and how often each constraint occurs.
 
-    A constraint is its kind, its columns, and its name if it is a check.
+    A constraint is represented by its kind, its columns and, for a check, its name.
     """
 
     columns: dict[str, Column]
@@ -139,7 +140,7 @@ def _describe(column: Column) -> str:
 
 
 def _binds(kind: str, columns: tuple[str, ...], used: Any, new: dict[str, Column]) -> bool:
-    """Return whether a new constraint can refuse a row of code that writes only the columns `used`."""
+    """Return whether a new constraint can refuse a row from code that sets only the columns `used`."""
     if kind == "unique":  # rows with NULL in a column are never duplicates
         left_null = [name for name in columns if name not in used and new[name].nullable and not new[name].has_default]
         return not left_null

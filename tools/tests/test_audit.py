@@ -74,19 +74,19 @@ def test_known_vulnerability_fails_and_is_named(lock: Path) -> None:
     ]
 
 
-def test_audit_passes_as_not_audited_if_no_database_is_reachable(lock: Path) -> None:
+def test_audit_passes_and_says_not_audited_if_no_database_is_reachable(lock: Path) -> None:
     with database(CANARY, "idna") as options:
         pass  # the database stops here
 
     assert audit.audit([lock], [options]) == (True, audit.NOT_AUDITED)
 
 
-def test_database_without_advisories_does_not_count_as_an_audit(lock: Path) -> None:
+def test_database_without_advisories_does_not_count(lock: Path) -> None:
     with database() as options:
         assert audit.audit([lock], [options]) == (True, audit.NOT_AUDITED)
 
 
-def test_database_that_fails_later_does_not_count_as_an_audit(lock: Path) -> None:
+def test_database_that_fails_during_the_audit_does_not_count(lock: Path) -> None:
     with database(CANARY, fail_on="idna") as options:
         assert audit.audit([lock], [options]) == (True, audit.NOT_AUDITED)
 

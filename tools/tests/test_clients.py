@@ -14,7 +14,7 @@ def nothing_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.argv", ["tools.clients"])
 
 
-def test_missing_tools_skip_the_step_and_say_so(
+def test_step_is_skipped_with_a_message_if_tools_are_missing(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.delenv("CLIENTS", raising=False)
@@ -22,7 +22,7 @@ def test_missing_tools_skip_the_step_and_say_so(
     assert capsys.readouterr().out.startswith("skipped: Node.js, Java and Go are not installed here.")
 
 
-def test_missing_tools_are_an_error_if_the_clients_are_required(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_step_fails_if_tools_are_missing_and_clients_are_required(monkeypatch: pytest.MonkeyPatch) -> None:
     def fails(*command: object, **options: object) -> None:
         raise SystemExit("No matching distribution found.")
 

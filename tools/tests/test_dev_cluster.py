@@ -33,7 +33,7 @@ def several(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 PINNED = {"type": "string", "pattern": r":v?\d+\.\d+\.\d+[-a-z0-9]*(@sha256:[0-9a-f]{64})?$"}
-# https://kind.sigs.k8s.io/docs/user/configuration/ and https://k3d.io/stable/usage/configfile/, the fields in use.
+# Only the fields in use: https://kind.sigs.k8s.io/docs/user/configuration/, https://k3d.io/stable/usage/configfile/
 SCHEMAS = {
     "kind.yaml": strict(
         apiVersion={"const": "kind.x-k8s.io/v1alpha4"},

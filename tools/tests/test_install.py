@@ -1,4 +1,4 @@
-"""The installation of packages, also in a copied or moved folder and with settings of pip."""
+"""The installation of packages, also in a copied or moved folder and with the user's pip settings."""
 
 import shutil
 import sys
@@ -38,7 +38,7 @@ def test_stamp_depends_on_the_content_of_the_lock_files(clone: Path) -> None:
     assert install.stamp("run", clone).read_text() != install.digest("run", clone)
 
 
-def test_pip_keeps_only_the_sources_of_packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pip_uses_only_the_settings_for_package_sources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "pip.conf"
     file.write_text("[global]\nuser = true\nindex-url = https://example.org/a\n[install]\nprefix = /x\nproxy = b:1\n")
     exported = {"CONFIG_FILE": str(file), "REQUIRE_VIRTUALENV": "yes", "NO_DEPS": "1", "INDEX_URL": "https://c.example"}

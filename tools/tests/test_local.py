@@ -1,4 +1,4 @@
-"""The environment of the services of `make run`."""
+"""The environment of the services that `make run` starts."""
 
 from pathlib import Path
 
@@ -30,7 +30,7 @@ def local(folder: Path) -> Local:
 
 
 @pytest.mark.parametrize("name", ["a#b", "a?b", "a%20b", "a b", "größe", "a\nb", "a'\"$b"])
-def test_database_is_in_the_folder_whatever_its_name(tmp_path: Path, name: str) -> None:
+def test_database_is_in_the_folder_whatever_the_folder_is_called(tmp_path: Path, name: str) -> None:
     made = local(tmp_path / name)
     for project in TABLE.values():
         if project.database:

@@ -38,7 +38,7 @@ def make(*arguments: str, **environment: str) -> "subprocess.CompletedProcess[st
         ),
     ],
 )
-def test_wrong_variable_is_one_line_before_anything_is_installed(arguments: str, message: str) -> None:
+def test_wrong_variable_is_reported_in_one_line_before_anything_is_installed(arguments: str, message: str) -> None:
     done = make(*arguments.split())
     assert done.returncode
     assert done.stdout == ""
@@ -54,12 +54,12 @@ def test_exported_variables_are_ignored() -> None:
     assert "--upgrade" not in make("lock", upgrade="1").stdout
 
 
-def test_variables_of_the_command_line_are_used() -> None:
+def test_variables_on_the_command_line_are_used() -> None:
     assert "tools.run --reload --ports 1 2 3" in make("run", "ports=1 2 3").stdout
     assert "python3 tools/install.py" in make("run", "PYTHON=python3").stdout
 
 
-def test_variables_that_change_python_reach_no_command() -> None:
+def test_exported_variables_that_affect_python_do_not_reach_commands() -> None:
     exported = {
         "PYTHONPATH": "/missing",
         "GIT_DIR": "/missing",

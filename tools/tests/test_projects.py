@@ -95,7 +95,7 @@ def test_compose_defines_every_service_network_and_volume_that_it_uses() -> None
         assert {volume for volume in volumes if not volume.startswith(".")} <= compose["volumes"].keys(), name
 
 
-def test_compose_builds_its_own_images_on_each_start() -> None:
+def test_compose_rebuilds_its_own_images_at_each_startup() -> None:
     compose = yaml.safe_load((ROOT / "compose.yaml").read_text())
     assert compose["name"] == "thoughts"
     built = {service["image"] for service in compose["services"].values() if "build" in service}

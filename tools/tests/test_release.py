@@ -20,7 +20,7 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
     tree = scratch.clone(tmp_path_factory.mktemp("release") / "clone")
     for name in ("user.name", "user.email"):
         git(tree, "config", name, "x")
-    changelog = tree / "CHANGELOG.md"  # its section may be empty after a release
+    changelog = tree / "CHANGELOG.md"  # the section [Unreleased] is empty after a release
     changelog.write_text(changelog.read_text().replace("## [Unreleased]\n", "## [Unreleased]\n\n- A change.\n"))
     git(tree, "commit", "--quiet", "--all", "--message=x")
     return tree
@@ -45,7 +45,7 @@ def git(tree: Path, *arguments: str) -> str:
 
 
 def refusal(tree: Path, version: str = "7.1.0") -> str:
-    """Return why a release is refused, after checking that it changed nothing."""
+    """Try to release a version. Check that this changes nothing, and return why the release is refused."""
     before = git(tree, "rev-parse", "HEAD"), git(tree, "status", "--porcelain")
     done = release(tree, version)
     assert done.returncode == 1, done.stdout
@@ -54,7 +54,7 @@ def refusal(tree: Path, version: str = "7.1.0") -> str:
     return done.stderr.strip().splitlines()[-1]
 
 
-def test_release_is_committed_and_tagged_and_the_next_one_is_checked_from_it(tree: Path) -> None:
+def test_release_is_committed_and_tagged_and_the_next_one_needs_a_changelog_entry(tree: Path) -> None:
     done = release(tree)
     assert done.returncode == 0, done.stdout + done.stderr
     assert git(tree, "describe", "--exact-match") == "v7.1.0"

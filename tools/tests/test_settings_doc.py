@@ -64,7 +64,7 @@ def test_table_lists_the_variables_that_the_project_reads(project: str) -> None:
     read |= {tracing.ENDPOINT, tracing.RATE}  # read through these constants
     if project in NAMED:
         assert {name for name, row in TABLE.items() if project in row.projects} == read
-    else:  # made by `make service`; its variables are those of other services
+    else:  # a project that `make service` created; the table has its variables, but does not name it
         assert read <= TABLE.keys()
 
 

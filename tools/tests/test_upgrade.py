@@ -93,7 +93,7 @@ def apply(connection: Any, operations: list[Operation], state: ProjectState) -> 
 
 
 def conflicts(alias: str, operations: list[Operation]) -> list[str]:
-    """Return what the operations break for code with the table of books."""
+    """Create the table of books, apply the operations, and return what they break for code that uses the old table."""
     connection = connections[alias]
     with connection.cursor() as cursor:
         for table in connection.introspection.table_names(cursor):

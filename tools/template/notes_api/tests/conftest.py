@@ -7,7 +7,7 @@ from common.tests import signing
 
 @pytest.fixture(autouse=True)
 def key_set(settings: Settings) -> None:
-    """Make the API verify tokens with the test key of `signing`."""
+    """Make the API verify tokens with the test key in `signing`."""
     settings.TOKENS_JWKS = lambda: signing.jwks("ours")
 
 
