@@ -101,17 +101,18 @@ each service takes to start, and its memory in MB.""",
 The benchmark compares logins and refreshes with those of an older commit, which had no sessions. "before" means that
 commit, and "now" means the current one.""",
     "hostile": """\
-In each of the first rows, 200 hostile clients of one kind stay connected to thoughts_api. In the last two rows, other
-clients keep its threads, or those of users_api, busy. Meanwhile an honest client sends one request at a time, and a
-probe checks the readiness of the service. The first table shows how many requests the honest client sent, and how
-long its requests and the probes took.
+Each row of the first table describes one test. In the first test, there are no hostile clients. In each of the next
+tests, 200 hostile clients of one kind stay connected to thoughts_api. In the last two, other clients keep all threads
+of thoughts_api busy, or log in to users_api. During each test, an honest client sends one request at a time, and a
+probe checks the readiness of the service. The table shows how many requests the honest client sent, and how long these
+requests and the probes took.
 
-The second table shows request bodies that are expensive to parse. Each is sent by one client alone, and then by eight
-clients at the same time, to see how much memory this adds.""",
+The second table shows request bodies that are expensive to parse. First one client sends each body alone. Then eight
+clients send it at the same time, to see how much memory this adds.""",
     "workers": """\
 The benchmark starts thoughts_api and users_api with different numbers of gunicorn processes and threads. It measures
-searches in thoughts_api, and a read from users_api, first alone and then during eight concurrent logins. MB is the
-memory of thoughts_api. The rows in bold are close to the settings in use.""",
+searches in thoughts_api, and a read from users_api, first alone and then during eight concurrent logins. "MB" is
+the memory of thoughts_api. The rows in bold are close to the settings in use.""",
     "images": """\
 The first table shows the size of each image. It also shows how long it takes to build and push the image after a
 one-line change, and how much data is pushed. For the second table, a container of thoughts_api receives SIGTERM while
@@ -122,7 +123,7 @@ of users for which the responses stayed fast enough. locust, PostgreSQL and the 
     "rollout": """\
 The benchmark sends 50 requests per second through the ingress to two pods of each service. Meanwhile it restarts,
 deletes and evicts the pods of one service after another. The first lines show how long each of these phases took.
-The table shows how many requests were sent, answered and failed in each phase, and how long they took.""",
+The table shows how many requests were sent, answered and failed in each phase, and how long the requests took.""",
     "chaos": """\
 Clients write and read thoughts through the ingress. Meanwhile the benchmark kills the PostgreSQL pod of thoughts_api
 several times. The result shows how many acknowledged writes were lost or stored twice, and how many requests
