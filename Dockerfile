@@ -2,7 +2,7 @@
 # By default, Docker builds the last stage, `production`. The stage `development` is for Tilt, whose live update
 # replaces the code in the running container.
 
-# A release pins the digest in .github/base-images/Dockerfile.
+# The release workflow replaces this tag with the digest in .github/base-images/Dockerfile.
 ARG PYTHON=python:3.13-slim-trixie
 
 FROM ${PYTHON} AS base
@@ -14,8 +14,8 @@ ARG PROJECT
 # The packages for tracing. `--build-arg TELEMETRY=no` leaves them out.
 ARG TELEMETRY=yes
 COPY ${PROJECT}/requirements.txt common/requirements-telemetry.txt ./
-# The `find` commands remove unused files, which are a third of the size: all translations except English, and Redoc,
-# because the APIs use Swagger UI.
+# The `find` commands remove unused files, which would be a third of the image: all translations except English, and
+# Redoc, because the APIs use Swagger UI.
 RUN --mount=type=cache,target=/root/.cache/pip \
     python -m venv --without-pip /venv \
     && pip --python /venv install --require-hashes -r requirements.txt $([ "$TELEMETRY" = no ] || echo -r requirements-telemetry.txt) \
@@ -27,7 +27,7 @@ ARG PROJECT
 COPY common common
 COPY ${PROJECT} ${PROJECT}
 # The settings do not load without these variables, but collectstatic does not use their values. The source maps
-# are deleted, because they are half the size of Swagger UI, and browsers use them only for debugging.
+# are deleted, because they make up half of Swagger UI, and browsers use them only for debugging.
 RUN SECRET_KEY=x TOKENS_KEYS=/x TOKENS_JWKS=/x THOUGHTS_BACKEND_URL=http://x USER_BACKEND_URL=http://x \
     STATIC_ROOT=/static python ${PROJECT}/manage.py collectstatic --no-input --verbosity=0 \
     && find /static -name '*.map*' -delete
@@ -37,8 +37,8 @@ FROM dependencies AS lean
 RUN find /venv -path '*/site-packages/*/static' -prune -exec rm -r {} +
 
 # GLIBC_TUNABLES saves memory. All threads share one malloc arena. malloc returns freed blocks of 4 MiB or more to the
-# system, such as the 19 MiB of a password hash. It uses huge pages if the system allows them, because the kernel clears
-# these faster. https://www.gnu.org/software/libc/manual/html_node/Memory-Allocation-Tunables.html
+# kernel, such as the 19 MiB of a password hash. malloc uses huge pages if the system allows them, because the kernel
+# clears huge pages faster. https://www.gnu.org/software/libc/manual/html_node/Memory-Allocation-Tunables.html
 FROM base AS runtime
 ARG PROJECT
 ENV PROJECT=${PROJECT} \
@@ -59,12 +59,12 @@ COPY --from=static /static /static
 ENV RELOAD=true
 COPY --chown=10001:10001 common common
 COPY --chown=10001:10001 ${PROJECT} ${PROJECT}
-# Bytecode makes reloads faster. Python compares the hash of the source, not its time, because two edits may happen
-# within a second.
+# Bytecode makes reloads faster. Python detects a changed source file by its hash, not by its modification time, because
+# two edits may happen within the same second.
 ENV PYTHONDONTWRITEBYTECODE=
 RUN python -m compileall -q --invalidation-mode=checked-hash common ${PROJECT}
-# The container applies migrations before it starts gunicorn. After a change to the lock file, Tilt builds a new image,
-# and no live update applies new migrations.
+# The container applies migrations before it starts gunicorn. Live updates also apply migrations, but none runs when Tilt
+# builds a new image, for example after a change to the lock file.
 CMD test ! -d ${PROJECT}/migrations || python ${PROJECT}/manage.py migrate --no-input; \
     exec gunicorn -c python:common.server.gunicorn_conf ${PROJECT}.wsgi
 
@@ -72,7 +72,7 @@ FROM runtime AS production
 ARG PROJECT
 COPY --from=lean /venv /venv
 COPY --from=static /static /static
-# The user of the image must be able to read the code, whatever the umask of the clone.
+# The container's user must be able to read the code, whatever the umask was when the repository was cloned.
 COPY --chmod=755 common common
 COPY --chmod=755 ${PROJECT} ${PROJECT}
 ARG VERSION=dev

@@ -1,6 +1,6 @@
 # Run `make` or `make help` to list the targets.
 
-# The variables of targets are read only from the command line. An exported variable `name` is for another program.
+# Targets read their variables only from the command line. An environment variable called `name` is for another program.
 ports :=
 only :=
 in :=
@@ -14,14 +14,14 @@ with :=
 context :=
 certificates :=
 version :=
-# These variables change what Python, pip, git, Django or gunicorn do. The user exported them for other programs.
-# tools/install.py reads PIP_* itself, for the user's package index.
+# These environment variables change what Python, git, Django, gunicorn or uv do. The user exported them for other
+# programs. PIP_* is not in the list, because tools/install.py reads the user's package index from it.
 unexport $(filter PYTHON% DJANGO_% GUNICORN_% PYTEST_% GIT_% VIRTUAL_ENV CONDA_PREFIX \
 	UV_CONFIG_FILE UV_FROZEN UV_LOCKED UV_NO_% UV_OFFLINE UV_PRERELEASE UV_PROJECT% UV_PYTHON% UV_RESOLUTION UV_SYSTEM_PYTHON, \
 	$(.VARIABLES))
-# The files of this repository are in UTF-8, in every locale: https://docs.python.org/3/using/cmdline.html#envvar-PYTHONUTF8
+# Makes Python read files as UTF-8 in every locale: https://docs.python.org/3/using/cmdline.html#envvar-PYTHONUTF8
 export PYTHONUTF8 := 1
-# Makes uv trust the certificates of the system, as pip does.
+# Makes uv trust the system's certificates, as pip does.
 export UV_SYSTEM_CERTS := true
 
 # The first Python that is 3.11 or newer. If there is none, this is python3, and check_machine.py prints an error.
@@ -33,7 +33,8 @@ UV_COMPILE = .venv/bin/python -m uv pip compile --no-config --quiet --universal 
 	--no-emit-index-url --no-header --no-annotate
 PROJECTS = $(shell sed -n 's/^\[\(.*\)\]$$/\1/p' projects.toml)
 
-# The variables of each target, and an example. Unknown and missing ones are refused before anything is installed.
+# The variables of each target, and an example command. `make` rejects unknown and missing variables before it installs
+# anything.
 run.variables := ports
 test.variables := only
 bench.variables := only
@@ -93,17 +94,17 @@ cluster: ## Create a local cluster for `tilt up`; with=k3d uses k3d instead of k
 	@$(PYTHON) -m tools.dev_cluster create $(with)
 
 .PHONY: cluster-down
-cluster-down: ## Delete the cluster of `make cluster`; with=k3d
+cluster-down: ## Delete the cluster that `make cluster` created; with=k3d deletes the k3d cluster
 	@$(CHECK)
 	@$(PYTHON) -m tools.dev_cluster delete $(with)
 
 .PHONY: last-errors
-last-errors: ## Print the last errors of all services on the cluster
+last-errors: ## Print the last errors of all services in the cluster
 	@$(INSTALL) run
 	@.venv/bin/python -m tools.last_errors $(context)
 
 .PHONY: screenshots
-screenshots: ## Take screenshots of every page in var/screenshots; docs=1 takes those of the README
+screenshots: ## Save screenshots of every page in var/screenshots; docs=1 updates the README's screenshots
 	@$(INSTALL) dev
 	@.venv/bin/python -m tools.screenshots $(if $(docs),--docs)
 
@@ -118,7 +119,7 @@ e2e-compose: ## Start the whole system with Docker Compose and test it
 	@.venv/bin/python -m tools.e2e_compose
 
 .PHONY: manage
-manage: ## Run a Django command of a project: in=users_api do="changepassword bruce"
+manage: ## Run a Django command in a project: in=users_api do="changepassword bruce"
 	$(call need,in do)
 	$(call need_file,$(in)/manage.py)
 	@$(INSTALL) run
@@ -184,6 +185,6 @@ format: ## Format Python code and templates
 	.venv/bin/python -m djlint --quiet --reformat web users_api
 
 .PHONY: reset
-reset: ## Delete the data of `make run`, but not the keys of the cluster
+reset: ## Delete the data of `make run`, but not the cluster's keys
 	@$(CHECK) --ended
 	test ! -d var || find var/ -mindepth 1 -maxdepth 1 ! -name cluster -exec rm -rf {} +
