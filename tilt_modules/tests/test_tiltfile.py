@@ -60,7 +60,7 @@ def test_every_object_belongs_to_a_resource(tilt: Tilt) -> None:
         f"{each['metadata']['name']}:{each['kind']}"
         for each in tilt.objects
         if not {"template", "jobTemplate"} & each.get("spec", {}).keys()
-        and each["kind"] != "Service"  # Tilt adds a Service to the resource of its workload
+        and each["kind"] != "Service"  # Tilt adds each Service to the resource of its workload
     }
     assert {*tilt.resources["settings"]["objects"]} == others
     assert "made:Secret" in others
@@ -90,12 +90,12 @@ def test_services_depend_on_migrations_and_migrations_on_databases(tilt: Tilt) -
     }
 
 
-def test_service_is_reachable_without_an_ingress_on_the_port_of_make_run(tilt: Tilt) -> None:
+def test_service_is_reachable_without_an_ingress_on_its_make_run_port(tilt: Tilt) -> None:
     forwarded = {name: each["port_forwards"] for name, each in tilt.resources.items() if each["port_forwards"]}
     assert forwarded == {name: {project.port: 8000} for name, project in SERVICES.items()}
 
 
-def test_every_link_has_a_host_of_an_ingress(tilt: Tilt) -> None:
+def test_every_link_has_the_host_of_an_ingress(tilt: Tilt) -> None:
     links = {name: each["links"] for name, each in tilt.resources.items() if each["links"]}
     assert links == {
         **{name: {project.title: f"http://{project.host}.localhost"} for name, project in SERVICES.items()},
@@ -180,7 +180,7 @@ def test_tests_of_a_project_run_only_on_demand(tilt: Tilt) -> None:
 
 
 def manual(tilt: Tilt) -> set[str]:
-    """Return the resources that do not update without a click."""
+    """Return the resources that Tilt updates only when the developer clicks."""
     return {name for name, each in tilt.resources.items() if each["trigger_mode"] == "manual"}
 
 
@@ -201,7 +201,7 @@ def kubectl(arguments: str) -> str:
 
 
 def expected_buttons() -> dict[str, tuple[str, str, list[str]]]:
-    """Return the resource for the output, the text and the command that each button should have."""
+    """Return the expected buttons: by name, the resource for the output, the text, and the command."""
     buttons: dict[str, tuple[str, str, list[str]]] = {}
     for service in APIS:
         project = cluster.IMAGES[service]
