@@ -5,6 +5,6 @@ pg_dump --format=custom --no-owner --no-privileges --file="$file.unfinished" "$D
 pg_restore --list "$file.unfinished" >/dev/null
 mv "$file.unfinished" "$file"
 echo "Wrote $file, $(stat -c %s "$file") bytes."
-# Delete old dumps only after a success, so that the last dumps are kept if backups fail.
+# Delete old dumps only after a successful backup, so that the last dumps remain if backups fail.
 find /backups -name "$1-*.dump*" -mtime +13 -print -delete
 ls -l /backups

@@ -1,7 +1,7 @@
 # Replace the schema `public` of the database in DATABASE_URL with a dump: restore.sh NAME
 set -eu
 file="/backups/${BACKUP:-$(ls /backups | grep "^$1-.*\.dump$" | sort | tail -n 1)}"
-# Read the whole dump before anything is dropped.
+# Check that the whole dump is readable before the schema is dropped.
 pg_restore --file=/dev/null "$file"
 psql --quiet --set=ON_ERROR_STOP=1 \
     --command='DROP SCHEMA IF EXISTS public CASCADE; CREATE SCHEMA public' "$DATABASE_URL"

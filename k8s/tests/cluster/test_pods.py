@@ -1,4 +1,4 @@
-"""Tests of the running pods. They check the privileges of the pods, and that data survive the deletion of a pod."""
+"""Tests of the running pods. They check the privileges of the pods, and that data survives the deletion of a pod."""
 
 import time
 
@@ -25,7 +25,7 @@ def test_container_is_unprivileged_and_can_write_only_to_tmp(kubectl: Kubectl, s
         execute("command -v gcc || command -v uv")
 
 
-def test_data_survive_the_deletion_of_the_database_pods(kubectl: Kubectl) -> None:
+def test_data_survives_the_deletion_of_the_database_pods(kubectl: Kubectl) -> None:
     login = requests.post(
         "http://users.localhost/api/login/", data={"username": "bruce", "password": "bruce"}, timeout=10
     )

@@ -47,7 +47,7 @@ print(len(json.load(urllib.request.urlopen(request))["keys"]))
 """
 ADMINISTRATOR = "exec --stdin --tty deployment/users-api -- python users_api/manage.py createsuperuser"
 ADDRESSES = {name: (name, 80) for name in cluster.IMAGES} | {"postgres": (f"postgres.{OUTSIDE}.svc", 5432)}
-# The connections that each service needs. All APIs except users-api load the public keys from users-api.
+# The servers that each service connects to. All APIs except users-api load the public keys from users-api.
 NEEDED = {project.service: {"users-api", "postgres"} - {project.service} for project in WITH_DATABASE}
 NEEDED |= {"web": {"users-api", "thoughts-api"}}
 CONNECT = """
@@ -174,7 +174,7 @@ def production(
     policy = tree / "k8s" / "components" / "network-policies" / "ingress-controller.yaml"
     policy.write_text(policy.read_text().replace("[ingress-nginx, traefik]", f"[{controller(Kubectl())}]"))
 
-    # psql runs outside the cluster, where the name of the Service is unknown.
+    # psql runs outside the cluster, where the name of the Service does not resolve.
     address = outside.json("get", "service", "postgres")["spec"]["clusterIP"]
     host = f"postgres.{OUTSIDE}.svc"
     parameters = f"hostaddr={address}&sslmode=verify-full&sslrootcert=ca.crt"
@@ -270,7 +270,7 @@ def test_network_policies_allow_only_needed_connections(
         source: {target for target, address in ADDRESSES.items() if target != source and reached(source, *address)}
         for source in cluster.IMAGES
     }
-    # The cluster of CI does not enforce network policies, so all connections work there.
+    # The cluster in CI does not enforce network policies, so all connections work there.
     assert found in (NEEDED, {source: ADDRESSES.keys() - {source} for source in cluster.IMAGES})
 
 
@@ -323,7 +323,7 @@ def test_signing_key_is_rotated_without_a_logout_and_a_leaked_key_is_refused_wit
         return session.get(f"{THOUGHTS}/api/me/thoughts/", headers=token, timeout=10).status_code
 
     def rotate(*options: str) -> None:
-        """Run the CronJob with these options. Then let the kubelets update the mounted keys at once."""
+        """Run the CronJob with these options. Then make the kubelets update the mounted keys at once."""
         template = kubectl.json("get", "cronjob", "users-api-rotate-keys")["spec"]["jobTemplate"]
         template["spec"]["template"]["spec"]["containers"][0]["command"].extend(options)
         job = {
@@ -406,7 +406,7 @@ def test_destroyed_databases_are_restored_without_a_missing_row(
         subprocess.run(["sh", "-e", "-c", commands], check=True)  # noqa: S607
     assert {database: query(outside, COUNT, database) for database in services.values()} == before
     wait(lambda: all(ready(kubectl, name) == 3 for name in services))
-    # The search index is restored too. The ingress needs a moment for the new pods.
+    # The search index is restored too. The ingress controller needs a moment to find the new pods.
     search = f"{THOUGHTS}/api/thoughts/?search=thought+19999"
     for url in (search, f"{USERS}/.well-known/jwks.json"):
         wait(partial(answers, session, url), timeout=60)

@@ -43,7 +43,7 @@ def pods(kubectl: Kubectl, service: str) -> dict[str, bool]:
 
 @contextmanager
 def load() -> Iterator[rollout.Phase]:
-    """Send requests to all services in the background, and yield their results. Delete what was written."""
+    """Send requests to all services in the background, and yield their results. Finally, delete the written data."""
     sender = rollout.Load(users=12)
     sender.phase = rollout.Phase("release")
     with sender.running():
@@ -53,7 +53,7 @@ def load() -> Iterator[rollout.Phase]:
 
 @pytest.fixture
 def database(kubectl: Kubectl) -> Iterator[Callable[[str], str]]:
-    """Return a function that runs SQL in the database of thoughts_api. Undo the migration of the test at the end."""
+    """Return a function that runs SQL in the database of thoughts_api. Undo the test's migration afterwards."""
 
     def query(sql: str) -> str:
         psql = 'psql --quiet --no-align --tuples-only -U "$POSTGRES_USER" -d "$POSTGRES_DB" -c "$0"'
@@ -85,7 +85,7 @@ def test_upgrade_failed_migration_and_rollback_under_load(
             assert f"{tag}-next" in manage(kubectl, name, "healthz")
         assert database("SELECT DISTINCT mood IS NULL FROM thoughts_api_thought").strip() == "f"
 
-        # The migration of the release after it fails.
+        # Another release follows, whose migration fails.
         serving = pods(kubectl, "thoughts-api")
         cluster.apply(kubectl, registry, following | {"thoughts-api": bad["thoughts-api"]})
         pod = failed_job_pod(kubectl, f"{tag}-bad")
@@ -95,7 +95,7 @@ def test_upgrade_failed_migration_and_rollback_under_load(
         assert serving.items() <= now.items()
         assert not any(ready for name, ready in now.items() if name not in serving)
 
-        # To roll back, apply the previous release. Its pods insert rows into the table with the new column.
+        # To roll back, apply the first release. Its pods insert rows into the table that has the new column.
         cluster.apply(kubectl, registry, previous)
         cluster.wait(kubectl)
         for name in cluster.IMAGES:

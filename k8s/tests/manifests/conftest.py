@@ -15,7 +15,7 @@ def rendered(name: str) -> Overlay:
 
 @pytest.fixture(params=sorted(path.name for path in (K8S / "overlays").iterdir()))
 def overlay(request: pytest.FixtureRequest) -> Overlay:
-    """Return an overlay. The test runs once with each overlay."""
+    """Return an overlay. The test runs once for each overlay."""
     return rendered(request.param)
 
 

@@ -1,7 +1,7 @@
 """Schemas of the custom resources in k8s/, made from the definitions that their projects publish.
 
 `python -m k8s.tests.manifests.crds NAME@VERSION FILE...` adds or replaces the schemas of a project's definitions, which
-are in `config/crd/bases` or `manifests/crds` of its Go module. Descriptions are left out.
+are in `config/crd/bases` or `manifests/crds` of its Go module. The schemas contain no descriptions.
 """
 
 import json
@@ -33,12 +33,12 @@ def schemas(definition: dict[str, Any]) -> dict[str, Any]:
 
 
 def _strict(node: Any, name: str = "") -> Any:
-    """Return a schema that refuses unknown fields, like the API server with strict validation. Drop descriptions."""
+    """Return a copy of a schema that refuses unknown fields, as the API server does with strict validation."""
     if isinstance(node, list):
         return [_strict(each) for each in node]
     if not isinstance(node, dict):
         return node
-    if name == "properties":  # its keys are names of fields
+    if name == "properties":  # here, the keys are field names
         return {key: _strict(value) for key, value in node.items()}
     if name == "" and node.get("properties", {}).keys() >= {"apiVersion", "kind", "metadata"}:
         node = {

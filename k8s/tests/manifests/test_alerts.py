@@ -1,4 +1,4 @@
-"""Unit tests of the alerts, with `promtool test rules`. Each test checks which alerts fire, and that no others do."""
+"""Unit tests of the alerts, with `promtool test rules`. Each test checks that only the expected alerts fire."""
 
 import re
 import subprocess
@@ -15,7 +15,7 @@ from tools.prometheus import promtool
 ROOT = K8S.parent
 RULES = yaml.safe_load((K8S / "components" / "observability" / "alerts.yaml").read_text())["spec"]
 ALERTS = [rule for group in RULES["groups"] for rule in group["rules"] if "alert" in rule]
-# Each scrape returns these values while all is well. `a+bxn` means a, a+b, …, in n steps (promtool's notation).
+# The values that Prometheus scrapes from a healthy system. In promtool's notation, `a+bxn` means a, a+b, …, a+b·n.
 HEALTHY = {
     **{f'up{{job="{service}",instance="1"}}': "1x1000" for service in SERVICES},
     'http_request_duration_seconds_count{job="web",status="200"}': "0+1000x1000",
@@ -35,7 +35,7 @@ HEALTHY = {
     'kube_cronjob_status_last_successful_time{cronjob="users-api-backup"}': "0+60x1000",
 }
 DAY = 24 * 3600
-# The changed metrics, and the only alerts that fire.
+# In each scenario: the metrics that differ from HEALTHY, and all alerts that must then fire.
 SCENARIOS: list[tuple[dict[str, str], set[str]]] = [
     ({}, set()),
     # 1 % of the requests fail: below 1.44 % and above 0.6 %.

@@ -21,7 +21,7 @@ def rendered(folder: str) -> list[Object]:
 
 @pytest.fixture
 def with_external_secrets(tmp_path: Path) -> Overlay:
-    """Return the production overlay with the component that docs/production.md adds."""
+    """Return the production overlay with the component external-secrets."""
     copy = Path(shutil.copytree(K8S, tmp_path / "k8s", ignore=shutil.ignore_patterns("tests")))
     kustomization = copy / "overlays" / "production" / "kustomization.yaml"
     text = kustomization.read_text()
@@ -62,7 +62,7 @@ def test_patches_keep_completed_migrations(tmp_path: Path) -> None:
     site = next(each for each in rendered("flux") if each["kind"] == "Kustomization")
     for patches in (site["spec"]["patches"], application["spec"]["source"]["kustomize"]["patches"]):
         copy = Path(shutil.copytree(K8S, tmp_path / "k8s", ignore=shutil.ignore_patterns("tests"), dirs_exist_ok=True))
-        # As Flux and Argo CD do, add the patches to the kustomization.
+        # Flux and Argo CD add the patches to the kustomization in the same way.
         overlay = copy / "overlays" / "patched"
         overlay.mkdir(exist_ok=True)
         content = {"resources": ["../production"], "patches": patches}

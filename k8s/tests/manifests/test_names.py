@@ -24,7 +24,7 @@ DUMMIES = {"DATABASE_URL": "postgresql://name@host/name", "SECRET_KEY": "x"}
 
 
 def images(overlay: Overlay) -> dict[str, str]:
-    """Return a dict from the name of each image, without its registry, to its tag."""
+    """Return a dict that maps the name of each image, without its registry, to its tag."""
     found: dict[str, str] = {}
     for _, container in overlay.containers:
         name, _, tag = container["image"].rpartition("/")[2].partition("@")[0].partition(":")
@@ -149,7 +149,7 @@ def test_every_url_in_a_setting_is_a_service(overlay: Overlay) -> None:
         assert overlay.get("Service", name)
 
 
-def test_public_urls_are_those_of_an_ingress(overlay: Overlay) -> None:
+def test_every_public_url_has_the_host_of_an_ingress(overlay: Overlay) -> None:
     hosts = {rule["host"] for ingress in overlay.of_kind("Ingress") for rule in ingress["spec"]["rules"]}
     scheme = "https" if overlay.name == "production" else "http"
     for service in HOSTS:
@@ -182,10 +182,7 @@ def variables(*files: str | Path) -> set[str]:
 
 
 def project_containers(overlay: Overlay) -> list[tuple[str, Object]]:
-    """Return the containers that run the code of a project.
-
-    Each container comes with the name of its project.
-    """
+    """Return the containers that run a project's code, each with the name of the project."""
     return [
         (cluster.IMAGES[name], container)
         for _, container in overlay.containers

@@ -99,7 +99,7 @@ def test_every_container_has_requests_and_limits(overlay: Overlay) -> None:
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_wait_and_drain_fit_into_the_grace_period(
+def test_pre_stop_and_drain_fit_within_the_grace_period(
     overlay: Overlay, service: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def drain(**environment: str) -> Any:
@@ -129,7 +129,7 @@ def test_no_deployment_sets_replicas(overlay: Overlay) -> None:
         assert "replicas" not in deployment["spec"]
 
 
-def test_expired_data_are_deleted_hourly(overlay: Overlay) -> None:
+def test_expired_data_is_deleted_hourly(overlay: Overlay) -> None:
     cron_job = overlay.get("CronJob", "users-api-flush-expired")
     [container] = pod(cron_job)["containers"]
     assert container["command"] == ["python", "users_api/manage.py", "flush_expired"]

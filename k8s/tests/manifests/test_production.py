@@ -75,7 +75,7 @@ def test_pods_of_a_service_are_spread_over_nodes_and_zones(production: Overlay, 
     assert keys == {"kubernetes.io/hostname", "topology.kubernetes.io/zone"}
     labels = pod_labels(deployment)
     for each in constraints:
-        # The API server adds the labels of matchLabelKeys to the selector. Only the API server knows pod-template-hash.
+        # Kubernetes adds the labels in matchLabelKeys to the selector. The manifests do not contain pod-template-hash.
         own = {key: labels[key] for key in each["matchLabelKeys"] if key != "pod-template-hash"}
         labels_of_all = each["labelSelector"]["matchLabels"] | own
         assert selected(production, {"matchLabels": labels_of_all}) == [service]
@@ -91,7 +91,7 @@ def test_network_policies_allow_only_needed_connections_between_pods(production:
     [expression] = policy["spec"]["ingress"][0]["from"][0]["namespaceSelector"]["matchExpressions"]
     controllers = [Peer(f"in {namespace}", {}, namespace) for namespace in expression["values"]]
     everyone = [*pods, stranger, impostor, *controllers]
-    # web calls both APIs. All other services load the public keys from users-api.
+    # web calls both APIs. All services except users-api load the public keys from users-api.
     within = {("web", "thoughts-api"), *((name, "users-api") for name in SERVICES if name != "users-api")}
     from_outside = {(controller.name, service) for controller in controllers for service in SERVICES}
 

@@ -11,7 +11,7 @@ from tools import cluster_secrets, production_secrets
 from tools.projects import SERVICES, WITH_DATABASE
 
 SECRET = re.compile(r"PASSWORD|SECRET|DATABASE_(REPLICA_)?URL")
-# Matches a PEM block, a password in a URL, and a long random text that is not the digest of an image.
+# Matches a PEM block, a password in a URL, and a long random string that is not the digest of an image.
 LOOKS_SECRET = re.compile(
     r"-----BEGIN|://[^/\s:@]+:[^/\s@]+@|(?<![A-Za-z0-9+/_.-])(?<!@sha256:)(?=[A-Za-z0-9+/_-]*\d)[A-Za-z0-9+/_-]{32,}"
 )
@@ -49,7 +49,7 @@ def test_cluster_secrets_creates_every_secret_of_the_local_overlay(
 ) -> None:
     monkeypatch.setattr(cluster_secrets, "FOLDER", tmp_path)
     printed = cluster_secrets.as_json()
-    assert cluster_secrets.as_json() == printed  # the second call returns the Secrets of the first call
+    assert cluster_secrets.as_json() == printed  # the second call returns the same Secrets as the first
     secrets: list[Object] = json.loads(printed)["items"]
     made = {name_of(secret): secret["stringData"] for secret in secrets}
     assert made.keys() == {name for name, _ in local.secrets()}
