@@ -579,7 +579,7 @@ def manage_the_account(page: Page, system: System, name: str) -> None:
         page.get_by_label("New password").fill(second)
         page.get_by_role("button", name="Change password").click()
         expect(page.get_by_role(outcome)).to_contain_text(
-            "The password is wrong" if outcome == "alert" else "Your password is changed"
+            "The password is wrong" if outcome == "alert" else "Your password has been changed"
         )
     page.get_by_role("button", name="Log out everywhere").click()
     expect(page.get_by_role("status")).to_contain_text("You are logged out")

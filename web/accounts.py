@@ -21,7 +21,7 @@ from web.backends.exceptions import BackendError, InvalidInput, NotAuthenticated
 logger = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
-COOKIE_AGE = 14 * 24 * 3600  # seconds after the last renewal; users_api may end the session earlier
+COOKIE_AGE = 14 * 24 * 3600  # seconds from the last renewal; users_api may end the session earlier
 RENEW_BEFORE = 30  # seconds before the access token expires, so that it is still valid when an API checks it
 
 
@@ -56,7 +56,7 @@ class Account:
     def from_request(cls, request: HttpRequest) -> "Account":
         """Read the account from the cookies.
 
-        If the access token is missing, invalid, expired, or expires within `RENEW_BEFORE` seconds, renew it.
+        If the access token is missing, invalid or expired, or if it expires within `RENEW_BEFORE` seconds, renew it.
         """
         account = cls(
             authorization=request.COOKIES.get(session_cookie(), ""),
@@ -83,9 +83,9 @@ class Account:
     def call(self, function: Callable[..., Result], *arguments: Any) -> Result:
         """Call an API function with the user's Authorization value, and return its result.
 
-        If the API refuses the token, renew the token and call again, once. This can happen while the signing key is
-        being replaced, because the API may not know the new key yet. Raise the `BackendError` of the call. If users_api
-        cannot renew the token now, raise the error of the renewal.
+        If the API refuses the token, renew the token and call again, once. The API may refuse a valid token while the
+        signing key is being replaced, because the API may not know the new key yet. If the call fails, raise its
+        `BackendError`. If users_api is unavailable during the renewal, raise the `BackendError` of the renewal.
         """
         try:
             return function(self.authorization, *arguments)

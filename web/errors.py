@@ -43,7 +43,8 @@ def _advice(error: BackendError) -> str:
     match error:
         case Unanswered(service=thoughts.SERVICE):
             return (
-                "The service did not answer in time. Your thought may be saved. Check your thoughts before you retry."
+                "The service did not answer in time. Your thought may have been saved. "
+                "Check your thoughts before you retry."
             )
         case Busy():
             return f"Many people are {error.activity} right now. Try again in a second."
@@ -105,7 +106,7 @@ def render_with(
 
 
 def render_error(request: HttpRequest, status: int, text: str) -> HttpResponse:
-    """Return an error page with this status and text, and with the navigation of the site."""
+    """Return an error page with this status and text, and with the site navigation."""
     error = Notice(KINDS.get(status, "error"), TITLES[status], text)
     return render(request, "error.html", _context(request, error, status), status=status)
 
@@ -115,16 +116,19 @@ def not_allowed(request: HttpRequest, methods: str) -> HttpResponse:
 
     `methods` lists the methods that the view accepts, as in an Allow header.
     """
-    response = render_error(request, 405, "Use the links and forms of this site instead.")
+    response = render_error(request, 405, "Use the links and forms on this site instead.")
     response["Allow"] = methods  # RFC 9110 section 15.5.6
     return response
 
 
 def _context(request: HttpRequest, error: Notice, status: int) -> dict[str, Any]:
-    """Return the context of the error page. After a temporary fault, it contains what "Try again" sends."""
+    """Return the context of the error page.
+
+    If the fault is temporary, the context contains the URL and the fields that "Try again" sends.
+    """
     context: dict[str, Any] = {"error": error}
     if status in TEMPORARY:
         context["retry_url"] = local_path(request.get_full_path())
-        if request.method == "POST":  # a link cannot send a form again
+        if request.method == "POST":  # a link cannot resend a form
             context["retry_fields"] = {name: request.POST[name] for name in RESENT_FIELDS if name in request.POST}
     return context

@@ -13,7 +13,7 @@ USERNAME_ATTRS = {"autocomplete": "username", "autocapitalize": "none", "spellch
 
 
 class FocusedField(forms.BoundField):
-    """A field of a form. It gets the focus if `BackendForm.focused` names it."""
+    """A form field. It gets the focus if `BackendForm.focused` returns its name."""
 
     form: "BackendForm"
 
@@ -44,7 +44,8 @@ class BackendForm(forms.Form):
     def focused(self) -> str:
         """Return the name of the field that gets the focus, or "" for none.
 
-        It is the first field with an error, else the first one that is shown empty. Password fields are always empty.
+        In a submitted form, it is the first field with an error, or else the first field that is shown empty. Password
+        fields are always shown empty.
         """
         if not self.is_bound:
             return next(iter(self.fields)) if self.autofocus else ""
@@ -60,7 +61,7 @@ class BackendForm(forms.Form):
 class ThoughtForm(BackendForm):
     text = forms.CharField(
         label="New thought",
-        # Without maxlength, because browsers count UTF-16 units: an emoji would count twice.
+        # The field has no maxlength, because browsers count UTF-16 units, so an emoji would count twice.
         widget=forms.Textarea(
             attrs={"rows": 3, "data-limit": TEXT_MAX_LENGTH, "dir": "auto", "placeholder": "What are you thinking?"}
         ),
@@ -79,7 +80,7 @@ class ThoughtForm(BackendForm):
 class LoginForm(BackendForm):
     autofocus = True
 
-    # Without maxlength, because with it browsers silently truncate pasted text.
+    # The fields have no maxlength, because it makes browsers silently truncate pasted text.
     username = forms.CharField(
         label="User name",
         strip=False,
@@ -100,7 +101,7 @@ class SignUpForm(BackendForm):
     username = forms.CharField(
         label="User name",
         strip=False,
-        help_text="Up to 50 letters, digits and the characters @.+-_",
+        help_text="Up to 50 letters, digits or the characters @.+-_",
         widget=forms.TextInput(attrs=USERNAME_ATTRS),
     )
     password = forms.CharField(

@@ -13,14 +13,14 @@ from web.backends.exceptions import BackendError
 
 
 class GZipMiddleware(gzip.GZipMiddleware):
-    """Django's middleware, but it respects the weight in `gzip;q=0`.
+    """Django's middleware, fixed to respect the weight in `gzip;q=0`.
 
     Compression does not reveal the CSRF token, because Django masks it differently in each page, and adds random bytes
     to the length: https://docs.djangoproject.com/en/5.2/ref/middleware/#module-django.middleware.gzip
     """
 
     def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
-        """Return the page, compressed if the client accepts it."""
+        """Return the page, compressed if the client accepts gzip."""
         request.META["HTTP_ACCEPT_ENCODING"] = accepted_codings(request.META.get("HTTP_ACCEPT_ENCODING", ""))
         return super().process_response(request, response)
 

@@ -14,15 +14,15 @@ TEXTS = {
     408: "The request did not arrive in time. Try again.",
     413: "Go back, shorten your text, and send it again.",
     414: "Search for a shorter text.",
-    431: "Delete the cookies of this site, then try again.",
+    431: "Delete this site's cookies, then try again.",
 }
 
 
 def page(status: int, message: str) -> HttpResponse:
     """Return the error page for a status.
 
-    The setting SERVER_ERROR has the dotted path of this function. `message` is written for developers, so the page does
-    not show it.
+    The setting SERVER_ERROR is the dotted path of this function. The page does not show `message`, which is written for
+    developers.
     """
     error = {
         "kind": "error",

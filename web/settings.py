@@ -34,8 +34,8 @@ COMMIT = env.str("COMMIT", "unknown")
 env.seal()
 
 # Timeouts of calls to the APIs, in seconds: for opening a connection, for each read, and for a whole call with its
-# retries. A page makes at most three calls: it renews the token, writes, and lists. Together, they take less than
-# gunicorn's timeout of 30 seconds.
+# retries. A page makes at most three calls: it renews the token, writes, and lists. Together, the calls take less
+# than gunicorn's timeout of 30 seconds.
 BACKEND_CONNECT_TIMEOUT = 1.0
 BACKEND_READ_TIMEOUT = 5.0
 BACKEND_TOTAL_TIMEOUT = 8.0
@@ -91,7 +91,7 @@ STORAGES = common.storages(STATIC_HASHED)
 # In development, WhiteNoise serves static files from the source tree:
 # https://whitenoise.readthedocs.io/en/stable/django.html
 WHITENOISE_AUTOREFRESH = WHITENOISE_USE_FINDERS = RELOAD
-WHITENOISE_MAX_AGE = 0 if DEBUG or RELOAD else 60  # seconds; with 0, a browser does not show an outdated file
+WHITENOISE_MAX_AGE = 0 if DEBUG or RELOAD else 60  # seconds; with 0, browsers never show an outdated file
 LOGGING = common.logging(LOG_LEVEL, LOG_FORMAT)
 # urllib3 would log the URL of each retry, which contains the user's search.
 LOGGING["loggers"]["urllib3"] = {"level": "ERROR"}
@@ -102,7 +102,7 @@ USE_I18N = False
 TIME_ZONE = "UTC"
 USE_TZ = True
 
-# These settings are for the cookies of messages and of the CSRF token. web.accounts sets the cookies of the login.
+# These settings apply to the message cookie and the CSRF cookie. web.accounts sets the login cookies.
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = BEHIND_TLS
 CSRF_COOKIE_HTTPONLY = True
 CSRF_COOKIE_NAME = f"{COOKIE_PREFIX}csrftoken"

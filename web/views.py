@@ -57,7 +57,7 @@ def account_required(view: View) -> View:
 
 
 def to_login(request: Request) -> HttpResponse:
-    """Redirect to the login page, which returns to this page."""
+    """Redirect to the login page, which redirects back to this page after the login."""
     is_form = request.method not in ("GET", "HEAD")
     next_url = (next_path(request) or reverse("thoughts")) if is_form else request.get_full_path()
     if request.method == "POST":
@@ -70,7 +70,7 @@ def to_login(request: Request) -> HttpResponse:
 def to_next(request: Request) -> HttpResponse:
     """Redirect to `next`, or to the user's thoughts.
 
-    The parameter `place` is the id of an element there. The browser scrolls to it.
+    The parameter `place` is the id of an element on that page. The browser scrolls to the element.
     """
     place = request.POST.get("place", "")
     fragment = f"#{place}" if PLACE.fullmatch(place) else ""
@@ -99,7 +99,7 @@ def thoughts_page(
         try:
             page = request.account.call(thoughts_backend.mine, page_parameters(request))
         except NotAuthenticated:
-            # The typed text must not be lost.
+            # A redirect to the login page would lose the typed text.
             if not form.is_bound:
                 raise
         except BackendError as exception:
@@ -143,7 +143,7 @@ def new_thought(request: Request) -> HttpResponse:
 @require_POST
 @account_required
 def delete_thought(request: Request, id: int) -> HttpResponse:
-    """Delete one of the user's thoughts, or any thought if the user is staff. Return to the page."""
+    """Delete a thought, and redirect to `next`. Staff may delete any user's thought."""
     user = request.account.user
     try:
         request.account.call(thoughts_backend.delete, id)
@@ -157,7 +157,7 @@ def delete_thought(request: Request, id: int) -> HttpResponse:
 
 @require_safe
 def search(request: Request) -> HttpResponse:
-    """Show the thoughts of all users that contain a text, newest first."""
+    """Show all thoughts that contain the search text, newest first."""
     text = request.GET.get("search", "")
 
     def read(page: dict[str, str]) -> thoughts_backend.Page:
@@ -181,7 +181,7 @@ def author(request: Request, name: str) -> HttpResponse:
 def list_page(
     request: Request, template: str, context: dict[str, Any], read: Callable[[dict[str, str]], thoughts_backend.Page]
 ) -> HttpResponse:
-    """Render a public list of thoughts, or its error. `read` returns the page with these query parameters."""
+    """Render a public list of thoughts, or the error. `read` returns the page that the query parameters select."""
     page = error = None
     try:
         page = read(page_parameters(request))
@@ -243,7 +243,7 @@ def replace_session(request: Request, authorization: str, refresh: str) -> None:
 
 
 def login_page(request: Request, form: LoginForm, error: BackendError | None = None, status: int = 200) -> HttpResponse:
-    """Render the login form, without the password. When the page is opened, it also shows the newest thoughts."""
+    """Render the login form, without the password. For a GET request, also show the newest thoughts."""
     newest = None
     if request.method != "POST":
         with contextlib.suppress(BackendError):
@@ -302,7 +302,7 @@ def sign_up_page(
 
 
 def sign_up_closed(request: Request, status: int) -> HttpResponse:
-    """Render the page that names the contact for accounts."""
+    """Render the page that says whom to ask for an account."""
     return render(request, "signup_closed.html", {"contact": settings.SIGN_UP_CONTACT}, status=status)
 
 
@@ -340,7 +340,7 @@ def account_page(
 @require_http_methods(["GET", "HEAD", "POST"])
 @account_required
 def change_password(request: Request) -> HttpResponse:
-    """Change the user's password. The other sessions end."""
+    """Change the user's password. users_api ends the user's other sessions."""
     if request.method != "POST":
         return redirect("account")
     form = PasswordForm(request.POST)
@@ -356,14 +356,14 @@ def change_password(request: Request) -> HttpResponse:
         raise
     except BackendError as error:
         return account_page(request, form, error)
-    messages.success(request, "Your password is changed. Your other devices are logged out.")
+    messages.success(request, "Your password has been changed. Your other devices are logged out.")
     return redirect("account")
 
 
 @require_POST
 @account_required
 def end_session(request: Request, id: int) -> HttpResponse:
-    """Log out one of the user's sessions."""
+    """End one of the user's sessions."""
     with contextlib.suppress(NotFound):  # already logged out
         request.account.call(users_backend.end_session, id)
     messages.success(request, "That device is logged out.")
@@ -373,7 +373,7 @@ def end_session(request: Request, id: int) -> HttpResponse:
 @require_POST
 @account_required
 def end_other_sessions(request: Request) -> HttpResponse:
-    """Log out all of the user's sessions except this one."""
+    """End all of the user's sessions except this one."""
     request.account.call(users_backend.end_other_sessions)
     messages.success(request, "Your other devices are logged out.")
     return redirect("account")
@@ -382,7 +382,7 @@ def end_other_sessions(request: Request) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @account_required
 def log_out_everywhere(request: Request) -> HttpResponse:
-    """Log out all of the user's sessions, including this one."""
+    """End all of the user's sessions, including this one."""
     if request.method != "POST":
         return redirect("account")
     request.account.call(users_backend.end_other_sessions)
@@ -443,7 +443,7 @@ def bad_request(request: Request, exception: Exception) -> HttpResponse:
 
 def not_found(request: Request, exception: Exception) -> HttpResponse:
     """Return the page for an unknown path (handler404)."""
-    text = "There is no page at this address. Check it for a typing error, or search for what you wanted to read."
+    text = "There is no page at this address. Check the address for typos, or search for what you wanted to read."
     return errors.render_error(request, 404, text)
 
 

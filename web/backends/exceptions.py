@@ -67,13 +67,13 @@ class TooManyThoughts(TooManyRequests):
 
 
 class Unavailable(BackendError):
-    """The API is unavailable, or its answer is not what its contract promises."""
+    """The API is unavailable, or it sent an unexpected answer."""
 
 
 class Busy(Unavailable):
     """This process already makes as many slow calls as allowed. `activity` is what the other users are doing.
 
-    The call was not made. `retry_after` is in seconds.
+    web did not make the call. `retry_after` is in seconds.
     """
 
     retry_after = 1

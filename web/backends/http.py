@@ -51,7 +51,7 @@ _deadline: ContextVar[float] = ContextVar("deadline")  # the `time.monotonic()` 
 
 @dataclass(frozen=True)
 class Answer:
-    """The answer of an API. `body` is the parsed JSON, or None if the body is not JSON."""
+    """An answer from an API. `body` is the parsed JSON, or None if the body is not JSON."""
 
     status: int
     body: Any
@@ -60,7 +60,7 @@ class Answer:
 
 
 class Retry(urllib3.Retry):
-    """urllib3's retries, which also stop if one more attempt could exceed the deadline of the call."""
+    """urllib3's retry policy. It also stops if another attempt could exceed the deadline of the call."""
 
     def is_exhausted(self) -> bool:
         """Return True if no further attempt may be made."""
@@ -101,7 +101,7 @@ def _session(age: int) -> requests.Session:
 def call(
     service: str, method: str, url: str, *, expected: int, read_timeout: float | None = None, **kwargs: Any
 ) -> Answer:
-    """Send a request to an API and return its answer. Measure the duration.
+    """Send a request to an API and return the answer. Record the duration in a metric.
 
     If `read_timeout` is given, in seconds, the call waits that long for an answer, and is not retried. Raise a
     `BackendError` if the call fails, or if the status of the answer is not `expected`.
@@ -145,7 +145,7 @@ def _call(service: str, method: str, url: str, expected: int, read_timeout: floa
 
 
 def unexpected_body(service: str) -> Unavailable:
-    """Log that the body of an answer is not what the API promises, and return the error to raise.
+    """Log that an API answered with an unexpected body, and return the error to raise.
 
     The body itself is not logged, because it may contain a user's thoughts or a token.
     """

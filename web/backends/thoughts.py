@@ -1,7 +1,7 @@
 """Calls to thoughts_api.
 
-`authorization` is the value of the Authorization header. `page` contains the query parameters that select a page. They
-are empty for the first page. A `Page` contains those for the next and the previous page.
+`authorization` is the value of the Authorization header. `page` is a dict of the query parameters that select a page.
+For the first page, the dict is empty. A `Page` contains the query parameters of the next and the previous page.
 """
 
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from web.backends.exceptions import Busy, TooManyRequests, TooManyThoughts
 SERVICE = "thoughts"
 LIMIT = 20  # thoughts on a page
 NEWEST_LIMIT = 5  # thoughts on the login page
-NEWEST_TIMEOUT = 1.0  # seconds; the login page is more useful without thoughts than late
+NEWEST_TIMEOUT = 1.0  # seconds; after this time, the login page is shown without thoughts
 
 slots = Slots(settings.THREADS)  # a slow search takes seconds
 
@@ -34,7 +34,7 @@ class Thought:
 
     @property
     def time(self) -> str:
-        """Return the timestamp as a page shows it. Django's `date` filter takes ten times as long."""
+        """Return the timestamp as a page shows it. Django's `date` filter would take ten times as long."""
         return f"{self.timestamp.day} {self.timestamp:%b %Y, %H:%M} UTC"
 
 
@@ -52,9 +52,10 @@ class Page:
 
 
 def search(text: str, page: dict[str, str]) -> Page:
-    """Return the thoughts of all users whose text contains `text`, newest first.
+    """Return all thoughts whose text contains `text`, newest first.
 
-    An empty text matches all thoughts, so the API need not search. Raise `Busy` if too many searches are running.
+    An empty text matches all thoughts, so the API lists them without a slow search. Raise `Busy` if too many searches
+    are running.
     """
     if not text:
         return _page("/api/thoughts/", page)
@@ -120,7 +121,7 @@ def _page(path: str, parameters: dict[str, str], **kwargs: Any) -> Page:
 def _thought(item: Any) -> Thought:
     match item:
         case {"id": int(id), "username": str(username), "text": str(text), "timestamp": str(timestamp)} if id >= 0:
-            (username + text).encode()  # raises ValueError for a lone surrogate, which a page cannot contain
+            (username + text).encode()  # raises ValueError for a lone surrogate, which UTF-8 cannot encode
             return Thought(id, username, text, datetime.fromisoformat(timestamp).astimezone(UTC))
     raise ValueError("not a thought")
 

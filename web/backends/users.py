@@ -47,7 +47,7 @@ def log_in(username: str, password: str, client: dict[str, str]) -> tuple[str, s
 
 
 def refresh(refresh: str, client: dict[str, str]) -> tuple[str, str]:
-    """Exchange a refresh token. Return a new value for the Authorization header, and a new refresh token."""
+    """Exchange a refresh token for a new value of the Authorization header and a new refresh token."""
     return _tokens(_post("/api/token/refresh/", {"refresh": refresh}, headers=client))
 
 
@@ -68,7 +68,7 @@ def change_password(authorization: str, old: str, new: str, client: dict[str, st
 
 
 def sessions(authorization: str) -> list[Session]:
-    """Return the user's sessions, the most recently used first."""
+    """Return the user's sessions, most recently used first."""
     answer = _call("GET", "/api/sessions/", expected=200, headers={"Authorization": authorization})
     if not isinstance(answer.body, list):
         raise http.unexpected_body(SERVICE)
@@ -112,7 +112,7 @@ def _session(item: Any) -> Session:
 
 
 def _post_password(path: str, body: dict[str, str], **kwargs: Any) -> http.Answer:
-    """Send a POST for which users_api hashes a password. Raise `Busy` if too many are waiting."""
+    """Send a POST with a password, which users_api hashes. Raise `Busy` if too many such calls are waiting."""
     with slots.hold(Busy(SERVICE, "logging in")):
         return _post(path, body, **kwargs)
 

@@ -73,14 +73,14 @@ def _marked_html(text: str, marked: list[bool]) -> str:
 def _links(text: str) -> Iterator[tuple[int, str]]:
     """Yield the http(s) URLs in a text, each with its position."""
     for match in LINK.finditer(text):
-        # Invisible characters, such as those that change the direction, could disguise the address.
+        # Invisible characters, such as those that change the text direction, could disguise the address.
         url = _without_punctuation("".join(takewhile(str.isprintable, match[0])))
         if _is_linkable(url):
             yield match.start(), url
 
 
 def _without_punctuation(url: str) -> str:
-    """Remove the punctuation that ends a sentence, but keep a bracket whose pair is in the URL."""
+    """Remove trailing punctuation, but keep a closing bracket whose opening bracket is in the URL."""
     while url and unicodedata.category(url[-1]).startswith("P") and url[-1] not in "/-_#%&@*":
         opening = BRACKETS.get(url[-1])
         if opening and url.count(url[-1]) <= url.count(opening):
@@ -90,7 +90,7 @@ def _without_punctuation(url: str) -> str:
 
 
 def _is_linkable(url: str) -> bool:
-    """Return whether the URL has a host, and no user name, which could look like the host."""
+    """Return whether the URL has a host and no user name. A user name could look like a host."""
     try:
         parts = urlsplit(url)
         return bool(parts.hostname) and parts.username is None and (parts.port is None or parts.port > 0)

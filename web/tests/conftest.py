@@ -182,7 +182,7 @@ def key_set(settings: Settings) -> None:
 
 @pytest.fixture(autouse=True)
 def new_session() -> Iterator[None]:
-    """Give each test a new session, with its own connections."""
+    """Give each test a new HTTP session, with new connections."""
     http._session.cache_clear()
     yield
     http.session().close()
@@ -190,7 +190,7 @@ def new_session() -> Iterator[None]:
 
 @pytest.fixture
 def visitor() -> Client:
-    """Return a test client without a login. If a view raises, it returns the 500 page."""
+    """Return a test client without a login. If a view raises an exception, the client gets the 500 page."""
     return Client(raise_request_exception=False)
 
 

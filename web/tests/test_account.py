@@ -31,7 +31,7 @@ def test_own_sessions_are_listed(bruce: Client, backend: Backend) -> None:
     text = re.sub(r"\s+", " ", response.text)
     assert text.index("Firefox on Linux") < text.index("This device") < text.index("Safari on iOS")
     assert '<time datetime="2026-01-02T03:04:05+00:00">2 Jan 2026, 03:04 UTC</time> from 192.0.2.0/24' in text
-    # The current session has no button that ends it.
+    # Only the other session has a button that ends it.
     assert re.findall(r'action="/account/sessions/(.*?)"', text) == ["7/delete", "delete"]
     assert backend.received[0].headers["authorization"] == bruce.cookies[SESSION_COOKIE].value
 
@@ -53,7 +53,7 @@ def test_account_page_shows_that_users_api_is_unavailable(bruce: Client, backend
 
 
 @pytest.mark.parametrize("path", ["/account/", "/account/password", "/account/logout-everywhere"])
-def test_account_pages_redirect_anonymous_users_to_the_login(visitor: Client, backend: Backend, path: str) -> None:
+def test_account_pages_redirect_anonymous_users_to_login(visitor: Client, backend: Backend, path: str) -> None:
     assert visitor.get(path)["Location"].startswith("/login/?next=%2Faccount")
     assert visitor.post(path).status_code in (302, 405)
     assert backend.calls() == []
@@ -66,7 +66,7 @@ def test_a_session_is_ended(bruce: Client, backend: Backend) -> None:
     assert "That device is logged out." in bruce.get("/account/").text
 
 
-def test_session_that_no_longer_exists_is_not_an_error(bruce: Client, backend: Backend) -> None:
+def test_ending_a_session_that_no_longer_exists_is_not_an_error(bruce: Client, backend: Backend) -> None:
     backend.answer(END_ONE, 404, {"message": "No."})
     assert bruce.post("/account/sessions/7/delete")["Location"] == "/account/"
 
@@ -98,7 +98,7 @@ def test_a_password_is_changed(bruce: Client, backend: Backend) -> None:
     assert (response.status_code, response["Location"]) == (302, "/account/")
     assert backend.calls() == [PASSWORD]
     assert backend.received[0].body == CHANGE
-    assert "Your password is changed." in bruce.get("/account/").text
+    assert "Your password has been changed." in bruce.get("/account/").text
 
 
 @pytest.mark.parametrize(

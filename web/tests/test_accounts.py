@@ -118,7 +118,7 @@ def test_retry_link_stays_on_this_site(log_in_as: LogInAs, backend: Backend, pat
     assert link is None or link in response.text
 
 
-def test_without_keys_the_page_is_503_and_no_user_is_logged_out(
+def test_page_is_503_without_keys_and_no_user_is_logged_out(
     bruce: Client, backend: Backend, settings: Settings
 ) -> None:
     def unavailable() -> object:

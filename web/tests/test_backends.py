@@ -68,7 +68,7 @@ def test_the_request_id_and_the_trace_context_are_passed_on(backend: Backend) ->
 
 
 @pytest.mark.parametrize(("status", "outcome"), [(200, "ok"), (400, "refused"), (429, "refused"), (500, "unavailable")])
-def test_call_is_measured_by_service_and_outcome(backend: Backend, status: int, outcome: str) -> None:
+def test_call_is_counted_by_service_and_outcome(backend: Backend, status: int, outcome: str) -> None:
     def count() -> float:
         labels = {"service": "thoughts", "outcome": outcome}
         return REGISTRY.get_sample_value("backend_call_duration_seconds_count", labels) or 0
@@ -122,7 +122,7 @@ def test_each_error_status_raises_its_exception(backend: Backend, status: int, b
         thoughts.create("Bearer x", "text")
 
 
-def test_error_has_the_messages_of_each_field(backend: Backend) -> None:
+def test_error_has_the_messages_for_each_field(backend: Backend) -> None:
     backend.answer(CREATE, 400, {"message": "m", "errors": {"text": ["Too long.", "Too dull."], "odd": "text"}})
     with pytest.raises(InvalidInput) as raised:
         thoughts.create("Bearer x", "text")
@@ -270,7 +270,7 @@ def test_answer_that_is_too_large_is_refused(backend: Backend, monkeypatch: pyte
         thoughts.search("", {})
 
 
-def test_timeouts_stay_below_the_timeout_of_gunicorn(settings: Settings) -> None:
+def test_timeouts_stay_below_the_gunicorn_timeout(settings: Settings) -> None:
     from common.server import gunicorn_conf
 
     assert settings.BACKEND_CONNECT_TIMEOUT + settings.BACKEND_READ_TIMEOUT < settings.BACKEND_TOTAL_TIMEOUT

@@ -83,7 +83,7 @@ def test_next_is_kept_after_a_wrong_password(visitor: Client, backend: Backend) 
         (200, {}, 503, "The login service is temporarily unavailable"),
     ],
 )
-def test_failed_login_shows_the_reason_and_keeps_only_the_name(
+def test_failed_login_shows_the_reason_and_keeps_only_the_user_name(
     visitor: Client, backend: Backend, status: int, body: Any, shown: int, why: str
 ) -> None:
     backend.answer(LOGIN, status, body, Retry_After="800")

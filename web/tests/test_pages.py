@@ -136,7 +136,7 @@ def test_posting_limit_shows_the_time_to_wait(bruce: Client, backend: Backend, s
     assert response["Retry-After"] == str(seconds)
 
 
-def test_rate_limit_of_the_list_does_not_mention_posting(bruce: Client, backend: Backend) -> None:
+def test_rate_limit_error_of_the_list_does_not_mention_posting(bruce: Client, backend: Backend) -> None:
     backend.answer(MINE, 429, b"<html>", Retry_After="7")
     assert "Too many attempts. Try again in 7 seconds." in notices(bruce.get("/thoughts/"))
     assert "posting" not in notices(bruce.get("/thoughts/"))
@@ -148,18 +148,18 @@ def test_typed_text_is_kept_while_the_apis_are_unavailable(bruce: Client, backen
     assert "Typed with care</textarea>" in response.text
 
 
-def test_unanswered_post_asks_the_user_to_check_before_a_retry(
+def test_unanswered_post_asks_the_user_to_check_before_retrying(
     bruce: Client, backend: Backend, settings: Settings
 ) -> None:
     settings.BACKEND_READ_TIMEOUT = 0.2
     backend.answers[CREATE] = lambda handler: time.sleep(0.5)
     response = bruce.post("/thoughts/new", {"text": "Typed with care"})
     assert response.status_code == 503
-    assert "Your thought may be saved. Check your thoughts before you retry." in notices(response)
+    assert "Your thought may have been saved. Check your thoughts before you retry." in notices(response)
     assert "Typed with care</textarea>" in response.text
 
 
-def test_error_describes_the_field_and_the_field_has_the_focus(bruce: Client, backend: Backend) -> None:
+def test_field_with_an_error_refers_to_the_error_and_has_the_focus(bruce: Client, backend: Backend) -> None:
     field = re.search("<textarea[^>]*>", bruce.post("/thoughts/new", {"text": ""}).text)
     assert field
     assert 'aria-describedby="id_text_helptext id_text_error"' in field[0]

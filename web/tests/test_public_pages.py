@@ -1,4 +1,4 @@
-"""The login page, the pages of authors and thoughts, and the deletion of thoughts."""
+"""The login page, the author page, the page of a single thought, and deletion on every page."""
 
 import re
 from typing import Any
@@ -15,12 +15,12 @@ DELETE_ANY = ("DELETE", "/admin/thoughts/7/")
 
 @pytest.fixture
 def staff(visitor: Client) -> Client:
-    """Return a browser in which a staff user is logged in."""
+    """Return a test client in which a staff user is logged in."""
     visitor.cookies[SESSION_COOKIE] = authorization("admin", is_staff=True)
     return visitor
 
 
-def test_login_page_says_what_this_is_and_shows_the_newest_thoughts(visitor: Client, backend: Backend) -> None:
+def test_login_page_describes_the_site_and_shows_the_newest_thoughts(visitor: Client, backend: Backend) -> None:
     backend.answer(SEARCH, 200, [thought(9, text="Newest <b>"), thought(7, text="Older")])
     page = visitor.get("/login/").text
     assert "in up to 250 characters. Everyone can read and search it." in page
@@ -68,7 +68,7 @@ def test_author_page_lists_the_thoughts_of_one_user(visitor: Client, backend: Ba
 
 
 @pytest.mark.parametrize("name", ["ä.b@c+d-e_f", "ünï", "x" * 50])
-def test_name_and_time_link_to_their_pages(visitor: Client, backend: Backend, name: str) -> None:
+def test_name_links_to_the_author_and_time_links_to_the_thought(visitor: Client, backend: Backend, name: str) -> None:
     backend.answer(SEARCH, 200, [thought(7, username=name)])
     backend.answer(ONE, 200, thought(7, username=name))
     page = visitor.get("/search").text
@@ -137,7 +137,7 @@ def test_missing_thought_is_an_error_page(
 
 
 def one_own_thought(backend: Backend) -> None:
-    """Answer each list with a thought by bruce and one by stephen."""
+    """Answer each list request with a thought by bruce and one by stephen."""
     for call in (SEARCH, MINE):
         backend.answer(call, 200, [thought(7), thought(6, username="stephen")])
     backend.answer(ONE, 200, thought(7))
@@ -148,7 +148,7 @@ def test_own_thoughts_can_be_deleted_wherever_they_appear(bruce: Client, backend
     one_own_thought(backend)
     page = bruce.get(path).text
     assert re.findall('action="/thoughts/([0-9]+)/delete"', page) == ["7"]
-    assert page.count('<details name="delete">') == 1  # browsers keep one of them open at a time
+    assert page.count('<details name="delete">') == 1  # browsers keep only one `details` of this name open
     after = "/@bruce" if path == "/thoughts/7" else path
     assert f'name="next" value="{after}"' in page
 
@@ -227,9 +227,7 @@ def test_unexpected_error_keeps_the_typed_text(
 
 
 @pytest.mark.parametrize("path", ["/thoughts/", "/search?search=x", "/@bruce", "/thoughts/7", "/account/"])
-def test_page_with_a_temporary_fault_has_a_link_to_try_again(
-    bruce: Client, backends_unavailable: None, path: str
-) -> None:
+def test_page_with_a_temporary_error_has_a_try_again_link(bruce: Client, backends_unavailable: None, path: str) -> None:
     response = bruce.get(path)
     assert response.status_code == 503
     assert re.search(rf'href="{re.escape(path)}"[^>]*>Try again</a>', response.text)
@@ -275,7 +273,7 @@ def test_first_field_with_an_error_has_the_focus(
     assert re.findall('<(?:input|textarea)[^>]*name="([^"]*)"[^>]*autofocus', page) == [focused]
 
 
-def test_error_of_the_api_moves_the_focus(visitor: Client, backend: Backend, settings: Settings) -> None:
+def test_field_with_an_api_error_has_the_focus(visitor: Client, backend: Backend, settings: Settings) -> None:
     settings.SIGN_UP = "open"
     errors = {"message": "m", "errors": {"password": ["Too common."]}}
     backend.answer(("POST", "/api/users/"), 400, errors)
@@ -306,7 +304,7 @@ def test_footer_links_to_the_apis(visitor: Client, backend: Backend, settings: S
     assert "For developers" not in visitor.get("/search").text
 
 
-def test_only_staff_users_have_a_link_to_the_admin(visitor: Client, backend: Backend, settings: Settings) -> None:
+def test_only_staff_users_see_a_link_to_the_admin(visitor: Client, backend: Backend, settings: Settings) -> None:
     link = '<a href="https://admin.example/admin/">Admin</a>'
     visitor.cookies[SESSION_COOKIE] = authorization("bruce")
     assert link not in visitor.get("/search").text

@@ -122,7 +122,7 @@ def test_hsts_is_sent_behind_tls(bruce: Client, backend: Backend, settings: Sett
     assert response["Strict-Transport-Security"].startswith("max-age=31536000")
 
 
-def test_an_unknown_host_is_refused_with_a_page(visitor: Client) -> None:
+def test_unknown_host_is_refused_with_an_error_page(visitor: Client) -> None:
     response = visitor.get("/search", headers={"Host": "evil.example"})
     assert response.status_code == 400
     assert "evil" not in response.text

@@ -24,14 +24,14 @@ SLOW = {
 
 
 def browser() -> Client:
-    """Return a browser in which bruce is logged in."""
+    """Return a test client in which bruce is logged in."""
     client = Client()
     client.cookies[SESSION_COOKIE] = authorization()
     return client
 
 
 def request(kind: str) -> Any:
-    """Send the slow request from a separate browser."""
+    """Send the slow request from a separate test client."""
     _, method, path, data = SLOW[kind]
     return getattr(browser(), method)(path, data)
 

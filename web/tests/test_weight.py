@@ -1,4 +1,4 @@
-"""The size of a page with its files, as a browser receives them."""
+"""The compressed size of a page and its files."""
 
 import gzip
 import re

@@ -15,7 +15,7 @@ for (const box of document.querySelectorAll("textarea[data-limit]")) {
   if (box.value) count();
 }
 
-// Ctrl+Enter or Cmd+Enter sends a text. Escape closes the menu and confirmations. A click elsewhere closes the menu.
+// Ctrl+Enter or Cmd+Enter submits the form. Escape closes the menu and confirmations. A click elsewhere closes the menu.
 document.addEventListener("keydown", (event) => {
   if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && !event.repeat && event.target.matches("textarea")) {
     event.target.form.requestSubmit();
@@ -32,7 +32,7 @@ document.addEventListener("click", (event) => {
   if (menu && !menu.contains(event.target)) menu.open = false;
 });
 
-// Show how long ago a time was, and after a month the local date. The exact local time appears on hover.
+// Show each time as "2 hours ago", or as a local date after 30 days. The exact local time appears on hover.
 const UNITS = [["day", 86400], ["hour", 3600], ["minute", 60]];
 const relative = new Intl.RelativeTimeFormat("en", { numeric: "auto" });
 const showTimes = () => {
@@ -56,7 +56,7 @@ const fetchPage = async (url, options) => {
   return new DOMParser().parseFromString(await response.text(), "text/html");
 };
 
-// "Load more" adds the next page below. Then the link leads to the page after that one.
+// "Load more" appends the next page to the list. After that, the link loads the following page.
 let loaded = 0;
 const more = () => document.querySelector(".pages [rel=next]");
 const label = () => {
@@ -88,7 +88,7 @@ document.addEventListener("click", async (event) => {
     location = link.href; // shows the error
   }
 });
-// A user who returns to a page finds as many thoughts as before, at the same place.
+// When the user returns to a page, load as many pages as before, and restore the scroll position.
 addEventListener("pagehide", () => history.replaceState({ loaded, scroll: scrollY }, ""));
 const restore = async ({ loaded, scroll }) => {
   try {
@@ -101,7 +101,7 @@ const restore = async ({ loaded, scroll }) => {
 label();
 if (list && history.state?.loaded) restore(history.state);
 
-// Delete a thought without leaving the page. If that fails, send the form as usual, which shows the error.
+// Delete a thought without leaving the page. If that fails, submit the form as usual, to show the error.
 list?.addEventListener("submit", async (event) => {
   const form = event.target;
   const article = form.closest(".thoughts > *");
