@@ -1,6 +1,7 @@
 # Run `make` or `make help` to list the targets.
 
-# Targets read their variables only from the command line. An environment variable called `name` is for another program.
+# Targets read their variables only from the command line. An environment variable such as `name` belongs to another
+# program.
 ports :=
 only :=
 in :=
@@ -15,7 +16,7 @@ context :=
 certificates :=
 version :=
 # These environment variables change what Python, git, Django, gunicorn or uv do. The user exported them for other
-# programs. PIP_* is not in the list, because tools/install.py reads the user's package index from it.
+# programs. PIP_* is not in the list, because tools/install.py needs the user's package index.
 unexport $(filter PYTHON% DJANGO_% GUNICORN_% PYTEST_% GIT_% VIRTUAL_ENV CONDA_PREFIX \
 	UV_CONFIG_FILE UV_FROZEN UV_LOCKED UV_NO_% UV_OFFLINE UV_PRERELEASE UV_PROJECT% UV_PYTHON% UV_RESOLUTION UV_SYSTEM_PYTHON, \
 	$(.VARIABLES))
