@@ -201,7 +201,7 @@ def kubectl(arguments: str) -> str:
 
 
 def expected_buttons() -> dict[str, tuple[str, str, list[str]]]:
-    """Return the expected buttons: by name, the resource for the output, the text, and the command."""
+    """Return a dict from the name of each button to its expected resource, text and command."""
     buttons: dict[str, tuple[str, str, list[str]]] = {}
     for service in APIS:
         project = cluster.IMAGES[service]
