@@ -63,7 +63,7 @@ def test_new_service_answers_a_user_through_the_ingress(registry: str, tag: str,
         token = {"Authorization": users["Authorized"]}
         url = "http://invoices.localhost/api/invoices/"
         deadline = time.monotonic() + 30
-        # The ingress controller needs some time to add the new route.
+        # The ingress controller needs a moment to add the new route.
         while requests.get(url, timeout=10).status_code == 404 and time.monotonic() < deadline:
             time.sleep(0.5)
         written = requests.post(url, json={"text": "Two cups of tea."}, headers=token, timeout=10)

@@ -356,7 +356,7 @@ def test_signing_key_is_rotated_without_a_logout_and_a_leaked_key_is_refused_wit
         load = pool.submit(send)
         rotate("--now")
         wait(lambda: set(published()) == {2}, timeout=60)
-        time.sleep(MAX_AGE + 2)  # thoughts-api and web load the new key
+        time.sleep(MAX_AGE + 2)  # by then, thoughts-api and web load the new key
         rotate("--published-for=0")
         wait(lambda: key_id(log_in()) != key_id(old), timeout=60)
         time.sleep(5)

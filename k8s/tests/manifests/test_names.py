@@ -18,7 +18,7 @@ from tools.projects import PORTS, SERVICES, WITH_DATABASE
 
 HOSTS = {service: f"{project.host}.example.local" for service, project in SERVICES.items()}
 APIS = [project.service for project in WITH_DATABASE]
-# In addition to the settings.py of a project, these files read environment variables.
+# In addition to a project's settings.py, these files read environment variables.
 SERVER = ["common/environment.py", "common/server/gunicorn_conf.py", "common/settings.py"]
 DUMMIES = {"DATABASE_URL": "postgresql://name@host/name", "SECRET_KEY": "x"}
 

@@ -42,7 +42,7 @@ def test_database_allows_the_connections_of_all_pods(
     pods += deployment["spec"]["strategy"]["rollingUpdate"]["maxSurge"]
     assert deployment["spec"]["minReadySeconds"] > container["lifecycle"]["preStop"]["sleep"]["seconds"]
     pods += 1  # one pod that terminates
-    # When a service starts, it compares MAX_PODS with the connections that its database allows.
+    # At startup, a service logs a warning if its database allows too few connections for MAX_PODS pods.
     assert environment["MAX_PODS"] == str(pods)
     monkeypatch.delenv("THREADS", raising=False)
     if "THREADS" in environment:
@@ -50,7 +50,7 @@ def test_database_allows_the_connections_of_all_pods(
     threads: int = 1 + runpy.run_path(str(ROOT / "common" / "server" / "gunicorn_conf.py"))["threads"]
     # Without WEB_CONCURRENCY, gunicorn starts a process for each CPU.
     processes = int(environment.get("WEB_CONCURRENCY", container["resources"]["limits"]["cpu"]))
-    migration = 1  # `threads` already includes the connection of the readiness check
+    migration = 1  # one connection; `threads` already includes that of the readiness check
     assert pods * processes * threads + migration <= POSTGRES_CONNECTIONS
 
 
@@ -68,7 +68,7 @@ def test_drain_evicts_one_pod_of_a_service_at_a_time(production: Overlay, servic
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_pods_of_a_service_are_spread_over_nodes_and_zones(production: Overlay, service: str) -> None:
+def test_pods_of_a_service_are_spread_across_nodes_and_zones(production: Overlay, service: str) -> None:
     deployment = production.get("Deployment", service)
     constraints = pod(deployment)["topologySpreadConstraints"]
     keys = {each["topologyKey"] for each in constraints}
@@ -101,7 +101,7 @@ def test_network_policies_allow_only_needed_connections_between_pods(production:
         accepted = {(a.name, b.name) for a, b in both if b in pods and accepts(policies, b, a, port)}
         return sent, accepted
 
-    # Test the policies of the sender and those of the receiver separately: each must be sufficient without the other.
+    # The sender's policies alone must block every other connection, and so must the receiver's policies alone.
     assert pairs(8000) == (within, within | from_outside)
     for port in (80, 443, 5432, 9000, 9090):
         assert pairs(port) == (set(), set())
