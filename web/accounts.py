@@ -1,7 +1,7 @@
 """The logged-in user, read from two cookies.
 
 The session cookie holds the value of an Authorization header ("Bearer" and an access token). The refresh cookie holds
-a refresh token. The names of both cookies begin with the setting COOKIE_PREFIX.
+a refresh token. The names of both cookies begin with the value of COOKIE_PREFIX.
 """
 
 import logging
@@ -39,7 +39,7 @@ def refresh_cookie() -> str:
 class Account:
     """The account that a request belongs to.
 
-    `user` is None if no user is logged in. `error` is set if this cannot be determined because users_api is
+    `user` is None if no user is logged in. `error` is set if web cannot identify the user because users_api is
     unavailable. `refused` is True if users_api refused the refresh token. `changed` is True if the cookies must be set
     or deleted. `client` has the headers that describe the browser to users_api.
     """

@@ -15,8 +15,8 @@ from web.backends.exceptions import BackendError
 class GZipMiddleware(gzip.GZipMiddleware):
     """Django's middleware, fixed to respect the weight in `gzip;q=0`.
 
-    Compression does not reveal the CSRF token, because Django masks it differently in each page, and adds random bytes
-    to the length: https://docs.djangoproject.com/en/5.2/ref/middleware/#module-django.middleware.gzip
+    Compression does not reveal the CSRF token, because Django masks the token differently in each page, and varies
+    the page length at random: https://docs.djangoproject.com/en/5.2/ref/middleware/#module-django.middleware.gzip
     """
 
     def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:

@@ -46,7 +46,7 @@ MAX_SIZE = 5_000_000  # bytes; an answer with a larger body is refused
 MAX_WAIT = 24 * 3600  # seconds; a longer Retry-After is reduced to this
 DEFAULT_WAIT = 60  # seconds to wait if an answer has no valid Retry-After
 
-_deadline: ContextVar[float] = ContextVar("deadline")  # the `time.monotonic()` at which the current call must be done
+_deadline: ContextVar[float] = ContextVar("deadline")  # the `time.monotonic()` by which the current call must end
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class Retry(urllib3.Retry):
 
 
 def session() -> requests.Session:
-    """Return the session that all threads share. It keeps connections open, stores no cookies, and retries.
+    """Return the session that all threads share. It keeps connections open, stores no cookies, and retries calls.
 
     Every `SESSION_AGE` seconds, a new session with new connections replaces it. Kubernetes chooses a pod when a
     connection is opened. Without new connections, pods that start later would get no requests.
@@ -132,7 +132,7 @@ def _call(service: str, method: str, url: str, expected: int, read_timeout: floa
         ) as response:
             body = _json(_read(response))
     except (requests.RequestException, HTTPError, TimeoutError, ValueError) as error:
-        # Log only the type of the error. Its text contains the URL with the user's search.
+        # Log only the type of the error, because the text contains the URL with the user's search.
         logger.warning("%s %s: %s", method, url, type(error).__name__)
         raise (Unanswered if method == "POST" and _was_sent(error) else Unavailable)(service) from None
     answer = Answer(response.status_code, body, response.headers, response.links)

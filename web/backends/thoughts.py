@@ -20,7 +20,7 @@ LIMIT = 20  # thoughts on a page
 NEWEST_LIMIT = 5  # thoughts on the login page
 NEWEST_TIMEOUT = 1.0  # seconds; after this time, the login page is shown without thoughts
 
-slots = Slots(settings.THREADS)  # a slow search takes seconds
+slots = Slots(settings.THREADS)  # a search may take seconds
 
 
 @dataclass(frozen=True)

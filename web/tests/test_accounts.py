@@ -225,7 +225,7 @@ def test_cookies_for_a_long_non_latin_name_fit_the_browser_limit(visitor: Client
     name = "李" * 50
     backend.answer(("POST", "/api/login/"), 200, {"Authorized": authorization(name), "refresh": "r" * 43})
     response = visitor.post("/login/", {"username": name, "password": "secret"})
-    # RFC 6265 section 6.1: a browser keeps at least 4096 bytes of name, value and attributes together.
+    # RFC 6265 section 6.1: browsers support at least 4096 bytes per cookie, including its name and attributes.
     assert all(len(cookie.OutputString()) < 4096 for cookie in response.cookies.values())
     assert name in visitor.get("/thoughts/").text
 
@@ -247,7 +247,7 @@ def test_public_pages_delete_no_login_cookie(log_in_as: LogInAs, backend: Backen
         response = browser.get(path)
         assert not response.cookies.keys() - {"thoughts_csrftoken"}, path
         assert "Log in" in response.text
-    # A page that requires a login deletes them.
+    # A page that requires a login deletes the cookies.
     assert browser.get("/thoughts/").cookies[REFRESH_COOKIE].value == ""
 
 
@@ -292,7 +292,7 @@ def test_host_prefixed_cookie_has_the_required_attributes(
 
 
 def test_cookie_value_has_no_space_outside_quotes(visitor: Client, backend: Backend) -> None:
-    # RFC 6265 section 4.1.1 does not allow it.
+    # RFC 6265 section 4.1.1 does not allow spaces.
     response = visitor.post("/login/", {"username": "bruce", "password": "secret"})
     for name in (SESSION_COOKIE, REFRESH_COOKIE):
         value = response.cookies[name].OutputString().partition("=")[2].partition(";")[0]

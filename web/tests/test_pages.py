@@ -226,7 +226,7 @@ def test_failed_deletion_shows_an_error_page(
     assert response.status_code == shown
     assert f"<h1>{title}</h1>" in response.text
     assert "<nav" in response.text
-    # A link could only send GET, which does not delete.
+    # A link could only send a GET request, which deletes nothing.
     assert ">Try again</a>" not in response.text
 
 
