@@ -15,6 +15,7 @@ with :=
 context :=
 certificates :=
 version :=
+docs :=
 # These environment variables change what Python, git, Django, gunicorn or uv do. The user exported them for other
 # programs. PIP_* is not in the list, because tools/install.py needs the user's package index.
 unexport $(filter PYTHON% DJANGO_% GUNICORN_% PYTEST_% GIT_% VIRTUAL_ENV CONDA_PREFIX \
@@ -49,6 +50,7 @@ lock.variables := upgrade
 cluster.variables := with
 cluster-down.variables := with
 last-errors.variables := context
+screenshots.variables := docs
 production-secrets.variables := certificates
 production-secrets.example := make production-secrets certificates=folder
 release.variables := version
@@ -56,8 +58,8 @@ release.example := make release version=1.1.0
 GIVEN = $(foreach name,$(.VARIABLES),$(if $(findstring command line,$(origin $(name))),$(name)))
 ifeq ($(MAKELEVEL),0)
 KNOWN := PYTHON $(foreach target,$(MAKECMDGOALS),$($(target).variables))
-$(foreach name,$(filter-out $(KNOWN),$(GIVEN)),$(error make $(MAKECMDGOALS) has no variable $(name). \
-	$(if $(filter-out PYTHON,$(KNOWN)),It has: $(filter-out PYTHON,$(KNOWN)))))
+$(foreach name,$(filter-out $(KNOWN),$(GIVEN)),$(error make $(MAKECMDGOALS) has no variable $(name)$(if \
+	$(filter-out PYTHON,$(KNOWN)),. It has: $(filter-out PYTHON,$(KNOWN)))))
 endif
 need = $(foreach name,$(1),$(if $($(name)),,$(error $(name)= is missing. Run: $($@.example))))
 need_file = $(if $(wildcard $(1)),,$(error There is no $(1). Run: $($@.example)))

@@ -16,9 +16,18 @@ CHECKED_WITHIN = 30.0  # seconds
 # The server loads these files only when it starts, so new workers would not load a changed one.
 ONLY_AT_START = (
     "requirements.txt",
-    "common/server/gunicorn_conf.py",
-    "common/server/reload.py",
+    # gunicorn's master imports these modules.
+    "common/__init__.py",
+    "common/_compat.py",
     "common/environment.py",
+    "common/logs.py",
+    "common/server/__init__.py",
+    "common/server/_compat.py",
+    "common/server/framing.py",
+    "common/server/gunicorn_conf.py",
+    "common/server/logger.py",
+    "common/server/reload.py",
+    "common/server/worker.py",
 )
 Files = dict[str, tuple[int, int]]
 

@@ -48,6 +48,11 @@ class Names:
         """Return the name of the package, which is also the name of its folder."""
         return f"{self.plural}_api"
 
+    @property
+    def data(self) -> str:
+        """Return the SQLite file of the service."""
+        return f"var/{self.plural}.sqlite3"
+
     def render(self, text: str) -> str:
         """Return a text of the template with the names and the port of the service."""
         singular = re.sub(r"(?<!^)(?=[A-Z])", "_", self.model).lower()
@@ -103,7 +108,9 @@ class Insert:
         pattern = re.escape(self.text).replace("newTag:\\ v1", r"newTag: \S+")
         found, count = re.subn(f"(?m)^{pattern}", "", content)
         if count != self.times:
-            raise Refused(f"{self.name} does not contain these lines, which `make service` added: {self.text!r}")
+            raise Refused(
+                f"{self.name} does not contain these lines, which `make service` added: {self.text.strip()!r}"
+            )
         return found
 
     @property
@@ -127,6 +134,8 @@ def make(name: str, model: str) -> Names:
     for _, file in names.files():
         if file.exists():
             raise Refused(f"{file.relative_to(ROOT)} already exists. Remove it, or choose another name.")
+    if (ROOT / names.data).exists():
+        raise Refused(f"{names.data} contains data of an earlier service. Delete it, or choose another name.")
     changed = edited(Insert.insert, names)
     for source, file in names.files():
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -198,7 +207,9 @@ def main() -> None:
             names = make(arguments.name, arguments.model)
             print(f"Made {names.package}. It listens on port {names.port} and starts with the others: make run")
         else:
-            print(f"Removed {remove(arguments.name).package}.")
+            names = remove(arguments.name)
+            kept = f" Its data is still in {names.data}." if (ROOT / names.data).exists() else ""
+            print(f"Removed {names.package}.{kept}")
     except Refused as error:
         sys.exit(str(error))
 

@@ -12,6 +12,7 @@ from tools import cluster
 from tools.kubectl import NAMESPACE
 from tools.local import ROOT
 from tools.projects import SERVICES, WITH_DATABASE
+from tools.reloader import ONLY_AT_START
 
 DATABASES = {project.service: project.postgres for project in WITH_DATABASE}
 APIS = [*DATABASES]
@@ -146,8 +147,7 @@ def test_edit_is_synced_without_a_build(tilt: Tilt, service: str) -> None:
             "fall_back_on": [
                 f"{project}/requirements.txt",
                 "common/requirements-telemetry.txt",
-                "common/server/gunicorn_conf.py",
-                "common/server/reload.py",
+                *ONLY_AT_START[1:],
             ]
         },
         {"sync": ["common", "/app/common"]},
