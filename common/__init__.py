@@ -5,9 +5,9 @@ api         Django REST framework: authentication, permissions, errors, OpenAPI
 http        middleware, request ids, client addresses, routes
 operations  health, metrics, log filters
 database    PostgreSQL connections
-events      security events, and their counter
-logs        formats of log lines
+events      security events: logged and counted
+logs        log formats: text and JSON
 registry    the registry of all metrics
-tracing     traces, if they are on
+tracing     OpenTelemetry traces, which are off by default
 server      gunicorn, its worker, live reload
 """

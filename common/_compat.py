@@ -12,7 +12,7 @@ class FileEnv(environs.FileAwareEnv):
     """Environment whose variables may also come from files.
 
     For example, `SECRET_KEY_FILE` is the path of a file that contains the value of SECRET_KEY. If the file is
-    unreadable, the process exits with a message. environs would raise ValueError, which its deferred validation
+    unreadable, the process exits with a message. environs itself would raise ValueError, which its deferred validation
     (`seal`) does not collect: https://github.com/sloria/environs/pull/424
     """
 

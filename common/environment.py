@@ -1,7 +1,7 @@
 """Read the environment variables for gunicorn's settings and for the check of the connection limit.
 
 gunicorn's master imports this module, but not `common.settings`. Only the workers import Django and the settings. So
-the master needs little memory, and in development new workers load changed code.
+the master needs little memory, and in development, new workers load the changed code.
 """
 
 import math
@@ -16,9 +16,9 @@ _env = FileEnv(strip_whitespace=True)
 
 
 def available_cpus() -> int:
-    """Return the CPU limit of this container, rounded up, or the number of all CPUs.
+    """Return the CPU limit of this container, rounded up, or the number of CPUs if there is no limit.
 
-    The limit is in a file of cgroup v2 or of cgroup v1, which depends on the host.
+    Depending on the host, a file of cgroup v2 or of cgroup v1 contains the limit.
     """
     try:
         quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
@@ -37,7 +37,7 @@ def available_cpus() -> int:
 def text(name: str, default: str) -> str:
     """Return a variable as a string.
 
-    If `<name>_FILE` is set, the value is in that file. Raise SystemExit if the file is unreadable.
+    If `<name>_FILE` is set, read the value from the file at that path. Raise SystemExit if the file is unreadable.
     """
     return str(_read(_env.str, name, default))
 

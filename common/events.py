@@ -1,4 +1,4 @@
-"""Security events: one log line with a fixed name for each, and a counter.
+"""Log each security event under a fixed name, and count it.
 
 See OWASP ASVS 5.0 section 16.3. docs/observability.md lists when each event is logged.
 """
@@ -31,13 +31,13 @@ class Event(StrEnum):
     KEYS_REPLACED = "keys.replaced"
 
 
-# Prometheus can compute a rate only for a counter that exists before the first event.
+# Create each counter now: Prometheus can compute a rate only for a counter that exists before the first event.
 for _event in Event:
     COUNT.labels(_event)
 
 
 def record(event: Event, **fields: str | int | None) -> None:
-    """Log an event and count it. `fields` are fields of `common.logs`.
+    """Log an event and count it. The names of `fields` are in `common.logs.FIELDS`.
 
     Pass only ids, fixed words and networks, never text that a client sent.
     """

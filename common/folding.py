@@ -1,4 +1,4 @@
-"""Fold text, so that a search ignores letter case, accents and invisible characters.
+"""Fold text so that a search ignores letter case, accents and invisible characters.
 
 Each character is folded separately. So if a text contains a substring, the folded text contains the folded substring.
 """
@@ -11,12 +11,12 @@ def fold(text: str) -> str:
 
     Line breaks and tabs count as spaces, as in `str.isspace`.
 
-    Every text can be folded. A text that is already folded stays the same.
+    Every text can be folded. Folding a text twice gives the same result as folding it once.
     """
     return text.translate(_TABLE)
 
 
-# The property Default_Ignorable_Code_Point of Unicode 15.1, such as the soft hyphen, zero width spaces and joiners.
+# The property Default_Ignorable_Code_Point of Unicode 15.1, such as the soft hyphen, zero-width spaces and joiners.
 # https://www.unicode.org/reports/tr44/#Default_Ignorable_Code_Point
 IGNORABLE = (
     range(0x00AD, 0x00AE),
@@ -38,12 +38,12 @@ IGNORABLE = (
     range(0xE0000, 0xE1000),
 )
 
-# The maximum number of cached characters. Without it, a client could fill the cache with all characters of Unicode.
+# The maximum number of cached characters. Without it, a client could fill the cache with every Unicode character.
 _MAX_CHARACTERS = 8192
 
 
 class _Table(dict[int, str]):
-    """Cache of folded characters by code point, as `str.translate` needs it."""
+    """Cache of folded characters by code point, in the form that `str.translate` requires."""
 
     def __missing__(self, code_point: int) -> str:
         if len(self) >= _MAX_CHARACTERS:
@@ -60,7 +60,7 @@ def _fold_character(character: str) -> str:
         return " "
     if any(ord(character) in code_points for code_points in IGNORABLE):
         return ""
-    # Convert to upper case first. The dotless i and i have the same capital letter, and so do the long s and s.
+    # Convert to upper case first, because the dotless i and i share a capital letter, and so do the long s and s.
     folded = unicodedata.normalize("NFD", character).upper().casefold()
     return "".join(map(_base_letter, unicodedata.normalize("NFD", folded)))
 
@@ -70,7 +70,7 @@ def _base_letter(character: str) -> str:
     category = unicodedata.category(character)
     if category == "Mn" or unicodedata.combining(character):
         return ""
-    # Unicode does not decompose some letters with an accent, such as ø and ł. Their names include the base letter.
+    # NFD does not decompose some letters, such as ø and ł, but their Unicode names include the base letter.
     base, accent, _ = unicodedata.name(character, "").partition(" WITH ")
     if accent and category == "Ll":
         try:

@@ -1,4 +1,4 @@
-"""Formats of log lines: text for people, JSON for programs that collect logs.
+"""Format log lines as text for people, or as JSON for programs that collect logs.
 
 gunicorn's master imports this module, so it must not import Django.
 """
@@ -9,8 +9,8 @@ from typing import Any
 from pythonjsonlogger.json import JsonFormatter
 
 TEXT = "%(levelname)s %(name)s [%(request_id)s] %(message)s"
-LOG_FIELDS = "thoughts.log_fields"  # the variable of the WSGI environment with the log fields of the request
-# The fields of a JSON object. docs/observability.md explains them.
+LOG_FIELDS = "thoughts.log_fields"  # the key of the request's log fields in the WSGI environ
+# The fields of a log line in JSON. docs/observability.md explains them.
 FIELDS = (
     "time", "level", "logger", "message", "event", "request_id", "trace_id", "method", "route", "status",
     "duration_ms", "bytes", "account", "network", "target", "action", "reason", "exc_info", "stack_info",
@@ -20,8 +20,8 @@ FIELDS = (
 class JSONFormatter(JsonFormatter):
     """Formatter that writes one JSON object per line, with only the fields in `FIELDS`.
 
-    The library would also write every other attribute of the record. Django adds the request to some records, and
-    `str(request)` contains the query.
+    python-json-logger would also write every other attribute of the record. Django adds the request object to some
+    records. The string form of this object contains the query string, which may be private.
     """
 
     def __init__(self) -> None:

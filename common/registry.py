@@ -2,5 +2,5 @@
 
 from prometheus_client import CollectorRegistry
 
-# The default registry is not used, because its process metrics cannot be added up across workers.
+# The default registry is not used, because it includes process metrics, which cannot be summed across workers.
 REGISTRY = CollectorRegistry()

@@ -1,7 +1,7 @@
 """Read settings from the environment, and define the settings that all projects share.
 
-The `settings.py` of each project reads its variables from one `Env`. Then it calls `seal()`, which reports the invalid
-ones.
+The `settings.py` of each project reads its variables from one `Env`. Then it calls `seal()`, which reports missing and
+invalid variables.
 """
 
 import ipaddress
@@ -17,7 +17,8 @@ from common._compat import FileEnv
 
 ROOT = Path(__file__).resolve().parent.parent
 VAR = ROOT / "var"
-# libpq detects an unreachable server within 5 s during a query, and within a minute on an idle connection.
+# With these options, libpq detects an unreachable server within 5 s during a query, and within a minute on an idle
+# connection.
 # https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNECT-TCP-USER-TIMEOUT
 DEAD_PEER = {"tcp_user_timeout": 5000, "keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
 
@@ -60,7 +61,7 @@ class Env(FileEnv):
 def sqlite(file: Path) -> str:
     """Return the DATABASE_URL of an SQLite file.
 
-    The path is quoted, because characters such as `#` and `%` have a meaning in URLs (RFC 3986).
+    The path is quoted, because characters such as `#` and `%` have a special meaning in URLs (RFC 3986).
     """
     return f"sqlite:///{quote(os.fsencode(file))}"
 
@@ -154,11 +155,11 @@ def _count(value: str | int) -> int:
     return int(value)
 
 
-# The values of the variable SIGN_UP. If it is "open", visitors may create accounts. users_api checks it for each
-# request, and web shows the form only if it is "open".
+# The allowed values of the variable SIGN_UP. If it is "open", visitors may create accounts. users_api checks the
+# variable for each new account, and web shows the sign-up form only if it is "open".
 SIGN_UP = environs.validate.OneOf(["closed", "open"])
 
-# The host names of a service outside a cluster. Browsers resolve *.localhost without a hosts file.
+# The host names of a service that runs outside a cluster. Browsers resolve *.localhost without a hosts file.
 LOCAL_HOSTS = "localhost, 127.0.0.1, [::1], .localhost"
 
 # No request needs more than a few kB. With Django's default of 2.5 MB, eight clients could fill the memory of a pod.
@@ -191,12 +192,13 @@ SPECTACULAR_SETTINGS = {
     "SERVE_INCLUDE_SCHEMA": False,
     "COMPONENT_SPLIT_REQUEST": True,
     "POSTPROCESSING_HOOKS": [
-        "drf_spectacular.hooks.postprocess_schema_enums",  # drf-spectacular's default, which this list replaces
+        "drf_spectacular.hooks.postprocess_schema_enums",  # drf-spectacular's default hook, which this list must repeat
         "common.api.schema.drop_redundant_limits",
         "common.api.schema.use_64_bits",
         "common.api.schema.drop_unused_tags",
     ],
-    # The access token stays in the browser's localStorage. It expires after 15 minutes.
+    # `persistAuthorization` stores the access token in the browser's localStorage. The risk is small, because the token
+    # expires after 15 minutes.
     "SWAGGER_UI_SETTINGS": {"deepLinking": True, "persistAuthorization": True},
     "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
     "SWAGGER_UI_DIST": "SIDECAR",
@@ -208,7 +210,8 @@ SPECTACULAR_SETTINGS = {
 def api_description(text: str, **links: str) -> str:
     """Return the description of an API for its OpenAPI document, in Markdown.
 
-    Each keyword argument is a link: its text, with `_` for spaces, and its URL. Links with an empty URL are left out.
+    Each keyword argument is a link. The name is the link's text, with `_` for spaces, and the value is its URL. Links
+    with an empty URL are left out.
     """
     shown = [f"[{name.replace('_', ' ')}]({url})" for name, url in links.items() if url]
     return "\n\n".join([text, *([" · ".join(shown)] if shown else [])])
@@ -217,7 +220,7 @@ def api_description(text: str, **links: str) -> str:
 def content_security_policy(**sources: str) -> str:
     """Return a Content-Security-Policy that allows only this site and `sources`.
 
-    Each keyword argument replaces one directive, such as `style_src="'self' 'unsafe-inline'"`.
+    Each keyword argument sets one directive, such as `style_src="'self' 'unsafe-inline'"`.
     https://cheatsheetseries.owasp.org/cheatsheets/Content_Security_Policy_Cheat_Sheet.html
     """
     own = {"default_src": "'none'", "base_uri": "'none'", "frame_ancestors": "'none'"}
@@ -241,12 +244,12 @@ def cookie_prefix(env: Env, project: str) -> str:
     return f"{project}_{port}_" if port else f"{project}_"
 
 
-# LOG_FORMAT: common/server/logger.py reads it for gunicorn.
+# The allowed values of the variable LOG_FORMAT. common/server/logger.py reads the same variable for gunicorn.
 LOG_FORMAT = environs.validate.OneOf(["text", "json"])
 
 
 def logging(level: int, log_format: str = "text") -> dict[str, Any]:
-    """Return Django's setting LOGGING.
+    """Return the value of Django's setting LOGGING.
 
     Each record is written to stderr in the format "text" or "json", with the request id.
     """
@@ -273,14 +276,14 @@ def logging(level: int, log_format: str = "text") -> dict[str, Any]:
 
 
 def template_loaders(cached: bool) -> list[Any]:
-    """Return Django's template loaders. They cache each template, or read it whenever it is used."""
+    """Return the template loaders. They cache each template if `cached`, or else read it whenever it is used."""
     if cached:
         return [("django.template.loaders.cached.Loader", ["django.template.loaders.app_directories.Loader"])]
     return ["common.server.templates.LastGoodLoader"]
 
 
 def storages(hashed: bool) -> dict[str, Any]:
-    """Return Django's setting STORAGES.
+    """Return the value of Django's setting STORAGES.
 
     With `hashed`, static files are also stored compressed, and their names contain a hash of their content.
     """

@@ -1,7 +1,8 @@
-"""Traces with OpenTelemetry, which are off by default.
+"""Trace requests with OpenTelemetry. Tracing is off by default.
 
 Without tracing, this module imports nothing from OpenTelemetry, and `span` does nothing. The spans contain only
-attributes that this code sets: routes, statuses and SQL with placeholders, but no query strings, values or texts.
+attributes that this code sets, such as routes, statuses and SQL with placeholders. They contain no query strings, no
+SQL parameters and no text that users wrote.
 """
 
 import os
@@ -12,11 +13,11 @@ from typing import Any
 
 ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
 RATE = "OTEL_TRACES_SAMPLER_ARG"
-DEFAULT_RATE = 0.1  # the share of traces to record
-MAX_SQL = 2_000  # characters of a statement in a span
+DEFAULT_RATE = 0.1  # the share of traces that is recorded
+MAX_SQL = 2_000  # the maximum number of characters of a statement in a span
 
 _tracer: Any = None
-_trace_id: ContextVar[str] = ContextVar("trace_id")  # of a trace that begins in this process
+_trace_id: ContextVar[str] = ContextVar("trace_id")  # the id of a trace that begins in this process
 
 
 def is_on() -> bool:
@@ -27,8 +28,8 @@ def is_on() -> bool:
 def start(service: str, version: str) -> None:
     """Record traces and send them to the collector that OTEL_EXPORTER_OTLP_ENDPOINT names.
 
-    Call it after gunicorn has forked the worker, because a thread sends the spans. Raise SystemExit with one line if
-    the packages are not installed, or if OTEL_TRACES_SAMPLER_ARG is invalid.
+    Call this function after gunicorn has forked the worker, because it starts a thread that sends the spans. Raise
+    SystemExit with a one-line message if the packages are not installed, or if OTEL_TRACES_SAMPLER_ARG is invalid.
     """
     global _tracer
     try:
@@ -44,7 +45,7 @@ def start(service: str, version: str) -> None:
         ) from None
 
     class RequestIds(RandomIdGenerator):
-        """Generator of the trace ids that the log contains."""
+        """Generator that returns the trace id that the log contains for the request."""
 
         def generate_trace_id(self) -> int:
             return int(_trace_id.get(""), 16) if _trace_id.get("") else super().generate_trace_id()
@@ -59,7 +60,7 @@ def start(service: str, version: str) -> None:
 
 
 def sampling_rate() -> float:
-    """Return the share of the traces to record, from 0 to 1. Raise SystemExit if it is invalid."""
+    """Return the share of traces to record, from 0 to 1. Raise SystemExit if the variable is invalid."""
     text = os.environ.get(RATE, "") or str(DEFAULT_RATE)
     try:
         rate = float(text)
@@ -72,9 +73,10 @@ def sampling_rate() -> float:
 
 @contextmanager
 def server_span(name: str, trace_id: str, headers: Mapping[str, str]) -> Iterator[Any]:
-    """Open the span of an incoming request. It continues the trace of `headers`, or begins a trace with this id.
+    """Open the span of an incoming request.
 
-    Call it only if tracing is on.
+    The span continues the trace that the `traceparent` in `headers` names. Without `traceparent`, the span begins a
+    trace with the id `trace_id`. Call this function only if tracing is on.
     """
     from opentelemetry.trace import SpanKind
     from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
@@ -88,7 +90,7 @@ def server_span(name: str, trace_id: str, headers: Mapping[str, str]) -> Iterato
 
 
 def describe(span: Any, method: str, route: str, status: int) -> None:
-    """Set the name and the attributes of the span of an incoming request.
+    """Set the name and the attributes of an incoming request's span.
 
     https://opentelemetry.io/docs/specs/semconv/http/http-spans/
     """
@@ -102,9 +104,9 @@ def describe(span: Any, method: str, route: str, status: int) -> None:
 
 
 def span(name: str, **attributes: str) -> AbstractContextManager[Any]:
-    """Open a span for a call to another system, if the current span is recorded.
+    """Open a span for a call to another system if the current span is recorded, or else do nothing.
 
-    The new span is a child of the current one. A double underscore in an attribute's name stands for a dot.
+    The new span is a child of the current one. A double underscore in the name of an attribute stands for a dot.
     """
     return nullcontext() if _tracer is None else _client_span(name, attributes)
 
@@ -123,7 +125,7 @@ def _client_span(name: str, attributes: Mapping[str, str]) -> Iterator[Any]:
         try:
             yield span
         except Exception as error:
-            # The error message may contain a user's data.
+            # Record only the class of the error, because its message may contain a user's data.
             span.set_attribute("error.type", type(error).__name__)
             span.set_status(StatusCode.ERROR)
             raise

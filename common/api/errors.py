@@ -44,7 +44,7 @@ def exception_handler(exc: Exception, context: dict[str, Any]) -> Response | Non
     response = rest_framework_exception_handler(exc, context)
     if response is None:
         return None
-    # Errors are JSON, even if the view has another renderer, as Swagger UI does.
+    # Errors are JSON even if the view uses another renderer, as the Swagger UI view does.
     context["request"].accepted_renderer = JSONRenderer()
     context["request"].accepted_media_type = JSONRenderer.media_type
     if response.status_code == status.HTTP_401_UNAUTHORIZED:
@@ -67,7 +67,7 @@ def log_unavailable(error: BaseException) -> None:
 
 
 def reason(error: BaseException) -> str:
-    """Return the first line of a database error, or its class name if it is empty.
+    """Return the first line of a database error, or the name of its class if that line is empty.
 
     The other lines are not logged, because they may contain the SQL statement and its parameters.
     """
@@ -75,7 +75,7 @@ def reason(error: BaseException) -> str:
 
 
 def field_errors(detail: Any, name: str = api_settings.NON_FIELD_ERRORS_KEY) -> dict[str, list[str]]:
-    """Return a list of messages for each field, from the `detail` of a DRF exception.
+    """Return the list of messages for each field, from the `detail` of a DRF exception.
 
     The name of a nested field contains dots, such as `author.name`.
     """
@@ -115,9 +115,9 @@ def forbidden(request: HttpRequest, exception: Exception) -> JsonResponse:
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> JsonResponse:
-    """Respond with 403 to an admin form without a valid CSRF token (CSRF_FAILURE_VIEW)."""
+    """Respond with 403 if a form of the admin was sent without a valid CSRF token (CSRF_FAILURE_VIEW)."""
     events.record(Event.ACCESS_REFUSED, status=403, reason="CSRF")
-    message = "This form has expired, or cookies are off. Reload the page and try again."
+    message = "This form has expired, or cookies are disabled. Reload the page and try again."
     return JsonResponse({"message": message}, status=403)
 
 

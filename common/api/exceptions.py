@@ -6,7 +6,7 @@ from rest_framework import exceptions, status
 class NotAuthenticated(exceptions.APIException):
     """401: the token is missing or invalid, or the user name or password is wrong.
 
-    In views without authentication classes, Django REST framework's own `NotAuthenticated` becomes a 403.
+    Django REST framework's own `NotAuthenticated` would become a 403 in views without authentication classes.
     """
 
     status_code = status.HTTP_401_UNAUTHORIZED

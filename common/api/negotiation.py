@@ -19,8 +19,8 @@ class OnlyJSON(BaseContentNegotiation):
     def select_parser(self, request: Request, parsers: Iterable[BaseParser]) -> BaseParser | None:
         """Return the parser for the Content-Type, or None to respond with 415.
 
-        Return None for any charset other than UTF-8. RFC 8259 section 8.1 requires UTF-8 for JSON. This
-        class applies the same rule to forms.
+        Return None for any charset other than UTF-8 and its subset US-ASCII. RFC 8259 section 8.1 requires UTF-8 for
+        JSON. This class applies the same rule to forms.
         """
         parameters = request.content_params or {}
         if parameters.get("charset", "utf-8").lower() not in ("utf-8", "utf8", "us-ascii"):
@@ -42,6 +42,6 @@ class OnlyJSON(BaseContentNegotiation):
                 if not choices:
                     raise NotFound
             preferred = request.get_preferred_type([str(each.media_type) for each in choices])
-            # Move the preferred format to the front. If none is preferred, the first renderer stays first.
+            # Move the client's preferred format to the front. If it prefers none of them, the order stays the same.
             choices.sort(key=lambda each: each.media_type != preferred)
         return choices[0], str(choices[0].media_type)

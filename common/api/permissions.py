@@ -18,7 +18,7 @@ class HasToken(BasePermission):
 class HasStaffToken(HasToken):
     """Permission for staff users with a valid token.
 
-    Requests without a token get a 401. Requests with the token of another user get a 403.
+    Requests without a token get a 401. Requests with the token of a user who is not staff get a 403.
     """
 
     def has_permission(self, request: Request, view: APIView) -> bool:

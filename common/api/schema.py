@@ -1,6 +1,7 @@
 """Extend drf-spectacular, which generates the OpenAPI document from the views.
 
-It cannot derive error responses, groups of operations or the patterns of text fields. This module adds them.
+drf-spectacular cannot derive error responses, groups of operations or the patterns of text fields. This module adds
+them.
 """
 
 import re
@@ -31,7 +32,7 @@ InputError = inline_serializer(
     },
 )
 
-# The characters that str.strip() removes. `\s` cannot replace them, because JavaScript's `\s` matches others.
+# The characters that str.strip() removes. In JavaScript, `\s` matches a different set, so this list is explicit.
 _SPACES = r"\t-\r\x1c-\x20\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
 TRIMMED = f"^[{_SPACES}]*"  # the beginning of the pattern of each field that trims spaces
 DESCRIPTIONS = {
@@ -45,7 +46,7 @@ DESCRIPTIONS = {
     "404": "Not found.",
     "413": "The body is larger than 64 KiB.",
     "414": "The URL is too long.",
-    "415": "The body is neither JSON nor a form in UTF-8.",
+    "415": "The body is neither JSON nor a form, or its charset is not UTF-8.",
     "429": "Too many requests.",
     "503": "A dependency of this service is unavailable.",
 }
@@ -56,10 +57,10 @@ HEADERS = {
     "429": {"Retry-After": _RETRY_AFTER},
     "503": {"Retry-After": _RETRY_AFTER},
 }
-ETAG = {"description": "Send it as If-None-Match in the next request (RFC 9110).", "schema": {"type": "string"}}
+ETAG = {"description": "Send this as If-None-Match in the next request (RFC 9110).", "schema": {"type": "string"}}
 _lock = threading.Lock()
 _documents: dict[Any, Any] = {}
-LINK = {"description": "URLs of the next and previous page, if they exist (RFC 8288).", "schema": {"type": "string"}}
+LINK = {"description": "URLs of the next and previous pages, if any (RFC 8288).", "schema": {"type": "string"}}
 
 
 class TokenAuthenticationScheme(OpenApiAuthenticationExtension):
@@ -79,7 +80,8 @@ class TokenAuthenticationScheme(OpenApiAuthenticationExtension):
 class TextFieldPattern(OpenApiSerializerFieldExtension):
     """Extension that adds a regular expression to the schema of each `TextField` in a request.
 
-    The pattern excludes NUL characters. If the field trims spaces, the pattern limits the length without them.
+    The pattern excludes NUL characters. If the field trims spaces, the pattern also limits the length of the trimmed
+    text.
     """
 
     target_class = "common.api.serializers.TextField"
@@ -95,22 +97,29 @@ class TextFieldPattern(OpenApiSerializerFieldExtension):
 
 
 class CharFieldPattern(TextFieldPattern):
-    """Extension that does the same for `CharField`, but not for its subclasses, such as `EmailField`."""
+    """Extension like `TextFieldPattern` for each `CharField`, but not for its subclasses, such as `EmailField`."""
 
     target_class = "rest_framework.fields.CharField"
 
 
 def untrimmed_pattern(field: serializers.CharField) -> str:
-    """Return the pattern of a field that does not trim. OpenAPI's own limits check the length."""
+    """Return the pattern of a field that does not trim spaces.
+
+    The pattern contains the minimum length only if the text may also be empty. In all other cases, `minLength` and
+    `maxLength` limit the length.
+    """
     if field.allow_blank and field.min_length:
         return rf"^([^\x00]{{{field.min_length},}})?$"
     return r"^[^\x00]*$"
 
 
 def trimmed_pattern(field: serializers.CharField) -> str:
-    """Return the pattern of a field that trims. It does not count leading or trailing spaces."""
+    """Return the pattern of a field that trims spaces.
+
+    The pattern limits the length without leading and trailing spaces.
+    """
     shortest, longest = field.min_length or 1, field.max_length
-    edge = rf"[^\x00{_SPACES}]"  # the first or the last character, which cannot be a space
+    edge = rf"[^\x00{_SPACES}]"  # the first or last character of the trimmed text
     text = edge
     if longest != 1:
         between = f"{max(0, shortest - 2)},{longest - 2 if longest else ''}"
@@ -123,17 +132,17 @@ def trimmed_pattern(field: serializers.CharField) -> str:
 def drop_redundant_limits(result: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
     """Remove length limits from the OpenAPI document where a pattern already contains them.
 
-    drf-spectacular adds these limits. It calls this function because POSTPROCESSING_HOOKS contains it:
+    drf-spectacular adds these limits. It then calls this function, which is listed in POSTPROCESSING_HOOKS:
     https://drf-spectacular.readthedocs.io/en/latest/customization.html
     """
     for node in _objects(result):
-        # With allow_blank, drf-spectacular adds the empty text as a second alternative. If the pattern also
-        # matches the empty text, remove this alternative, because `oneOf` requires exactly one match.
+        # With allow_blank, drf-spectacular adds the empty string as a second alternative. If the pattern also
+        # matches the empty string, remove this alternative, because `oneOf` requires exactly one match.
         match node.get("oneOf"):
             case [{"pattern": pattern} as text, {"type": "string", "maxLength": 0}] if re.search(pattern, ""):
                 del node["oneOf"]
                 node |= text
-                node.pop("minLength", None)  # it would forbid the empty text
+                node.pop("minLength", None)  # it would forbid the empty string
         if str(node.get("pattern")).startswith(TRIMMED):
             node.pop("maxLength", None)  # it would also count the spaces that the field trims
     return result
@@ -142,7 +151,7 @@ def drop_redundant_limits(result: dict[str, Any], **kwargs: Any) -> dict[str, An
 def use_64_bits(result: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
     """Give each integer without a maximum the format `int64`, because ids are 64 bits wide.
 
-    Otherwise generated clients in Go, Java and C# use 32 bits.
+    Otherwise, generated clients in Go, Java and C# would use 32-bit integers.
     https://spec.openapis.org/oas/v3.0.3#data-types
     """
     for node in _objects(result):
@@ -159,7 +168,7 @@ def drop_unused_tags(result: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
 
 
 def _objects(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Yield all objects of a JSON document. The caller may change each object that it gets."""
+    """Yield all objects in a JSON document. The caller may change each object before it requests the next one."""
     found: list[Any] = [document]
     for node in found:  # the loop also visits the nodes that are added below
         if isinstance(node, dict):
@@ -170,7 +179,7 @@ def _objects(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
 class SchemaGenerator(SpectacularSchemaGenerator):
     """Generator that creates the document once per process.
 
-    drf-spectacular would generate it for each request. That is slow, and not thread-safe.
+    drf-spectacular itself would generate the document for each request, which is slow and not thread-safe.
     """
 
     def get_schema(self, request: Any = None, public: bool = False) -> Any:
@@ -182,7 +191,7 @@ class SchemaGenerator(SpectacularSchemaGenerator):
 
 
 class AutoSchema(SpectacularAutoSchema):
-    """Schema of a view. It adds the error responses that the view's method and permissions can cause."""
+    """Schema of a view, including the error responses that its method and permissions can cause."""
 
     def get_operation(self, *args: Any, **kwargs: Any) -> dict[str, Any] | None:
         """Return the operation with all its responses, or None for an excluded view."""
@@ -194,11 +203,11 @@ class AutoSchema(SpectacularAutoSchema):
         return operation
 
     def get_auth(self) -> list[dict[str, list[str]]]:
-        """Return the requirement for a token, or [] if no permission of the view needs one."""
+        """Return the security requirement for a token, or [] if the view does not require a token."""
         return super().get_auth() if self._has_permission(HasToken) else []
 
     def get_tags(self) -> list[str]:
-        """Return the group of the operation. It depends on the view's permissions."""
+        """Return the operation's group, which depends on the view's permissions."""
         if self._has_permission(HasStaffToken):
             return ["For staff"]
         return ["With a token"] if self._has_permission(HasToken) else ["For everyone"]
@@ -208,7 +217,7 @@ class AutoSchema(SpectacularAutoSchema):
         return self.get_description().partition(".")[0]
 
     def get_paginated_name(self, serializer_name: str) -> str:
-        """Return the schema name of a page. A page is an array, not an object."""
+        """Return the name of the schema of a page, which is an array, not an object."""
         return f"{serializer_name}List"
 
     def _complete(self, responses: dict[str, Any]) -> dict[str, Any]:
@@ -235,7 +244,7 @@ class AutoSchema(SpectacularAutoSchema):
         return {"schema": component.ref, "examples": {"AnError": {"value": example, "summary": "An error"}}}
 
     def _request_fields(self) -> list[str]:
-        """Return the names of the fields that the body of a request may have."""
+        """Return the names of the fields that a request body may contain."""
         if self.method not in ("POST", "PUT", "PATCH"):
             return []
         serializer = force_instance(self.get_request_serializer())

@@ -22,7 +22,7 @@ class TextField(serializers.CharField):
 
 
 class IntegerField(serializers.IntegerField):
-    """Integer field for a query parameter. It accepts the same notation as JSON (RFC 8259 section 6).
+    """Integer field for a query parameter. It accepts only integers in JSON's notation (RFC 8259 section 6).
 
     Django REST framework's `IntegerField` also accepts `1.0`, `1_0` and ` 1`.
     """
@@ -34,7 +34,7 @@ class IntegerField(serializers.IntegerField):
         return super().to_internal_value(data)
 
 
-@functools.cache  # copying the fields for each request would take as long as a database query
+@functools.cache  # creating the fields for each request would take as long as a database query
 def _fields(serializer_class: type[serializers.Serializer[Any]]) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
     return dict(serializer_class().fields)
 

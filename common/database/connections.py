@@ -9,7 +9,8 @@ from django.db.backends.base.validation import BaseDatabaseValidation
 
 from common import environment
 
-# The number of connections for users who are not superusers. PostgreSQL 16 added `reserved_connections`.
+# The number of connections that users other than superusers may open. Before PostgreSQL 16, `reserved_connections` does
+# not exist.
 # https://www.postgresql.org/docs/current/runtime-config-connection.html#GUC-MAX-CONNECTIONS
 AVAILABLE = """
     SELECT sum(CASE name WHEN 'max_connections' THEN setting::int ELSE -setting::int END) FROM pg_settings
@@ -22,16 +23,16 @@ logger = logging.getLogger(__name__)
 class DatabaseValidation(BaseDatabaseValidation):
     """System check of PostgreSQL's connection limit.
 
-    `manage.py check --database default` runs it, and the first worker runs it when it starts.
+    `manage.py check --database default` runs it, and the first worker runs it at startup.
     https://docs.djangoproject.com/en/5.2/topics/checks/#builtin-tags
     """
 
     def check(self, **kwargs: Any) -> list[checks.CheckMessage]:
         """Return a warning if PostgreSQL allows fewer connections than the service needs.
 
-        Each thread keeps one connection to each database. With a management port, each process needs another one for
-        its readiness checks. With a read replica, each process needs another one to check the replica. A migration
-        needs one connection. If the server is unreachable, there is no warning.
+        Each thread keeps one connection to each database. With a management port, each process needs one more for its
+        readiness checks. With a read replica, each process needs one more to check the replica. A migration needs one
+        more. If the server is unreachable, there is no warning.
         """
         try:
             with self.connection.cursor() as cursor:

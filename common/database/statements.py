@@ -1,4 +1,4 @@
-"""Prometheus metrics for SQL statements: duration and errors."""
+"""Measure the duration of SQL statements and count their errors, for Prometheus."""
 
 import time
 from collections.abc import Callable
@@ -45,5 +45,5 @@ def start() -> None:
 
 
 def _measure_connection(connection: Any, **kwargs: object) -> None:
-    if measure not in connection.execute_wrappers:  # the same object may connect again
+    if measure not in connection.execute_wrappers:  # Django may reopen a connection
         connection.execute_wrappers.append(measure)

@@ -24,10 +24,10 @@ def client_address(request: HttpRequest) -> str:
 
     Each proxy adds the address of its client to the end of X-Forwarded-For. So this function reads the header from its
     end, and stops at the first address that is not in TRUSTED_PROXIES. A client cannot forge its address, because
-    addresses that it writes into the header come before that one.
+    addresses that the client writes into the header come before the address where this function stops.
 
-    If a trusted proxy sends an invalid address, this function logs a warning, once per process. It then returns the
-    address of the proxy that connected to this server.
+    If a trusted proxy sends an invalid address, this function returns the address of the proxy that connected to this
+    server. The first time that this happens in a process, the function also logs a warning.
     """
     forwarded = request.META.get("HTTP_X_FORWARDED_FOR", "")
     hops = [hop.strip() for hop in forwarded.split(",") if hop.strip()]
@@ -47,13 +47,13 @@ def client_address(request: HttpRequest) -> str:
 
 
 def client_network(request: HttpRequest) -> str:
-    """Return the network of the client's address, as `network` does."""
+    """Return the `network` of the address of the client that sent the request."""
     return network(client_address(request))
 
 
 @functools.lru_cache(maxsize=1024)
 def network(address: str) -> str:
-    """Return the /24 (IPv4) or /48 (IPv6) network of an address, or "".
+    """Return the /24 (IPv4) or /48 (IPv6) network of an address, or "" if the address is "".
 
     Logs and sessions contain this network instead of the address, which would identify a person.
     """

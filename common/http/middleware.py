@@ -17,17 +17,18 @@ from whitenoise import middleware as whitenoise
 from common import tracing
 from common.http import request_id
 
-# gunicorn has the same limit for one header line. It joins repeated headers later, so the result may be longer.
+# gunicorn has the same limit for each header line. But gunicorn joins repeated headers, so a value may still be longer.
 MAX_HEADER_LENGTH = 8190  # bytes
 # For each media type, the bytes that make a body expensive to parse, and how many of them a body may contain. In a
-# form, the longest valid thought needs 1,000 "%".
+# URL-encoded form, the longest valid thought contains 1,000 "%".
 COSTLY = {
     "application/json": (b"[{,", 1_000),
     "application/x-www-form-urlencoded": (b"%", 10_000),
     "multipart/form-data": (b";", 1_000),
 }
-# Matches a header parameter with a charset, such as name*=utf-8''x (RFC 2231). RFC 7578 section 4.2 forbids it in
-# forms. If the charset is unknown, Django raises an exception. And Python caches each unknown name, without a limit.
+# Matches a header parameter with a charset, such as name*=utf-8''x (RFC 2231). RFC 7578 section 4.2 forbids such
+# parameters in forms. If the charset is unknown, Django raises an exception, and Python adds the unknown name to a
+# cache without a limit.
 ENCODED_PARAMETER = re.compile(r"\*\s*=")
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
@@ -41,9 +42,9 @@ class Middleware:
 
 
 class RequestIDMiddleware(Middleware):
-    """Middleware that gives every request an id, and returns it in the header X-Request-ID.
+    """Middleware that gives every request an id, and returns the id in the header X-Request-ID.
 
-    If the client sends this header, the id is its value. Otherwise the id is random.
+    If the client sends this header with a value that is safe to log, that value is the id. Otherwise the id is random.
     """
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
@@ -78,8 +79,8 @@ class RequestLimitsMiddleware(Middleware):
     def __call__(self, request: HttpRequest) -> HttpResponse:
         """Raise `BadRequest` or `RequestDataTooBig`, or call the next middleware."""
         for name, value in request.META.items():
-            # Most values are short, so test the length before the name. For a long token, `common.api.authentication`
-            # responds with 401.
+            # Most values are short, so test the length before the name. If a token is too long,
+            # `common.api.authentication` responds with 401.
             if (
                 type(value) is str
                 and len(value) > MAX_HEADER_LENGTH
@@ -128,9 +129,9 @@ class ConditionalGetMiddleware(http.ConditionalGetMiddleware):
 class WhiteNoiseMiddleware(whitenoise.WhiteNoiseMiddleware):  # type: ignore[misc]  # it has no types
     """WhiteNoise's middleware, with fixes for two bugs.
 
-    In development, WhiteNoise reads the size of a file before its content. If the file changes in between, the
-    Content-Length is wrong. The second bug is that WhiteNoise only looks for the substring `gzip` in Accept-Encoding.
-    So it sends a compressed file even for `gzip;q=0`, which forbids compression.
+    First, in development, WhiteNoise reads the size of a file before its content. If the file changes in between, the
+    Content-Length is wrong. Second, WhiteNoise only looks for the substring `gzip` in Accept-Encoding. So it sends a
+    compressed file even for `gzip;q=0`, which forbids compression.
     """
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:

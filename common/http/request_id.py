@@ -1,4 +1,4 @@
-"""Id, trace context and log fields of the current request, for logs and for calls to other services."""
+"""Keep the id, trace context and log fields of the current request, for logs and for calls to other services."""
 
 import logging
 import re
@@ -24,7 +24,7 @@ _TRACE_ID = re.compile(r"[0-9a-f]{32}")
 def begin(request: HttpRequest) -> str:
     """Read the request id and the trace context from the headers; return the id.
 
-    Generate an id if there is none, or if it is unsafe to log.
+    Generate an id if the request has none, or if its id is unsafe to log.
     """
     given = request.headers.get("X-Request-ID", "")
     request_id = given if _ACCEPTED.fullmatch(given) else uuid.uuid4().hex
@@ -37,7 +37,8 @@ def begin(request: HttpRequest) -> str:
         if tracestate and len(tracestate) <= 512 and tracestate.isprintable() and tracestate.isascii():
             headers["tracestate"] = tracestate
     _headers.set(headers)
-    # The request id serves as the trace id if it has the right form. So services without tracing log the same trace id.
+    # If no trace context was sent, use the request id as the trace id, if it has the right form. Then all services that
+    # handle this request log the same trace id.
     trace_id = traceparent[1] if traceparent else request_id if _TRACE_ID.fullmatch(request_id) else uuid.uuid4().hex
     fields = request.META[LOG_FIELDS] = {"request_id": request_id, "trace_id": trace_id}
     _fields.set(fields)
@@ -51,12 +52,12 @@ def outgoing_headers() -> dict[str, str]:
 
 
 def trace_id() -> str:
-    """Return the trace id of the current request, which its log lines contain."""
+    """Return the trace id that the log contains for the current request."""
     return str((_fields.get() or {}).get("trace_id", ""))
 
 
 def add_log_fields(**fields: Any) -> None:
-    """Add fields to the following log lines of this request, and to its line in the access log."""
+    """Add fields to the remaining log lines of this request, including its line in the access log."""
     current = _fields.get()
     if current is not None:
         current.update(fields)
@@ -65,11 +66,11 @@ def add_log_fields(**fields: Any) -> None:
 class LogFilter(logging.Filter):
     """Log filter that adds the log fields of the request to every record.
 
-    `request_id` is `-` outside a request.
+    Outside a request, `request_id` is `-`.
     """
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Add the fields that the record does not have; always return True."""
+        """Add the fields that the record does not have yet; always return True."""
         for name, value in (_fields.get() or {"request_id": "-"}).items():
             record.__dict__.setdefault(name, value)
         return True

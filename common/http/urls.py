@@ -26,10 +26,11 @@ def path(route: str, view: Callable[..., Any], name: str | None = None) -> URLPa
 
 
 def local_path(text: str) -> str:
-    """Return the text if it is a path on this site, or else "". Use it for `next`.
+    """Return the text if it is a path on this site, or else "". Use this function for the parameter `next`.
 
-    Django's function accepts `//` as a path, but in a URL two slashes start a host name. Browsers treat a backslash as
-    a slash, and ignore tabs and line breaks. So a text with one of these is not accepted either.
+    Django's `url_has_allowed_host_and_scheme` accepts `//`, but in a URL, two slashes precede a host name. Browsers
+    treat a backslash as a slash, and ignore tabs and line breaks. So this function refuses a text that starts with two
+    slashes or with a slash and a backslash, and a text that contains tabs or line breaks.
     """
     is_path = len(text) <= MAX_PATH_LENGTH and re.match(r"/(?![/\\])", text) and text.isprintable()
     return text if is_path and url_has_allowed_host_and_scheme(text, allowed_hosts=None) else ""

@@ -39,7 +39,7 @@ class UTF8Request(WSGIRequest):
             self.content_type, self.content_params = parse_header_parameters(content_type)
 
     def read(self, *args: Any, **kwargs: Any) -> bytes:
-        """Read from the body. Raise `BadRequest` (400) if the client does not send it."""
+        """Read from the body. Raise `BadRequest` (400) if the client does not send the whole body."""
         try:
             return super().read(*args, **kwargs)
         except UnreadablePostError:
@@ -61,20 +61,20 @@ class Handler(WSGIHandler):
             if ENCODED_PARAMETER.search(environ.get(name, "")):
                 del environ[name]
         if "HTTP_TRANSFER_ENCODING" in environ and environ.get("wsgi.input_terminated"):
-            # Read one byte more than allowed. If a body is too large, `RequestLimitsMiddleware` then refuses it.
+            # Read up to one byte more than allowed, so that `RequestLimitsMiddleware` refuses a body that is too large.
             body = environ["wsgi.input"].read(settings.DATA_UPLOAD_MAX_MEMORY_SIZE + 1)
             environ |= {"wsgi.input": BytesIO(body), "CONTENT_LENGTH": str(len(body))}
         response = super().__call__(environ, start_response)
         if environ["REQUEST_METHOD"] == "HEAD" and isinstance(response, HttpResponse):
-            response.content = b""  # RFC 9110 section 9.3.2; gunicorn would log a warning and remove the body too
+            response.content = b""  # RFC 9110 section 9.3.2; otherwise gunicorn would remove it and log a warning
         return response
 
 
 def get_wsgi_application() -> Handler:
     """Return the WSGI application, and set the time limit for its SQL statements.
 
-    Projects call it instead of `django.core.wsgi.get_wsgi_application`. `common.database.postgresql` enforces the
-    limit.
+    Projects call this function instead of `django.core.wsgi.get_wsgi_application`. `common.database.postgresql`
+    enforces the limit.
     """
     django.setup(set_prefix=False)
     for database in settings.DATABASES.values():

@@ -52,7 +52,7 @@ class Readiness:
         return reason
 
     def last(self) -> str | None:
-        """Return the result of the last check, without a new check."""
+        """Return the result of the last check, without checking again."""
         return self._reason
 
     def watch(self) -> None:

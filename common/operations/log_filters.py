@@ -4,10 +4,10 @@ import logging
 
 
 class ClientFaultFilter(logging.Filter):
-    """Log filter that logs every client error as one WARNING without a traceback.
+    """Log filter that turns the record of every client error into one WARNING without a traceback.
 
     Django logs some client errors, such as an unknown host, with a traceback. The filter also removes the traceback of
-    a 503, because `common.api.errors` has already logged its reason.
+    a 503, because `common.api.errors` has already logged the reason for the 503.
     """
 
     def filter(self, record: logging.LogRecord) -> bool:
@@ -17,6 +17,7 @@ class ClientFaultFilter(logging.Filter):
             record.exc_info = record.exc_text = None
             if status < 500:
                 record.levelno, record.levelname = logging.WARNING, "WARNING"
-                # Some messages contain parts of the request, and Django escapes only their arguments.
+                # Some messages contain parts of the request. Django escapes only the arguments of a message, so escape
+                # the message too.
                 record.msg = str(record.msg).encode("unicode_escape").decode()
         return True

@@ -44,9 +44,10 @@ class MetricsMiddleware(Middleware):
 
 
 def export(accept: str = "") -> HttpResponse:
-    """Return the metrics of all workers in the text format of Prometheus.
+    """Return the metrics of all workers in Prometheus's text format.
 
-    If `accept`, the request's Accept header, asks for OpenMetrics, return that format, which also has exemplars.
+    `accept` is the Accept header of the request. If it contains the media type of OpenMetrics, return the metrics in
+    that format, which also contains exemplars.
     """
     registry = REGISTRY
     if "PROMETHEUS_MULTIPROC_DIR" in os.environ:

@@ -1,4 +1,4 @@
-"""Limit slow work, so that each process keeps a thread for other requests."""
+"""Limit slow work so that each process keeps a thread free for other requests."""
 
 import logging
 import threading
@@ -9,10 +9,7 @@ logger = logging.getLogger(__name__)
 
 
 class Slots:
-    """Slots for slow work: one fewer than the process has `threads`.
-
-    But a process with a single thread has one slot.
-    """
+    """Slots for slow work: one fewer than the `threads` of the process, but at least one."""
 
     def __init__(self, threads: int) -> None:
         self._threads = threads
@@ -22,7 +19,7 @@ class Slots:
     def hold(self, refusal: Exception) -> Iterator[None]:
         """Occupy a slot during the `with` block.
 
-        If no slot is free, log a warning and raise `refusal` at once: waiting would occupy the last thread too.
+        If no slot is free, log a warning and raise `refusal` at once. Waiting would occupy the last free thread.
         """
         if not self._free.acquire(blocking=False):
             logger.warning("%s: all but one of %s threads are doing slow work.", type(refusal).__name__, self._threads)

@@ -96,9 +96,9 @@ class RequestBuffer:
         return self._head > 0
 
     def _is_malformed(self, start: int) -> bool:
-        """Return whether gunicorn will refuse the request, whatever follows.
+        """Return whether gunicorn will refuse the request, whatever bytes follow.
 
-        It refuses the first bytes of TLS, a line that does not end with CRLF, and a line that is too long.
+        gunicorn refuses a TLS handshake, a line that does not end with CRLF, and a line that is too long.
         """
         first = self.data[start : start + 1]
         return (
@@ -130,7 +130,7 @@ class RequestBuffer:
                 self._end = self._head + int(length)
             case [("TRANSFER-ENCODING", coding)] if coding.lower() == "chunked":
                 pass
-            case _:  # the request has no body, or gunicorn refuses its headers
+            case _:  # the request has no body, or gunicorn will refuse its headers
                 self._end = self._head
                 self.is_clear = not self.framing
 

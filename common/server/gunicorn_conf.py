@@ -29,7 +29,7 @@ management_port = environment.management_port()  # 0 if there is none
 worker_class = BufferingWorker
 workers = environment.workers()
 threads = environment.threads()
-# The maximum number of clients that are connected to a worker. It leaves file descriptors for files and for database
+# The maximum number of clients that are connected to a worker. It leaves enough file descriptors for files and database
 # connections. If another client connects, `BufferingWorker` closes the connection that has been waiting longest.
 worker_connections = max(threads + 1, min(1000, resource.getrlimit(resource.RLIMIT_NOFILE)[0] - 4 * threads - 64))
 limit_request_line = 8190  # bytes, the maximum that gunicorn allows
@@ -37,28 +37,29 @@ sendfile = False  # with a slow client, sendfile would block a thread
 pods = environment.pods()
 timeout = 30
 graceful_timeout = environment.number("GRACEFUL_TIMEOUT", 20, least=0)
-# This is longer than an ingress keeps an idle connection open (nginx 60 s, Traefik 90 s). So it is always the ingress
-# that closes the connection. If gunicorn closed it, a request could get lost.
+# Seconds. An ingress closes an idle connection earlier (nginx after 60 s, Traefik after 90 s), so gunicorn never does.
+# If gunicorn did, it could close a connection at the moment when the ingress sends a request, which would then fail.
 keepalive = 120
 control_socket_disable = True
-# Workers report to the master by changing a file. On a slow disk, a worker could look stuck, so use memory.
+# Each worker regularly touches a file to show the master that it is alive. On a slow disk, a worker could look stuck,
+# so keep these files in memory.
 worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: S108
 logger_class = QuietLogger
 accesslog = "-"
 
-# A single worker keeps its metrics in memory. Several workers share them through files. Only gunicorn sets this
-# variable, because other commands, such as manage.py, must not add files.
+# A single worker keeps its metrics in memory. Several workers share their metrics through files. Only gunicorn sets
+# PROMETHEUS_MULTIPROC_DIR, because other commands, such as manage.py, must not add files.
 if workers > 1 and (metrics_dir := environment.text("METRICS_DIR", "")):
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = metrics_dir
     metrics = Path(metrics_dir)
     metrics.mkdir(parents=True, exist_ok=True)
-    # Remove metrics that an earlier run left behind: https://prometheus.github.io/client_python/multiprocess/
+    # Remove the files that an earlier run left behind: https://prometheus.github.io/client_python/multiprocess/
     for file in metrics.glob("*.db"):
         file.unlink()
 
 
 def on_starting(server: Any) -> None:
-    """Stop if the application cannot be imported.
+    """Abort startup if the application cannot be imported.
 
     In development, start the process that checks changed code instead.
     """
@@ -70,8 +71,8 @@ def on_starting(server: Any) -> None:
             finally:
                 os._exit(0)
     else:
-        # The master must not import the application, to save memory. So import it in another process. If the
-        # environment is invalid, this process prints one message, before the port is open.
+        # To save memory, the master must not import the application, so a child process imports it. If the environment
+        # is invalid, the child prints one message, and the master exits before it opens the port.
         check = multiprocessing.get_context("fork").Process(target=_import, args=(server.app.app_uri,))
         check.start()
         check.join()
@@ -91,7 +92,7 @@ def post_worker_init(worker: BufferingWorker) -> None:
     If the views were imported on the first request, a worker could load files that have changed in the meantime. Only
     the first worker runs the database checks.
     """
-    # The master must not import these modules, so import them here.
+    # The master must not import these modules, so import them here, in the worker.
     from common.http.urls import load_views
     from common.server import errors, saturation
 

@@ -11,9 +11,9 @@ from common.server._compat import without_quotation
 
 
 class QuietLogger(Logger):
-    """Logger that writes one line per request, but no line for probes and metrics.
+    """Logger that writes one line per request, but no lines for /healthz, /readyz and /metrics.
 
-    It does not log queries, bodies or headers, because they may contain private data or tokens.
+    It does not log query strings, bodies or headers, because they may contain private data or tokens.
     """
 
     error_fmt = "%(levelname)s gunicorn [-] %(message)s"
@@ -30,7 +30,8 @@ class QuietLogger(Logger):
     def access(self, resp: Any, req: Any, environ: MutableMapping[str, Any], request_time: timedelta) -> None:
         """Log one request.
 
-        A text line has the path, with control characters escaped. A JSON line has the log fields instead.
+        A line of text contains the path, with control characters escaped. A line of JSON contains the log fields
+        instead.
 
         gunicorn's own method is slower, because it collects all headers even if the log format does not use them.
         """

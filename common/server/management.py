@@ -36,7 +36,7 @@ def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> 
 
 
 def serve(host: str, port: int) -> WSGIServer:
-    """Start the management port and the readiness checks in background threads.
+    """Start the server for the management port, and the readiness checks, in background threads.
 
     Return the server. If the port cannot be used, raise SystemExit with a message that names MANAGEMENT_PORT.
     """

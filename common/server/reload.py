@@ -1,7 +1,8 @@
 """Check changed code in development, before gunicorn's workers load it.
 
-`cat /tmp/reload` starts a check and prints its result: "ok", or the traceback. RELOAD_PIPE names another file for this
-named pipe. `make run` sets it, because it starts several masters on one machine.
+/tmp/reload is a named pipe. `cat /tmp/reload` starts a check and prints its result: "ok", or the traceback. The
+variable RELOAD_PIPE sets another path for the pipe. `make run` sets a different path for each project, because all
+projects run on one machine.
 
 When gunicorn starts, its master imports the libraries and forks a checker process. For each check, the checker forks a
 child, which loads the application with all views and templates. The workers keep the old code until they are reloaded.
@@ -19,7 +20,7 @@ from typing import TextIO
 
 from common import environment
 
-# The default is safe in a container, because it has no other users.
+# The default is safe in a container, because a container has no other users.
 PIPE = environment.text("RELOAD_PIPE", os.path.join(tempfile.gettempdir(), "reload"))
 
 
@@ -30,7 +31,7 @@ import sys
 from common.server.reload import load
 try:
     load({application!r})
-finally:  # even if the code is broken now
+finally:  # `load` fails if the code is broken
     print(*sys.modules)
 """
     done = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, check=False)  # noqa: S603
@@ -38,20 +39,22 @@ finally:  # even if the code is broken now
     settings = os.environ.pop("DJANGO_SETTINGS_MODULE", None)
     for name in done.stdout.split():
         if name.partition(".")[0] not in own:
-            with contextlib.suppress(Exception):  # some modules need Django's settings
+            with contextlib.suppress(Exception):  # importing some modules fails without Django's settings
                 importlib.import_module(name)
     if settings:
         os.environ["DJANGO_SETTINGS_MODULE"] = settings
 
 
 def serve(application: str, path: str = PIPE) -> None:
-    """In an endless loop, check the application for each process that reads the named pipe.
+    """Check the application whenever a process opens the named pipe, in an endless loop.
 
-    The reader gets "ok", or the traceback.
+    That process reads "ok", or the traceback, from the pipe.
     """
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel reaps the children, because no code waits for them
+    signal.signal(
+        signal.SIGCHLD, signal.SIG_IGN
+    )  # the kernel reaps the children, so this process need not wait for them
     while True:
-        # Create a new pipe for each check, so that no reader gets the result of the next check.
+        # Create a new pipe for each check, so that a reader never gets the result of a later check.
         with contextlib.suppress(FileNotFoundError):
             os.unlink(path)
         os.mkfifo(path)

@@ -1,4 +1,4 @@
-"""Prometheus metrics for gunicorn's threads: how many are busy, and how many requests wait for one."""
+"""Prometheus metrics for gunicorn's threads: how many are busy, and how many requests wait for a thread."""
 
 from prometheus_client import Gauge
 
@@ -8,14 +8,14 @@ from common.server.worker import BufferingWorker
 BUSY = Gauge(
     "gunicorn_busy_threads", "Threads that are handling a request.", registry=REGISTRY, multiprocess_mode="livesum"
 )
-THREADS = Gauge("gunicorn_threads", "Threads for requests.", registry=REGISTRY, multiprocess_mode="livesum")
+THREADS = Gauge("gunicorn_threads", "Threads that can handle requests.", registry=REGISTRY, multiprocess_mode="livesum")
 QUEUED = Gauge(
     "gunicorn_queued_requests", "Requests that wait for a thread.", registry=REGISTRY, multiprocess_mode="livesum"
 )
 
 
 def measure(worker: BufferingWorker) -> None:
-    """Set the metrics to the current values of a worker."""
+    """Set the metrics to a worker's current values."""
     threads, requests = worker.cfg.threads, worker.requests()
     BUSY.set(min(requests, threads))
     QUEUED.set(max(requests - threads, 0))

@@ -25,9 +25,9 @@ class LastGoodLoader(app_directories.Loader):
         self._good: dict[str, str] = {}
 
     def get_contents(self, origin: Origin) -> str:
-        """Return the text of a template, or the text of its last working version.
+        """Return the text of a template. If the file is missing or broken, return the last working version.
 
-        Raise the template's error if no version has worked yet.
+        If no version has worked yet, raise the error of the missing or broken file.
         """
         good = self._good.get(origin.name)
         try:

@@ -23,15 +23,15 @@ from gunicorn.workers.gthread import TConn, ThreadWorker
 
 from common.server.framing import RequestBuffer, TooLarge
 
-REQUEST_TIMEOUT = 10.0  # seconds between the first and the last byte of a request
+REQUEST_TIMEOUT = 10.0  # maximum seconds between the first and the last byte of a request
 SEND_TIMEOUT = 30.0  # seconds to send the rest of a response that a thread could not send immediately
 LINGER_TIMEOUT = 2.0  # seconds to wait for the client to close the connection (RFC 9112 section 9.6)
 STOP_TIMEOUT = 2.0  # seconds for which a stopping worker keeps an idle connection open
-MAX_UNSENT = 16_000_000  # bytes of unsent responses to all clients of this worker
+MAX_UNSENT = 16_000_000  # bytes; the limit for the unsent responses to all clients of this worker
 TICK = 0.5  # seconds between two checks for timed-out connections
 CHUNK = 65_536  # maximum bytes to receive at once
 DONTWAIT = int(socket.MSG_DONTWAIT)  # as an int, because "|" is slow for enums
-ACCEPT_AT_ONCE = 64  # connections to accept before other events are handled
+ACCEPT_AT_ONCE = 64  # maximum connections to accept before the event loop handles other events
 
 
 class ClientSocket(socket.socket):
@@ -99,22 +99,22 @@ class Connection(TConn):
     def may_continue(self, request: Any) -> bool:
         """Return whether another request may follow on this connection.
 
-        It may follow if gunicorn and the buffer agree where this request ends. Otherwise, a client could hide a second
-        request in the body of the first.
+        It may follow if gunicorn and the buffer agree on where this request ends. Otherwise, a client could hide a
+        second request in the body of the first.
         """
         framing = [(name, value) for name, value in request.headers if name in ("CONTENT-LENGTH", "TRANSFER-ENCODING")]
         return self.buffer.is_clear and framing == self.buffer.framing
 
 
 def _ignore(_: object) -> None:
-    """Do nothing. This is `on_event` of a connection that is not waiting for events yet."""
+    """Do nothing. This is the initial value of `on_event` and `on_tick`."""
 
 
 class BufferingWorker(ThreadWorker):
     """Worker that buffers requests and responses.
 
-    If a client connects when there are too many connections, the worker closes one. It closes the connection that has
-    been waiting in the event loop longest.
+    If a client connects when there are too many connections, the worker closes the connection that has been waiting in
+    the event loop longest.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -137,11 +137,11 @@ class BufferingWorker(ThreadWorker):
             raise AppImportError(error) from None
 
     def run(self) -> None:
-        """Serve until a signal stops the worker. Then finish the open requests.
+        """Serve until a signal stops the worker. Then finish the requests that have already arrived.
 
         Finishing them takes at most `graceful_timeout` seconds.
         """
-        queue: Any = self.method_queue  # threads use it to wake this loop
+        queue: Any = self.method_queue  # threads use this queue to wake the event loop
         self.poller.register(queue, selectors.EVENT_READ, queue.run_callbacks)
         self.set_accept_enabled(True)
         while self.alive:
@@ -159,8 +159,8 @@ class BufferingWorker(ThreadWorker):
     def set_accept_enabled(self, enabled: bool | None) -> None:
         """Start or stop accepting connections.
 
-        To stop, accept all connections that the kernel has queued, then close the listening sockets. gunicorn would
-        close them later. Until then, the kernel would queue more connections, and would eventually reset them.
+        To stop, accept all connections that the kernel has queued, then close the listening sockets. gunicorn itself
+        would close the sockets later. Until then, the kernel would queue more connections, and reset them in the end.
         """
         super().set_accept_enabled(enabled)
         if not enabled:
@@ -232,7 +232,7 @@ class BufferingWorker(ThreadWorker):
             self._guarded(connection, connection.on_event, connection)
 
     def _guarded(self, connection: Connection, action: Callable[..., None], *arguments: Any) -> None:
-        """Run an action. If it fails, close the connection, but continue the event loop."""
+        """Run an action. If it fails, close the connection, but keep the event loop running."""
         try:
             action(*arguments)
         except OSError:  # for example, the client reset the connection
@@ -259,7 +259,7 @@ class BufferingWorker(ThreadWorker):
             connection.close()
 
     def _tick(self) -> None:
-        """Do the regular work, every `TICK` seconds.
+        """Do the periodic work, every `TICK` seconds.
 
         Notify the master that this worker is alive, stop if the master has died, and close timed-out connections.
         """
@@ -327,17 +327,18 @@ class BufferingWorker(ThreadWorker):
     def finish_request(self, conn: Any, fs: "Future[Any]") -> None:
         """Continue with a connection after a thread has handled its request."""
         answered = not fs.cancelled() and fs.exception() is None and fs.result()
-        # If gunicorn has not read the whole request, the rest would be parsed as another request.
+        # If gunicorn has not read the whole request, close the connection. Otherwise, gunicorn would parse the rest of
+        # the request as another request.
         keep_open = bool(answered) and not conn.parser.unreader.take_buffered()
         self._guarded(conn, self._finish, conn, keep_open)
 
     def _finish(self, connection: Connection, keep_open: bool) -> None:
-        """Send the rest of a response. Then wait for another request, or close."""
+        """Send the rest of a response. Then wait for another request, or close the connection."""
         if connection.sock.send_rest():
             self._after_answer(connection, keep_open)
             return
         self._park(connection, selectors.EVENT_WRITE, partial(self._send, keep_open=keep_open), SEND_TIMEOUT)
-        # If the buffers for all clients are too large, close the connections that have been waiting longest.
+        # If the buffers of all clients together are too large, close the connections that have been waiting longest.
         unsent = sum(len(each.sock.unsent) for each in self.parked)
         for slow in [each for each in self.parked if each.sock.unsent]:
             if unsent <= MAX_UNSENT:

@@ -33,4 +33,4 @@ VERSION = "1.2.3"
 COMMIT = "0123abc"
 MANAGEMENT_PORT = 0
 
-LARGE = 5_000_000  # size of the response of /large/ in bytes; the kernel cannot buffer this much
+LARGE = 5_000_000  # bytes; the size of the response of /large/, which is more than the kernel buffers

@@ -1,4 +1,4 @@
-"""Create keys and tokens for tests, valid and invalid."""
+"""Create keys, valid tokens and invalid tokens for tests."""
 
 import base64
 import functools
@@ -32,7 +32,7 @@ def jwks(*kids: str) -> dict[str, Any]:
 
 
 def claims(**changes: Any) -> dict[str, Any]:
-    """Return the claims of a valid access token with these changes. None removes a claim."""
+    """Return the claims of a valid access token with these changes. The value None removes a claim."""
     now = int(time.time())
     valid = {
         "username": "bruce",
@@ -50,7 +50,7 @@ def claims(**changes: Any) -> dict[str, Any]:
 def token(
     payload: dict[str, Any] | None = None, *, key: str = "ours", headers: dict[str, Any] | None = None, **changes: Any
 ) -> str:
-    """Return a token signed with RS256. Its header contains `headers`, or else the `kid`."""
+    """Return a token signed with RS256. Its header contains `headers`, or else `key` as the `kid`."""
     header = {"alg": "RS256", "typ": "JWT"} | ({"kid": key} if headers is None else headers)
     return signed(as_json(header), as_json(claims(**changes) if payload is None else payload), key)
 
@@ -63,7 +63,7 @@ def signed(header: bytes, payload: bytes, key: str = "ours") -> str:
 
 
 def base64url(content: bytes) -> bytes:
-    """Return the bytes in base64url, without padding (RFC 7515 section 2)."""
+    """Return the bytes encoded in base64url, without padding (RFC 7515 section 2)."""
     return base64.urlsafe_b64encode(content).rstrip(b"=")
 
 

@@ -53,11 +53,11 @@ def test_addresses_added_by_the_client_are_ignored() -> None:
     assert address_of("10.0.0.1", "10.0.0.9, 198.51.100.1") == "198.51.100.1"
 
 
-def test_client_behind_several_trusted_proxies_keeps_its_address() -> None:
+def test_address_of_a_client_behind_several_trusted_proxies_is_found() -> None:
     assert address_of("10.0.0.1", "192.0.2.66, 198.51.100.1, 10.0.0.3 ,10.0.0.2") == "198.51.100.1"
 
 
-def test_client_in_a_trusted_network_keeps_its_address() -> None:
+def test_address_of_a_client_in_a_trusted_network_is_found() -> None:
     assert address_of("10.0.0.1", "10.0.0.5") == "10.0.0.5"
     assert address_of("10.0.0.1") == "10.0.0.1"
 
@@ -81,7 +81,7 @@ def test_invalid_forwarded_address_is_ignored(forwarded: str) -> None:
         ("[fe80::1%eth0]:4001", "fe80::1"),
         ("[fe80::1%25eth0]:4001", "fe80::1"),
         ("[::ffff:203.0.113.1]:4001", "203.0.113.1"),
-        # This may be an address with a port, but it is also a valid address without one.
+        # This may be an address with a port, but it is also a valid address without one, so nothing is dropped.
         ("2001:db8::1:4001", "2001:db8::1:4001"),
     ],
 )
@@ -117,7 +117,7 @@ def test_valid_forwarded_address_is_not_logged(
 
 
 def test_each_address_has_one_spelling() -> None:
-    # Otherwise one client could count as several.
+    # With several spellings, one client could count as several.
     assert address_of("10.0.0.1", "2001:DB8:0:0:0:0:0:7") == "2001:db8::7"
     assert address_of("10.0.0.1", "fe80::1%eth0") == "fe80::1"
     assert address_of("10.0.0.1", "::ffff:198.51.100.1") == "198.51.100.1"

@@ -1,4 +1,4 @@
-"""Test that the private parts of libraries, which each `_compat.py` uses, still behave as expected."""
+"""Test that the private parts of libraries, used only in `_compat.py` files, still behave as expected."""
 
 import inspect
 from types import SimpleNamespace
@@ -21,7 +21,7 @@ from common.server.errors import write_error
 
 @pytest.fixture
 def worker() -> Any:
-    """Return a replacement for gunicorn's worker, with the attributes that `handle_error` needs."""
+    """Return a replacement for gunicorn's worker with the attributes that `Worker.handle_error` needs."""
     return SimpleNamespace(log=MagicMock(), cfg=Config())
 
 

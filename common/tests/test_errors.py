@@ -184,14 +184,14 @@ def test_json_that_is_not_an_object_is_400(api: Client, body: bytes) -> None:
         "a\udfff",
     ],
 )
-def test_invalid_text_is_400_and_names_the_field(api: Client, text: Any) -> None:
+def test_invalid_text_causes_a_400_that_names_the_field(api: Client, text: Any) -> None:
     body = json.dumps({"text": text})
     assert_bad(api.generic("POST", "/echo/", body, content_type="application/json"), "text")
 
 
 @pytest.mark.parametrize("kind", ["application/x-www-form-urlencoded", "multipart/form-data; boundary=b"])
 @pytest.mark.parametrize("text", [b"", b"sixsix", b"a\x00b"])
-def test_invalid_text_in_a_form_is_400_and_names_the_field(api: Client, kind: str, text: bytes) -> None:
+def test_invalid_text_in_a_form_causes_a_400_that_names_the_field(api: Client, kind: str, text: bytes) -> None:
     assert_bad(api.generic("POST", "/echo/", form(kind, text), content_type=kind), "text")
 
 

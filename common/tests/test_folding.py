@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from common import folding
 from common.folding import fold
 
-# Also generates lone surrogates, because folding must accept every text.
+# This strategy also generates lone surrogates, because `fold` must accept every text.
 any_text = st.text(st.characters(exclude_categories=[]))
 
 
@@ -48,7 +48,7 @@ def test_invisible_characters_do_not_matter(invisible: str) -> None:
 
 
 def test_visible_format_characters_stay() -> None:
-    # Not ignorable: the Arabic number sign and the interlinear annotation anchor.
+    # The Arabic number sign and the interlinear annotation anchor are format characters, but not ignorable.
     assert fold("\u0600\ufff9") == "\u0600\ufff9"
 
 

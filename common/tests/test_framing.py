@@ -64,7 +64,7 @@ def test_pipelined_requests_are_split_wherever_the_data_is_cut(requests: list[by
         POST + b"Transfer-Encoding: chunked\r\n\r\nsix\r\n",
     ],
 )
-def test_malformed_request_is_complete_but_not_clear(request_: bytes) -> None:
+def test_malformed_request_is_complete_but_its_end_is_not_clear(request_: bytes) -> None:
     buffer = buffered(request_)
     assert buffer.is_complete()
     assert not buffer.is_clear

@@ -52,7 +52,7 @@ def test_application_is_imported_without_metrics_before_the_port_is_open(
     assert seen.read_text() == "None"
 
 
-def test_application_that_cannot_start_stops_the_master(
+def test_application_that_cannot_be_imported_aborts_startup(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "broken.py").write_text("raise SystemExit('Invalid environment. SECRET_KEY: not set')")
@@ -76,7 +76,7 @@ def test_a_variable_may_be_in_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: 
 
 
 @pytest.mark.parametrize(("reload", "reloading"), [("true", True), ("1", True), ("false", False), ("0", False)])
-def test_reload_variable_accepts_the_same_values_as_django(
+def test_reload_variable_accepts_the_same_values_as_other_boolean_variables(
     monkeypatch: pytest.MonkeyPatch, reload: str, reloading: bool
 ) -> None:
     assert settings(monkeypatch, RELOAD=reload)["reloading"] is reloading
@@ -117,7 +117,7 @@ def test_connection_limit_leaves_file_descriptors_for_other_uses(
 
 
 def cpus(monkeypatch: pytest.MonkeyPatch, files: dict[str, str], cores: int = 8) -> int:
-    """Return the number of CPUs for these files in /sys/fs/cgroup."""
+    """Return the number of available CPUs if /sys/fs/cgroup contains these files."""
 
     def read_text(self: Path) -> str:
         try:
@@ -149,7 +149,7 @@ def test_all_cpus_are_used_without_a_quota(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def access_log(caplog: pytest.LogCaptureFixture, path: str) -> list[str]:
-    """Return the access log of a request for this path."""
+    """Return the lines that a request for this path adds to the access log."""
     config = Config()
     config.set("accesslog", "-")
     logger = QuietLogger(config)

@@ -41,7 +41,7 @@ class Clock:
 
 
 class Source:
-    """Function that loads a key set. It counts its calls, and raises `error` if that is set."""
+    """Function that returns a key set. It counts its calls, and raises `error` if one is set."""
 
     def __init__(self, *kids: str) -> None:
         self.answer: Any = signing.jwks(*kids)
@@ -70,7 +70,7 @@ class KeyServer(ThreadingHTTPServer):
         self._thread.start()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Log nothing, because the client times out in some tests."""
+        """Log nothing, because some tests expect the client to time out."""
 
     def close(self) -> None:
         if self._thread.is_alive():
@@ -103,7 +103,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 @pytest.fixture
 def synchronous(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Load an old key set again in the calling thread, not in a background thread."""
+    """Reload an expired key set in the calling thread, not in a background thread."""
 
     def thread(target: Callable[[], None], daemon: bool) -> SimpleNamespace:
         return SimpleNamespace(start=target)
@@ -169,7 +169,7 @@ def test_new_key_is_accepted_without_a_restart(clock: Clock) -> None:
 def test_unknown_key_ids_reload_the_set_at_a_bounded_rate(clock: Clock) -> None:
     source = Source("ours")
     key_set = KeySet(source)
-    # 100 requests per second for ten intervals.
+    # Request 100 unknown keys per second for ten times `MIN_INTERVAL`.
     for tick in range(int(10 * MIN_INTERVAL) * 100):
         clock.now += 0.01
         with pytest.raises(UnknownKey):
@@ -177,7 +177,7 @@ def test_unknown_key_ids_reload_the_set_at_a_bounded_rate(clock: Clock) -> None:
     assert 9 <= source.loads <= 11
 
 
-def test_unknown_key_does_not_delay_known_keys(clock: Clock) -> None:
+def test_unknown_key_does_not_delay_requests_with_known_keys(clock: Clock) -> None:
     source = Source("ours")
     key_set = KeySet(source)
     key_set.find("ours")
@@ -254,7 +254,7 @@ def test_request_with_a_token_is_503_until_the_keys_are_loaded(api: Client, sett
         assert list(response.json()) == ["message"]
         assert int(response["Retry-After"]) > 0
         assert "WWW-Authenticate" not in response
-    # Requests that need no key work as usual.
+    # Requests that do not need a key work as usual.
     assert me(api, "rubbish") == 401
     assert api.get("/open/").status_code == 200
     assert source.loads == 1
@@ -277,7 +277,7 @@ def test_withdrawn_key_is_refused_after_the_set_expires(clock: Clock, synchronou
     source.answer = signing.jwks("ours")
     clock.now += MAX_AGE - 1
     assert key_set.find("stolen")
-    # After `MAX_AGE`, the first call still finds the key, but it starts a load.
+    # After `MAX_AGE`, the first call still finds the key, but also starts a load.
     clock.now += 2
     key_set.find("stolen")
     with pytest.raises(UnknownKey):
@@ -286,7 +286,7 @@ def test_withdrawn_key_is_refused_after_the_set_expires(clock: Clock, synchronou
     assert source.loads == 2
 
 
-def test_withdrawn_key_is_refused_by_the_first_request_after_an_idle_time(clock: Clock) -> None:
+def test_withdrawn_key_is_refused_on_the_first_request_after_an_idle_period(clock: Clock) -> None:
     source = Source("ours", "stolen")
     key_set = KeySet(source)
     assert key_set.find("stolen")
@@ -296,7 +296,7 @@ def test_withdrawn_key_is_refused_by_the_first_request_after_an_idle_time(clock:
         key_set.find("stolen")
 
 
-def test_requests_wait_for_one_failed_load_after_an_idle_time(clock: Clock) -> None:
+def test_only_one_failed_load_delays_requests_after_an_idle_period(clock: Clock) -> None:
     source = Source("ours")
     key_set = KeySet(source)
     key_set.find("ours")
@@ -439,7 +439,7 @@ def test_key_set_can_be_read_from_a_file(api: Client, settings: Settings, tmp_pa
     path.write_text(json.dumps(signing.jwks("ours")))
     clock.now += MIN_INTERVAL + 1
     assert me(api) == 200
-    # After a successful load, the file is not needed.
+    # After a successful load, the file is no longer needed.
     path.unlink()
     assert me(api) == 200
 
@@ -518,7 +518,7 @@ def test_empty_set_withdraws_all_keys(
     assert me(api) == 200
     source.answer = {"keys": left}
     clock.now += MAX_AGE + 1
-    me(api)  # this request still uses the old set, but it starts a load
+    me(api)  # this request still uses the old set, but also starts a load
     for _ in range(3):
         assert me(api) == 401
         clock.now += MIN_INTERVAL + 1
@@ -529,7 +529,7 @@ def test_empty_set_withdraws_all_keys(
     assert me(api) == 200
 
 
-def test_token_is_refused_if_the_key_set_is_empty_from_the_start(api: Client, settings: Settings, clock: Clock) -> None:
+def test_token_is_refused_if_the_first_key_set_is_empty(api: Client, settings: Settings, clock: Clock) -> None:
     settings.TOKENS_JWKS = source = Source()
     assert me(api) == 401
     assert me(api) == 401

@@ -27,7 +27,7 @@ Lines = Callable[[], list[dict[str, Any]]]
 
 @pytest.fixture
 def lines() -> Iterator[Lines]:
-    """Return a function that returns Django's log lines as objects."""
+    """Return a function that returns Django's log lines, parsed from JSON."""
     handlers = [each for each in logging.getLogger().handlers if each.get_name() == "stderr"]
     assert isinstance(handlers[0], logging.StreamHandler)
     stream = StringIO()
@@ -39,7 +39,7 @@ def lines() -> Iterator[Lines]:
 
 
 def access_line(capsys: pytest.CaptureFixture[str], environ: dict[str, Any]) -> dict[str, Any]:
-    """Return the line of the access log for a request."""
+    """Return the line that a request adds to the access log, parsed from JSON."""
     request = SimpleNamespace(path="/x", headers=[("AUTHORIZATION", CANARY)])
     response: Any = SimpleNamespace(status="200 OK", sent=17, headers=[])
     config = Config()
@@ -77,7 +77,7 @@ def test_line_has_the_traceback(api: Client, lines: Lines) -> None:
     assert "RuntimeError: a fault of ours" in lines()[-1]["exc_info"]
 
 
-def test_trace_id_is_the_request_id_without_a_trace(api: Client, lines: Lines) -> None:
+def test_without_a_trace_the_trace_id_is_the_request_id(api: Client, lines: Lines) -> None:
     api.get("/nothing/")
     api.get("/nothing/", headers={"X-Request-ID": "abc"})
     new, given = lines()
@@ -85,7 +85,7 @@ def test_trace_id_is_the_request_id_without_a_trace(api: Client, lines: Lines) -
     assert len(given["trace_id"]) == 32
 
 
-def test_request_does_not_inherit_the_account_of_the_previous_one(api: Client, lines: Lines) -> None:
+def test_a_request_does_not_inherit_the_account_of_the_previous_request(api: Client, lines: Lines) -> None:
     api.get("/me/", headers={"Authorization": f"Bearer {signing.token(user_id=7)}"})
     api.get("/nothing/")
     assert "account" not in lines()[-1]
@@ -141,7 +141,7 @@ def test_replaced_keys_are_an_event(monkeypatch: pytest.MonkeyPatch, lines: Line
     monkeypatch.setattr(keys, "time", SimpleNamespace(monotonic=lambda: next(now)))
     sets = [signing.jwks("ours"), signing.jwks("ours"), signing.jwks("ours", "theirs")]
     key_set = keys.KeySet(lambda: sets.pop(0))
-    for _ in range(3):  # an unknown key makes the key set load its keys again
+    for _ in range(3):  # a call with an unknown key reloads the key set
         with pytest.raises(keys.UnknownKey):
             key_set.find("unknown")
     assert [line["event"] for line in lines()] == ["keys.replaced"]

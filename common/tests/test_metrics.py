@@ -77,7 +77,7 @@ def test_metrics_of_an_exited_worker_are_removed(monkeypatch: pytest.MonkeyPatch
     assert ended == [7]
 
 
-def test_openmetrics_has_the_trace_id_of_a_request(api: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_openmetrics_format_contains_the_trace_id_of_a_request(api: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tracing, "exemplar", lambda: {"trace_id": "4bf92f3577b34da6a3ce929d0e0e4736"})
     api.get("/open/")
     response = api.get("/metrics", headers={"Accept": "application/openmetrics-text; version=1.0.0"})

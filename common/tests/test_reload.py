@@ -1,4 +1,4 @@
-"""Test the check of changed code, which runs in development before workers load the code."""
+"""Test the check that runs in development before workers load changed code."""
 
 import os
 import subprocess
@@ -20,7 +20,7 @@ django.setup()
 
 @pytest.fixture
 def code(tmp_path: Path) -> Iterator[Path]:
-    """Return a folder with an application. Each reader of the named pipe `pipe` starts a check."""
+    """Return a folder with an application. Reading the named pipe `pipe` in it starts a check."""
     (tmp_path / "application.py").write_text(GOOD)
     (tmp_path / "views.py").write_text("urlpatterns = []")
     serve = f"from common.server.reload import serve; serve('application', {str(tmp_path / 'pipe')!r})"

@@ -42,7 +42,7 @@ def test_trace_context_is_passed_on(api: Client) -> None:
     "traceparent", ["", "nonsense", TRACEPARENT.upper(), f"{TRACEPARENT}-extra", TRACEPARENT + "\n"]
 )
 def test_invalid_trace_context_is_dropped(api: Client, traceparent: str) -> None:
-    # W3C Trace Context section 3.3: tracestate needs a valid traceparent.
+    # W3C Trace Context section 3.3: tracestate is valid only together with a valid traceparent.
     response = api.get("/open/", HTTP_TRACEPARENT=traceparent, HTTP_TRACESTATE="vendor=1")
     assert list(response.json()["headers"]) == ["X-Request-ID"]
 

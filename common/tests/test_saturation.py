@@ -1,4 +1,4 @@
-"""Metrics of gunicorn's threads and of SQL statements."""
+"""Test the metrics of gunicorn's threads and of SQL statements."""
 
 from types import SimpleNamespace
 from typing import Any

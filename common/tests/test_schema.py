@@ -25,7 +25,7 @@ def operations() -> dict[str, Any]:
     schema = SchemaGenerator().get_schema(request=None, public=True)
     scheme = schema["components"]["securitySchemes"]["token"]
     assert (scheme["type"], scheme["scheme"], scheme["bearerFormat"]) == ("http", "bearer", "JWT")
-    assert "without the word Bearer" in scheme["description"]  # Swagger UI adds it to the input
+    assert "without the word Bearer" in scheme["description"]  # Swagger UI adds this word to the input
     return {path: next(iter(methods.values())) for path, methods in schema["paths"].items()}
 
 
@@ -60,7 +60,7 @@ def test_cursor_pagination_has_no_link_header(operations: dict[str, Any]) -> Non
 @pytest.mark.parametrize(
     ("path", "security"), [("/open/", []), ("/me/", [{"token": []}]), ("/staff/", [{"token": []}])]
 )
-def test_operation_requires_a_token_if_its_permission_does(
+def test_operation_requires_a_token_if_its_permission_requires_one(
     operations: dict[str, Any], path: str, security: list[Any]
 ) -> None:
     assert operations[path].get("security", []) == security
@@ -94,7 +94,7 @@ def test_schema_accepts_exactly_the_texts_that_the_field_accepts(text: str) -> N
 
 
 def accepts(schema: dict[str, Any], text: str) -> bool:
-    """Return whether an OpenAPI schema of a text accepts a text."""
+    """Return whether the OpenAPI schema of a string accepts this text."""
     assert set(schema) <= {"type", "pattern", "minLength", "maxLength", "default", "nullable"}
     return (
         schema.get("minLength", 0) <= len(text) <= schema.get("maxLength", len(text))
@@ -121,7 +121,7 @@ def request_schemas() -> dict[str, Any]:
     return schemas
 
 
-def test_empty_text_is_an_alternative_unless_the_pattern_matches_it() -> None:
+def test_empty_string_is_an_alternative_unless_the_pattern_matches_it() -> None:
     empty = {"type": "string", "maxLength": 0}
     text = {"type": "string", "pattern": "^[^0]*$", "maxLength": 5}
     blank = {"oneOf": [{**text, "minLength": 2}, empty], "title": "Text"}
@@ -200,7 +200,7 @@ def test_concurrent_requests_generate_the_document_once(monkeypatch: pytest.Monk
         ("?format=json", "application/yaml", "application/vnd.oai.openapi+json"),
         ("?format=json", "application/json", "application/json"),
         ("?format=yaml", "application/json", "application/vnd.oai.openapi"),
-        # A format that does not exist is ignored, as in all responses of the API.
+        # An unknown format in Accept is ignored, as everywhere in the APIs.
         ("", "image/png", "application/vnd.oai.openapi"),
         ("", "nonsense", "application/vnd.oai.openapi"),
         ("", "", "application/vnd.oai.openapi"),
@@ -235,6 +235,6 @@ def test_query_does_not_change_the_document(api: Client, monkeypatch: pytest.Mon
 
 
 def test_language_in_the_query_is_ignored(api: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    # Django would cache a translation for every requested language.
+    # If drf-spectacular used the language, Django would cache a translation for every language that clients request.
     monkeypatch.setattr("django.utils.translation.override", None)
     assert api.get("/schema/?lang=x-unknown").content == api.get("/schema/").content

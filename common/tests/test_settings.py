@@ -59,7 +59,7 @@ def test_postgresql_connections_are_persistent(env: Env, monkeypatch: pytest.Mon
     assert database["CONN_HEALTH_CHECKS"]
     assert database["OPTIONS"]["connect_timeout"] < 30
     assert database["OPTIONS"]["tcp_user_timeout"] < 30_000
-    assert "STATEMENT_TIMEOUT" not in database  # only the server sets a timeout; management commands have none
+    assert "STATEMENT_TIMEOUT" not in database  # only the WSGI application sets it, not management commands
 
 
 def test_options_of_a_database_url_are_kept(env: Env, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -77,7 +77,7 @@ def test_replica_has_short_timeouts(env: Env, monkeypatch: pytest.MonkeyPatch) -
     assert options["options"] == "-c geqo=off"
     assert options["sslmode"] == "require"
     assert database["STATEMENT_TIMEOUT"] == 1
-    # The connection stays open for the next search.
+    # The connection to the replica stays open for the next search.
     assert database["CONN_MAX_AGE"] is None
 
 
@@ -160,7 +160,7 @@ def test_error_for_an_invalid_database_url_hides_its_password(
 
 
 @pytest.mark.parametrize("parse", ["names", "hosts"])
-def test_list_has_no_spaces_and_no_empty_items(env: Env, monkeypatch: pytest.MonkeyPatch, parse: str) -> None:
+def test_spaces_and_empty_items_are_removed_from_a_list(env: Env, monkeypatch: pytest.MonkeyPatch, parse: str) -> None:
     monkeypatch.setenv("LIST", " a.example, b.example ,,")
     assert getattr(env, parse)("LIST") == ["a.example", "b.example"]
     assert getattr(env, parse)("ANOTHER", "x, y") == ["x", "y"]

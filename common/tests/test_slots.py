@@ -1,4 +1,4 @@
-"""Slots for slow work."""
+"""Test the slots for slow work."""
 
 import pytest
 

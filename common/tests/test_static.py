@@ -1,4 +1,4 @@
-"""Test the length of static files in development, and their compression."""
+"""Test the compression of static files, and their Content-Length in development."""
 
 import gzip
 from contextlib import closing

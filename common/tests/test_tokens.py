@@ -99,7 +99,7 @@ def test_token_with_the_algorithm_none_is_refused(api: Client) -> None:
         header = signing.base64url(signing.as_json({"alg": name, "kid": "ours"})).decode()
         payload = signing.base64url(signing.as_json(signing.claims())).decode()
         assert_refused(get_me(api, f"Bearer {header}.{payload}."))
-        # Try again with the signature of a valid token.
+        # Also try the signature of a valid token.
         assert_refused(get_me(api, f"Bearer {header}.{payload}.{signing.token().rsplit('.', 1)[1]}"))
 
 
@@ -164,7 +164,7 @@ def test_url_in_the_token_is_never_requested(api: Client, name: str) -> None:
         thread.start()
         headers = {"kid": "theirs", name: f"http://127.0.0.1:{server.server_port}/jwks.json"}
         assert_refused(get_me(api, f"Bearer {signing.token(key='theirs', headers=headers)}"))
-        # In a valid token, the URL is ignored.
+        # A valid token with such a URL is accepted, and the URL is ignored.
         assert get_me(api, f"Bearer {signing.token(headers=headers | {'kid': 'ours'})}").status_code == 200
         server.shutdown()
         thread.join()
@@ -276,7 +276,7 @@ def test_token_with_a_time_that_is_not_a_number_is_refused(api: Client, claim: s
 def test_token_of_another_issuer_is_refused(api: Client) -> None:
     for issuer in ("someone-else", "", ["users-api"], {"users-api": 1}, 1):
         assert_refused(get_me(api, f"Bearer {signing.token(iss=issuer)}"))
-    # The message helps operators if TOKENS_ISSUER is not the same in all projects.
+    # The message helps operators notice that TOKENS_ISSUER is not the same in all projects.
     answer = get_me(api, f"Bearer {signing.token(iss='someone-else')}")
     assert answer.json()["message"] == "The token is from another issuer."
 
@@ -288,7 +288,7 @@ def test_a_token_for_an_audience_is_refused(api: Client) -> None:
 
 
 def test_a_refresh_token_is_refused(api: Client) -> None:
-    # A random token, not a JWT, like those that an earlier release of users_api issued.
+    # An earlier release of users_api issued random refresh tokens like this one, which is not a JWT.
     assert_refused(get_me(api, "Bearer 3q2-7wAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA4"))
 
 
@@ -305,7 +305,7 @@ def test_token_whose_header_is_not_an_object_is_refused(api: Client) -> None:
 
 @pytest.mark.parametrize("nesting", [b"[", b'{"a":'])
 @pytest.mark.parametrize("depth", [1_000, 100_000])
-def test_deeply_nested_token_is_never_a_server_error(api: Client, nesting: bytes, depth: int) -> None:
+def test_deeply_nested_token_never_causes_a_server_error(api: Client, nesting: bytes, depth: int) -> None:
     header = signing.as_json({"alg": "RS256", "kid": "ours"})
     payload = signing.as_json(signing.claims())
     close = b"]" if nesting == b"[" else b"1}"
@@ -324,8 +324,8 @@ def test_deeply_nested_token_is_never_a_server_error(api: Client, nesting: bytes
 
 
 @pytest.mark.parametrize("words", ["Bearer Bearer", "Bearer  bearer", "bearer BEARER"])
-def test_error_says_that_the_word_bearer_is_doubled(api: Client, words: str) -> None:
-    # Swagger UI adds the word to what a user pastes into "Authorize".
+def test_error_says_that_the_word_bearer_appears_twice(api: Client, words: str) -> None:
+    # Swagger UI adds the word "Bearer" to what a user pastes into "Authorize".
     response = get_me(api, f"{words} {signing.token()}")
     assert_refused(response)
     assert response.json() == {"message": "The Authorization header has the word Bearer twice. Remove one of them."}

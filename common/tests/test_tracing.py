@@ -1,4 +1,4 @@
-"""Tracing is off by default, and checks its settings."""
+"""Test that tracing is off by default, and that its settings are checked."""
 
 import subprocess
 import sys
@@ -18,7 +18,7 @@ print(sum(name.startswith(("opentelemetry", "google.protobuf")) for name in sys.
 
 
 def imported(monkeypatch: pytest.MonkeyPatch, **environment: str) -> "subprocess.CompletedProcess[str]":
-    """Load an application, and print the number of imported modules that only tracing needs."""
+    """Load an application in a process that prints how many modules it imported for tracing and error tracking."""
     for name, value in (environment | {"DJANGO_SETTINGS_MODULE": "common.tests.settings"}).items():
         monkeypatch.setenv(name, value)
     return subprocess.run([sys.executable, "-c", CODE], cwd=ROOT, capture_output=True, text=True, check=False)  # noqa: S603

@@ -1,4 +1,4 @@
-"""Test the WSGI application, by calling it as gunicorn does."""
+"""Test the WSGI application by calling it as gunicorn does."""
 
 import codecs
 import encodings
@@ -26,7 +26,7 @@ def handler() -> BaseHandler:
 
 
 def post_chunked(handler: Any, body: BytesIO) -> tuple[int, Any]:
-    """Send JSON in chunks, without Content-Length. Return the status and the JSON."""
+    """Send JSON in chunks, without Content-Length. Return the status and the JSON of the response."""
     environ = RequestFactory().post("/echo/", content_type="application/json").environ
     del environ["CONTENT_LENGTH"]
     environ |= {"HTTP_TRANSFER_ENCODING": "chunked", "wsgi.input": body, "wsgi.input_terminated": True}
@@ -36,7 +36,7 @@ def post_chunked(handler: Any, body: BytesIO) -> tuple[int, Any]:
 
 
 def test_chunked_body_is_read(handler: BaseHandler) -> None:
-    # RFC 9112 section 6.1 requires support for chunks.
+    # RFC 9112 section 7.1 requires servers to support the chunked transfer coding.
     assert post_chunked(handler, BytesIO(b'{"text": "abc"}')) == (200, {"text": "abc"})
 
 

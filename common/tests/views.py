@@ -28,7 +28,7 @@ class EchoSerializer(serializers.Serializer[Any]):
 
 
 class FieldsSerializer(serializers.Serializer[Any]):
-    """Text fields with all combinations of limits. The OpenAPI document must describe what each of them accepts."""
+    """Text fields with various limits. The OpenAPI document must describe exactly what each field accepts."""
 
     plain = TextField()
     untrimmed = TextField(trim_whitespace=False)
@@ -95,7 +95,7 @@ class Me(APIView):
 
 
 class Staff(Me):
-    """Return the user of the token, for staff only."""
+    """Return the token's user. Only staff users may request this view."""
 
     permission_classes = [HasStaffToken]
 

@@ -29,7 +29,7 @@ MIN_BITS = 2048  # minimum size of an RSA key (RFC 7518 section 3.3)
 MIN_INTERVAL = 10.0  # minimum seconds between two attempts to load the key set
 FIRST_INTERVAL = 1.0  # minimum seconds between two attempts before the first success
 MAX_AGE = 30.0  # seconds after which the key set is loaded again
-MAX_IDLE = 45.0  # seconds without an attempt to load, after which a caller waits for a load
+MAX_IDLE = 45.0  # seconds since the last attempt to load, after which a caller waits for a load
 TIMEOUT = 2.0  # seconds to wait for the connection, and for each part of the response
 
 
@@ -44,18 +44,18 @@ class UnknownKey(Exception):
 class KeySet:
     """Cache of public RSA keys.
 
-    `load` is a function that returns a JWK Set as a dict. `source` is the name of its origin in log messages.
+    `load` is a function that returns a JWK Set as a dict. In log messages, `source` names the origin of the set.
 
     `find` loads the set when the first key is needed. Later, it loads the set again in three cases:
 
-    - A `kid` is unknown. The caller waits for the load. To protect users_api, loads are at least `MIN_INTERVAL`
-      seconds apart.
+    - A `kid` is unknown. The caller waits for the load. To protect users_api, the set is loaded at most once in
+      `MIN_INTERVAL` seconds.
     - The set is older than `MAX_AGE` seconds. A background thread loads it, and the caller gets the old key.
-    - The last attempt to load the set was more than `MAX_IDLE` seconds ago. The caller waits for the load. So a process
-      that had no requests does not accept a key that users_api no longer publishes.
+    - The last attempt to load the set was more than `MAX_IDLE` seconds ago. The caller waits for the load. So after an
+      idle period, a process does not accept a key that users_api no longer publishes.
 
-    A loaded set replaces the old one. So a key that users_api no longer publishes is then refused. If a load fails,
-    the old keys stay in use.
+    A loaded set replaces the old one. From then on, a key that users_api no longer publishes is refused. If a load
+    fails, the old keys stay in use.
     """
 
     def __init__(self, load: Callable[[], dict[str, Any]], source: str = "a function") -> None:

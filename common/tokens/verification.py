@@ -42,8 +42,8 @@ def verify(token: str, keys: KeySet) -> TokenUser:
 
     Raise `InvalidToken` if the token is not valid. Raise `KeysUnavailable` if no keys have been loaded yet.
 
-    The token's header names the key by its `kid`. The header may also contain a key or a URL of keys (`jwk`, `jku`,
-    `x5u`). These are ignored, because an attacker could have put them there (RFC 8725 section 3.10).
+    The token's header names the key by its `kid`. The header may also contain a key (`jwk`) or the URL of a key (`jku`,
+    `x5u`). Both are ignored, because an attacker could have put them there (RFC 8725 section 3.10).
     """
     try:
         user = _user(token, keys.find(_key_id(token.partition(".")[0])), settings.TOKENS_ISSUER)
@@ -55,7 +55,8 @@ def verify(token: str, keys: KeySet) -> TokenUser:
         raise InvalidToken("The token is from another issuer.") from None
     except (jwt.PyJWTError, ValueError, RecursionError):
         raise InvalidToken("The token is not valid.") from None
-    # `_user` does not check this exactly: its result is cached, and it allows CLOCK_SKEW seconds after the expiry.
+    # `_user` does not check the expiry exactly, because its result is cached, and because it accepts a token for
+    # CLOCK_SKEW seconds after the expiry.
     if user.expires <= time.time():
         raise InvalidToken("The token has expired.")
     return user
@@ -90,7 +91,7 @@ def _user(token: str, key: jwt.PyJWK, issuer: str) -> TokenUser:
 
 @functools.lru_cache(maxsize=16)  # all tokens signed with the same key have the same header
 def _key_id(header_segment: str) -> str:
-    """Return the key id (`kid`) in the first segment of a token, its encoded header."""
+    """Return the key id (`kid`) from the first segment of a token, which is its encoded header."""
     header = json.loads(base64url_decode(header_segment))
     # Check the algorithm before any key is used (RFC 8725 section 3.1).
     if not isinstance(header, dict) or header.get("alg") != ALGORITHM or "crit" in header:

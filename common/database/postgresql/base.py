@@ -1,4 +1,4 @@
-"""Subclass Django's PostgreSQL backend, to make health checks cheaper and to limit the time of statements.
+"""Subclass Django's PostgreSQL backend to make health checks cheaper and to add a time limit for statements.
 
 https://docs.djangoproject.com/en/5.2/ref/databases/#subclassing-the-built-in-database-backends
 """
@@ -13,15 +13,16 @@ from psycopg.pq import TransactionStatus
 from common.database._compat import limit_waits
 from common.database.connections import DatabaseValidation
 
-HANGING = 0.5  # seconds to wait after STATEMENT_TIMEOUT; a server that has not responded then is stuck
+HANGING = 0.5  # seconds to wait after STATEMENT_TIMEOUT; a server that has not responded by then is stuck
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
     """Database connection with two changes to Django's backend.
 
-    First, the health check before each request (CONN_HEALTH_CHECKS) usually needs no query. Second, a statement raises
-    OperationalError if it takes more than STATEMENT_TIMEOUT seconds, an optional key of the database in DATABASES.
-    Normally the server cancels the statement. If the server is stuck, the client stops waiting `HANGING` seconds later.
+    First, the health check before each request (CONN_HEALTH_CHECKS) usually needs no query. Second, a statement that
+    takes more than STATEMENT_TIMEOUT seconds raises OperationalError. STATEMENT_TIMEOUT is an optional key of the
+    database in DATABASES. Normally the server cancels the statement. If the server is stuck, the client stops waiting
+    `HANGING` seconds later.
     """
 
     validation_class = DatabaseValidation
@@ -37,7 +38,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
     def connect(self) -> None:
         """Connect to the database. If an error occurs, close the connection and raise the error.
 
-        If Django could not set the time zone, it would keep the connection, and use it with the wrong time zone.
+        Otherwise, if Django could not set the time zone, it would keep using the connection with the wrong time zone.
         """
         try:
             super().connect()
@@ -46,7 +47,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
             raise
 
     def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
-        """Return a new connection. If psycopg raises an error, release its socket.
+        """Return a new connection. If psycopg raises an error, release the socket that it opened.
 
         Otherwise, the exception's traceback would keep the socket open until the next garbage collection. Each attempt
         to connect to an unresponsive server would leave an open socket.
@@ -64,8 +65,9 @@ class DatabaseWrapper(base.DatabaseWrapper):
     def is_usable(self) -> bool:
         """Return whether the connection can be used for the next request.
 
-        It cannot be used if it is closed, or if the client has stopped waiting for a statement. Before a server closes
-        a connection, it sends a message. So this method sends a query only if there is unread data.
+        A connection cannot be used if it is closed, or if the client has stopped waiting for the result of a statement.
+        A server sends a message before it closes a connection. So this method sends a query only if there is unread
+        data.
         """
         if self.connection is None or self.connection.closed:
             return False
