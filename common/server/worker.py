@@ -137,7 +137,7 @@ class BufferingWorker(ThreadWorker):
             raise AppImportError(error) from None
 
     def run(self) -> None:
-        """Serve until a signal stops the worker. Then finish the requests that have already arrived.
+        """Serve until a signal stops the worker. Then finish the requests in progress.
 
         Finishing them takes at most `graceful_timeout` seconds.
         """

@@ -48,7 +48,7 @@ class KeySet:
 
     `find` loads the set when the first key is needed. Later, it loads the set again in three cases:
 
-    - A `kid` is unknown. The caller waits for the load. To protect users_api, the set is loaded at most once in
+    - A `kid` is unknown. The caller waits for the load. To protect users_api, the set is loaded at most once every
       `MIN_INTERVAL` seconds.
     - The set is older than `MAX_AGE` seconds. A background thread loads it, and the caller gets the old key.
     - The last attempt to load the set was more than `MAX_IDLE` seconds ago. The caller waits for the load. So after an
