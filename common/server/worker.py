@@ -160,7 +160,7 @@ class BufferingWorker(ThreadWorker):
         """Start or stop accepting connections.
 
         To stop, accept all connections that the kernel has queued, then close the listening sockets. gunicorn itself
-        would close the sockets later. Until then, the kernel would queue more connections, and reset them in the end.
+        would close the sockets later. Until then, the kernel would queue more connections, and eventually reset them.
         """
         super().set_accept_enabled(enabled)
         if not enabled:
