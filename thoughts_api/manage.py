@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 if __name__ == "__main__":
-    # This folder is the package, so its parent must be on the import path.
+    # This folder is the package `thoughts_api`, so Python must look for it in the parent folder.
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "thoughts_api.settings")
 

@@ -15,7 +15,7 @@ FOLDED_MAX_LENGTH = 4 * TEXT_MAX_LENGTH  # folding turns one character into at m
 class Thought(models.Model):
     username = models.CharField(max_length=USERNAME_MAX_LENGTH)
     text = models.CharField(max_length=TEXT_MAX_LENGTH)
-    folded = models.TextField(editable=False)  # the text without letter case and accents, for searches
+    folded = models.TextField(editable=False)  # the result of `fold(text)`, for searches
     timestamp = models.DateTimeField(default=timezone.now)
 
     objects: "models.Manager[Thought]"

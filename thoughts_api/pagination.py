@@ -40,7 +40,7 @@ class PageSerializer(serializers.Serializer[Any]):
 
 
 class KeysetPagination(BasePagination):
-    """Pagination by `id`. The body is an array; the Link header (RFC 8288) has the URLs of the next and previous page.
+    """Pagination by `id`. The body is an array; the Link header (RFC 8288) has the URLs of the next and previous pages.
 
     The views have no queryset to paginate. They call `paginate` with a function that reads rows with SQL.
     """
@@ -56,8 +56,8 @@ class KeysetPagination(BasePagination):
         newest_first = data["ordering"] == "-id"
         lowest, highest = (before, after) if newest_first else (after, before)
         ids = range(0 if lowest is None else lowest + 1, MAX_ID if highest is None else highest)
-        # With `before` alone, the wanted rows are the last ones before that id. Read them from that id backwards,
-        # and reverse them below.
+        # With `before` alone, the page has the last rows before that id. Read them from that id backwards, and
+        # reverse them below.
         backwards = before is not None and after is None
         descending = newest_first != backwards
         rows = read(ids, descending, data["limit"] + 1)  # the extra row shows that there is another page
@@ -86,21 +86,21 @@ class KeysetPagination(BasePagination):
 
 
 def _ends(rows: Sequence[dict[str, Any]], anchor: int | None, descending: bool) -> tuple[int, int]:
-    """Return two ids: `before` of the link to the previous page, and `after` of the link to the next page.
+    """Return two ids: `before` for the link to the previous page, and `after` for the link to the next page.
 
-    `anchor` is the id in the request from which the page was read.
+    `anchor` is the id that the request has as `after` or `before`.
     """
     if rows:
         return rows[0]["id"], rows[-1]["id"]
-    # The page is empty, so there is only a link back. Its page must include the row with the id `anchor`. Since `after`
-    # and `before` exclude their id, the link has the id next to it.
+    # The page is empty, so there is only a link back. The linked page must include the row with the id `anchor`. But
+    # `after` and `before` exclude the id that they name, so the link names the id next to `anchor`.
     back = min(max(0, (anchor or 0) + (-1 if descending else 1)), MAX_ID)
     return back, back
 
 
 def _link(request: Request, name: str, value: int) -> str:
     query = request.query_params.copy()
-    # A request with both parameters selects a range. Its link moves one end of the range and keeps the other.
+    # A request with both `after` and `before` selects a range. Its link moves one end of the range and keeps the other.
     if not ("after" in query and "before" in query):
         query.pop("after", None)
         query.pop("before", None)

@@ -1,8 +1,8 @@
 """Route searches to a read replica while it is reachable and in sync.
 
-On its first search, each process starts two threads. Once a second, one checks the primary and the other the replica.
-The primary writes all changes to its write-ahead log, and the replica replays them. The checks compare how far both
-servers are in that log. Requests do not wait for the checks.
+On its first search, each process starts two threads. Once a second, one thread checks the primary, and the other checks
+the replica. The primary writes all changes to its write-ahead log, and the replica replays them. The checks compare the
+positions of both servers in that log. Requests do not wait for the checks.
 """
 
 import functools
@@ -49,7 +49,7 @@ logger = logging.getLogger(__name__)
 def read(query: Callable[[str], Found]) -> Found:
     """Run a query on the replica if it is usable, else on the primary.
 
-    `query` receives the alias of the database. If it fails on the replica, it runs on the primary.
+    `query` receives the alias of the database. If the query fails on the replica, it runs again on the primary.
     """
     if ALIAS in settings.DATABASES and (replica := watched()).usable:
         connection: Any = connections[ALIAS]
@@ -91,7 +91,7 @@ class Replica:
             connections[DEFAULT_DB_ALIAS].close()
 
     def check_replica(self) -> None:
-        """Query the replica, and remove it from rotation or restore it."""
+        """Query the position of the replica, and remove the replica from rotation or restore it."""
         try:
             replayed = _query(ALIAS, REPLAYED)
         except ERRORS as error:
@@ -112,11 +112,12 @@ class Replica:
     def compare(self, replayed: int | None) -> None:
         """Remove the replica from rotation if it lags too much. Otherwise, restore it.
 
-        `replayed` is the position of the replica, or None if that server is not a replica. The replica must have
+        `replayed` is the position of the replica, or None if the server is no longer a replica. The replica must have
         replayed everything that the primary had written `max_lag` seconds ago. While the primary is unreachable, no new
         positions are recorded, so the replica stays in rotation.
 
-        The age of the last replayed change would not show the lag, because it also grows while the primary is idle.
+        The age of the last replayed change does not measure the lag, because that age also grows while the primary is
+        idle.
         """
         if replayed is not None and self._written:
             LAG.set(max(self._written[-1][1] - replayed, 0))
@@ -148,7 +149,8 @@ _starting = threading.Lock()
 def watched() -> Replica:
     """Return the state of the replica, which all threads of this process share.
 
-    The first call starts the checks. Do not call it on import: gunicorn forks later, and a fork does not copy threads.
+    The first call starts the checks. Do not call this function at import time: gunicorn forks later, and a fork does
+    not copy threads.
     """
     with _starting:
         return _watched()

@@ -1,7 +1,7 @@
 """Search for a substring of the text, ignoring letter case, accents and invisible characters.
 
 The column `folded` holds the text of a thought as `common.folding` folds it. A thought matches if its `folded`
-contains the folded search text (`LIKE '%…%'`). SQLite tests every row.
+contains the folded search text (`LIKE '%…%'`). On SQLite, a search tests every row.
 
 PostgreSQL has a search index, which migration 0002 creates. An n-gram is a short substring, here of one to four
 characters. A span is a block of consecutive ids. The index finds the rows that contain certain n-grams and whose ids
@@ -10,9 +10,10 @@ are in certain spans. These rows are candidates: LIKE then tests each of them.
 On PostgreSQL, a page is read in steps. Each step covers the next ids, until the page is full:
 
 1. The first step reads the rows in the order of the primary key. This fills the page if the substring is frequent.
-2. The next steps use the search index. From the matches so far, each step estimates how many ids are needed to fill
-   the page. It covers twice as many.
-3. The last step covers all remaining ids. Only a rare substring gets here, and the index has few candidates for it.
+2. The next steps use the search index. From the matches of the previous step, each step estimates how many more ids
+   are needed to fill the page. It covers twice as many.
+3. The last step covers all remaining ids. Only a search for a rare substring needs it, and then the index finds few
+   candidates.
 
 A search among one author's thoughts reads them in its first step instead, in the order of the index on author and id.
 Few authors have more thoughts than this step covers.
@@ -34,25 +35,25 @@ from thoughts_api import replica
 from thoughts_api.models import FOLDED_MAX_LENGTH
 from thoughts_api.selection import COLUMNS, EVERYONE, ReadPage, Row, Selection, as_row, execute, order_by
 
-# The letters of two scripts, the most frequent first. The SQL function in migration 0002 has the same COMMON letters.
+# The letters of two scripts, the most frequent first. The SQL function in migration 0002 uses the same COMMON letters.
 LATIN, CYRILLIC = " etaoinsrhldcumfpgwybvkxjqz", "оеаинтсрвлкмдпуяыьгзбчйхжшюцщэфъё"
 COMMON = frozenset(LATIN[:10] + CYRILLIC[:8])
 RANK = {letter: rank for letters in (LATIN, CYRILLIC) for rank, letter in enumerate(letters, start=3)}
 UNKNOWN_RANK = 33  # for all other characters
-MAX_NGRAMS = 5  # n-grams that a search looks up; more would take time and exclude few rows
+MAX_NGRAMS = 5  # a search looks up at most this many n-grams; more would take time and exclude few rows
 WALK = 10  # the first step covers this many ids for each row of the page
 WALK_OF_AUTHOR = 5000  # the first step covers this many thoughts of an author
 NEAR = 2**15  # the second step covers at most this many ids
-FAR = 2**20  # a later step covers at most this many ids, except the last
+FAR = 2**20  # each later step except the last covers at most this many ids
 
 STEPS = Histogram(
     "search_steps", "Steps of a search on PostgreSQL.", buckets=(1, 2, 3, 4, 5, 6, 8, 10, 15, 20), registry=REGISTRY
 )
-slots = Slots(settings.THREADS)  # a slow search takes seconds, so it must not occupy the last thread
+slots = Slots(settings.THREADS)  # slow searches take seconds, so they must leave one thread free
 
 
 class TooManySearches(ServiceUnavailable):
-    """Response 503, because this process already runs as many searches as it may."""
+    """Response 503, because this process is already running the maximum number of searches."""
 
     default_detail = "Too many searches are running. Try again in a second."
     wait = 1
@@ -113,11 +114,11 @@ def _page_by_steps(matches: Selection, folded: str, ids: range, descending: bool
 def walk(matches: Selection, ids: range, descending: bool, count: int, width: int) -> tuple[list[Row], range]:
     """Read the matches among the first `width` ids, in the order of the primary key.
 
-    In ascending order, this starts at the lowest of `ids`. In descending order, it starts at the highest id in `ids`
-    that exists. Return up to `count` rows, and the ids that remain to be searched. The remaining ids end at the highest
-    existing id.
+    In ascending order, the first id is the lowest of `ids`. In descending order, it is the highest id in `ids` that
+    exists. Return up to `count` rows, and the ids that remain to be searched. In ascending order, the remaining ids end
+    at the highest id that exists.
     """
-    # The table `top` has one row with the highest existing id. The left join keeps that row if nothing matches.
+    # The subquery `top` returns one row with the highest existing id. The left join keeps that row if nothing matches.
     step = matches.with_ids(ids).filter("id > highest - %s", width) if descending else matches.with_ids(ids[:width])
     rows = execute(
         matches.using,
@@ -171,9 +172,9 @@ def skip_missing_ids(using: str, ids: range) -> range:
 
 
 def by_index(matches: Selection, folded: str, ids: range) -> Selection:
-    """Select the matches within a range of ids through the search index.
+    """Select the matches within a range of ids, using the search index.
 
-    The condition on spans is left out if the range has more than FAR ids, because it would list too many spans.
+    The condition on spans is omitted if the range has more than FAR ids, because it would list too many spans.
     """
     found = matches.filter(
         "thought_pieces(folded) @> %s::int4[] AND id + 0 BETWEEN %s AND %s", ngrams(folded), ids[0], ids[-1]
@@ -189,9 +190,9 @@ def by_index(matches: Selection, folded: str, ids: range) -> Selection:
 def ngrams(folded: str) -> list[int]:
     """Return the n-grams of a search text that the search looks up in the index, as numbers.
 
-    The candidates are overlapping n-grams that together contain each character of the text. The rarest of these
-    candidates, at most MAX_NGRAMS, are returned. How rare an n-gram is, is estimated from its letters. The SQL function
-    `thought_pieces` computes the same numbers for the text of a thought.
+    The candidates are overlapping n-grams that together cover every character of the text. The rarest of these
+    candidates, at most MAX_NGRAMS, are returned. The rarity of an n-gram is estimated from its letters. The SQL
+    function `thought_pieces` computes the same numbers for the text of a thought.
     """
     covering = [folded] if len(folded) < 3 else []
     end = 0
@@ -204,7 +205,7 @@ def ngrams(folded: str) -> list[int]:
 
 
 def _rarity(ngram: str) -> int:
-    """Return a number that is higher for an n-gram of rarer letters."""
+    """Return a number that is higher if the letters of the n-gram are rarer."""
     return math.prod(RANK.get(letter, UNKNOWN_RANK) for letter in ngram)
 
 

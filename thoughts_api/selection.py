@@ -38,11 +38,11 @@ class Selection:
         return replace(self, condition=f"{self.condition} AND {condition}", params=(*self.params, *params))
 
     def with_ids(self, ids: range) -> "Selection":
-        """Return a selection of the thoughts of the author, if any, whose ids are also in this range."""
+        """Return a selection limited to this range of ids, and to the thoughts of `author` if it is set."""
         if self.author is None:
             return self.filter("id >= %s AND id < %s", ids.start, ids.stop)
         if connections[self.using].vendor == "postgresql":
-            # With `username = %s`, PostgreSQL may scan the primary key, and read the thoughts of all other users too.
+            # With `username = %s`, PostgreSQL may scan the primary key and read all other users' thoughts too.
             bounds = (self.author, ids.start, self.author, ids.stop)
             return self.filter("(username, id) >= (%s, %s) AND (username, id) < (%s, %s)", *bounds)
         return self.filter("username = %s AND id >= %s AND id < %s", self.author, ids.start, ids.stop)
@@ -90,13 +90,13 @@ def execute(using: str, sql: str, params: tuple[Any, ...]) -> list[tuple[Any, ..
 
 
 def order_by(key: str, descending: bool) -> str:
-    """Return the expressions of an ORDER BY clause. `key` is one column, or several with commas."""
+    """Return the expressions of an ORDER BY clause. `key` is one column, or several separated by commas."""
     return ", ".join(f"{column} {'DESC' if descending else 'ASC'}" for column in key.split(", "))
 
 
 def as_row(thought_id: int, username: str, text: str, timestamp: str) -> Row:
     """Convert the values of COLUMNS to the dict that the API returns."""
     # The database returns the timestamp as text, in UTC. If Django's cursor converted timestamps to aware datetimes, a
-    # page would take half as much CPU time again.
+    # page would take 50% more CPU time.
     time = datetime.fromisoformat(timestamp).replace(tzinfo=None).isoformat()
     return {"id": thought_id, "username": username, "text": text, "timestamp": f"{time}Z"}

@@ -32,7 +32,7 @@ class SearchSerializer(serializers.Serializer[Any]):
         default="",
         allow_blank=True,
         # Clients may send a whole thought in Unicode's decomposed form, where one character can become four
-        # (Unicode Annex 15, section 9.1).
+        # (Unicode Standard Annex 15, section 9.1).
         max_length=FOLDED_MAX_LENGTH,
         trim_whitespace=False,
         error_messages={"max_length": "A search may have up to {max_length} characters."},

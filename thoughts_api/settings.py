@@ -80,7 +80,7 @@ STORAGES = common.storages(STATIC_HASHED)
 # In development, WhiteNoise serves static files from the source tree:
 # https://whitenoise.readthedocs.io/en/stable/django.html
 WHITENOISE_AUTOREFRESH = WHITENOISE_USE_FINDERS = RELOAD
-WHITENOISE_MAX_AGE = 0 if DEBUG or RELOAD else 60  # seconds; with 0, a browser does not show an outdated file
+WHITENOISE_MAX_AGE = 0 if DEBUG or RELOAD else 60  # seconds; with 0, browsers never show an outdated file
 LOGGING = common.logging(LOG_LEVEL, LOG_FORMAT)
 
 LANGUAGE_CODE = "en-us"
@@ -95,5 +95,5 @@ SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = BEHIND_TLS
 X_FRAME_OPTIONS = "DENY"
 CONTENT_SECURITY_POLICY = common.API_CONTENT_SECURITY_POLICY
 # W003: the CSRF middleware is missing. CSRF needs cookies, and this API uses none.
-# W008: Django does not redirect to https. The ingress does, and web calls this API over HTTP inside the cluster.
+# W008: Django does not redirect to https. The ingress does so, and web calls this API over HTTP inside the cluster.
 SILENCED_SYSTEM_CHECKS = ["security.W003", "security.W008"]

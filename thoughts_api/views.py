@@ -49,7 +49,7 @@ class ListView(generics.ListAPIView[Thought]):
         raise NotImplementedError
 
     def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        """Return a page of thoughts, with links to the next and previous page in the Link header."""
+        """Return a page of thoughts, with links to the next and previous pages in the Link header."""
         return self.paginator.get_paginated_response(self.paginator.paginate(self.page_reader(), request))
 
 
@@ -84,7 +84,7 @@ class ThoughtView(APIView):
     get=extend_schema(operation_id="list_my_thoughts", parameters=[PageSerializer]),
     post=extend_schema(
         operation_id="create_thought",
-        description="Create a thought. Its author is the user of the token.",
+        description="Create a thought. Its author is the user whom the token identifies.",
         responses={201: ThoughtSerializer, 429: Error},
     ),
 )

@@ -1,7 +1,7 @@
 """Limit how many thoughts a user can write per minute and per day.
 
-The database holds the counts, so the limits apply across all pods. A minute starts with a user's first thought in it,
-and so does a day. A deleted thought still counts.
+The database holds the counts, so the limits apply across all pods. A user's first thought starts a minute and a day.
+When either is over, the user's next thought starts a new one. A deleted thought still counts.
 https://owasp.org/API-Security/editions/2023/en/0xa4-unrestricted-resource-consumption/
 """
 
@@ -17,8 +17,8 @@ from thoughts_api.models import WriteCount
 
 MINUTE, DAY = 60, 24 * 3600  # seconds
 
-# The conditions are true while the minute or the day in the row is not over. Its start may be up to CLOCK_SKEW seconds
-# in the future, because the clocks of pods differ. A start further ahead comes from a wrong clock and is replaced.
+# Each condition is true until the minute or the day in the row is over. Its start may be up to CLOCK_SKEW seconds in
+# the future, because the clocks of pods differ. A start further in the future comes from a wrong clock and is replaced.
 IN_MINUTE = f"counted.minute_start > %(now)s - {MINUTE} AND counted.minute_start <= %(now)s + {CLOCK_SKEW}"
 IN_DAY = f"counted.day_start > %(now)s - {DAY} AND counted.day_start <= %(now)s + {CLOCK_SKEW}"
 # The statement changes no row if a limit is reached. It locks the user's row until the transaction ends. So concurrent
@@ -46,7 +46,7 @@ class TooManyThoughts(Throttled):
 
 
 def count(username: str) -> None:
-    """Count one more thought of this user.
+    """Count one more thought by this user.
 
     If a limit is reached, count nothing and raise `TooManyThoughts`. Call this function in the transaction that saves
     the thought. Then a thought that cannot be saved is not counted.

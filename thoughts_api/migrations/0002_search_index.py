@@ -1,13 +1,13 @@
 from django.db import migrations
 
 # This SQL function returns the n-grams ("pieces") of a text, which are its substrings of one, two and three characters.
-# It also returns a substring of four characters if the two in the middle are common letters. Too many texts contain the
-# trigrams of common letters, and a fourth character makes the n-gram rarer.
+# It also returns a substring of four characters if the two in the middle are common letters. Trigrams of
+# common letters occur in too many texts, and a fourth character makes the n-gram rarer.
 #
 # Each n-gram is returned as a number. Its digits, in base 1114112, are the code points of the characters. The number is
 # taken modulo the prime 2**31 - 1, so that it fits into an int4. `thoughts_api.search` computes the same numbers.
 #
-# Each statement appends one number only. PL/pgSQL then extends the array in place instead of copying it.
+# Each statement appends only one number, because PL/pgSQL then extends the array in place instead of copying it.
 FUNCTION = """
 CREATE OR REPLACE FUNCTION thought_pieces(folded text) RETURNS int4[]
 LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
@@ -40,8 +40,8 @@ $$
 
 DROP_INDEX = "DROP INDEX CONCURRENTLY IF EXISTS thought_by_piece"
 
-# The index has two columns. The first holds the n-grams of the text. The second tells roughly where the id is, so that
-# a search can be limited to a range of ids. For this, the ids are divided into spans of 2**12 consecutive ids, and also
+# The index has two columns. The first holds the n-grams of the text. The second says roughly where the id is, so that a
+# search can be limited to a range of ids. For this purpose, the ids are divided into spans of 2**12 consecutive ids, and also
 # into wide spans of 2**17. The column holds the number of the span and the number of the wide span that contain the id.
 # `~` makes the numbers of wide spans negative, so the two kinds of numbers never collide.
 #
@@ -66,7 +66,7 @@ def on_postgresql(*statements):
     return run
 
 
-# Drop the index first, because an interrupted run of this migration leaves an invalid one.
+# Drop the index first, because an interrupted run of this migration leaves an invalid index.
 build = on_postgresql(FUNCTION, DROP_INDEX, INDEX, *NO_STATISTICS)
 
 

@@ -4,9 +4,9 @@ from common.folding import fold
 
 BATCH = 500  # rows
 
-# Pods of the previous release keep writing with the old folding during the rollout: invisible characters stay, and
-# spaces differ. This trigger corrects their rows. The release after this one drops it. The ranges are those of
-# `common.folding`: IGNORABLE, and the spaces of `str.isspace`.
+# During the rollout, pods of the previous release still write texts with the old folding. It keeps invisible characters
+# and does not convert every kind of space to " ". This trigger corrects their rows, and the next release drops it.
+# The ranges are IGNORABLE of `common.folding`, and the characters for which `str.isspace` is true.
 IGNORABLE = (
     r'\u00AD\u034F\u061C\u115F\u1160\u17B4\u17B5\u180B-\u180F\u200B-\u200F\u202A-\u202E\u2060-\u206F\u3164'
     r'\uFE00-\uFE0F\uFEFF\uFFA0\uFFF0-\uFFF8\U0001BCA0-\U0001BCA3\U0001D173-\U0001D17A\U000E0000-\U000E0FFF'
@@ -38,7 +38,7 @@ def drop_trigger(apps, schema_editor):
 
 
 def fold_again(apps, schema_editor):
-    """Update the rows whose folded text differs, in short transactions. If interrupted, it can be run again."""
+    """Update the rows whose folded text differs, in short transactions. An interrupted run can be repeated."""
     alias = schema_editor.connection.alias
     thoughts = apps.get_model('thoughts_api', 'Thought').objects.using(alias)
     last = 0
@@ -53,7 +53,7 @@ def fold_again(apps, schema_editor):
 
 class Migration(migrations.Migration):
 
-    atomic = False  # one transaction would lock all changed rows until the end
+    atomic = False  # a single transaction would lock all changed rows until it ends
 
     dependencies = [
         ('thoughts_api', '0003_write_count'),

@@ -14,7 +14,7 @@ from jwt.algorithms import RSAAlgorithm
 from pytest_django import Settings
 from rest_framework.test import APIClient
 
-# Set no deadline for an example, because its duration varies on a busy machine.
+# Set no deadline for examples, because their duration varies on a busy machine.
 hypothesis.settings.register_profile(
     "tests", deadline=None, database=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
 )
@@ -47,7 +47,7 @@ def key_set(settings: Settings) -> None:
 def sign() -> Sign:
     """Return a function that makes and signs an access token.
 
-    Its arguments are claims. A claim that is not given gets a valid value.
+    The arguments of the function are claims. A claim that is not given gets a valid value.
     """
 
     def sign(**claims: Any) -> str:

@@ -34,7 +34,7 @@ def test_connection_closed_by_the_server_is_replaced() -> None:
     connection.ensure_connection()
     closed = connection.connection
     with psycopg.connect(**connection.get_connection_params()) as other:
-        # Waits up to 10 s for the server to close the connection.
+        # This statement waits up to 10 s for the server to close the connection.
         other.execute("SELECT pg_terminate_backend(%s, 10000)", [closed.info.backend_pid])
     assert not connection.is_usable()
 
@@ -64,14 +64,14 @@ def test_connection_attempt_that_times_out_is_closed(monkeypatch: pytest.MonkeyP
         other = connection.copy()
         here = {"HOST": "127.0.0.1", "PORT": server.getsockname()[1], "OPTIONS": {"connect_timeout": 2}}
         monkeypatch.setattr(other, "settings_dict", other.settings_dict | here)
-        gc.disable()  # garbage collection would close the connection, and hide a leak
+        gc.disable()  # garbage collection would close a leaked connection and hide the leak
         try:
             with pytest.raises(OperationalError, match="timeout"):
                 other.ensure_connection()
             client, _ = server.accept()
             with client:
                 client.settimeout(1)
-                while client.recv(1024):  # returns b"" when the client has closed the connection
+                while client.recv(1024):  # returns b"" once the client has closed the connection
                     pass
         finally:
             gc.enable()
@@ -114,7 +114,7 @@ def test_connection_that_fails_to_initialize_is_closed(short_timeout: Any, monke
     assert short_timeout.connection is None
 
 
-def test_statement_timeout_keeps_other_options_of_the_user(short_timeout: Any) -> None:
+def test_statement_timeout_keeps_other_connection_options(short_timeout: Any) -> None:
     own = "-c geqo=off -c statement_timeout=9s"
     short_timeout.settings_dict["OPTIONS"] = short_timeout.settings_dict["OPTIONS"] | {"options": own}
     with short_timeout.cursor() as cursor:

@@ -65,7 +65,7 @@ def test_json_form_and_multipart_are_accepted(bruce: APIClient, path: str, body:
     assert response.json()["text"] == "Ä & ☕ 100%"
 
 
-def test_author_is_the_user_of_the_token(sign: Sign) -> None:
+def test_author_is_the_user_in_the_token(sign: Sign) -> None:
     body = {"text": "Mine", "username": "stephen", "id": 5000, "timestamp": "1999-01-01T00:00:00Z", "folded": "x"}
     for name, kind in [("bruce", "json"), ("Zoë+@.-_", "multipart"), ("x" * 50, "json")]:
         thought = client(sign(username=name)).post(MINE, body, format=kind).json()

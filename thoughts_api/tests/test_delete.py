@@ -32,7 +32,7 @@ def test_author_deletes_a_thought(bruce: APIClient, thought: Thought, slash: str
     assert bruce.delete(f"/api/me/thoughts/{thought.id}{slash}").status_code == 404
 
 
-def test_deleting_the_thought_of_another_user_is_404(
+def test_deleting_another_users_thought_is_404(
     stephen: APIClient, staff: APIClient, sign: Sign, thought: Thought
 ) -> None:
     for other in (stephen, staff, client(sign(username="BRUCE", user_id=1))):

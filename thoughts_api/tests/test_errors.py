@@ -36,7 +36,7 @@ def test_trailing_slash_is_optional(staff: APIClient, path: str, method: str) ->
         body = b"" if response.status_code == 201 else response.content
         answers.append((response.status_code, body, response.headers.get("Allow")))
     assert answers[0] == answers[1]
-    # Both forms of the path are answered without a redirect. A client may follow a redirect with another method.
+    # The API answers both forms of the path without a redirect. Clients may follow a redirect with another method.
     expected = {"POST": 201, "DELETE": 204}.get(method, 200) if method in ALLOWED[path] else 405
     assert answers[0][0] == expected
 

@@ -1,4 +1,4 @@
-"""The trigger that corrects the rows of the previous release, on PostgreSQL. Not collected on SQLite."""
+"""The trigger that corrects rows of the previous release. conftest.py excludes this file on SQLite."""
 
 import sys
 from importlib import import_module

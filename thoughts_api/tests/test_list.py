@@ -35,7 +35,7 @@ def test_thought_has_id_username_text_and_timestamp(anonymous: APIClient) -> Non
 
 
 @pytest.mark.parametrize("microsecond", [0, 500_000, 120_000, 1, 999_999])
-def test_timestamp_has_the_format_of_the_serializer(anonymous: APIClient, microsecond: int) -> None:
+def test_timestamp_has_the_same_format_as_in_the_serializer(anonymous: APIClient, microsecond: int) -> None:
     time = datetime(2026, 3, 4, 5, 6, 7, microsecond, tzinfo=UTC)
     thought = Thought.objects.create(username="bruce", text="Tea first.", timestamp=time)
     assert anonymous.get(f"/api/thoughts/{thought.id}/").json() == ThoughtSerializer(thought).data

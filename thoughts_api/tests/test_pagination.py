@@ -16,7 +16,7 @@ pytestmark = pytest.mark.django_db
 
 
 def write(count: int, text: str = "Thought") -> list[int]:
-    """Create `count` thoughts of bruce, and return the ids of all thoughts in the database."""
+    """Create `count` thoughts by bruce, and return the ids of all thoughts in the database."""
     texts = [f"{text} {number}" for number in range(count)]
     Thought.objects.bulk_create(Thought(username="bruce", text=text, folded=fold(text)) for text in texts)
     return list(Thought.objects.order_by("id").values_list("id", flat=True))
@@ -53,7 +53,7 @@ def test_single_page_has_no_link(anonymous: APIClient) -> None:
     assert "Link" not in anonymous.get("/api/thoughts/?ordering=-id")
 
 
-def test_first_page_has_only_next_and_last_page_only_prev(anonymous: APIClient) -> None:
+def test_first_page_links_only_to_next_and_last_page_only_to_prev(anonymous: APIClient) -> None:
     all_ids = write(5)
     first = anonymous.get("/api/thoughts/?limit=2")
     assert set(links(first)) == {"next"}

@@ -35,7 +35,7 @@ texts = st.text(characters, min_size=1, max_size=40).map(str.strip).filter(bool)
 def without_accents(text: str) -> str:
     """Return the text as typed by a user whose keyboard has no accents.
 
-    The iota subscript of Greek is kept: its upper case is a letter.
+    The Greek iota subscript is kept, because its upper case is a letter.
     """
     decomposed = unicodedata.normalize("NFD", text)
     return "".join(c for c in decomposed if unicodedata.category(c) != "Mn" or c.upper().isalpha())

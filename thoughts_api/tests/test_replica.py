@@ -51,7 +51,7 @@ def watched(settings: Settings, connection: FakeConnection, monkeypatch: pytest.
 def usable(written: list[tuple[float, int]], replayed: int | None) -> bool | None:
     """Return whether a replica that has replayed up to the position `replayed` is usable.
 
-    `written` lists the checks of the primary: each is a time in seconds and the position of the primary.
+    `written` lists the checks of the primary. Each has a time in seconds and the primary's position at that time.
     """
     watched = Replica(LAG)
     for when, amount in written:
@@ -65,7 +65,8 @@ def test_replica_within_the_lag_is_usable() -> None:
     assert usable(written, 400)
     assert usable(written, 300)
     assert not usable(written, 299)
-    # At 11.9 s, position 400 is only 4.9 s old, so the replica may still lack it. At 12.0 s, it must have it.
+    # At 11.9 s, position 400 is only 4.9 s old, so the replica may still lack it. At 12.0 s, the replica must have
+    # replayed it.
     assert usable([*written, (11.9, 500)], 300)
     assert not usable([*written, (12.0, 500)], 300)
 
@@ -90,7 +91,7 @@ def test_replica_stays_in_rotation_while_the_primary_is_unreachable() -> None:
         watched.record(100 * second, now=second)
     watched.compare(400)
     assert watched.usable
-    # The primary is unreachable, so no position is recorded, and the replica does not receive the last writes.
+    # While the primary is unreachable, no position is recorded, and the replica stays at position 400.
     watched.compare(400)
     assert watched.usable
 

@@ -54,7 +54,7 @@ def test_search_ignores_the_username(anonymous: APIClient) -> None:
         ("ПРИВЕТ", "привет"),
         ("ΟΔΥΣΣΕΥΣ", "οδυσσευς"),
         ("ՀԱՅԵՐԵՆ", "հայերեն"),
-        # Accents, as part of a character or as a combining character.
+        # Accents, as part of a character or as combining characters.
         ("café", "cafe"),
         ("cafe", "CAFÉ"),
         ("cafe\u0301", "caf\u00e9"),
@@ -161,7 +161,7 @@ def test_nul_in_a_search_is_refused(anonymous: APIClient) -> None:
 def test_query_is_decoded_as_utf_8_whatever_the_content_type_says(
     anonymous: APIClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Django's test client does not call our WSGI application, which uses this class for requests.
+    # Make Django's test client use `UTF8Request`, as our WSGI application does.
     monkeypatch.setattr("django.test.client.WSGIRequest", UTF8Request)
     write("Ärger")
     for charset in ("utf-8", "latin-1", "utf-7", "utf-16", "rot13", "zlib", "hex", "undefined", "nonsense"):

@@ -31,8 +31,8 @@ def page(substring: str, ids: range = ALL, descending: bool = False, count: int 
 def steps(substring: str, descending: bool = False, count: int = 3) -> list[str]:
     """Run a search, and return the kind of each SQL statement. On SQLite, a search has only one statement.
 
-    "walk" reads in the order of the primary key. "lowest" reads the lowest existing id. "spans", "wide spans" and "all"
-    use the search index, within narrow spans, within wide spans, or without spans.
+    "walk" statements read in the order of the primary key. "lowest" statements read the lowest existing id. The others
+    use the search index: "spans" within narrow spans, "wide spans" within wide spans, and "all" without spans.
     """
     with CaptureQueriesContext(connection) as queries:
         page(substring, descending=descending, count=count)
@@ -144,7 +144,7 @@ def test_page_has_the_same_rows_as_a_scan_of_the_table(
 
 @pytest.fixture
 def drop_the_index(transactional_db: None) -> Iterator[Callable[[], object]]:
-    """Return a function that reverts the migrations after 0001, and so drops the search index.
+    """Return a function that drops the search index, by reverting the migrations after 0001.
 
     After the test, the fixture applies the migrations again.
     """

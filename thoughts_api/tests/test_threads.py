@@ -20,12 +20,12 @@ from thoughts_api.tests.conftest import Sign, client
 pytestmark = pytest.mark.django_db(transaction=True)
 
 THREADS = 8
-# In many places, SLOW_TEXT almost contains SLOW_SEARCH. A search of 100,000 such texts takes seconds.
+# SLOW_TEXT almost matches SLOW_SEARCH at many positions, so a search of 100,000 such texts takes seconds.
 SLOW_TEXT, SLOW_SEARCH = "a" * 120 + "b" + "a" * 129, "a" * 125 + "b" + "a" * 10
 
 
 def concurrently(calls: int, call: Callable[[int], int]) -> list[int]:
-    """Make this number of calls from THREADS threads that start together, and return the results."""
+    """Make `calls` calls from THREADS threads that start together, and return the results."""
     together = Barrier(THREADS)
 
     def run(number: int) -> int:
@@ -69,7 +69,7 @@ def test_concurrent_users_do_not_share_a_limit(sign: Sign, settings: Settings) -
 
 @contextmanager
 def blocked_searches(count: int) -> Iterator[list["Future[Any]"]]:
-    """Lock the table, start this number of searches, and return their futures once all wait for the lock.
+    """Lock the table, start `count` searches, and yield their futures once all of them are waiting for the lock.
 
     On exit, release the lock and wait until the searches have finished.
     """
@@ -89,7 +89,7 @@ def blocked_searches(count: int) -> Iterator[list["Future[Any]"]]:
         while cursor.execute(waiting).fetchone() != (count,):
             assert time.monotonic() < deadline
             time.sleep(0.01)
-        cursor.execute("SET statement_timeout = 2000")  # queries of this thread must not wait for the lock
+        cursor.execute("SET statement_timeout = 2000")  # a query of this thread that waits for the lock fails
         yield searching
         cursor.execute("RESET statement_timeout")
 
@@ -114,7 +114,7 @@ def test_searches_leave_one_thread_free(anonymous: APIClient, bruce: APIClient) 
     assert anonymous.get("/api/thoughts/?search=tea").status_code == 200
 
 
-def test_setting_threads_equals_the_threads_of_gunicorn() -> None:
+def test_threads_setting_equals_the_gunicorn_setting() -> None:
     from common.server import gunicorn_conf
 
     assert gunicorn_conf.threads == settings.THREADS

@@ -1,4 +1,4 @@
-"""Limits on how many thoughts a user can write in a minute and in a day."""
+"""Limits on how many thoughts a user can write per minute and per day."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ MINE = "/api/me/thoughts/"
 
 
 def write(api: APIClient, times: int = 1) -> Any:
-    """Create this number of thoughts, and return the last response."""
+    """Create `times` thoughts, and return the last response."""
     for _ in range(times):
         response = api.post(MINE, {"text": "Tea first."}, format="json")
         assert response.status_code == 201, response.content
@@ -36,7 +36,7 @@ def assert_refused(api: APIClient, shortest: int, longest: int) -> None:
 
 
 def age(seconds: float) -> None:
-    """Move the starts of all minutes and days back, as if this much time had passed."""
+    """Move the start of each minute and day back, as if this many seconds had passed."""
     WriteCount.objects.update(minute_start=F("minute_start") - seconds, day_start=F("day_start") - seconds)
 
 
@@ -132,7 +132,7 @@ def test_thought_that_cannot_be_stored_is_not_counted(
     assert_refused(bruce, 1, 60)
 
 
-def test_start_slightly_in_the_future_still_counts(bruce: APIClient, settings: Settings) -> None:
+def test_minute_that_starts_slightly_in_the_future_still_counts(bruce: APIClient, settings: Settings) -> None:
     settings.WRITES_PER_MINUTE = 2
     write(bruce)
     age(-9)
@@ -140,7 +140,7 @@ def test_start_slightly_in_the_future_still_counts(bruce: APIClient, settings: S
     assert_refused(bruce, 60, 70)
 
 
-def test_start_far_in_the_future_is_replaced(bruce: APIClient, settings: Settings) -> None:
+def test_minute_and_day_that_start_far_in_the_future_are_replaced(bruce: APIClient, settings: Settings) -> None:
     settings.WRITES_PER_MINUTE = settings.WRITES_PER_DAY = 2
     write(bruce, 2)
     age(-24 * 3600)
