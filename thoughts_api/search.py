@@ -11,7 +11,7 @@ On PostgreSQL, a page is read in steps. Each step covers the next ids, until the
 
 1. The first step reads the rows in the order of the primary key. This fills the page if the substring is frequent.
 2. The next steps use the search index. From the matches of the previous step, each step estimates how many more ids
-   are needed to fill the page. It covers twice as many.
+   are needed to fill the page. It covers twice as many ids.
 3. The last step covers all remaining ids. Only a search for a rare substring needs it, and then the index finds few
    candidates.
 

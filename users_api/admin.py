@@ -20,14 +20,14 @@ from users_api import sessions
 from users_api.forms import SetPasswordForm, UserCreationForm, UserForm
 from users_api.models import USERNAME_MAX_LENGTH, User
 
-MAX_SESSIONS = 100  # on the page of an account
+MAX_SESSIONS = 100  # shown on an account's page
 
 admin.site.unregister(Group)
 
 
 @admin.register(User)
 class UserAdmin(DjangoUserAdmin):
-    """The admin of accounts. Staff manage users; superusers manage staff.
+    """The admin for accounts. Staff manage users; superusers manage staff.
 
     Accounts cannot be deleted or renamed, because another user could take over the name. No user can switch off their
     own account or change its rights.
@@ -108,7 +108,7 @@ class UserAdmin(DjangoUserAdmin):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[User], search_term: str
     ) -> tuple[QuerySet[User], bool]:
-        """Search for accounts, for the list and for `/admin/autocomplete/`.
+        """Search for accounts, both for the list and for `/admin/autocomplete/`.
 
         Raise `BadRequest` (400) if the term cannot be part of a user name.
         """

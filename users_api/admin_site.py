@@ -21,7 +21,7 @@ from users_api.login_limit import TooManyFailures
 def drop_foreign_next(request: HttpRequest) -> None:
     """Remove `next` from the request if it is not a path on this site.
 
-    Django refuses URLs of other sites, but it redirects to `//`, which is not a valid URL.
+    Django refuses URLs on other sites, but it redirects to `//`, which is not a valid URL.
     """
     for name in ("GET", "POST"):
         data = getattr(request, name)
@@ -39,14 +39,14 @@ class AdminSite(admin.AdminSite):
     final_catch_all_view = False  # an unknown path is 404 for all users, as in the rest of the API
 
     def has_permission(self, request: HttpRequest) -> bool:
-        """Return whether the user may see the admin, and add the account to the log fields."""
+        """Return whether the user may use the admin, and add the account to the log fields."""
         allowed = super().has_permission(request)
         if allowed:
             add_log_fields(account=request.user.pk)
         return allowed
 
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        """Serve the login form, or 429 with Retry-After after too many failures."""
+        """Serve the login form. If too many logins have failed, return 429 with a Retry-After header."""
         drop_foreign_next(request)
         try:
             return super().login(request, extra_context)
@@ -72,7 +72,7 @@ class AdminSite(admin.AdminSite):
     def password_change(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
         """Serve the form with which users change their own password.
 
-        This method overrides Django's to use `OwnPasswordForm`. `AdminSite` has no attribute for that.
+        This method overrides Django's method to use `OwnPasswordForm`. `AdminSite` has no attribute for that.
         """
         request.current_app = self.name
         view = PasswordChangeView.as_view(
@@ -80,4 +80,4 @@ class AdminSite(admin.AdminSite):
             success_url=reverse("admin:password_change_done"),
             extra_context=self.each_context(request) | (extra_context or {}),
         )
-        return view(request)  # type: ignore[return-value]  # may be a redirect, like Django's own view
+        return view(request)  # type: ignore[return-value]  # may be a redirect, as with Django's own view

@@ -1,4 +1,4 @@
-"""Token authentication that also checks the account and its session."""
+"""Token authentication that also checks the account and the session."""
 
 from rest_framework.request import Request
 
@@ -12,7 +12,7 @@ from users_api.tokens import session_key
 class AccountAuthentication(authentication.TokenAuthentication):
     """DRF authentication class that sets `request.user` to the token's account, and `request.auth` to its session.
 
-    It reads the account from the database, because the claims in the token may be 15 minutes old.
+    The class reads the account from the database, because the claims in the token may be up to 15 minutes old.
     """
 
     def authenticate(self, request: Request) -> tuple[User, Session | None] | None:  # type: ignore[override]

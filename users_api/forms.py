@@ -18,7 +18,7 @@ from users_api.passwords import PASSWORD_MAX_LENGTH, TOO_LONG
 class BoundedPasswords(forms.BaseForm):
     """Base class for forms whose password fields have a maximum length.
 
-    The HTML has no `maxlength`. With it, browsers would silently truncate a pasted password.
+    The HTML has no `maxlength` attribute, because browsers would then silently truncate a pasted password.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -39,7 +39,7 @@ class UserCreationForm(BoundedPasswords, AdminUserCreationForm):
 
 
 class UserForm(UserChangeForm):
-    # Remove this field of Django's form, because it shows details of the hash.
+    # Remove the field `password` from Django's form, because it shows details of the hash.
     password = None  # type: ignore[assignment]
 
     class Meta:
@@ -63,7 +63,7 @@ class SetPasswordForm(BoundedPasswords, AdminPasswordChangeForm):
 class OwnPasswordForm(BoundedPasswords, OwnPasswordChangeForm):
     """Form with which users change their own password.
 
-    If the old password is wrong, this counts as a failed login from `address`, the address of the client.
+    A wrong old password counts as a failed login from `address`, the client's address.
     """
 
     def __init__(self, *args: Any, address: str, **kwargs: Any) -> None:
@@ -73,7 +73,7 @@ class OwnPasswordForm(BoundedPasswords, OwnPasswordChangeForm):
     def clean_old_password(self) -> str:
         """Return the old password.
 
-        Raise `ValidationError` if it is wrong, or if too many logins have failed.
+        Raise `ValidationError` if the old password is wrong, or if too many logins have failed.
         """
         username = self.user.get_username()
         try:

@@ -1,4 +1,4 @@
-"""Where the keys are stored: a folder, or a Secret of Kubernetes."""
+"""Where the keys are stored: a folder, or a Kubernetes Secret."""
 
 import base64
 import json
@@ -22,14 +22,14 @@ class Store(Protocol):
     """A set of files by name."""
 
     def read(self) -> dict[str, bytes]:
-        """Return all files. Raise `StoreError`."""
+        """Return all files. Raise `StoreError` if that fails."""
 
     def write(self, files: dict[str, bytes]) -> None:
-        """Replace the files that `read` returned. Raise `StoreError`."""
+        """Replace the files that `read` returned. Raise `StoreError` if that fails."""
 
 
 class Folder:
-    """Files in a folder, which only their owner may read."""
+    """Files in a folder. Only the owner of the files may read them."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -42,7 +42,10 @@ class Folder:
             raise StoreError(f"The keys cannot be read: {error}") from None
 
     def write(self, files: dict[str, bytes]) -> None:
-        """Write the files, the signing key last, and then delete other keys. So each published key stays published."""
+        """Write the files, the signing key last, and then delete all other files.
+
+        In this order, a key that is published both before and after the change is never missing in between.
+        """
         try:
             for name in sorted(files, key=lambda name: name == "signing.pem"):
                 self._write(self._path / name, files[name])
@@ -63,7 +66,7 @@ class Folder:
 
 
 class Secret:
-    """A Secret in the namespace of this pod. The service account of the pod needs the verbs `get` and `update`."""
+    """A Secret in this pod's namespace. The pod's service account needs the verbs `get` and `update`."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -75,7 +78,7 @@ class Secret:
         return {name: base64.b64decode(value) for name, value in self._manifest.get("data", {}).items()}
 
     def write(self, files: dict[str, bytes]) -> None:
-        """Replace the values. Kubernetes refuses this if the Secret has changed since `read`."""
+        """Replace the values. Kubernetes refuses the request if the Secret has changed since `read`."""
         data = {name: base64.b64encode(content).decode() for name, content in files.items()}
         self._manifest = self._call("PUT", {**self._manifest, "data": data})
 

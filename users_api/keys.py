@@ -1,10 +1,11 @@
 """Load the keys that sign access tokens, and the public keys that verify them.
 
-They are PEM files in the folder TOKENS_KEYS. `signing.pem` is the RSA private key that signs tokens. users_api
-publishes its public key, and also the public keys of all other `*.pem` files.
+The keys are PEM files in the folder TOKENS_KEYS. `signing.pem` is the RSA private key that signs tokens. users_api
+publishes the public key that belongs to it, and also the public keys from all other `*.pem` files.
 
-`manage.py rotate_keys` replaces the signing key. It first publishes the new key as `next.pem`. Later, the old key is
-still published as `previous.pem`. So verifiers accept tokens signed with either key, and no user is logged out.
+`manage.py rotate_keys` replaces the signing key. It first publishes the new key as `next.pem`. After the new key has
+begun to sign, the old key stays published as `previous.pem`. So verifiers accept tokens signed with either key, and no
+user is logged out.
 """
 
 import base64
@@ -30,7 +31,7 @@ from prometheus_client import Gauge
 from common.registry import REGISTRY
 from common.tokens.keys import MIN_BITS
 
-CHECK_INTERVAL = 1.0  # seconds between two looks at the files
+CHECK_INTERVAL = 1.0  # seconds between two checks of the files
 
 logger = logging.getLogger(__name__)
 KEY_TIME = Gauge(
@@ -102,7 +103,7 @@ class _Cache:
 
 
 def _state(folder: Path) -> dict[str, tuple[int, int]]:
-    """Return the time and size of each key file. A Secret replaces all its files at once."""
+    """Return the modification time and size of each key file, to detect changes."""
     states = {path.name: path.stat() for path in sorted(folder.glob("*.pem"))}
     return {name: (state.st_mtime_ns, state.st_size) for name, state in states.items()}
 
@@ -133,7 +134,7 @@ def jwks() -> dict[str, Any]:
 
 
 def thumbprint(key: RSAPublicKey) -> str:
-    """Return the key's id, its SHA-256 JWK thumbprint (RFC 7638)."""
+    """Return the key's id, which is its SHA-256 JWK thumbprint (RFC 7638)."""
     members = RSAAlgorithm.to_jwk(key, as_dict=True)
     canonical = json.dumps({name: members[name] for name in ("e", "kty", "n")}, separators=(",", ":"))
     return base64.urlsafe_b64encode(hashlib.sha256(canonical.encode()).digest()).rstrip(b"=").decode()

@@ -2,15 +2,15 @@
 
 | Failures of | Setting | Within |
 | --- | --- | --- |
-| one name from one network (an IPv4 address, or 64 bits of IPv6) | `LOGIN_FAILURES_PER_NAME` | 15 minutes |
+| one name from one network (an IPv4 address, or a /64 IPv6 network) | `LOGIN_FAILURES_PER_NAME` | 15 minutes |
 | all names from one network | `LOGIN_FAILURES_PER_ADDRESS` | 15 minutes |
-| all names from one site (48 bits of IPv6) | `LOGIN_FAILURES_PER_ADDRESS` | 15 minutes |
+| all names from one site (a /48 IPv6 network) | `LOGIN_FAILURES_PER_ADDRESS` | 15 minutes |
 | one name from all addresses | `LOGIN_FAILURES_PER_ACCOUNT` | an hour |
 
-The last two limits do not apply in known networks of an account. A network is known if the account has logged in from
-it in the last 30 days. So attackers in other networks cannot lock out the owner of the account.
+The last two limits do not apply to logins from an account's known networks. A network is known if the account has
+logged in from it in the last 30 days. So attackers in other networks cannot lock out the owner of the account.
 
-If a limit refuses a login, this login does not count as another failure. So further attempts do not extend a limit.
+A login that a limit refuses does not count as another failure. So further attempts do not extend the wait.
 https://cheatsheetseries.owasp.org/cheatsheets/Authentication_Cheat_Sheet.html#login-throttling
 """
 
@@ -31,13 +31,13 @@ from common.events import Event
 from common.tokens import CLOCK_SKEW
 from users_api.models import USERNAME_MAX_LENGTH, KnownNetwork, LoginFailure, User
 
-SKEW = timedelta(seconds=CLOCK_SKEW)  # a failure further in the future comes from a wrong clock and does not count
+SKEW = timedelta(seconds=CLOCK_SKEW)  # a failure dated further ahead comes from a wrong clock and does not count
 SITE_BITS = 48  # the largest IPv6 network that a provider assigns to one site (RFC 6177 section 2)
-UPDATE_AFTER = timedelta(days=1)  # a login updates the last use of a known network only if it is older than this
+UPDATE_AFTER = timedelta(days=1)  # a login updates the `time` of a known network only if that time is older than this
 
 
 class TooManyFailures(Throttled):
-    """429: too many logins have failed. `wait` is in seconds."""
+    """Response 429, because too many logins have failed. `wait` is in seconds."""
 
     wait: int
 
@@ -54,7 +54,7 @@ class Limit:
 
     def wait(self, now: datetime) -> int:
         """Return the seconds until another login is allowed."""
-        # The oldest of the last `maximum` failures. When it no longer counts, a login is allowed.
+        # A login is allowed once the oldest of the last `maximum` failures no longer counts.
         oldest = sorted(row.time for row in self.failures)[-self.maximum]
         wait = min(oldest + self.window - now, self.window)
         return max(1, math.ceil(wait / timedelta(seconds=1)))
@@ -64,7 +64,7 @@ def origin(address: str, bits: int = 64) -> str | None:
     """Return the network of an address, or None if there is no address.
 
     For IPv4, the result is the address itself. For IPv6, it is the first address of the network that has the same first
-    `bits` bits. One machine may use all addresses of an IPv6 network of 64 bits (RFC 8981).
+    `bits` bits. One machine may use all addresses of a /64 IPv6 network (RFC 8981).
     """
     if ":" not in address:
         return address or None
@@ -87,16 +87,16 @@ def check(username: str, address: str) -> int:
 def record(username: str, address: str) -> None:
     """Store a failed login.
 
-    Raise `TooManyFailures` if it exceeds a limit, because other logins have failed at the same time.
+    Raise `TooManyFailures` if the login exceeds a limit, because other logins have failed at the same time.
     """
     now = timezone.now()
     delete_old(now)
     own = LoginFailure.objects.create(
         name_digest=_digest(username), address=origin(address), site=origin(address, SITE_BITS), time=now
     )
-    now = timezone.now()  # the insert may have waited for other requests, and their failures count too
+    now = timezone.now()  # read again: the insert may have waited for requests whose failures count too
     for limit in _limits(username, address, now):
-        # Count the rows again. If there are too many, only those with the lowest ids stay.
+        # Count the rows again. If there are too many, keep only those with the lowest ids.
         if len(limit.failures) > limit.maximum:
             if own.id in sorted(row.id for row in limit.failures)[limit.maximum :]:
                 own.delete()
@@ -104,7 +104,7 @@ def record(username: str, address: str) -> None:
 
 
 def forget(username: str, address: str) -> None:
-    """Delete the failures of this name from the network of this address, after a login."""
+    """After a successful login, delete the failures with this name from the network of this address."""
     LoginFailure.objects.filter(name_digest=_digest(username), address=origin(address)).delete()
 
 
@@ -126,7 +126,7 @@ def remember(user: User, address: str) -> None:
 
 
 def delete_old(now: datetime) -> int:
-    """Delete old failures, and networks that are no longer known. Return how many.
+    """Delete old failures, and networks that are no longer known. Return the number of deleted rows.
 
     Also delete failures that are far in the future, because they come from a wrong clock.
     """
@@ -145,7 +145,7 @@ def _refuse(wait: int) -> NoReturn:
 def _limits(username: str, address: str, now: datetime) -> list[Limit]:
     """Return the limits that apply to a login.
 
-    The first one limits failures with this name from the network of this address.
+    The first of them limits failures with this name from the network of this address.
     """
     name, network, site = _digest(username), origin(address), origin(address, SITE_BITS)
     per_address, per_account = settings.LOGIN_FAILURES_PER_ADDRESS, settings.LOGIN_FAILURES_PER_ACCOUNT
@@ -177,5 +177,5 @@ def _is_known(username: str, network: str | None, now: datetime) -> bool:
 
 
 def _digest(username: str) -> str:
-    # A name that is too long is truncated. So all such names with the same beginning count as one name.
+    # A name that is too long is truncated, so all such names with the same beginning count as one name.
     return salted_hmac("users_api.login_limit", username[: USERNAME_MAX_LENGTH + 1], algorithm="sha256").hexdigest()

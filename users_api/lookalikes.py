@@ -2,9 +2,10 @@
 
 import unicodedata
 
-# For each Latin letter, the other letters that look like it, from a list of the Unicode Consortium (UTS 39):
+# For each Latin letter, the other letters that look like it, from the Unicode Consortium's list (UTS 39):
 # https://www.unicode.org/Public/security/15.1.0/confusables.txt
-# Letters that NFKC converts to the Latin letter are not needed here. Unlike in that list, I and l do not look alike.
+# Letters that NFKC converts to the Latin letter are not needed here. Unlike in the Unicode list, I and l do not count
+# as lookalikes.
 CONFUSABLE = {
     "a": "ɑΑαАаᎪᗅꓮ𐊠𖽀",
     "b": "ƄΒВЬᏏᏴᑲᖯᗷꓐꞴ𐊂𐊡𐌁",

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 if __name__ == "__main__":
-    # This folder is the package `users_api`. To import it, Python needs the path of the parent folder.
+    # This folder is the package `users_api`, so Python must look for it in the parent folder.
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "users_api.settings")
 

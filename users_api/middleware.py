@@ -1,4 +1,4 @@
-"""Cookies of the admin at http://localhost."""
+"""Cookies for the admin at http://localhost."""
 
 from collections.abc import Callable
 
@@ -12,8 +12,8 @@ LOOPBACK = {"localhost", "127.0.0.1", "[::1]"}
 class LoopbackCookiesMiddleware:
     """Middleware that removes `Secure` from the cookies of http://localhost.
 
-    In production, staff reach the admin there, through `kubectl port-forward`. Safari refuses Secure cookies without
-    TLS, also on localhost. Other browsers consider that origin secure:
+    In production, staff open the admin at that address, through `kubectl port-forward`. Safari refuses Secure cookies
+    without TLS, even on localhost. Other browsers consider that origin secure:
     https://www.w3.org/TR/secure-contexts/#is-origin-trustworthy
     """
 

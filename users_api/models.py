@@ -25,7 +25,7 @@ USERNAME_LOOKS_TAKEN = "This name looks like that of another account. Choose a d
 
 
 def username_key(username: str) -> str:
-    """Return the same key for all names that differ only in letter case or Unicode form.
+    """Return a key that is the same for all names that differ only in letter case or Unicode form.
 
     Raise `ValidationError` if the name is too long, because normalizing it could take seconds.
     """
@@ -35,7 +35,7 @@ def username_key(username: str) -> str:
 
 
 def lookalike_key(username: str) -> str:
-    """Return the same key for all user names that look alike."""
+    """Return a key that is the same for all user names that look alike."""
     return username_key(latin_lookalike(username))
 
 
@@ -93,7 +93,7 @@ class User(AbstractBaseUser, PermissionsMixin):
     def clean(self) -> None:
         """Raise `ValidationError` if the name is taken, or is new and looks like a taken one."""
         super().clean()
-        if not self.username or len(self.username) > USERNAME_MAX_LENGTH:  # the field refuses such a name
+        if not self.username or len(self.username) > USERNAME_MAX_LENGTH:  # the field's validators refuse it
             return
         self.username_key = username_key(self.username)
         others = User.objects.exclude(pk=self.pk)
@@ -104,9 +104,9 @@ class User(AbstractBaseUser, PermissionsMixin):
             raise ValidationError({"username": USERNAME_LOOKS_TAKEN})
 
     def save(self, *args: Any, **kwargs: Any) -> None:
-        """Store the account, with the keys of its name.
+        """Store the account, with the keys computed from its name.
 
-        End its sessions if it is switched off or has no password.
+        End its sessions if the account is switched off or has no password.
         """
         self.username_key = username_key(self.username)
         if self._state.adding:
@@ -118,7 +118,7 @@ class User(AbstractBaseUser, PermissionsMixin):
 
     @classmethod
     def normalize_username(cls, username: str) -> str:
-        """Return the name in NFKC.
+        """Return the name in its NFKC form.
 
         A name that is too long is returned unchanged, because normalizing it could take seconds.
         """
@@ -126,10 +126,10 @@ class User(AbstractBaseUser, PermissionsMixin):
         return username if too_long else super().normalize_username(username)
 
     def set_password(self, raw_password: str | None) -> None:
-        """Set the password in NFC, but do not save the account.
+        """Set the password, converted to its NFC form, but do not save the account.
 
-        `users_api.services.set_password` also saves it, and ends its sessions. Raise `ValidationError` if the password
-        is too long.
+        `users_api.services.set_password` also saves the account, and ends its sessions. Raise `ValidationError` if the
+        password is too long.
         """
         super().set_password(raw_password and passwords.normalize(raw_password))
         self.password_set = timezone.now()
@@ -137,8 +137,8 @@ class User(AbstractBaseUser, PermissionsMixin):
     def check_password(self, raw_password: str | None) -> bool:
         """Return whether the password is correct.
 
-        The password is checked in NFC. If that fails and it is not in NFC, it is also checked as typed, because earlier
-        releases hashed passwords as typed.
+        The NFC form of the password is checked first. If it is wrong, and differs from the typed password, the typed
+        password is checked too, because earlier releases hashed passwords as typed.
         """
         if raw_password is None or len(raw_password) > passwords.PASSWORD_MAX_LENGTH:
             make_password("")  # so that the response takes as long as for a wrong password
@@ -148,7 +148,7 @@ class User(AbstractBaseUser, PermissionsMixin):
 
 
 class Session(models.Model):
-    """A login of a user, which lasts until it expires or is ended. No token is stored."""
+    """A user's session, which lasts from login until it expires or is ended. No token is stored."""
 
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="sessions")
     # Tokens contain this key and not the id, because the database may reuse an id after a backup is restored.
@@ -161,7 +161,7 @@ class Session(models.Model):
     password_checked = models.DateTimeField(default=timezone.now, editable=False)
     # The number of the newest refresh token.
     rotation = models.PositiveBigIntegerField(default=0, editable=False)
-    # For each second of the last minute in which tokens were issued: the second, and the number of its last token.
+    # A pair for each second of the last minute in which tokens were issued: the second, and the last token's number.
     issued = models.JSONField(default=list, editable=False)
 
     class Meta:
@@ -180,8 +180,8 @@ class LoginFailure(models.Model):
     """
 
     name_digest = models.CharField(max_length=64)
-    address = models.GenericIPAddressField(null=True)  # for IPv6, the first address of the network of 64 bits
-    # For IPv6, the first address of the network of 48 bits. It is null in rows of the previous release.
+    address = models.GenericIPAddressField(null=True)  # for IPv6, the first address of the /64 network
+    # For IPv6, the first address of the /48 network. It is null in rows that the previous release stored.
     site = models.GenericIPAddressField(null=True)
     time = models.DateTimeField(default=timezone.now, db_index=True)
 
@@ -196,8 +196,8 @@ class LoginFailure(models.Model):
 class KnownNetwork(models.Model):
     """A network from which an account has logged in.
 
-    `network` is an IPv4 address, or the first address of an IPv6 network of 64 bits. `time` is the time of a login, and
-    is updated at most once a day.
+    `network` is an IPv4 address, or the first address of a /64 IPv6 network. `time` is the time of a recent login: a
+    login updates it at most once a day.
     """
 
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="known_networks")
@@ -211,7 +211,7 @@ class KnownNetwork(models.Model):
 class SignUp(models.Model):
     """An attempt to sign up."""
 
-    address = models.GenericIPAddressField(null=True)  # for IPv6, the first address of the network of 48 bits
+    address = models.GenericIPAddressField(null=True)  # for IPv6, the first address of the /48 network
     time = models.DateTimeField(default=timezone.now, db_index=True)
 
     class Meta:

@@ -1,4 +1,4 @@
-"""Password rules. A password has 8 to 128 characters, and is compared in NFC, a normal form of Unicode."""
+"""Password rules. A password has 8 to 128 characters, and is compared in its Unicode NFC form."""
 
 import unicodedata
 
@@ -6,15 +6,15 @@ from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.password_validation import MinimumLengthValidator
 from django.core.exceptions import ValidationError
 
-PASSWORD_MAX_LENGTH = 128  # characters as typed, before the conversion to NFC
+PASSWORD_MAX_LENGTH = 128  # characters as typed, before the conversion to NFC form
 TOO_LONG = f"This password is too long. It must contain at most {PASSWORD_MAX_LENGTH} characters."
 
 
 def normalize(password: str) -> str:
-    """Return the password in NFC.
+    """Return the password in its NFC form.
 
-    Devices may encode the same letter in different ways, and NFC makes them equal. NIST SP 800-63B section 5.1.1.2
-    requires a normal form. RFC 8265 section 4.2 chooses NFC.
+    Devices may encode the same letter in different ways, and NFC makes these encodings equal. NIST SP 800-63B section
+    5.1.1.2 recommends normalization. RFC 8265 section 4.2 chooses NFC.
 
     Raise `ValidationError` if the password is too long, because normalizing it could take seconds.
     """
@@ -24,9 +24,9 @@ def normalize(password: str) -> str:
 
 
 class LengthValidator(MinimumLengthValidator):
-    """Django's validator for the minimum length, with a maximum length.
+    """Django's validator for the minimum length, which here also enforces a maximum length.
 
-    The minimum applies to the password as the user typed it, and to its NFC.
+    The minimum applies to the password as the user typed it, and to its NFC form.
     """
 
     def validate(self, password: str, user: AbstractBaseUser | None = None) -> None:
@@ -34,5 +34,5 @@ class LengthValidator(MinimumLengthValidator):
         super().validate(min(password, normalize(password), key=len), user)
 
     def get_help_text(self) -> str:
-        """Return the rule as a help text for the admin."""
+        """Return the rule as help text for the admin."""
         return f"Your password must contain {self.min_length} to {PASSWORD_MAX_LENGTH} characters."

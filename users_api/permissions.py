@@ -8,7 +8,7 @@ from users_api.models import User
 
 
 class IsStaff(HasStaffToken):
-    """Permission for accounts that are staff in the database. The claim in their token may be out of date.
+    """Permission for accounts that are staff in the database, because the claim in a token may be out of date.
 
     Requests without a token get a 401. Accounts that are not staff get a 403.
     """

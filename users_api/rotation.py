@@ -1,6 +1,7 @@
-"""The steps that replace the signing key: make and publish, sign, retire.
+"""The steps that replace the signing key: publish a new key, sign with it, remove the old key.
 
-The keys are files by name, as in the folder TOKENS_KEYS. `rotation.json` contains the time of the last step.
+The functions receive and return a dict of file names and contents, as in the folder TOKENS_KEYS. The file
+`rotation.json` contains the time of the last step.
 """
 
 import json
@@ -45,13 +46,13 @@ def advance(
     """Return the next step if it is due.
 
     A rotation begins when the signing key is `every` old. The new key is published for the time `published` before it
-    signs, and the old key for the time `retired` after that.
+    signs. From then on, the old key stays published for the time `retired`.
     """
     stage, since = _stage(files), _since(files)
     wait = {NEXT: published, PREVIOUS: retired, SIGNING: every}[stage]
     due = since + wait if since else now if stage == SIGNING and not every else None
     if due is None:
-        # The age of the files is unknown, because a Secret does not record it.
+        # The age of the keys is unknown, because a Secret does not record it.
         return Step(_with_time(files, now), "noted the time: the age of the keys counts from now", _left(stage, wait))
     if now < due:
         return Step(None, f"nothing to do until {due:%Y-%m-%d %H:%M:%S} UTC", _left(stage, due - now))
@@ -66,7 +67,7 @@ def advance(
 
 
 def replace(files: dict[str, bytes], now: datetime) -> dict[str, bytes]:
-    """Return files with a new signing key only. All tokens that other keys signed become invalid."""
+    """Return files whose only key is a new signing key. All tokens signed with other keys become invalid."""
     kept = {name: content for name, content in files.items() if not name.endswith(".pem")}
     return _with_time({**kept, SIGNING: new_key()}, now)
 

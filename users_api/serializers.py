@@ -27,8 +27,8 @@ AUTHORIZED, REFRESH = "Bearer eyJhbGciOiJSUzI1NiIsImtpZCI6…", "eyJhbGciOiJIUzI
     examples=[OpenApiExample("bruce", {"username": "bruce", "password": "bruce"}, request_only=True)]
 )
 class LoginSerializer(TokenObtainSerializer):
-    # These fields have no maximum length. `users_api.backends` refuses a long value like a wrong password: with 401,
-    # and after the same time.
+    # These fields have no maximum length. `users_api.backends` refuses a value that is too long like a wrong
+    # password: with 401, and after the same time.
     username = TextField(trim_whitespace=False)
     password = TextField(trim_whitespace=False, style={"input_type": "password"})
 
@@ -36,8 +36,8 @@ class LoginSerializer(TokenObtainSerializer):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        # djangorestframework-simplejwt has replaced the fields above with others, which accept numbers and trim spaces.
-        # Restore them.
+        # djangorestframework-simplejwt has replaced the fields above with its own, which accept numbers and trim
+        # spaces. Restore the fields above.
         for name, field in self.get_fields().items():
             self.fields[name] = field
 
@@ -120,8 +120,8 @@ class UserSerializer(serializers.ModelSerializer[User]):
     def validate_username(self, username: str) -> str:
         """Validate the characters of the name.
 
-        The field itself has no validator for this, because the OpenAPI document would then contain its pattern. There,
-        `\\w` matches fewer letters than in Python.
+        The field itself has no validator for this, because the OpenAPI document would then contain the validator's
+        pattern. In OpenAPI, `\\w` matches fewer letters than in Python.
         """
         UnicodeUsernameValidator()(username)
         return username

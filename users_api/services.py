@@ -26,13 +26,13 @@ CLOSED = "Sign-up is closed. Ask the staff of this site for an account."
 
 
 class TooManySignUps(Throttled):
-    """429: too many attempts to sign up from one address. `wait` is in seconds."""
+    """Response 429, because of too many attempts to sign up from one address. `wait` is in seconds."""
 
     default_detail = "Too many sign-ups from this address."
 
 
 def log_creation(staff: User, created: User) -> None:
-    """Add an entry to the admin's log, after staff have created an account with the API."""
+    """Add an entry to the admin's log after staff have created an account with the API."""
     LogEntry.objects.log_actions(staff.pk, [created], ADDITION, change_message=[{"added": {}}], single_object=True)
 
 
@@ -66,7 +66,7 @@ def check_sign_up(request: HttpRequest) -> None:
         raise PermissionDenied(CLOSED)
     now = timezone.now()
     own = SignUp.objects.create(address=login_limit.origin(client_address(request), login_limit.SITE_BITS), time=now)
-    # Count the attempts after the insert, so that concurrent requests also count each other's attempts.
+    # Count the attempts after the insert, so that concurrent requests count each other's attempts.
     since = now - settings.LOGIN_FAILURES_WINDOW
     attempts = SignUp.objects.filter(address=own.address, time__gt=since, time__lte=now + login_limit.SKEW)
     attempts = attempts.order_by("-time", "-pk")

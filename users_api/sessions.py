@@ -1,17 +1,18 @@
 """Begin, refresh, list and end sessions.
 
 Each login begins a session, which is a row in the database. A client refreshes its session with a refresh token, and
-gets the next refresh token, the successor. The tokens of a session are numbered, and the row stores the number of the
-newest one.
+gets the next refresh token (the successor). The tokens of a session are numbered, and the row stores the
+number of the newest one.
 
 | Refresh token that the client sends | Result |
 | --- | --- |
 | the newest one | The client gets its successor, which is now the newest one. |
 | the one before the newest | The client gets the same successor again. Two tabs may have refreshed at the same time. |
 | an older one, within `OVERLAP` after the use of its successor | The client gets the same successor again. |
-| any other | The client gets 401, and the session ends: the token may be stolen (RFC 9700 section 4.14.2). |
+| any other | The client gets 401, and the session ends: the token may have been stolen (RFC 9700 section 4.14.2). |
 
-If two requests send the newest token at the same time, `UPDATE … WHERE rotation = …` succeeds for only one of them.
+If two requests send the newest token at the same time, `UPDATE … WHERE rotation = …` succeeds for only one of them. The
+other request then reads the row again.
 """
 
 import json
@@ -39,10 +40,10 @@ from users_api.tokens import AccessToken, RefreshToken
 
 logger = logging.getLogger(__name__)
 
-OVERLAP = 60  # seconds for which an old token can still be used
+OVERLAP = 60  # seconds for which a token can still be used after its successor has been used
 INVALID = "The refresh token is no longer valid. Log in again."
-# These statements are in SQL, because generating them with the ORM would take a third of the time of a refresh. FIND
-# also checks the account, because an operator may change it with SQL, which does not end its sessions.
+# These statements are in SQL, because generating them with the ORM would take a third of the time that a refresh takes.
+# FIND also checks the account, because an operator may change accounts with SQL, which does not end their sessions.
 FIND = """
 SELECT session.*, account.username, account.is_staff
 FROM users_api_session AS session JOIN users_api_user AS account ON account.id = session.user_id
@@ -82,7 +83,7 @@ def begin(request: HttpRequest, user: User) -> Session:
         began=now,
         used=now,
         ends=now + settings.SESSION_LIFETIME,
-        password_checked=max(now, user.password_set),  # password_set is in the future if a pod's clock was ahead
+        password_checked=max(now, user.password_set),  # password_set may be in the future, if a pod's clock was ahead
         network=client_network(request),
         device=device(request),
     )
@@ -108,7 +109,8 @@ def log_in(request: HttpRequest, user: User, password: str) -> tuple[AccessToken
 def refresh(request: HttpRequest, text: str) -> tuple[AccessToken, RefreshToken]:
     """Return an access token and the successor of a refresh token.
 
-    Raise `NotAuthenticated` (401) if the token or its session is not valid. End the session if the token may be stolen.
+    Raise `NotAuthenticated` (401) if the token or its session is not valid. End the session if the token may have
+    been stolen.
     """
     try:
         token = RefreshToken(text)
@@ -121,8 +123,8 @@ def refresh(request: HttpRequest, text: str) -> tuple[AccessToken, RefreshToken]
         if token.rotation < session.rotation:
             _check_used_token(request, session, token.rotation)
             break
-        # Here, the token is normally the newest one. Its number is higher than that in the row if the database was
-        # restored from a backup. If another request has changed the row meanwhile, read it again.
+        # Here, the token is normally the newest one. Its number is higher than the number in the row if the database
+        # was restored from a backup. If another request has changed the row since it was read, read the row again.
         if _rotate(request, session, token.rotation + 1):
             break
     add_log_fields(account=session.user_id)
@@ -170,14 +172,14 @@ def delete_expired(now: datetime) -> int:
 def is_usable(session: Session) -> bool:
     """Return whether the session can still be used.
 
-    It cannot if it has expired, if its account is switched off, or if the password has changed since the login.
+    It cannot be used if it has expired, if its account is switched off, or if the password has changed since the login.
     """
     user = session.user
     return timezone.now() < session.expires and user.is_active and session.password_checked >= user.password_set
 
 
 def device(request: HttpRequest) -> str:
-    """Return the browser and system of the client, such as "Firefox on Linux", or ""."""
+    """Return the client's browser and operating system, such as "Firefox on Linux", or ""."""
     agent = request.META.get("HTTP_USER_AGENT", "")
     if not agent.startswith("Mozilla/"):
         product = re.match(r"[A-Za-z0-9._-]{1,50}", agent)
@@ -192,7 +194,7 @@ def _expired(now: datetime) -> Q:
 
 
 def _find(key: UUID) -> Session | None:
-    """Return the session with this key if it can still be used, or None.
+    """Return the session with this key if it can still be used, else None.
 
     Its `user` has only the fields that an access token needs.
     """
@@ -210,7 +212,7 @@ def _rotate(request: HttpRequest, session: Session, rotation: int) -> bool:
     """
     now = timezone.now()
     second = int(now.timestamp())
-    # Of the numbers issued more than OVERLAP seconds ago, keep the last one. `_check_used_token` needs it.
+    # Of the numbers issued more than OVERLAP seconds ago, keep only the last one, which `_check_used_token` needs.
     old = [each for each in session.issued if each[0] < second - OVERLAP][-1:]
     recent = [each for each in session.issued if second - OVERLAP <= each[0] < second]
     changes: list[Any] = [
@@ -228,12 +230,14 @@ def _rotate(request: HttpRequest, session: Session, rotation: int) -> bool:
 def _check_used_token(request: HttpRequest, session: Session, rotation: int) -> None:
     """Check a refresh token that is not the newest one of its session.
 
-    If it may be stolen, end the session and raise `NotAuthenticated`. See the table at the top of this module.
+    If the token may have been stolen, end the session and raise `NotAuthenticated`. See the table at the top of this
+    module.
     """
     now = timezone.now()
     if rotation == session.rotation - 1:
-        # If a response was lost, the client may retry after days. After OVERLAP, it must be on the same device.
-        # Otherwise, a thief and the owner could use the session alternately, and never send an older token.
+        # If a response was lost, the client may retry after days. After OVERLAP seconds, the retry must
+        # come from the same device. Otherwise, a thief and the owner could refresh the session in turn, and neither
+        # would ever send an older token.
         late = now - session.used > timedelta(seconds=OVERLAP)
         if not late or device(request) == session.device:
             return

@@ -120,7 +120,7 @@ STATIC_URL = "static/"
 STORAGES = common.storages(STATIC_HASHED)
 # In development, serve the source files: https://whitenoise.readthedocs.io/en/stable/django.html
 WHITENOISE_AUTOREFRESH = WHITENOISE_USE_FINDERS = RELOAD
-WHITENOISE_MAX_AGE = 0 if DEBUG or RELOAD else 60  # seconds; with 0, a browser does not show an outdated file
+WHITENOISE_MAX_AGE = 0 if DEBUG or RELOAD else 60  # seconds; with 0, browsers never show an outdated file
 LOGGING = common.logging(LOG_LEVEL, LOG_FORMAT)
 
 LANGUAGE_CODE = "en-us"

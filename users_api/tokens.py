@@ -52,7 +52,7 @@ class RefreshTokenBackend(TokenBackend):
     """Backend that signs refresh tokens with HS256 and a key derived from SECRET_KEY.
 
     Keys derived from SECRET_KEY_FALLBACKS verify refresh tokens too. The private key for access tokens is not used
-    here. So that key cannot sign a refresh token, and refresh tokens stay valid when that key is replaced.
+    here. So someone who has that key cannot forge refresh tokens, and refresh tokens stay valid when it is replaced.
     """
 
     def encode(self, payload: dict[str, Any]) -> str:
@@ -79,7 +79,7 @@ def _derived_key(secret_key: str) -> bytes:
 class AccessToken(tokens.AccessToken):
     """A JWT that identifies a user. It is valid for `ACCESS_TOKEN_LIFETIME`.
 
-    Its id (`jti`) starts with the key of the session to which it belongs.
+    The id of the token (`jti`) starts with the key of its session.
     """
 
     lifetime = settings.ACCESS_TOKEN_LIFETIME
@@ -168,7 +168,7 @@ class RefreshToken(tokens.RefreshToken):
 
 
 def session_key(jti: str) -> UUID | None:
-    """Return the session key in the `jti` of an access token, or None if it has none."""
+    """Return the session key in the `jti` of an access token, or None if it contains no key."""
     try:
         return UUID(jti.partition(".")[0]) if "." in jti else None
     except ValueError:

@@ -37,7 +37,7 @@ MAX_SESSIONS = 100  # in one response
 
 
 class TokenView(TokenViewBase):
-    """djangorestframework-simplejwt's view, with responses that clients do not cache (RFC 6749 section 5.1)."""
+    """djangorestframework-simplejwt's view, with responses that must not be cached (RFC 6749 section 5.1)."""
 
     def post(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         response = super().post(request, *args, **kwargs)

@@ -100,7 +100,7 @@ def test_first_step_of_a_search_by_author_uses_the_author_index() -> None:
         assert search.search("coffee", by_author("bruce"))(ALL, False, 101) == []
     plan = explain(queries)
     if connection.vendor == "postgresql":
-        # Without the inner LIMIT, the planner would scan the whole table if it is large and the text is rare.
+        # Without the inner LIMIT, the planner would scan the whole table if it were large and the text rare.
         assert re.search("Limit.*Subquery Scan on step.*Limit.*thought_by_author", plan, re.DOTALL)
     assert "thought_by_author" in plan
 

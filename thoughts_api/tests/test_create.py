@@ -131,7 +131,7 @@ def test_text_is_trimmed_before_its_length_is_checked(bruce: APIClient) -> None:
 
 @pytest.mark.parametrize("text", ["", " ", "\n", " \t\r\n\u00a0\u3000\u2003 "])
 @pytest.mark.parametrize("format", ["json", "multipart"])
-def test_text_of_only_whitespace_is_refused(bruce: APIClient, text: str, format: str) -> None:
+def test_text_with_only_whitespace_is_refused(bruce: APIClient, text: str, format: str) -> None:
     assert_refused(bruce.post(MINE, {"text": text}, format=format), "text")
 
 

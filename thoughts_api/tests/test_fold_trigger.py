@@ -1,4 +1,4 @@
-"""The trigger that corrects rows of the previous release. conftest.py excludes this file on SQLite."""
+"""The trigger that corrects rows from the previous release. conftest.py excludes this file on SQLite."""
 
 import sys
 from importlib import import_module
@@ -17,7 +17,7 @@ CHARACTERS = [chr(code) for code in range(1, sys.maxunicode + 1) if not 0xD800 <
 CHANGED = [each for each in CHARACTERS if each.isspace() or any(ord(each) in codes for codes in IGNORABLE)]
 
 
-def test_row_of_the_previous_release_is_corrected() -> None:
+def test_row_from_the_previous_release_is_corrected() -> None:
     texts = ["a".join(CHANGED[start : start + 125]) for start in range(0, len(CHANGED), 125)]
     written_by_the_previous_release(*texts)
     assert [thought.folded for thought in Thought.objects.order_by("id")] == list(map(fold, texts))

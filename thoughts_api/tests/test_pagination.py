@@ -198,7 +198,7 @@ def test_error_names_an_invalid_parameter(bruce: APIClient, path: str, name: str
 
 @pytest.mark.parametrize("name", ["limit", "after", "before"])
 @pytest.mark.parametrize("sign", ["", "-"])
-def test_number_of_a_million_digits_is_refused(anonymous: APIClient, name: str, sign: str) -> None:
+def test_number_with_a_million_digits_is_refused(anonymous: APIClient, name: str, sign: str) -> None:
     response = anonymous.get("/api/thoughts/", {name: sign + "9" * 1_000_000})
     assert response.status_code == 400
     assert response.json()["errors"] == {name: ["String value too large."]}

@@ -136,7 +136,7 @@ def test_whole_text_is_found_by_its_decomposed_form(anonymous: APIClient) -> Non
 
 
 @pytest.mark.parametrize("text", ["a" * 1001, "a" * 1_000_000, "a" + "\u0301" * 20_000 + "\u0323" * 20_000])
-def test_search_of_more_than_1000_characters_is_refused(
+def test_search_text_longer_than_1000_characters_is_refused(
     anonymous: APIClient, monkeypatch: pytest.MonkeyPatch, text: str
 ) -> None:
     monkeypatch.setattr("thoughts_api.search.fold", None)

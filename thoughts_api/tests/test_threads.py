@@ -89,7 +89,9 @@ def blocked_searches(count: int) -> Iterator[list["Future[Any]"]]:
         while cursor.execute(waiting).fetchone() != (count,):
             assert time.monotonic() < deadline
             time.sleep(0.01)
-        cursor.execute("SET statement_timeout = 2000")  # a query of this thread that waits for the lock fails
+        cursor.execute(
+            "SET statement_timeout = 2000"
+        )  # let queries of this thread fail instead of waiting for the lock
         yield searching
         cursor.execute("RESET statement_timeout")
 

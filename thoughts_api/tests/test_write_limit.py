@@ -92,7 +92,7 @@ def test_deleted_thoughts_still_count(bruce: APIClient, staff: APIClient, settin
     assert_refused(bruce, 1, 60)
 
 
-def test_limit_of_a_user_does_not_apply_to_other_users(
+def test_one_users_limit_does_not_apply_to_other_users(
     bruce: APIClient, stephen: APIClient, settings: Settings
 ) -> None:
     settings.WRITES_PER_MINUTE = 1

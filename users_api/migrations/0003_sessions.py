@@ -9,8 +9,8 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
     """Replace refresh tokens with sessions. All users must log in again.
 
-    The migration deletes all refresh tokens, but not their table. During a rollout, pods of the previous release still
-    write to this table.
+    The migration deletes all refresh tokens, but not their table, because pods of the previous release still write to
+    this table during a rollout.
     """
 
     dependencies = [

@@ -13,7 +13,7 @@ from pytest_django import Settings
 from users_api.models import User
 from users_api.tokens import AccessToken
 
-# Set no deadline for an example, because its duration varies on a busy machine.
+# Set no deadline for examples, because their duration varies on a busy machine.
 hypothesis.settings.register_profile(
     "tests", deadline=None, database=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
 )
@@ -47,7 +47,7 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture
 def argon2id() -> None:
-    """Hash passwords with Argon2id, which is slow. See `cheap_hasher`."""
+    """Hash passwords with Argon2id, which is slow, instead of with `cheap_hasher`."""
 
 
 @pytest.fixture(autouse=True)
@@ -77,13 +77,13 @@ def admin(db: None) -> User:
 
 @pytest.fixture
 def bearer() -> Callable[[User], dict[str, str]]:
-    """Return a function that makes the Authorization header of an account."""
+    """Return a function that makes an Authorization header for an account."""
     return lambda user: {"Authorization": f"Bearer {AccessToken.for_user(user)}"}
 
 
 @pytest.fixture
 def log_in(api: Client) -> Callable[..., Any]:
-    """Return a function that logs in with the API, by default as bruce."""
+    """Return a function that logs in to the API, by default as bruce."""
 
     def log_in(username: str = "bruce", password: str = PASSWORD, address: str = "192.0.2.1", **headers: str) -> Any:
         body = {"username": username, "password": password}

@@ -47,7 +47,7 @@ def staff(db: None) -> Client:
 
 
 @pytest.mark.parametrize("path", ["/admin/", USERS, f"{USERS}add/"])
-def test_a_page_has_an_icon(superuser: Client, path: str) -> None:
+def test_admin_pages_have_an_icon(superuser: Client, path: str) -> None:
     # Without this link, browsers would request /favicon.ico, which does not exist.
     found = re.search(r'<link rel="icon" href="/static/([^"]+)"', superuser.get(path).text)
     assert found
@@ -100,7 +100,7 @@ def test_name_stored_by_a_concurrent_request_is_a_form_error(
     validate, skipped = User.clean, iter([True])
 
     def clean(user: User) -> None:
-        if not next(skipped, False):  # the first validation runs before the other request stores the name
+        if not next(skipped, False):  # skip the first validation, as if the name were stored after it
             validate(user)
 
     monkeypatch.setattr(User, "clean", clean)
@@ -209,7 +209,7 @@ def test_list_shows_the_last_login(superuser: Client, bruce: User, log_in: LogIn
     assert f", {timezone.now().year}," in shown["bruce"].split("field-last_login")[1]
 
 
-def test_users_are_found_by_part_of_their_name(superuser: Client, bruce: User) -> None:
+def test_admin_finds_users_by_part_of_their_name(superuser: Client, bruce: User) -> None:
     listed = superuser.get(USERS, {"q": "RUC"}).text
     assert ">bruce</a>" in listed
     assert ">admin</a>" not in listed
@@ -326,7 +326,7 @@ def test_next_on_another_site_redirects_to_the_index(admin: User, path: str, met
         response = browser.post("/admin/login/", form | {"next": path})
     assert (response.status_code, response["Location"]) == (302, "/admin/")
 
-    # The logout does not redirect to another site either.
+    # Logging out does not redirect to another site either.
     assert browser.post("/admin/logout/", {"next": path}).status_code == 200
 
 
@@ -342,7 +342,7 @@ def test_admin_works_with_and_without_a_slash(superuser: Client, path: str) -> N
     assert "Thoughts: accounts" in response.text
 
 
-def test_new_password_ends_sessions_in_the_admin(superuser: Client, admin: User) -> None:
+def test_new_password_ends_admin_sessions(superuser: Client, admin: User) -> None:
     assert superuser.get(USERS).status_code == 200
     admin.set_password("another horse battery")
     admin.save()
@@ -362,7 +362,9 @@ def test_active_sessions_of_an_account_are_shown_without_their_keys(
         assert text not in response.text
 
 
-def test_an_action_ends_the_sessions_of_accounts(superuser: Client, bruce: User, api: Client, log_in: LogIn) -> None:
+def test_an_action_ends_the_sessions_of_selected_accounts(
+    superuser: Client, bruce: User, api: Client, log_in: LogIn
+) -> None:
     refresh = log_in().json()["refresh"]
     data = {"action": "end_sessions", "_selected_action": [bruce.pk]}
     assert "Accounts whose sessions were ended: 1." in superuser.post(USERS, data, follow=True).text
@@ -372,7 +374,7 @@ def test_an_action_ends_the_sessions_of_accounts(superuser: Client, bruce: User,
     assert bruce.is_active
 
 
-def test_staff_do_not_end_the_sessions_of_other_staff(staff: Client, admin: User, log_in: LogIn) -> None:
+def test_staff_cannot_end_the_sessions_of_other_staff(staff: Client, admin: User, log_in: LogIn) -> None:
     log_in("admin")
     staff.post(USERS, {"action": "end_sessions", "_selected_action": [admin.pk]})
     assert admin.sessions.exists()

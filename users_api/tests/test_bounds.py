@@ -23,7 +23,7 @@ from users_api.tests.conftest import PASSWORD
 
 LogIn = Callable[..., Any]
 USERS = "/admin/users_api/user/"
-# Normalizing this text takes quadratic time, because its accents must be sorted. A body of 64 KiB can contain it.
+# Normalizing this text takes quadratic time, because its accents must be sorted. It fits into a body of 64 KiB.
 SLOW = "a" + 5_000 * "\u0301" + 5_000 * "\u0323"
 
 
@@ -114,7 +114,7 @@ def test_slow_password_is_refused_by_every_form(
 
 
 @pytest.mark.parametrize("name", ["x" * 51, SLOW])
-def test_key_of_a_too_long_name_is_not_computed(name: str) -> None:
+def test_key_is_not_computed_for_a_name_that_is_too_long(name: str) -> None:
     with pytest.raises(ValidationError):
         username_key(name)
 
@@ -128,7 +128,7 @@ def test_names_that_are_too_long_count_as_one_name(db: None, log_in: LogIn) -> N
 
 
 def text_fields(module: Any, base: type, field: type) -> list[tuple[str, Any]]:
-    """Return the names and the fields of one type, for all subclasses of `base` in a module."""
+    """Return the names and fields that have the type `field`, from all subclasses of `base` in a module."""
     found = []
     for name, each in vars(module).items():
         if isinstance(each, type) and issubclass(each, base) and each.__module__ == module.__name__:
@@ -233,7 +233,7 @@ def test_admin_autocomplete_still_finds_a_name(superuser: Client, bruce: User) -
     ],
 )
 @pytest.mark.parametrize("path", [USERS, f"{USERS}add/"])
-def test_admin_parameter_of_any_length_is_not_a_server_error(superuser: Client, path: str, query: str) -> None:
+def test_long_or_invalid_admin_parameter_is_not_a_server_error(superuser: Client, path: str, query: str) -> None:
     assert superuser.get(f"{path}?{query}").status_code in (200, 302, 400)
 
 

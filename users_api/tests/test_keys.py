@@ -62,14 +62,14 @@ def test_all_keys_are_published_and_one_signs(folder: Path, bruce: User) -> None
     signing = write_key(folder / "signing.pem")
     upcoming = write_key(folder / "next.pem")
     previous = write_key(folder / "previous.pem").public_key()
-    # For the previous key, its public half is enough.
+    # The file of the previous key needs only the public half.
     (folder / "previous.pem").write_bytes(previous.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
     expected = {thumbprint(key) for key in (signing.public_key(), upcoming.public_key(), previous)}
     assert set(published()) == expected
     assert jwt.get_unverified_header(str(AccessToken.for_user(bruce)))["kid"] == thumbprint(signing.public_key())
 
 
-def test_the_same_key_twice_is_published_once(folder: Path) -> None:
+def test_key_in_two_files_is_published_once(folder: Path) -> None:
     write_key(folder / "signing.pem")
     (folder / "copy.pem").write_bytes((folder / "signing.pem").read_bytes())
     assert len(published()) == 1

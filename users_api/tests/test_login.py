@@ -1,4 +1,4 @@
-"""Test the login: its tokens, its refusals, the hashing of passwords, and input errors."""
+"""Test logins: issued tokens, refused logins, password hashing, and input errors."""
 
 import json
 import logging
@@ -58,7 +58,7 @@ def test_two_logins_return_different_tokens(bruce: User, log_in: LogIn) -> None:
     assert first["refresh"] != second["refresh"]
 
 
-def test_token_of_staff_has_is_staff(admin: User, log_in: LogIn) -> None:
+def test_staff_token_has_is_staff_true(admin: User, log_in: LogIn) -> None:
     token = log_in("admin").json()["Authorized"].removeprefix("Bearer ")
     assert jwt.decode(token, options={"verify_signature": False})["is_staff"] is True
 
@@ -120,7 +120,7 @@ def test_each_refused_login_hashes_one_password(
         assert_refused(log_in(username, password))
         assert len(hashed) == 1, username
 
-    # A password that is not in NFC is checked in NFC and as typed. This takes two hashes, for each name.
+    # A password that is not in NFC form is checked both in NFC form and as typed. So each name takes two hashes.
     for username in ("bruce", "unknown", "off", "without", "x" * 51):
         hashed.clear()
         assert_refused(log_in(username, "e\u0301" * 10))
@@ -161,7 +161,7 @@ def test_account_without_a_password_cannot_log_in(db: None, log_in: LogIn) -> No
 
 
 @pytest.mark.parametrize("username", ["Bruce", "BRUCE", "bruce ", " bruce", "brucе"])  # the last e is Cyrillic
-def test_name_must_match_in_case_and_spaces(bruce: User, log_in: LogIn, username: str) -> None:
+def test_name_must_match_in_letter_case_and_spaces(bruce: User, log_in: LogIn, username: str) -> None:
     assert_refused(log_in(username))
 
 
@@ -238,7 +238,7 @@ def test_bad_input_is_400_and_names_the_fields(db: None, api: Client, body: Any,
 
 
 @pytest.mark.parametrize("length", [51, 1_000, 10_000])
-def test_too_long_name_or_password_is_refused_like_a_wrong_one(bruce: User, log_in: LogIn, length: int) -> None:
+def test_name_or_password_that_is_too_long_is_refused_like_a_wrong_one(bruce: User, log_in: LogIn, length: int) -> None:
     assert_refused(log_in("b" * length))
     assert_refused(log_in(password="b" * length))
 

@@ -34,7 +34,7 @@ def assert_limited(response: Any) -> None:
 
 
 def age(**by: float) -> None:
-    """Move the times of all failures into the past."""
+    """Move the times of all failures back by a duration."""
     for failure in LoginFailure.objects.all():
         failure.time -= timedelta(**by)
         failure.save()
@@ -98,7 +98,7 @@ def test_another_name_from_the_same_address_is_not_limited(bruce: User, admin: U
 def test_name_in_another_letter_case_is_counted_separately(bruce: User, log_in: LogIn) -> None:
     fail(log_in, 10, "BRUCE")
     assert log_in().status_code == 200
-    # But a name in two Unicode forms is the same name.
+    # But two Unicode forms of a name count as the same name.
     fail(log_in, 10, "Ärger")
     assert_limited(log_in("A\u0308rger"))
 
@@ -171,7 +171,7 @@ def test_failures_expire_one_by_one(bruce: User, log_in: LogIn) -> None:
     assert_limited(log_in())
 
 
-def test_successful_login_deletes_the_failures_of_its_name_and_address(bruce: User, log_in: LogIn) -> None:
+def test_successful_login_deletes_failures_with_its_name_and_address(bruce: User, log_in: LogIn) -> None:
     fail(log_in, 9)
     fail(log_in, 9, address="192.0.2.2")
     fail(log_in, 9, "unknown")
@@ -199,7 +199,7 @@ def test_invalid_request_is_not_counted(db: None, api: Client) -> None:
     assert not LoginFailure.objects.exists()
 
 
-def test_forwarded_address_of_a_client_is_ignored(bruce: User, log_in: LogIn) -> None:
+def test_forwarded_address_from_a_client_is_ignored(bruce: User, log_in: LogIn) -> None:
     for number in range(10):
         assert log_in(password="wrong", **{"X-Forwarded-For": f"198.51.100.{number}"}).status_code == 401
     assert_limited(log_in(**{"X-Forwarded-For": "198.51.100.77"}))
@@ -207,10 +207,10 @@ def test_forwarded_address_of_a_client_is_ignored(bruce: User, log_in: LogIn) ->
     assert log_in(address="198.51.100.7").status_code == 200
 
 
-def test_forwarded_address_of_a_trusted_proxy_is_used(bruce: User, log_in: LogIn, settings: Settings) -> None:
+def test_forwarded_address_from_a_trusted_proxy_is_used(bruce: User, log_in: LogIn, settings: Settings) -> None:
     settings.TRUSTED_PROXIES = [ipaddress.ip_network("192.0.2.0/24")]
     for number in range(10):
-        # The client itself has sent the first address.
+        # The client itself sent the first address, so users_api must ignore it.
         forwarded = f"203.0.113.{number}, 198.51.100.1"
         assert log_in(password="wrong", **{"X-Forwarded-For": forwarded}).status_code == 401
     assert_limited(log_in(**{"X-Forwarded-For": "198.51.100.1"}))
@@ -248,7 +248,7 @@ def test_limit_per_site_does_not_apply_to_known_networks(bruce: User, log_in: Lo
     for number in range(12):
         assert log_in(f"name{number}", address="2001:db8:0:2::1").status_code == 401
     assert log_in(address="2001:db8:0:1::2").status_code == 200
-    # But the limit does apply in the network from which the logins failed.
+    # But the limit does apply to logins from the unknown network.
     assert_limited(log_in(address="2001:db8:0:2::2"))
 
 
@@ -282,7 +282,7 @@ def test_limit_per_account_does_not_apply_to_known_networks(
     assert log_in(address="2001:db8::2").status_code == 200
     for unknown in ("192.0.2.2", "2001:db8:0:1::1", "192.0.2.3"):
         assert log_in(address=unknown).status_code == 429
-    # In a known network, the limit per name and network still applies.
+    # The limit per name and network also applies to known networks.
     fail(log_in, 10, address="192.0.2.1")
     assert_limited(log_in(address="192.0.2.1"))
 
@@ -354,7 +354,7 @@ def test_failures_whose_time_is_a_day_ahead_do_not_count(bruce: User, log_in: Lo
     fail(log_in, 10)
     age(days=-1)
     assert log_in().status_code == 200
-    # The next failure deletes those with a wrong time.
+    # The next failure deletes the failures whose time is a day ahead.
     fail(log_in, 1)
     assert LoginFailure.objects.count() == 1
 
@@ -372,7 +372,7 @@ def test_failures_whose_time_is_a_few_seconds_ahead_count(
         assert response.status_code == 200
 
 
-def test_failures_counted_by_the_previous_release_count_for_their_address(
+def test_failures_stored_by_the_previous_release_count_for_their_address(
     bruce: User, log_in: LogIn, settings: Settings
 ) -> None:
     # During a rollout, pods of the previous release store failures without `site`.
@@ -385,7 +385,7 @@ def test_failures_counted_by_the_previous_release_count_for_their_address(
     assert log_in(address="192.0.2.2").status_code == 200
 
 
-def test_admin_login_shares_the_limit(admin: User, api: Client, log_in: LogIn) -> None:
+def test_admin_and_api_logins_share_the_limit(admin: User, api: Client, log_in: LogIn) -> None:
     form = {"username": "admin", "password": "wrong"}
     for _ in range(5):
         assert api.post("/admin/login/", form, REMOTE_ADDR="192.0.2.1").status_code == 200
@@ -405,7 +405,7 @@ def test_admin_login_shares_the_limit(admin: User, api: Client, log_in: LogIn) -
     assert response.status_code == 302
 
 
-def test_wrong_old_passwords_in_the_admin_share_the_limit(admin: User, api: Client, log_in: LogIn) -> None:
+def test_wrong_old_passwords_in_the_admin_count_as_failed_logins(admin: User, api: Client, log_in: LogIn) -> None:
     api.force_login(admin)
     new = {"new_password1": "another horse battery", "new_password2": "another horse battery"}
 
@@ -426,7 +426,7 @@ def test_wrong_old_passwords_in_the_admin_share_the_limit(admin: User, api: Clie
 @pytest.mark.parametrize("username", ["bruce", "unknown"])
 def test_at_most_ten_of_30_concurrent_wrong_passwords_are_checked(username: str) -> None:
     User.objects.create_user("bruce", PASSWORD)
-    # Send six requests at the same time.
+    # Send the requests in groups of six, each group at the same time.
     together = Barrier(6)
     connections.close_all()
 

@@ -40,7 +40,7 @@ def changepassword(monkeypatch: pytest.MonkeyPatch, username: str, password: str
         ("x7" * 5000, False),
         ("a7c-x9$q", True),
         ("a7c-x9$", False),
-        # This password has seven characters in NFC, but eight as typed.
+        # This password has seven characters in NFC form, but eight as typed.
         ("a7c-x9" + "u\u0308", False),
         ("a7c-x9$" + "u\u0308", True),
         ("password", False),
@@ -102,7 +102,7 @@ def test_every_way_to_set_a_password_ends_the_sessions(
     assert Session.objects.count() == (way == "API")  # the API keeps the session that changed the password
 
 
-def test_command_refuses_a_too_long_password(db: None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_command_refuses_a_password_that_is_too_long(db: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DJANGO_SUPERUSER_PASSWORD", "x" * 129)
     with pytest.raises(CommandError, match="at most 128 characters"):
         call_command("createsuperuser", username="grace", interactive=False)
@@ -142,7 +142,7 @@ def test_password_matches_in_every_unicode_form(db: None, log_in: LogIn, stored:
     assert log_in("grace", unicodedata.normalize("NFKD", typed).replace("\u0308", "")).status_code == 401
 
 
-def test_hash_of_an_earlier_release_still_verifies(
+def test_hash_from_an_earlier_release_still_verifies(
     bruce: User, log_in: LogIn, settings: Settings, argon2id: None
 ) -> None:
     for old in (DECOMPOSED, COMPOSED):

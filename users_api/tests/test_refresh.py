@@ -1,4 +1,4 @@
-"""Test the refresh of tokens and the logout."""
+"""Test token refresh and logout."""
 
 import json
 from collections.abc import Callable
@@ -90,7 +90,7 @@ def test_switched_off_account_gets_no_access_token(refresh: str, api: Client) ->
     assert_refused(api.post("/api/token/refresh/", {"refresh": refresh}))
 
 
-def test_account_switched_on_again_must_log_in_again(refresh: str, bruce: User, api: Client) -> None:
+def test_user_must_log_in_again_after_the_account_is_switched_on_again(refresh: str, bruce: User, api: Client) -> None:
     for bruce.is_active in (False, True):
         bruce.save()
     assert_refused(api.post("/api/token/refresh/", {"refresh": refresh}))
@@ -104,7 +104,7 @@ def test_new_password_ends_the_sessions(refresh: str, bruce: User, api: Client, 
     assert api.post("/api/token/refresh/", {"refresh": new}).status_code == 200
 
 
-def test_session_is_refused_after_a_password_is_saved_without_the_service(
+def test_session_is_refused_after_a_password_is_saved_by_the_model_alone(
     refresh: str, bruce: User, api: Client
 ) -> None:
     bruce.set_password("another horse battery")
@@ -170,7 +170,7 @@ def test_rehashed_password_keeps_the_sessions(
     assert api.post("/api/token/refresh/", {"refresh": refresh}).status_code == 200
 
 
-def test_new_password_ends_a_session_that_begins_before_it_is_saved(
+def test_new_password_ends_a_session_that_begins_before_the_password_is_saved(
     bruce: User, api: Client, log_in: LogIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answers: list[Any] = []
@@ -195,7 +195,7 @@ def test_new_password_ends_a_session_that_begins_before_it_is_saved(
         (lambda user: user.set_password(PASSWORD), 200),  # another hash of the same password
     ],
 )
-def test_login_checks_the_account_again_after_the_password(
+def test_login_checks_the_account_again_after_checking_the_password(
     bruce: User, log_in: LogIn, monkeypatch: pytest.MonkeyPatch, change: Callable[[User], None], status: int
 ) -> None:
     def check(*args: Any, **kwargs: Any) -> Any:

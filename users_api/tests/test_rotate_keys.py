@@ -1,4 +1,4 @@
-"""The command `rotate_keys`: the steps of a rotation, and the emergency."""
+"""Test the command `rotate_keys`: the steps of a rotation, and the option `--emergency`."""
 
 import base64
 import json
@@ -38,7 +38,7 @@ def folder(tmp_path: Path, settings: Settings) -> Path:
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> "Clock":
-    """Replace the time of the command. Sleeping advances it."""
+    """Give the command a fake clock, which `sleep` advances."""
     clock = Clock()
     monkeypatch.setattr(rotate_keys, "datetime", clock)
     monkeypatch.setattr(rotate_keys, "time", clock)
@@ -114,7 +114,7 @@ def test_one_command_performs_all_steps_and_waits_between_them(folder: Path, clo
     assert old not in kids(folder)
 
 
-def test_tokens_of_the_old_key_expire_before_it_is_removed(settings: Settings) -> None:
+def test_old_key_is_removed_only_after_its_tokens_expire(settings: Settings) -> None:
     assert rotation.RETIRED > settings.ACCESS_TOKEN_LIFETIME + rotation.PROPAGATION
 
 
@@ -154,7 +154,7 @@ def test_missing_folder_is_an_error(tmp_path: Path, settings: Settings) -> None:
 
 @pytest.fixture
 def kubernetes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]:
-    """Run an API server with one Secret over TLS, and a service account for it. Return its state."""
+    """Run a fake Kubernetes API with one Secret, over TLS, and write a service account. Return the API's state."""
     signing = tmp_path / "signing.pem"
     write_key(signing)
     state = {
@@ -219,7 +219,7 @@ def certificate(folder: Path) -> None:
     (folder / "ca.key").write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
 
 
-def test_secret_is_rotated_through_the_api_of_kubernetes(kubernetes: dict[str, Any], clock: Clock) -> None:
+def test_keys_in_a_secret_are_rotated_through_the_kubernetes_api(kubernetes: dict[str, Any], clock: Clock) -> None:
     before = kubernetes["secret"]["data"]["signing.pem"]
     run("--secret", "users-api-keys", "--now")
     assert kubernetes["secret"]["data"].keys() == {"signing.pem", "next.pem", "rotation.json"}
@@ -229,7 +229,7 @@ def test_secret_is_rotated_through_the_api_of_kubernetes(kubernetes: dict[str, A
     assert kubernetes["secret"]["data"]["signing.pem"] != before
 
 
-def test_secret_that_changed_meanwhile_is_not_overwritten(kubernetes: dict[str, Any]) -> None:
+def test_secret_that_changed_since_the_read_is_not_overwritten(kubernetes: dict[str, Any]) -> None:
     store = key_stores.Secret("users-api-keys")
     files = store.read()
     kubernetes["secret"]["metadata"]["resourceVersion"] = "2"

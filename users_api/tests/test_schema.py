@@ -65,7 +65,7 @@ def test_swagger_ui_keeps_the_token_across_a_reload(api: Client) -> None:
     assert '"persistAuthorization": true' in api.get("/?script").text
 
 
-def test_swagger_page_uses_only_files_of_this_site(api: Client) -> None:
+def test_swagger_page_loads_only_files_from_this_site(api: Client) -> None:
     page = api.get("/").text
     assert "swagger-ui" in page
     assert "//cdn" not in page

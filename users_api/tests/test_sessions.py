@@ -96,13 +96,13 @@ def test_token_returns_the_same_successor_until_it_is_used(
 ) -> None:
     second = successor(first)
     assert successor(first) == second
-    # Perhaps the response was lost, and the client retries two days later.
+    # If the response was lost, the client may retry two days later.
     clock.move(days=2)
     assert successor(first) == second
     successor(second)
 
 
-def test_old_token_is_valid_for_60_seconds_after_the_use_of_its_successor(
+def test_old_token_is_valid_for_60_seconds_after_its_successor_is_used(
     first: str, successor: Callable[..., str], refresh: Callable[..., Any], clock: Clock
 ) -> None:
     second = successor(first)
@@ -113,12 +113,12 @@ def test_old_token_is_valid_for_60_seconds_after_the_use_of_its_successor(
     assert successor(second) == third
     clock.move(seconds=3)
     assert refresh(first).status_code == 401
-    # The token may be stolen, so the whole session ends.
+    # The token may have been stolen, so the whole session ends.
     assert refresh(third).status_code == 401
     assert not Session.objects.exists()
 
 
-def test_old_token_is_valid_if_its_successor_was_used_within_60_seconds(
+def test_old_token_is_valid_if_its_successor_was_used_in_the_last_60_seconds(
     first: str, successor: Callable[..., str], clock: Clock
 ) -> None:
     tokens = [first]
@@ -128,7 +128,7 @@ def test_old_token_is_valid_if_its_successor_was_used_within_60_seconds(
     assert [successor(token) for token in tokens[:-1]] == tokens[1:]
 
 
-def test_busy_session_stores_the_token_numbers_of_one_minute(
+def test_busy_session_stores_token_numbers_for_only_one_minute(
     first: str, successor: Callable[..., str], refresh: Callable[..., Any], clock: Clock
 ) -> None:
     tokens = [first]
@@ -140,7 +140,7 @@ def test_busy_session_stores_the_token_numbers_of_one_minute(
     assert refresh(tokens[-140]).status_code == 401
 
 
-def test_reuse_is_logged_with_account_and_network(
+def test_token_reuse_is_logged_with_account_and_network(
     bruce: User,
     log_in: LogIn,
     successor: Callable[..., str],
@@ -183,7 +183,7 @@ def test_thief_who_alternates_with_the_owner_is_detected_by_the_device(
 
 
 def test_two_tabs_may_report_different_devices(bruce: User, log_in: LogIn, successor: Callable[..., str]) -> None:
-    # A mobile browser reports another system in a tab that shows the desktop version of a page.
+    # A mobile browser reports a different operating system in a tab that shows the desktop version of a page.
     first = log_in(**{"User-Agent": FIREFOX}).json()["refresh"]
     assert successor(first, agent=IPHONE) == successor(first, agent=FIREFOX)
 
@@ -195,7 +195,7 @@ def test_token_newer_than_a_restored_database_is_accepted(first: str, successor:
     assert successor(third) not in (first, second, third)
 
 
-def test_token_of_a_lost_session_is_refused_if_its_id_is_reused(
+def test_token_is_refused_if_another_session_reuses_its_session_id(
     first: str, bruce: User, refresh: Callable[..., Any]
 ) -> None:
     lost = Session.objects.get()
@@ -275,7 +275,7 @@ def test_delayed_refresh_returns_the_same_successor(
         return [second, third]
 
     def delayed_rotate(request: Any, session: Session, rotation: int) -> bool:
-        # Two other requests run between the read of the session and its update.
+        # Two other requests run after this request has read the session and before it updates the session.
         monkeypatch.setattr(sessions, "_rotate", rotate)
         with ThreadPoolExecutor(1) as pool:
             meanwhile.extend(pool.submit(use_twice).result())
@@ -321,7 +321,7 @@ def test_own_sessions_are_listed(bruce: User, log_in: LogIn, api: Client) -> Non
     assert str(Session.objects.first().key) not in response.text
 
 
-def test_session_from_before_a_new_password_is_not_listed(bruce: User, log_in: LogIn, api: Client) -> None:
+def test_session_older_than_the_password_is_not_listed(bruce: User, log_in: LogIn, api: Client) -> None:
     log_in()
     User.objects.update(password_set=timezone.now())  # an operator may do this with SQL, which does not end sessions
     here = log_in()
@@ -350,7 +350,7 @@ def test_one_session_is_ended(bruce: User, log_in: LogIn, api: Client, refresh: 
     assert refresh(here.json()["refresh"]).status_code == 200
 
 
-def test_session_of_another_user_is_not_found(bruce: User, log_in: LogIn, api: Client) -> None:
+def test_another_users_session_is_not_found(bruce: User, log_in: LogIn, api: Client) -> None:
     User.objects.create_user("stephen", PASSWORD)
     log_in("stephen")
     other = Session.objects.get()
@@ -450,7 +450,7 @@ def test_invalid_password_change_is_refused(
     assert log_in().status_code == 200
 
 
-def test_guesses_of_the_old_password_share_the_limit(bruce: User, log_in: LogIn, api: Client) -> None:
+def test_guesses_of_the_old_password_count_as_failed_logins(bruce: User, log_in: LogIn, api: Client) -> None:
     here = log_in()
     statuses = [change(api, here, old_password="wrong").status_code for _ in range(11)]
     assert statuses == [400] * 10 + [429]

@@ -126,7 +126,7 @@ def test_lookalike_name_is_refused(
     response = sign_up(username=name)
     assert response.status_code == 400, name
     assert "looks like" in response.json()["errors"]["username"][0]
-    # Staff cannot create an account with this name either, with the API or in the admin.
+    # Staff cannot create an account with this name either, whether with the API or in the admin.
     client = Client()
     response = client.post("/admin/users/", GRACE | {"username": name}, headers=bearer(admin))
     assert response.status_code == 400

@@ -46,7 +46,7 @@ def test_access_token_is_verified_by_common(bruce: User, session: Session) -> No
     assert session_key(user.jti) == session.key
 
 
-def test_a_refresh_token_is_determined_by_its_session(session: Session) -> None:
+def test_refresh_token_depends_only_on_its_session_and_number(session: Session) -> None:
     token = str(RefreshToken.for_session(session, 7))
     session.refresh_from_db()
     assert str(RefreshToken.for_session(session, 7)) == token
@@ -116,7 +116,7 @@ def test_pod_with_a_slow_clock_accepts_a_new_token(session: Session) -> None:
     assert RefreshToken(str(RefreshToken.for_session(session, 0))).key == session.key
 
 
-def test_token_classes_are_those_of_simplejwt() -> None:
+def test_token_classes_extend_simplejwt_classes() -> None:
     assert issubclass(AccessToken, SimpleAccessToken)
     assert issubclass(RefreshToken, SimpleRefreshToken)
 

@@ -144,7 +144,7 @@ def test_non_staff_token_is_403(api: Client, bruce: User, bearer: Callable[[User
     assert User.objects.count() == 1
 
 
-def test_non_staff_user_does_not_learn_taken_names(
+def test_non_staff_user_cannot_learn_which_names_are_taken(
     api: Client, bruce: User, bearer: Callable[[User], dict[str, str]]
 ) -> None:
     assert api.post("/admin/users/", {"username": "bruce"}, headers=bearer(bruce)).status_code == 403
@@ -156,11 +156,11 @@ def test_accounts_are_not_listed(api: Client, admin: User, bearer: Callable[[Use
     assert response["Allow"] == "POST, OPTIONS"
 
 
-def test_concurrent_creation_of_the_same_name_is_400(
+def test_name_stored_by_a_concurrent_request_is_400(
     create: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     create()
-    # Without this check, the request finds the taken name only when it stores the account.
+    # Skip this check, as if another request stored the name after it.
     monkeypatch.setattr(User, "clean", lambda self: None)
     response = create(username="GRACE")
     assert response.status_code == 400
@@ -186,7 +186,7 @@ def test_account_created_with_the_api_is_in_the_admin_log(create: Callable[..., 
     ("change", "status"),
     [({"is_active": False}, 401), ({"is_staff": False}, 403), ({"is_staff": False, "is_superuser": False}, 403)],
 )
-def test_account_overrides_the_claims_of_its_token(
+def test_account_in_the_database_overrides_the_token_claims(
     api: Client, admin: User, log_in: Callable[..., Any], change: dict[str, Any], status: int
 ) -> None:
     headers = {"Authorization": log_in("admin").json()["Authorized"]}

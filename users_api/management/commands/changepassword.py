@@ -11,7 +11,7 @@ from users_api.models import User
 
 
 class Command(changepassword.Command):
-    """Django's command `changepassword`. In addition, it ends the sessions of the account."""
+    """Django's `changepassword` command, which here also ends the sessions of the account."""
 
     def handle(self, *args: Any, **options: Any) -> str | None:
         with transaction.atomic():

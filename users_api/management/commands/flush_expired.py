@@ -10,7 +10,7 @@ from users_api import login_limit, services, sessions
 
 
 class Command(BaseCommand):
-    help = "Deletes expired sessions, old login failures and sign-ups, and expired sessions of the admin."
+    help = "Deletes expired API and admin sessions, old login failures, and old sign-ups."
 
     def handle(self, *args: Any, **options: Any) -> None:
         now = timezone.now()

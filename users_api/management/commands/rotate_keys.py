@@ -33,7 +33,7 @@ class Command(BaseCommand):
             parser.add_argument(f"--{name}-for", type=int, default=seconds, help=f"seconds (default: {seconds})")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Perform one step, or with --wait all steps."""
+        """Perform one step, or all steps if --wait is given."""
         store: Store = Secret(options["secret"]) if options["secret"] else Folder(settings.TOKENS_KEYS)
         try:
             if options["emergency"]:
@@ -48,7 +48,7 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from None
 
     def _advance(self, store: Store, options: dict[str, Any], *, begin: bool) -> timedelta | None:
-        """Perform the step that is due, if any. Return the time until the next one, or None without a rotation."""
+        """Perform the step that is due, if any. Return the time until the next step, or None if there is none."""
         step = rotation.advance(
             store.read(),
             datetime.now(UTC),
