@@ -188,7 +188,7 @@ KINDS = [
         "There is no thought with this id: WORD.",
         f"{THOUGHTS}/api/thoughts/0",
     ),
-    shown("template", "web/templates/login.html", "<h1>Log in", "<h1>Log in WORD", f"{WEB}/login/"),
+    shown("template", "web/templates/login.html", "<h2>Log in", "<h2>Log in WORD", f"{WEB}/login/"),
     shown(
         "static file",
         "web/static/web/style.css",

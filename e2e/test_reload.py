@@ -68,9 +68,9 @@ def web(tmp_path: Path) -> Iterator[Server]:
 
 
 def test_changed_template_is_served_immediately(web: Server) -> None:
-    assert "<h1>Log in" in web.page().text
-    assert web.change("web/templates/login.html", "<h1>Log in", "<h1>Come in") == "ok"
-    assert "<h1>Come in" in web.page().text
+    assert "<h2>Log in" in web.page().text
+    assert web.change("web/templates/login.html", "<h2>Log in", "<h2>Come in") == "ok"
+    assert "<h2>Come in" in web.page().text
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ def test_broken_template_is_reported_and_the_last_working_version_served(
     assert f'{file}", line ' in result
     assert error in result
     response = web.page()
-    assert (response.status_code, "<h1>Log in" in response.text) == (200, True)
+    assert (response.status_code, "<h2>Log in" in response.text) == (200, True)
     assert web.change(f"web/templates/{file}", after, before) == "ok"
     assert web.page().status_code == 200
 
@@ -142,8 +142,8 @@ def copy(tmp_path: Path) -> Iterator[Copy]:
 
 
 def test_make_run_loads_saved_files_and_prints_errors(copy: Copy) -> None:
-    copy.edit("web/templates/login.html", "<h1>Log in", "<h1>Come in")
-    assert copy.shows("/login/", "<h1>Come in")
+    copy.edit("web/templates/login.html", "<h2>Log in", "<h2>Come in")
+    assert copy.shows("/login/", "<h2>Come in")
 
     copy.edit("web/static/web/style.css", "{", "/* new */ {")
     assert copy.shows("/static/web/style.css", "/* new */")
@@ -174,7 +174,7 @@ def test_make_run_loads_saved_files_and_prints_errors(copy: Copy) -> None:
     copy.edit("web/views.py", "from web ", "nothing = (\nfrom web ")
     assert copy.prints(r'web +\|   File ".*/web/views\.py", line \d+')
     assert copy.prints(r"web +\| SyntaxError: .*")
-    assert copy.shows("/login/", "<h1>Come in")
+    assert copy.shows("/login/", "<h2>Come in")
 
 
 def has_suffix(url: str, suffix: str) -> bool:

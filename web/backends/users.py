@@ -12,14 +12,9 @@ from django.conf import settings
 from django.http import HttpRequest
 
 from common.http.addresses import client_address
-from common.operations.slots import Slots
 from web.backends import http
-from web.backends.exceptions import Busy
 
 SERVICE = "login"
-
-# users_api hashes one password at a time, so a call with a password waits for the others.
-slots = Slots(settings.THREADS)
 
 
 @dataclass(frozen=True)
@@ -43,7 +38,7 @@ def client(request: HttpRequest) -> dict[str, str]:
 
 def log_in(username: str, password: str, client: dict[str, str]) -> tuple[str, str]:
     """Log in. Return a value for the Authorization header, and a refresh token."""
-    return _tokens(_post_password("/api/login/", {"username": username, "password": password}, headers=client))
+    return _tokens(_post("/api/login/", {"username": username, "password": password}, headers=client))
 
 
 def refresh(refresh: str, client: dict[str, str]) -> tuple[str, str]:
@@ -58,13 +53,13 @@ def log_out(refresh: str) -> None:
 
 def sign_up(username: str, password: str, client: dict[str, str]) -> None:
     """Create an account."""
-    _post_password("/api/users/", {"username": username, "password": password}, expected=201, headers=client)
+    _post("/api/users/", {"username": username, "password": password}, expected=201, headers=client)
 
 
 def change_password(authorization: str, old: str, new: str, client: dict[str, str]) -> None:
     """Change the user's password."""
     headers = client | {"Authorization": authorization}
-    _post_password("/api/password/", {"old_password": old, "new_password": new}, expected=204, headers=headers)
+    _post("/api/password/", {"old_password": old, "new_password": new}, expected=204, headers=headers)
 
 
 def sessions(authorization: str) -> list[Session]:
@@ -109,12 +104,6 @@ def _session(item: Any) -> Session:
             times = [datetime.fromisoformat(time).astimezone(UTC) for time in (began, used, ends)]
             return Session(id, times[0], times[1], times[2], network, device, current)
     raise ValueError("not a session")
-
-
-def _post_password(path: str, body: dict[str, str], **kwargs: Any) -> http.Answer:
-    """Send a POST with a password, which users_api hashes. Raise `Busy` if too many such calls are waiting."""
-    with slots.hold(Busy(SERVICE, "logging in")):
-        return _post(path, body, **kwargs)
 
 
 def _post(path: str, body: dict[str, str], *, expected: int = 200, **kwargs: Any) -> http.Answer:
