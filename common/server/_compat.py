@@ -12,7 +12,7 @@ _QUOTED = re.compile(r": b?['\"].*", re.DOTALL)
 
 
 def set_error_writer(write_error: Callable[..., None]) -> None:
-    """Make gunicorn call this function to send its own error responses.
+    """Make gunicorn call `write_error` to send its own error responses.
 
     gunicorn has no setting for that: https://github.com/benoitc/gunicorn/issues/993
     """
