@@ -306,7 +306,8 @@ def test_signing_key_is_rotated_without_a_logout_and_a_leaked_key_is_refused_wit
     production: tuple[Kubectl, Path], session: requests.Session
 ) -> None:
     kubectl, folder = production
-    credentials = {"username": "clarence", "password": "another long one"}
+    credentials = {"username": "keeper", "password": "another long one"}
+    create_admin(kubectl, *credentials.values())
     form = session.get(f"{WEB}/login/", timeout=10)
     if "csrfmiddlewaretoken" in form.text:
         data = {**credentials, "csrfmiddlewaretoken": csrf(form.text)}
@@ -390,6 +391,8 @@ def test_destroyed_databases_are_restored_without_a_missing_row(
     production: tuple[Kubectl, Path], outside: Kubectl, session: requests.Session
 ) -> None:
     kubectl, _ = production
+    credentials = {"username": "restorer", "password": "a long password"}
+    create_admin(kubectl, *credentials.values())
     query(outside, WRITE, "thoughts")
     services = {project.service: str(project.database) for project in WITH_DATABASE}
     before = {database: query(outside, COUNT, database) for database in services.values()}
@@ -412,7 +415,7 @@ def test_destroyed_databases_are_restored_without_a_missing_row(
         wait(partial(answers, session, url), timeout=60)
     found = session.get(search, timeout=10).json()
     assert [each["text"] for each in found] == ["Thought 19999"]
-    login = session.post(f"{USERS}/api/login/", data={"username": "chief", "password": "a long password"}, timeout=10)
+    login = session.post(f"{USERS}/api/login/", data=credentials, timeout=10)
     token = {"Authorization": login.json()["Authorized"]}
     written = session.post(f"{THOUGHTS}/api/me/thoughts/", data={"text": "After."}, headers=token, timeout=10)
     assert written.status_code == 201, written.text
