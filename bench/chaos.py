@@ -17,10 +17,11 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import requests
 
-from tools import localhost  # noqa: F401
+from tools import localhost
 from tools.kubectl import Kubectl
 
 URL = "http://thoughts.localhost"
@@ -75,10 +76,10 @@ def read(outcome: Outcome, stop: threading.Event) -> None:
 
 
 def _send(
-    outcome: Outcome, http: requests.Session, method: str, path: str, expected: int, text: str | None, **kwargs: object
+    outcome: Outcome, http: requests.Session, method: str, path: str, expected: int, text: str | None, **kwargs: Any
 ) -> None:
     try:
-        answer = http.request(method, URL + path, timeout=TIMEOUT, **kwargs)  # type: ignore[arg-type]
+        answer = http.request(method, URL + path, timeout=TIMEOUT, **kwargs)
     except requests.RequestException as error:
         with outcome.lock:
             outcome.failures[f"{method}: {type(error).__name__}"] += 1
@@ -193,6 +194,7 @@ def lost_and_twice(outcome: Outcome, found: Counter[str]) -> tuple[int, int]:
 
 def main() -> int:
     """Run the test, print the results, and return the exit code."""
+    localhost.resolve()
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--context", help="kubectl's context (default: the current one)")
     parser.add_argument("--kills", type=int, default=7)

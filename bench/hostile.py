@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from statistics import median, quantiles
 
 import psycopg
@@ -107,9 +108,16 @@ def get(url: str, expected: int = 200) -> Callable[[], None]:
     """Return a function that sends a GET request on a new connection, and checks the status."""
 
     def action() -> None:
-        assert requests.get(url, timeout=60, headers={"Connection": "close"}).status_code == expected  # noqa: S101
+        status = requests.get(url, timeout=60, headers={"Connection": "close"}).status_code
+        if status != expected:
+            raise SystemExit(f"{url} answered {status} instead of {expected}.")
 
     return action
+
+
+def post(url: str, body: dict[str, str]) -> None:
+    """Send a POST request, and check that it succeeds."""
+    requests.post(url, body, timeout=60).raise_for_status()
 
 
 def row(name: str, honest: Callable[[], object], probe: Callable[[], object], seconds: float) -> str:
@@ -222,7 +230,7 @@ def report(seconds: float, kinds: list[str]) -> str:
             search = get(f"{thoughts.url}/api/thoughts/1/", expected=503)
             with repeated(search, 2 * int(thoughts.environment["THREADS"])):
                 lines.append(row("all threads in statements of 2 s", search, probe, seconds))
-        login = lambda: requests.post(f"{users.url}/api/login/", LOGIN_BODY, timeout=60).raise_for_status()  # noqa: E731
+        login = partial(post, f"{users.url}/api/login/", LOGIN_BODY)
         probe = get(f"http://127.0.0.1:{users_management}/readyz")
         with repeated(login, 8):
             lines.append(row("eight logins in progress", get(f"{users.url}/.well-known/jwks.json"), probe, seconds))

@@ -26,7 +26,7 @@ from typing import Any
 
 import requests
 
-from tools import localhost  # noqa: F401
+from tools import localhost
 from tools.kubectl import NAMESPACE, Kubectl, KubectlError
 from tools.local import ROOT
 
@@ -260,6 +260,7 @@ class Load:
 
 def main() -> None:
     """Run all measurements, and print the tables."""
+    localhost.resolve()
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--edits", type=int, default=20, help="maximum number of edits of each kind")
     edits = parser.parse_args().edits

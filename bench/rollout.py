@@ -31,7 +31,7 @@ from typing import Any
 import requests
 
 from bench.chaos import unlimited
-from tools import localhost  # noqa: F401
+from tools import localhost
 from tools.kubectl import NAMESPACE, Kubectl, KubectlError
 
 SERVICES = ("users-api", "thoughts-api", "web")
@@ -293,6 +293,7 @@ def busy(count: int) -> Iterator[None]:
 
 def main() -> int:
     """Scale each service to two replicas, run all phases, and scale back."""
+    localhost.resolve()
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--context", help="kubectl's context (default: the current one)")
     parser.add_argument("--busy", action="store_true", help="keep two CPUs of this machine busy")

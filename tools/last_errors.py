@@ -1,5 +1,6 @@
 """Print the last errors of all services on the cluster: `make last-errors`."""
 
+import json
 import re
 import sys
 from collections.abc import Iterable, Iterator
@@ -14,10 +15,20 @@ ERROR = ("ERROR ", "CRITICAL ", "Traceback ")
 RECORD = re.compile(r"(DEBUG|INFO|WARNING|ERROR|CRITICAL) ")
 
 
+def as_text(line: str) -> list[str]:
+    """Return the lines of a log record in JSON as they would be with LOG_FORMAT=text. Other lines stay the same."""
+    try:
+        record = json.loads(line)
+        text = f"{record['level']} {record['logger']} [{record.get('request_id', '-')}] {record['message']}"
+    except (ValueError, TypeError, KeyError):
+        return [line]
+    return [*text.splitlines(), *record.get("exc_info", "").splitlines()]
+
+
 def errors(lines: Iterable[str]) -> Iterator[str]:
     """Yield the errors of a log, each with its traceback. A traceback without a record is an error too."""
     record: list[str] = []
-    for line in [*lines, "INFO the end"]:
+    for line in [*(text for each in lines for text in as_text(each)), "INFO the end"]:
         is_error = bool(record) and record[0].startswith(ERROR)
         if RECORD.match(line) or (line.startswith("Traceback ") and not is_error):
             if is_error:

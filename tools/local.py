@@ -11,11 +11,11 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import quote
 
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+from common.settings import sqlite
 from tools.projects import TABLE
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -81,7 +81,7 @@ class Local:
             own["USERS_PUBLIC_URL"] = self.url("users_api")
             own["TOKENS_JWKS"] = f"{self.loopback('users_api')}/.well-known/jwks.json"
         if database := TABLE[project].database:
-            own["DATABASE_URL"] = f"sqlite:///{quote(os.fsencode(self.var / database))}.sqlite3"
+            own["DATABASE_URL"] = sqlite(self.var / f"{database}.sqlite3")
         shared = {
             "HOST": "127.0.0.1",
             "PORT": str(self.ports[project]),

@@ -1,6 +1,6 @@
 """Resolve every host name that ends with .localhost to 127.0.0.1, as RFC 6761, section 6.3, requires.
 
-Not every system does this. Import this module before you send requests to such a host, or run pytest with
+Not every system does this. Call `resolve` before you send requests to such a host, or run pytest with
 `-p tools.localhost`.
 """
 
@@ -10,10 +10,17 @@ from typing import Any
 _getaddrinfo = socket.getaddrinfo
 
 
+def resolve() -> None:
+    """Make this process resolve host names that end with .localhost."""
+    socket.getaddrinfo = getaddrinfo
+
+
+def pytest_configure() -> None:
+    """Do the same when pytest loads this module as a plugin."""
+    resolve()
+
+
 def getaddrinfo(host: Any, *args: Any, **kwargs: Any) -> Any:
     """Call `socket.getaddrinfo`, with 127.0.0.1 in place of a host name that ends with .localhost."""
     name = host.decode() if isinstance(host, bytes) else host
     return _getaddrinfo("127.0.0.1" if name and name.endswith(".localhost") else host, *args, **kwargs)
-
-
-socket.getaddrinfo = getaddrinfo

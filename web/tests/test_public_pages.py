@@ -89,7 +89,7 @@ def test_odd_name_from_the_api_is_shown(visitor: Client, backend: Backend, name:
 
 
 def test_author_without_thoughts_has_an_empty_page(visitor: Client, backend: Backend) -> None:
-    response = visitor.get("/@nobody")
+    response = visitor.get("/@unknown")
     assert response.status_code == 200
     assert "There are no thoughts by" in response.text
     assert '<a href="/search">' in response.text
