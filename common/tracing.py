@@ -16,7 +16,10 @@ RATE = "OTEL_TRACES_SAMPLER_ARG"
 DEFAULT_RATE = 0.1  # the share of traces that is recorded
 MAX_SQL = 2_000  # the maximum number of characters of a statement in a span
 
+# `start` sets these. Until then, no module of OpenTelemetry is imported.
 _tracer: Any = None
+_otel: Any = None  # the module opentelemetry.trace
+_propagator: Any = None
 _trace_id: ContextVar[str] = ContextVar("trace_id")  # the id of a trace that begins in this process
 
 
@@ -31,14 +34,16 @@ def start(service: str, version: str) -> None:
     Call this function after gunicorn has forked the worker, because it starts a thread that sends the spans. Raise
     SystemExit with a one-line message if the packages are not installed, or if OTEL_TRACES_SAMPLER_ARG is invalid.
     """
-    global _tracer
+    global _tracer, _otel, _propagator
     try:
+        from opentelemetry import trace
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
         from opentelemetry.sdk.resources import Resource
         from opentelemetry.sdk.trace import TracerProvider
         from opentelemetry.sdk.trace.export import BatchSpanProcessor
         from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
         from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
+        from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
     except ImportError:
         raise SystemExit(
             f"Invalid environment. {ENDPOINT}: the packages in common/requirements-telemetry.txt are not installed"
@@ -56,7 +61,7 @@ def start(service: str, version: str) -> None:
         sampler=ParentBased(TraceIdRatioBased(sampling_rate())), resource=resource, id_generator=RequestIds()
     )
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
-    _tracer = provider.get_tracer("thoughts")
+    _tracer, _otel, _propagator = provider.get_tracer("thoughts"), trace, TraceContextTextMapPropagator()
 
 
 def sampling_rate() -> float:
@@ -78,13 +83,10 @@ def server_span(name: str, trace_id: str, headers: Mapping[str, str]) -> Iterato
     The span continues the trace that the `traceparent` in `headers` names. Without `traceparent`, the span begins a
     trace with the id `trace_id`. Call this function only if tracing is on.
     """
-    from opentelemetry.trace import SpanKind
-    from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
-
     _trace_id.set(trace_id)
-    context = TraceContextTextMapPropagator().extract(headers)
+    context = _propagator.extract(headers)
     with _tracer.start_as_current_span(
-        name, context=context, kind=SpanKind.SERVER, record_exception=False, set_status_on_exception=False
+        name, context=context, kind=_otel.SpanKind.SERVER, record_exception=False, set_status_on_exception=False
     ) as span:
         yield span
 
@@ -94,13 +96,13 @@ def describe(span: Any, method: str, route: str, status: int) -> None:
 
     https://opentelemetry.io/docs/specs/semconv/http/http-spans/
     """
-    from opentelemetry.trace import StatusCode
-
+    if not span.is_recording():
+        return
     span.update_name(f"{method} {route}")
     span.set_attributes({"http.request.method": method, "http.route": route, "http.response.status_code": status})
     if status >= 500:
         span.set_attribute("error.type", str(status))
-        span.set_status(StatusCode.ERROR)
+        span.set_status(_otel.StatusCode.ERROR)
 
 
 def span(name: str, **attributes: str) -> AbstractContextManager[Any]:
@@ -108,26 +110,25 @@ def span(name: str, **attributes: str) -> AbstractContextManager[Any]:
 
     The new span is a child of the current one. A double underscore in the name of an attribute stands for a dot.
     """
-    return nullcontext() if _tracer is None else _client_span(name, attributes)
+    return _client_span(name, attributes) if _is_recording() else nullcontext()
+
+
+def _is_recording() -> bool:
+    return _tracer is not None and _otel.get_current_span().is_recording()
 
 
 @contextmanager
 def _client_span(name: str, attributes: Mapping[str, str]) -> Iterator[Any]:
-    from opentelemetry.trace import SpanKind, StatusCode, get_current_span
-
-    if not get_current_span().is_recording():
-        yield None
-        return
     values = {key.replace("__", "."): value for key, value in attributes.items()}
     with _tracer.start_as_current_span(
-        name, kind=SpanKind.CLIENT, attributes=values, record_exception=False, set_status_on_exception=False
+        name, kind=_otel.SpanKind.CLIENT, attributes=values, record_exception=False, set_status_on_exception=False
     ) as span:
         try:
             yield span
         except Exception as error:
             # Record only the class of the error, because its message may contain a user's data.
             span.set_attribute("error.type", type(error).__name__)
-            span.set_status(StatusCode.ERROR)
+            span.set_status(_otel.StatusCode.ERROR)
             raise
 
 
@@ -135,17 +136,12 @@ def outgoing_headers() -> dict[str, str]:
     """Return the headers that pass the current span to another service. Without tracing, return {}."""
     headers: dict[str, str] = {}
     if _tracer is not None:
-        from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
-
-        TraceContextTextMapPropagator().inject(headers)
+        _propagator.inject(headers)
     return headers
 
 
 def exemplar() -> dict[str, str] | None:
     """Return the trace id as an exemplar for a metric, or None if the current trace is not recorded."""
-    if _tracer is None:
+    if not _is_recording():
         return None
-    from opentelemetry.trace import format_trace_id, get_current_span
-
-    span = get_current_span()
-    return {"trace_id": format_trace_id(span.get_span_context().trace_id)} if span.is_recording() else None
+    return {"trace_id": _otel.format_trace_id(_otel.get_current_span().get_span_context().trace_id)}

@@ -7,12 +7,18 @@ running in a cluster or in Docker Compose.
 
 import json
 import os
-from collections.abc import Iterator
+import re
+import secrets
+import uuid
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
+from playwright.sync_api import BrowserContext, ConsoleMessage, Request
 
+from e2e.browser import TIMEOUT, User
 from tools.chromium import find_or_install
 from tools.system import System, start, stop
 
@@ -42,6 +48,48 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     system = start(tmp_path_factory.mktemp("own"))
     yield system
     stop(system)
+
+
+@pytest.fixture
+def no_faults(context: BrowserContext, system: System) -> Iterator[None]:
+    """Fail a test if a page logs an error, violates its Content-Security-Policy, or sends a request to another host."""
+    faults: list[str] = []
+
+    def foreign(request: Request) -> None:
+        if not re.match(r"(http://(localhost|127\.0\.0\.1|[a-z-]+\.localhost)(:\d+)?/|data:)", request.url):
+            faults.append(request.url)
+
+    def console(message: ConsoleMessage) -> None:
+        # The console also reports a page with status 400 or 503 as an error, but some tests expect such pages.
+        if message.type in ("error", "warning") and not message.text.startswith("Failed to load resource"):
+            faults.append(message.text)
+
+    context.on("request", foreign)
+    context.on("console", console)
+    context.on("weberror", lambda error: faults.append(str(error.error)))
+    context.set_default_timeout(TIMEOUT * 1000)
+    yield
+    assert faults == []
+
+
+@pytest.fixture(scope="session")
+def admin(system: System) -> dict[str, str]:
+    """Log in as the staff user and return the Authorization header."""
+    answer = requests.post(f"{system.users}/api/login/", {"username": "admin", "password": "admin"}, timeout=TIMEOUT)
+    return {"Authorization": answer.json()["Authorized"]}
+
+
+@pytest.fixture
+def new_user(system: System, admin: dict[str, str]) -> Callable[..., User]:
+    """Return a function that creates an account, and returns the name and the password."""
+
+    def new_user(name: str = "") -> User:
+        name, password = name or f"grace-{uuid.uuid4().hex[:8]}", secrets.token_urlsafe(12)
+        body = {"username": name, "password": password}
+        assert requests.post(f"{system.users}/admin/users/", body, headers=admin, timeout=TIMEOUT).status_code == 201
+        return name, password
+
+    return new_user
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

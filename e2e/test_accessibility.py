@@ -9,7 +9,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
-from e2e.test_browser import fill_in, log_in, open_menu, search, share
+from e2e.browser import fill_in, log_in, open_menu, search, share
 from tools.system import System, answers, kill, within
 
 

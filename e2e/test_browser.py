@@ -1,108 +1,20 @@
 """The pages of web in a real browser, Chromium."""
 
 import re
-import secrets
 import uuid
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 
 import pytest
 import requests
-from playwright.sync_api import BrowserContext, ConsoleMessage, Locator, Page, Request, Route, expect
+from playwright.sync_api import BrowserContext, Locator, Page, expect
 
+from e2e.browser import TIMEOUT, User, fill_in, log_in, open_menu, search, share, write
 from tools.system import System, answers, kill, within
 
-TIMEOUT = 10
+pytestmark = pytest.mark.usefixtures("no_faults")
 SESSION_COOKIE = re.compile(r"(__Host-)?thoughts_(\d+_)?session")
 PHONE = {"width": 360, "height": 740}
 THOUGHT = "Grüße an Zoë 🎉 100% <b>"
-
-
-@pytest.fixture(autouse=True)
-def no_faults(context: BrowserContext, system: System) -> Iterator[None]:
-    """Fail a test if a page logs an error, violates its Content-Security-Policy, or sends a request to another host."""
-    faults: list[str] = []
-
-    def foreign(request: Request) -> None:
-        if not re.match(r"(http://(localhost|127\.0\.0\.1|[a-z-]+\.localhost)(:\d+)?/|data:)", request.url):
-            faults.append(request.url)
-
-    def console(message: ConsoleMessage) -> None:
-        # The console also reports a page with status 400 or 503 as an error, but some tests expect such pages.
-        if message.type in ("error", "warning") and not message.text.startswith("Failed to load resource"):
-            faults.append(message.text)
-
-    context.on("request", foreign)
-    context.on("console", console)
-    context.on("weberror", lambda error: faults.append(str(error.error)))
-    context.set_default_timeout(TIMEOUT * 1000)
-    yield
-    assert faults == []
-
-
-@pytest.fixture(scope="session")
-def admin(system: System) -> dict[str, str]:
-    """Log in as the staff user and return the Authorization header."""
-    answer = requests.post(f"{system.users}/api/login/", {"username": "admin", "password": "admin"}, timeout=TIMEOUT)
-    return {"Authorization": answer.json()["Authorized"]}
-
-
-User = tuple[str, str]
-
-
-@pytest.fixture
-def new_user(system: System, admin: dict[str, str]) -> Callable[..., User]:
-    """Return a function that creates an account, and returns the name and the password."""
-
-    def new_user(name: str = "") -> User:
-        name, password = name or f"grace-{uuid.uuid4().hex[:8]}", secrets.token_urlsafe(12)
-        body = {"username": name, "password": password}
-        assert requests.post(f"{system.users}/admin/users/", body, headers=admin, timeout=TIMEOUT).status_code == 201
-        return name, password
-
-    return new_user
-
-
-def log_in(page: Page, system: System, user: User, path: str = "/") -> None:
-    page.goto(f"{system.web}{path}")
-    fill_in(page, user)
-
-
-def fill_in(page: Page, user: User, button: str = "Log in") -> None:
-    page.get_by_label("User name").fill(user[0])
-    page.get_by_label("Password").fill(user[1])
-    # Wait until the next page is loaded: before, its script does not react to clicks.
-    with page.expect_navigation():
-        page.get_by_role("main").get_by_role("button", name=button).click()
-
-
-def open_menu(page: Page) -> None:
-    """Open the menu of the account."""
-    page.get_by_role("navigation", name="Main").locator("summary").click()
-
-
-def share(page: Page, text: str) -> None:
-    page.get_by_label("New thought").fill(text)
-    page.get_by_role("button", name="Share").click()
-
-
-def search(page: Page, text: str) -> None:
-    page.get_by_role("searchbox").fill(text)
-    page.get_by_role("button", name="Search").click()
-
-
-def write(system: System, user: User, texts: list[str]) -> None:
-    """Log in to the API as this user, and create a thought for each text."""
-    body = {"username": user[0], "password": user[1]}
-    authorization = requests.post(f"{system.users}/api/login/", body, timeout=TIMEOUT).json()["Authorized"]
-
-    def post(text: str) -> int:
-        headers = {"Authorization": authorization}
-        path = f"{system.thoughts}/api/me/thoughts/"
-        return requests.post(path, json={"text": text}, headers=headers, timeout=TIMEOUT).status_code
-
-    with ThreadPoolExecutor(4) as pool:
-        assert set(pool.map(post, texts)) == {201}
 
 
 def write_find_and_delete(page: Page, system: System) -> None:
@@ -216,85 +128,6 @@ class TestWithoutJavaScript:
         expect(page.get_by_role("article").first.locator("time")).to_contain_text("UTC")
 
 
-def test_more_thoughts_are_added_below(page: Page, system: System, new_user: Callable[..., User]) -> None:
-    user = new_user()
-    write(system, user, [f"Thought number {number}" for number in range(45)])
-    log_in(page, system, user)
-    articles, more = page.get_by_role("article"), page.get_by_role("link", name="Load more")
-    expect(articles).to_have_count(20)
-    more.scroll_into_view_if_needed()
-    first, before = articles.nth(19).inner_text(), page.evaluate("scrollY")
-    more.click()
-    expect(articles).to_have_count(40)
-    assert articles.nth(19).inner_text() == first
-    assert abs(page.evaluate("scrollY") - before) <= 1
-    expect(articles.nth(20).get_by_role("link").first).to_be_focused()
-    more.click()
-    expect(articles).to_have_count(45)
-    expect(more).to_have_count(0)
-    texts = articles.locator(".text").all_inner_texts()
-    assert sorted(texts) == sorted(f"Thought number {number}" for number in range(45))
-
-    # Open the page of a thought, then go back to the same place in the list.
-    articles.nth(42).locator(".when").click()
-    expect(page.locator(".single")).to_contain_text(texts[42])
-    page.go_back()
-    expect(articles).to_have_count(45)
-    expect(articles.nth(42)).to_be_in_viewport()
-
-
-def test_link_is_followed_if_loading_more_thoughts_fails(
-    page: Page, system: System, new_user: Callable[..., User]
-) -> None:
-    user = new_user()
-    write(system, user, [f"Thought number {number}" for number in range(21)])
-    log_in(page, system, user)
-    more = page.get_by_role("link", name="Load more")
-    failed: list[str] = []
-
-    def fail_the_script(route: Route) -> None:
-        if route.request.resource_type == "fetch":
-            failed.append(route.request.url)
-            route.fulfill(status=503, body="An error page")
-        else:
-            route.continue_()
-
-    page.route("**/thoughts/?after=*", fail_the_script)
-    more.click()
-    expect(page).to_have_url(re.compile("after="))
-    assert failed == [page.url]
-    expect(page.get_by_role("article")).to_have_count(1)
-
-
-def test_thought_is_deleted_without_leaving_the_page(page: Page, system: System, new_user: Callable[..., User]) -> None:
-    user = new_user()
-    write(system, user, [f"Thought number {number}" for number in range(30)])
-    log_in(page, system, user)
-    articles = page.get_by_role("article")
-    page.get_by_role("link", name="Load more").click()
-    expect(articles).to_have_count(30)
-    texts = articles.locator(".text").all_inner_texts()
-    articles.nth(3).locator("summary").click()
-    articles.nth(24).locator("summary").click()
-    expect(page.get_by_role("button", name="Delete for good")).to_have_count(1)  # the second menu closed the first
-    page.get_by_role("button", name="Delete for good").click()
-    expect(articles).to_have_count(29)
-    expect(page.get_by_role("status").filter(has_text="Deleted.")).to_be_in_viewport()
-    expect(articles.nth(24)).to_be_in_viewport()
-    assert articles.locator(".text").all_inner_texts() == texts[:24] + texts[25:]
-    page.reload()
-    expect(page.get_by_role("article").filter(has_text=texts[24])).to_have_count(0)
-
-
-def test_only_thought_is_deleted(page: Page, system: System, new_user: Callable[..., User]) -> None:
-    user = new_user()
-    write(system, user, ["The only one"])
-    log_in(page, system, user)
-    page.get_by_role("article").locator("summary").click()
-    page.get_by_role("button", name="Delete for good").click()
-    expect(page.get_by_text("You have not written anything yet")).to_be_visible()
-
-
 def test_staff_user_deletes_another_users_thought(page: Page, system: System, new_user: Callable[..., User]) -> None:
     text = f"Off topic {uuid.uuid4().hex}"
     write(system, new_user(), [text])
@@ -332,63 +165,6 @@ def test_login_page_shows_the_newest_thoughts(page: Page, system: System, new_us
     expect(page.get_by_role("heading", name="Everyone's thoughts")).to_be_visible()
 
 
-def test_times_are_relative_with_the_local_time_on_hover(
-    page: Page, system: System, new_user: Callable[..., User]
-) -> None:
-    write(system, new_user(), ["Just written"])
-    page.clock.set_fixed_time("2027-06-01T12:00:00Z")
-    page.route("**/search", with_time("2027-06-01T11:54:30+00:00"))
-    page.goto(f"{system.web}/search")
-    time = page.get_by_role("article").first.locator("time")
-    expect(time).to_have_text("5 minutes ago")
-    expect(time).to_have_attribute("title", re.compile(r"Tuesday.* 1 June 2027 at \d\d:54"))
-    for stamp, shown in {
-        "2027-06-01T11:59:30+00:00": "just now",
-        "2027-06-01T10:00:00+00:00": "2 hours ago",
-        "2027-05-31T11:00:00+00:00": "yesterday",
-        "2027-01-31T12:00:00+00:00": "31 Jan 2027",
-    }.items():
-        page.unroute("**/search")
-        page.route("**/search", with_time(stamp))
-        page.reload()
-        expect(time).to_have_text(shown)
-
-
-def with_time(stamp: str) -> Callable[[Route], None]:
-    """Return a handler that gives all thoughts of a page this timestamp."""
-
-    def handler(route: Route) -> None:
-        # Not `route.fetch`: it cannot resolve frontend.localhost, which tools.localhost resolves for Python.
-        text = requests.get(route.request.url, timeout=TIMEOUT).text
-        body = re.sub(r'datetime="[^"]*"', f'datetime="{stamp}"', text)
-        route.fulfill(content_type="text/html; charset=utf-8", body=body)
-
-    return handler
-
-
-@pytest.mark.parametrize("key", ["Control+Enter", "Meta+Enter"])
-def test_key_sends_the_thought(page: Page, system: System, new_user: Callable[..., User], key: str) -> None:
-    log_in(page, system, new_user())
-    page.get_by_label("New thought").fill("Sent with a key")
-    page.keyboard.press(key)
-    expect(page.get_by_role("article").first).to_contain_text("Sent with a key")
-
-
-def test_menu_closes_on_escape_and_on_a_click_elsewhere(
-    page: Page, system: System, new_user: Callable[..., User]
-) -> None:
-    log_in(page, system, new_user())
-    link = page.get_by_role("link", name="Account")
-    open_menu(page)
-    expect(link).to_be_visible()
-    page.keyboard.press("Escape")
-    expect(link).to_be_hidden()
-    expect(page.locator(".menu summary")).to_be_focused()
-    open_menu(page)
-    page.get_by_role("heading", name="Your thoughts").click()
-    expect(link).to_be_hidden()
-
-
 @pytest.mark.parametrize("letters", [9, 50])
 @pytest.mark.parametrize("width", [320, 390, 600, 640, 1200])
 def test_header_fits(page: Page, system: System, new_user: Callable[..., User], letters: int, width: int) -> None:
@@ -419,26 +195,6 @@ def test_punctuation_of_right_to_left_text_is_on_its_left(
         if element.evaluate("element => 'value' in element"):
             element.fill("שלום עולם!")
         assert element.evaluate("element => getComputedStyle(element).direction") == "rtl"
-
-
-def test_characters_are_counted_while_typing(page: Page, system: System, new_user: Callable[..., User]) -> None:
-    log_in(page, system, new_user())
-    field, hint = page.get_by_label("New thought"), page.locator("#id_text_helptext")
-    expect(hint).to_have_text("Up to 250 characters. Everyone can read them.")
-    field.fill("🎉")
-    expect(hint).to_have_text("249 left")
-    field.fill("x" * 250)
-    expect(hint).to_have_text("0 left")
-    field.fill("x" * 252)
-    expect(hint).to_have_text("2 too many")
-
-    page.get_by_role("button", name="Share").click()
-    expect(page.get_by_role("alert")).to_contain_text("252 characters")
-    expect(field).to_have_value("x" * 252)
-    expect(hint).to_have_text("2 too many")
-    field.fill("x" * 250)
-    page.get_by_role("button", name="Share").click()
-    expect(page.get_by_role("article").first.locator(".text")).to_have_text("x" * 250)
 
 
 def test_empty_thought_is_refused(page: Page, system: System, new_user: Callable[..., User]) -> None:

@@ -62,6 +62,7 @@ def network(address: str) -> str:
     return str(ipaddress.ip_network((address, 48 if ":" in address else 24), strict=False))
 
 
+@functools.lru_cache(maxsize=1024)  # each request needs the address, and most come from few proxies and clients
 def _parse(text: str) -> Address | None:
     """Return the address without its port and its zone (RFC 4007), or None if it is invalid.
 

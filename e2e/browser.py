@@ -1,0 +1,53 @@
+"""Use web in a browser, as a person does."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import requests
+from playwright.sync_api import Page
+
+from tools.system import System
+
+TIMEOUT = 10  # seconds
+User = tuple[str, str]  # name and password
+
+
+def log_in(page: Page, system: System, user: User, path: str = "/") -> None:
+    page.goto(f"{system.web}{path}")
+    fill_in(page, user)
+
+
+def fill_in(page: Page, user: User, button: str = "Log in") -> None:
+    page.get_by_label("User name").fill(user[0])
+    page.get_by_label("Password").fill(user[1])
+    # Wait until the next page is loaded: before, its script does not react to clicks.
+    with page.expect_navigation():
+        page.get_by_role("main").get_by_role("button", name=button).click()
+
+
+def open_menu(page: Page) -> None:
+    """Open the menu of the account."""
+    page.get_by_role("navigation", name="Main").locator("summary").click()
+
+
+def share(page: Page, text: str) -> None:
+    page.get_by_label("New thought").fill(text)
+    page.get_by_role("button", name="Share").click()
+
+
+def search(page: Page, text: str) -> None:
+    page.get_by_role("searchbox").fill(text)
+    page.get_by_role("button", name="Search").click()
+
+
+def write(system: System, user: User, texts: list[str]) -> None:
+    """Log in to the API as this user, and create a thought for each text."""
+    body = {"username": user[0], "password": user[1]}
+    authorization = requests.post(f"{system.users}/api/login/", body, timeout=TIMEOUT).json()["Authorized"]
+
+    def post(text: str) -> int:
+        headers = {"Authorization": authorization}
+        path = f"{system.thoughts}/api/me/thoughts/"
+        return requests.post(path, json={"text": text}, headers=headers, timeout=TIMEOUT).status_code
+
+    with ThreadPoolExecutor(4) as pool:
+        assert set(pool.map(post, texts)) == {201}
