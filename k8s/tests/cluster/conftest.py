@@ -1,10 +1,12 @@
 """Fixtures for tests in a cluster. `make e2e-cluster` deploys the local overlay before it runs these tests."""
 
 import os
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
+import requests
 
 from e2e.conftest import browser_type_launch_args
 from tools.kubectl import Kubectl
@@ -42,6 +44,30 @@ def own_namespace(name: str) -> Iterator[Kubectl]:
         yield kubectl
     finally:
         kubectl(*delete)
+
+
+def wait(condition: Callable[[], bool], timeout: float = 180) -> None:
+    """Wait until the condition is true. Fail after `timeout` seconds."""
+    deadline = time.monotonic() + timeout
+    while not condition():
+        assert time.monotonic() < deadline, f"The condition was still false after {timeout} seconds."
+        time.sleep(0.5)
+
+
+def wait_for_status(url: str, status: int = 200, session: requests.Session | None = None) -> None:
+    """Wait until a GET request is answered with this status. Fail after a minute.
+
+    The ingress controller needs a moment to find new pods. Until then, it answers with an error of its own, or it sends
+    the request to a pod that no longer exists, and the request times out.
+    """
+
+    def answered() -> bool:
+        try:
+            return (session or requests).get(url, timeout=3).status_code == status
+        except requests.RequestException:
+            return False
+
+    wait(answered, timeout=60)
 
 
 def manage(kubectl: Kubectl, service: str, path: str) -> str:

@@ -3,13 +3,12 @@
 import json
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import requests
 import yaml
 
-from k8s.tests.cluster.conftest import own_namespace
+from k8s.tests.cluster.conftest import own_namespace, wait_for_status
 from k8s.tests.manifests.objects import Object
 from tools import cluster, scratch
 from tools.kubectl import NAMESPACE as DEVELOPMENT
@@ -62,11 +61,7 @@ def test_new_service_answers_a_user_through_the_ingress(registry: str, tag: str,
         users = requests.post("http://users.localhost/api/login/", json=login, timeout=10).json()
         token = {"Authorization": users["Authorized"]}
         url = "http://invoices.localhost/api/invoices/"
-        deadline = time.monotonic() + 30
-        # The ingress controller needs a moment to add the new route.
-        while requests.get(url, timeout=10).status_code == 404 and time.monotonic() < deadline:
-            time.sleep(0.5)
+        wait_for_status(url, 401)
         written = requests.post(url, json={"text": "Two cups of tea."}, headers=token, timeout=10)
         assert written.status_code == 201, written.text
         assert requests.get(url, headers=token, timeout=10).json()["results"][0] == written.json()
-        assert requests.get(url, timeout=10).status_code == 401

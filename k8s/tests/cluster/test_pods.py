@@ -1,10 +1,9 @@
 """Tests of the running pods. They check the privileges of the pods, and that data survives the deletion of a pod."""
 
-import time
-
 import pytest
 import requests
 
+from k8s.tests.cluster.conftest import wait, wait_for_status
 from tools.kubectl import Kubectl, KubectlError
 from tools.projects import SERVICES
 
@@ -25,11 +24,14 @@ def test_container_is_unprivileged_and_can_write_only_to_tmp(kubectl: Kubectl, s
         execute("command -v gcc || command -v uv")
 
 
+def log_in() -> requests.Response:
+    """Log in as bruce."""
+    credentials = {"username": "bruce", "password": "bruce"}
+    return requests.post("http://users.localhost/api/login/", credentials, timeout=10)
+
+
 def test_data_survives_the_deletion_of_the_database_pods(kubectl: Kubectl) -> None:
-    login = requests.post(
-        "http://users.localhost/api/login/", data={"username": "bruce", "password": "bruce"}, timeout=10
-    )
-    token = {"Authorization": login.json()["Authorized"]}
+    token = {"Authorization": log_in().json()["Authorized"]}
     mine = "http://thoughts.localhost/api/me/thoughts/"
     written = requests.post(mine, data={"text": "Kept."}, headers=token, timeout=10).json()
 
@@ -38,12 +40,7 @@ def test_data_survives_the_deletion_of_the_database_pods(kubectl: Kubectl) -> No
         kubectl("wait", "pod", f"{database}-0", "--for=condition=Ready", "--timeout=60s")
 
     thought = f"http://thoughts.localhost/api/thoughts/{written['id']}/"
-    deadline = time.monotonic() + 30
-    while (answer := requests.get(thought, timeout=10)).status_code != 200 and time.monotonic() < deadline:
-        time.sleep(0.5)
-    assert answer.json() == written
+    wait_for_status(thought)
+    assert requests.get(thought, timeout=10).json() == written
     assert requests.delete(f"{mine}{written['id']}/", headers=token, timeout=10).status_code == 204
-    login = requests.post(
-        "http://users.localhost/api/login/", data={"username": "bruce", "password": "bruce"}, timeout=10
-    )
-    assert login.status_code == 200
+    wait(lambda: log_in().status_code == 200, timeout=60)

@@ -11,10 +11,9 @@ import subprocess
 import textwrap
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -26,7 +25,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from playwright.sync_api import Page, expect
 
 from common.tokens.keys import MAX_AGE
-from k8s.tests.cluster.conftest import own_namespace
+from k8s.tests.cluster.conftest import own_namespace, wait, wait_for_status
 from tools import cluster, postgres, scratch
 from tools.kubectl import NAMESPACE as DEVELOPMENT
 from tools.kubectl import Kubectl
@@ -222,14 +221,6 @@ def ready(kubectl: Kubectl, name: str) -> int:
     return count
 
 
-def wait(condition: Callable[[], bool], timeout: float = 180) -> None:
-    """Wait until the condition is true. Fail after `timeout` seconds."""
-    deadline = time.monotonic() + timeout
-    while not condition():
-        assert time.monotonic() < deadline, f"The condition was still false after {timeout} seconds."
-        time.sleep(0.5)
-
-
 def test_autoscaler_starts_three_pods_and_apply_keeps_them(production: tuple[Kubectl, Path]) -> None:
     kubectl, folder = production
     before = {pod["metadata"]["name"] for pod in kubectl.json("get", "pods")["items"]}
@@ -409,21 +400,16 @@ def test_destroyed_databases_are_restored_without_a_missing_row(
         subprocess.run(["sh", "-e", "-c", commands], check=True)  # noqa: S607
     assert {database: query(outside, COUNT, database) for database in services.values()} == before
     wait(lambda: all(ready(kubectl, name) == 3 for name in services))
-    # The search index is restored too. The ingress controller needs a moment to find the new pods.
+    # The search index is restored too.
     search = f"{THOUGHTS}/api/thoughts/?search=thought+19999"
     for url in (search, f"{USERS}/.well-known/jwks.json"):
-        wait(partial(answers, session, url), timeout=60)
+        wait_for_status(url, session=session)
     found = session.get(search, timeout=10).json()
     assert [each["text"] for each in found] == ["Thought 19999"]
     login = session.post(f"{USERS}/api/login/", data=credentials, timeout=10)
     token = {"Authorization": login.json()["Authorized"]}
     written = session.post(f"{THOUGHTS}/api/me/thoughts/", data={"text": "After."}, headers=token, timeout=10)
     assert written.status_code == 201, written.text
-
-
-def answers(session: requests.Session, url: str) -> bool:
-    """Return whether GET answers 200."""
-    return session.get(url, timeout=10).status_code == 200
 
 
 def run_jobs(kubectl: Kubectl, cron_jobs: list[str]) -> None:
