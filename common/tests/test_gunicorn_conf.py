@@ -1,6 +1,5 @@
 """Test gunicorn's settings and logs."""
 
-import logging
 import os
 import resource
 import runpy
@@ -148,12 +147,11 @@ def test_all_cpus_are_used_without_a_quota(monkeypatch: pytest.MonkeyPatch) -> N
     assert cpus(monkeypatch, {}) == 8
 
 
-def access_log(caplog: pytest.LogCaptureFixture, path: str) -> list[str]:
+def access_log(capsys: pytest.CaptureFixture[str], path: str) -> list[str]:
     """Return the lines that a request for this path adds to the access log."""
     config = Config()
     config.set("accesslog", "-")
     logger = QuietLogger(config)
-    logger.access_log.propagate = True
     request = SimpleNamespace(path=path, headers=[("AUTHORIZATION", "Bearer secret")])
     response: Any = SimpleNamespace(status="200 OK", sent=17, headers=[("X-Request-ID", "abc")])
     environ = {
@@ -163,23 +161,22 @@ def access_log(caplog: pytest.LogCaptureFixture, path: str) -> list[str]:
         "RAW_URI": f"{path}?search=private",
         "QUERY_STRING": "search=private",
     }
-    with caplog.at_level(logging.INFO, "gunicorn.access"):
-        logger.access(response, request, environ, timedelta(milliseconds=5))
-    return [record.getMessage() for record in caplog.records if record.name == "gunicorn.access"]
+    logger.access(response, request, environ, timedelta(milliseconds=5))
+    return [line.removeprefix("INFO gunicorn.access ") for line in capsys.readouterr().out.splitlines()]
 
 
 @pytest.mark.parametrize("path", ["/api/login/", "/healthzz"])
-def test_request_is_logged_without_query_or_token(caplog: pytest.LogCaptureFixture, path: str) -> None:
-    assert access_log(caplog, path) == [f"GET {path} 200 17 bytes 5 ms [abc]"]
+def test_request_is_logged_without_query_or_token(capsys: pytest.CaptureFixture[str], path: str) -> None:
+    assert access_log(capsys, path) == [f"GET {path} 200 17 bytes 5 ms [abc]"]
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics"])
-def test_probe_is_not_logged(caplog: pytest.LogCaptureFixture, path: str) -> None:
-    assert access_log(caplog, path) == []
+def test_probe_is_not_logged(capsys: pytest.CaptureFixture[str], path: str) -> None:
+    assert access_log(capsys, path) == []
 
 
-def test_path_cannot_forge_a_log_line(caplog: pytest.LogCaptureFixture) -> None:
-    (line,) = access_log(caplog, "/x\r\nINFO gunicorn.access POST /api/login/ 200\x1b[31m\x85")
+def test_path_cannot_forge_a_log_line(capsys: pytest.CaptureFixture[str]) -> None:
+    (line,) = access_log(capsys, "/x\r\nINFO gunicorn.access POST /api/login/ 200\x1b[31m\x85")
     assert line.isprintable()
     assert line.startswith(r"GET /x\r\nINFO")
 
