@@ -26,7 +26,7 @@ def code(tmp_path: Path) -> Iterator[Path]:
     serve = f"from common.server.reload import serve; serve('application', {str(tmp_path / 'pipe')!r})"
     path = os.pathsep.join([str(tmp_path), str(ROOT), *sys.path])
     environment = {"PATH": os.defpath, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"}
-    with subprocess.Popen([sys.executable, "-c", serve], env=environment) as process:  # noqa: S603
+    with subprocess.Popen([sys.executable, "-c", serve], env=environment) as process:
         yield tmp_path
         process.terminate()
 

@@ -21,7 +21,7 @@ def imported(monkeypatch: pytest.MonkeyPatch, **environment: str) -> "subprocess
     """Load an application in a process that prints how many modules it imported for tracing and error tracking."""
     for name, value in (environment | {"DJANGO_SETTINGS_MODULE": "common.tests.settings"}).items():
         monkeypatch.setenv(name, value)
-    return subprocess.run([sys.executable, "-c", CODE], cwd=ROOT, capture_output=True, text=True, check=False)  # noqa: S603
+    return subprocess.run([sys.executable, "-c", CODE], cwd=ROOT, capture_output=True, text=True, check=False)
 
 
 def test_nothing_is_imported_while_tracing_is_off(monkeypatch: pytest.MonkeyPatch) -> None:
