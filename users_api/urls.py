@@ -21,7 +21,7 @@ urlpatterns = [
     prefix("admin/", admin.site.urls),
 ]
 
-handler400 = "common.api.errors.bad_request"
-handler403 = "common.api.errors.forbidden"
-handler404 = "common.api.errors.not_found"
-handler500 = "common.api.errors.server_error"
+handler400 = "users_api.errors.bad_request"
+handler403 = "users_api.errors.forbidden"
+handler404 = "users_api.errors.not_found"
+handler500 = "users_api.errors.server_error"

@@ -13,7 +13,7 @@ import pytest
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.hashers import make_password
 from django.contrib.staticfiles import finders
-from django.db import connection, connections
+from django.db import OperationalError, connection, connections
 from django.test import Client, override_settings
 from django.utils import timezone
 
@@ -276,6 +276,31 @@ def test_users_without_staff_rights_cannot_open_the_admin(bruce: User) -> None:
         assert browser.get(path).status_code == 302, path
     assert browser.post(f"{USERS}add/", NEW).status_code == 302
     assert User.objects.count() == 1
+
+
+def test_errors_of_the_admin_are_pages_in_a_browser(admin: User, bruce: User, monkeypatch: pytest.MonkeyPatch) -> None:
+    accept = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
+    browser = Client(enforce_csrf_checks=True, raise_request_exception=False, headers=accept)
+    browser.force_login(admin)
+
+    def refuse(*args: Any) -> None:
+        raise OperationalError("server closed the connection unexpectedly")
+
+    pages = [
+        (400, "The request is malformed.", browser.get(f"{USERS}?username=%00")),
+        (403, "This form has expired", browser.post(page(bruce), {})),
+        (404, "There is nothing at this address.", browser.get("/admin/nothing")),
+    ]
+    with connection.execute_wrapper(refuse):
+        pages.append((503, "The database is temporarily unavailable.", browser.get(USERS)))
+    monkeypatch.setattr("users_api.admin.UserAdmin.get_queryset", None)
+    pages.append((500, "Something went wrong on our side.", browser.get(USERS)))
+    for status, message, response in pages:
+        assert response.status_code == status
+        assert response["Content-Type"] == "text/html; charset=utf-8"
+        assert f"<p>{message}" in response.text
+        assert (f"<code>{response['X-Request-ID']}</code>" in response.text) == (status >= 500)
+    assert int(pages[3][2]["Retry-After"]) > 0
 
 
 @pytest.mark.parametrize("name", ["\ufdfa", "\ufdfa" * 50, "½"])
