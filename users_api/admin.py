@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group
@@ -120,8 +120,8 @@ class UserAdmin(DjangoUserAdmin):
     def set_password(self, user: User) -> str:
         return format_html('<a href="{}">Set a new password</a>', "../password/")
 
-    @admin.display(description="Active sessions", empty_value="none")
-    def session_list(self, user: User) -> str | None:
+    @admin.display(description="Active sessions")
+    def session_list(self, user: User) -> str:
         rows = [
             (
                 session.device or "unknown device",
@@ -130,7 +130,7 @@ class UserAdmin(DjangoUserAdmin):
             )
             for session in sessions.usable(user)[:MAX_SESSIONS]
         ]
-        return format_html_join(mark_safe("<br>"), "{} from {}: since {}, last used {}", rows) or None
+        return format_html_join(mark_safe("<br>"), "{} from {}: since {}, last used {}", rows) or "none"
 
     @admin.action(description="Switch selected accounts off", permissions=["change"])
     def switch_off(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
@@ -142,18 +142,26 @@ class UserAdmin(DjangoUserAdmin):
 
     @admin.action(description="End the sessions of selected accounts", permissions=["change"])
     def end_sessions(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
-        changed = [user for user in queryset if self.has_change_permission(request, user)]
+        selected = list(queryset)
+        changed = [user for user in selected if self.has_change_permission(request, user)]
         for user in changed:
             user.sessions.all().delete()
             self.log_change(request, user, "Ended the sessions.")
-        self.message_user(request, f"Accounts whose sessions were ended: {len(changed)}.")
+        self._report(request, "Accounts whose sessions were ended", len(changed), len(selected))
 
-    def _switch(self, request: HttpRequest, users: QuerySet[User], *, on: bool) -> None:
-        changed: list[Any] = [
-            user for user in users if user != request.user and self.has_change_permission(request, user)
-        ]
+    def _switch(self, request: HttpRequest, queryset: QuerySet[User], *, on: bool) -> None:
+        selected: list[Any] = list(queryset)
+        changed = [user for user in selected if user != request.user and self.has_change_permission(request, user)]
         for user in changed:
             user.is_active = on
             user.save(update_fields=["is_active"])
             self.log_change(request, user, f"Switched {'on' if on else 'off'}.")
-        self.message_user(request, f"Accounts switched {'on' if on else 'off'}: {len(changed)}.")
+        self._report(request, f"Accounts switched {'on' if on else 'off'}", len(changed), len(selected))
+
+    def _report(self, request: HttpRequest, done: str, changed: int, selected: int) -> None:
+        """Show how many of the selected accounts were changed, and warn about the others."""
+        if changed == selected:
+            self.message_user(request, f"{done}: {changed}.", messages.SUCCESS)
+        else:
+            refused = f"You may not do this to the other selected accounts: {selected - changed}."
+            self.message_user(request, f"{done}: {changed}. {refused}", messages.WARNING)

@@ -261,7 +261,8 @@ def test_staff_can_neither_grant_rights_nor_change_other_staff(staff: Client, ad
     assert staff.post(page(admin), {}).status_code == 403
     new = {"password1": "another horse battery", "password2": "another horse battery"}
     assert staff.post(page(admin, "password"), new).status_code == 403
-    staff.post(USERS, {"action": "switch_off", "_selected_action": [admin.pk]})
+    done = staff.post(USERS, {"action": "switch_off", "_selected_action": [admin.pk]}, follow=True)
+    assert 'class="warning">Accounts switched off: 0. You may not do this to the other' in done.text
     admin.refresh_from_db()
     assert admin.is_active
     assert admin.check_password(PASSWORD)
@@ -393,6 +394,7 @@ def test_an_action_ends_the_sessions_of_selected_accounts(
     refresh = log_in().json()["refresh"]
     data = {"action": "end_sessions", "_selected_action": [bruce.pk]}
     assert "Accounts whose sessions were ended: 1." in superuser.post(USERS, data, follow=True).text
+    assert re.search(r'Active sessions:</label>\s*<div class="readonly">none</div>', superuser.get(page(bruce)).text)
     assert api.post("/api/token/refresh/", {"refresh": refresh}).status_code == 401
     assert "Ended the sessions." in superuser.get(page(bruce, "history")).text
     bruce.refresh_from_db()
