@@ -27,8 +27,9 @@ from playwright.sync_api import Page, expect
 from common.tokens.keys import MAX_AGE
 from k8s.tests.cluster.conftest import own_namespace, wait, wait_for_status
 from tools import cluster, postgres, scratch
+from tools.e2e_cluster import show_state
 from tools.kubectl import NAMESPACE as DEVELOPMENT
-from tools.kubectl import Kubectl
+from tools.kubectl import Kubectl, KubectlError
 from tools.local import ROOT
 from tools.projects import SERVICES, WITH_DATABASE
 
@@ -172,6 +173,10 @@ def production(
     overlay.write_text(overlay.read_text() + cluster.POSTGRES)
     policy = tree / "k8s" / "components" / "network-policies" / "ingress-controller.yaml"
     policy.write_text(policy.read_text().replace("[ingress-nginx, traefik]", f"[{controller(Kubectl())}]"))
+
+    # All pods of this overlay and of the local one must fit on a test cluster's single node, so request less CPU.
+    for file in (tree / "k8s").glob("**/*.yaml"):
+        file.write_text(re.sub(r"\bcpu: \d+m$", "cpu: 10m", file.read_text(), flags=re.MULTILINE))
 
     # psql runs outside the cluster, where the name of the Service does not resolve.
     address = outside.json("get", "service", "postgres")["spec"]["clusterIP"]
@@ -416,8 +421,12 @@ def run_jobs(kubectl: Kubectl, cron_jobs: list[str]) -> None:
     """Create a Job from each CronJob, and wait until all are complete."""
     for name in cron_jobs:
         kubectl("create", "job", f"--from=cronjob/{name}", f"{name}-test")
-    for name in cron_jobs:
-        kubectl("wait", f"job/{name}-test", "--for=condition=Complete", "--timeout=120s")
+    try:
+        for name in cron_jobs:
+            kubectl("wait", f"job/{name}-test", "--for=condition=Complete", "--timeout=120s")
+    except KubectlError:
+        show_state(kubectl)
+        raise
 
 
 def csrf(body: str) -> str:
