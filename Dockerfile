@@ -56,8 +56,8 @@ FROM runtime AS development
 ARG PROJECT
 COPY --from=dependencies /venv /venv
 COPY --from=static /static /static
-# Developers read these logs in the Tilt dashboard.
-ENV RELOAD=true LOG_FORMAT=text
+# Developers read these logs in the Tilt dashboard, and its buttons simulate faults.
+ENV RELOAD=true LOG_FORMAT=text FAULTS=true
 COPY --chown=10001:10001 common common
 COPY --chown=10001:10001 ${PROJECT} ${PROJECT}
 # Bytecode makes reloads faster. Python detects a changed source file by its hash, not by its modification time, because

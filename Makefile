@@ -42,6 +42,8 @@ test.variables := only
 bench.variables := only
 manage.variables := in do
 manage.example := make manage in=users_api do="changepassword bruce"
+fault.variables := in do
+fault.example := make fault in=thoughts_api do=slow
 service.variables := name model
 remove-service.variables := name
 add.variables := to package
@@ -127,6 +129,13 @@ manage: ## Run a Django command in a project: in=users_api do="changepassword br
 	$(call need_file,$(in)/manage.py)
 	@$(INSTALL) run
 	@.venv/bin/python -m tools.manage $(in) $(do)
+
+.PHONY: fault
+fault: ## Make a service of `make run` slow, failing, down or normal: in=thoughts_api do=slow
+	$(call need,in do)
+	$(call need_file,$(in)/manage.py)
+	@$(INSTALL) run
+	@.venv/bin/python -m tools.fault $(in) $(do)
 
 .PHONY: cluster-secrets
 cluster-secrets: ## Print the Secrets for a local cluster, and create missing ones

@@ -6,6 +6,7 @@ invalid variables.
 
 import ipaddress
 import os
+import tempfile
 from pathlib import Path
 from typing import Any, cast
 from urllib.parse import quote, urlsplit
@@ -242,6 +243,25 @@ def cookie_prefix(env: Env, project: str) -> str:
     """
     port = env.str("PORT", "")
     return f"{project}_{port}_" if port else f"{project}_"
+
+
+def service_name(urlconf: str) -> str:
+    """Return the name of this service in Kubernetes, such as "users-api", from the setting ROOT_URLCONF."""
+    return urlconf.partition(".")[0].replace("_", "-")
+
+
+# The default of the variable FAULTS_PATH.
+FAULTS_PATH = Path(tempfile.gettempdir(), "fault")
+
+
+def fault_middleware(faults: bool, behind_tls: bool) -> list[str]:
+    """Return the middleware that simulates faults, or an empty list if the variable FAULTS is false.
+
+    Raise SystemExit if BEHIND_TLS is true too, because users must not be able to cause faults of a real site.
+    """
+    if faults and behind_tls:
+        raise SystemExit("Invalid environment. FAULTS: not allowed with BEHIND_TLS")
+    return ["common.http.faults.FaultMiddleware"] if faults else []
 
 
 # The allowed values of the variable LOG_FORMAT. common/server/logger.py reads the same variable for gunicorn.

@@ -27,6 +27,8 @@ WRITES_PER_DAY = env.count("WRITES_PER_DAY", 2000)
 LOG_LEVEL = env.log_level("LOG_LEVEL", INFO)
 LOG_FORMAT = env.str("LOG_FORMAT", "text", validate=common.LOG_FORMAT)
 MANAGEMENT_PORT = env.int("MANAGEMENT_PORT", 0)
+FAULTS = env.bool("FAULTS", False)
+FAULTS_PATH = env.path("FAULTS_PATH", common.FAULTS_PATH)
 VERSION = env.str("VERSION", "dev")
 COMMIT = env.str("COMMIT", "unknown")
 env.seal()
@@ -53,6 +55,7 @@ MIDDLEWARE = [
     "common.http.middleware.ConditionalGetMiddleware",
     "common.http.middleware.RequestLimitsMiddleware",
     "django.middleware.common.CommonMiddleware",
+    *common.fault_middleware(FAULTS, BEHIND_TLS),
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
 

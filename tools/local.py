@@ -25,7 +25,7 @@ WRONG = "Invalid environment."
 # variables, such as DATABASE_URL_FILE, PYTHONWARNINGS or GUNICORN_CMD_ARGS, may be meant for another program.
 PASSED = (
     *("HOME", "USER", "LOGNAME", "TMPDIR", "LANG", "LC_ALL", "LC_CTYPE", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH"),
-    *("DEBUG", "LOG_LEVEL", "SESSION_DAYS", "SESSION_IDLE_DAYS", "SIGN_UPS_PER_ADDRESS"),
+    *("DEBUG", "FAULTS", "LOG_LEVEL", "SESSION_DAYS", "SESSION_IDLE_DAYS", "SIGN_UPS_PER_ADDRESS"),
     *("LOGIN_FAILURES_PER_NAME", "LOGIN_FAILURES_PER_ADDRESS", "LOGIN_FAILURES_PER_ACCOUNT"),
     *("WRITES_PER_MINUTE", "WRITES_PER_DAY", "LOG_FORMAT"),
     *("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_TRACES_SAMPLER_ARG", "OTEL_BSP_SCHEDULE_DELAY"),
@@ -88,6 +88,7 @@ class Local:
             "WEB_CONCURRENCY": "1",
             "MANAGEMENT_PORT": "0",  # no management port, so the public port serves probes too
             "STATIC_ROOT": str(self.var / "static" / project),
+            "FAULTS_PATH": str(self.fault_file(project)),
             "DJANGO_SETTINGS_MODULE": f"{project}.settings",
             "PYTHONPATH": str(ROOT),
             "PYTHONUNBUFFERED": "1",
@@ -95,7 +96,7 @@ class Local:
             "no_proxy": "127.0.0.1,localhost",  # the projects call only each other, without a proxy
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
         }
-        development = {"RELOAD": "true", "RELOAD_PIPE": str(self.pipe(project))} if self.pipes else {}
+        development = {"RELOAD": "true", "RELOAD_PIPE": str(self.pipe(project)), "FAULTS": "true"} if self.pipes else {}
         passed = {name: os.environ[name] for name in PASSED if name in os.environ}
         return {**passed, **shared, **development, **own}
 
@@ -104,9 +105,18 @@ class Local:
         assert self.pipes
         return self.pipes / project
 
+    def fault_file(self, project: str) -> Path:
+        """Return the path of the file that contains a project's simulated fault (`make fault`)."""
+        return self.var / "faults" / project
+
     def prepare(self) -> None:
-        """Create the keys, secrets, database tables, sample data and static files that do not exist yet."""
+        """Create the keys, secrets, database tables, sample data and static files that do not exist yet.
+
+        End the faults that `make fault` started.
+        """
         self.make_secrets()
+        for project in PROJECTS:
+            self.fault_file(project).unlink(missing_ok=True)
         if self.pipes:
             compile_code()
         with ThreadPoolExecutor() as pool:

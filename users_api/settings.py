@@ -24,6 +24,8 @@ STATIC_HASHED = env.bool("STATIC_HASHED", not (DEBUG or RELOAD))
 LOG_LEVEL = env.log_level("LOG_LEVEL", INFO)
 LOG_FORMAT = env.str("LOG_FORMAT", "text", validate=common.LOG_FORMAT)
 MANAGEMENT_PORT = env.int("MANAGEMENT_PORT", 0)
+FAULTS = env.bool("FAULTS", False)
+FAULTS_PATH = env.path("FAULTS_PATH", common.FAULTS_PATH)
 LOGIN_FAILURES_PER_NAME = env.count("LOGIN_FAILURES_PER_NAME", 10)
 LOGIN_FAILURES_PER_ADDRESS = env.count("LOGIN_FAILURES_PER_ADDRESS", 100)
 LOGIN_FAILURES_PER_ACCOUNT = env.count("LOGIN_FAILURES_PER_ACCOUNT", 100)
@@ -68,6 +70,7 @@ MIDDLEWARE = [
     "common.http.middleware.ConditionalGetMiddleware",
     "common.http.middleware.RequestLimitsMiddleware",
     "django.middleware.common.CommonMiddleware",
+    *common.fault_middleware(FAULTS, BEHIND_TLS),
     "users_api.middleware.LoopbackCookiesMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",

@@ -26,6 +26,8 @@ THREADS = env.count("THREADS", 8)  # common/server/gunicorn_conf.py has the same
 LOG_LEVEL = env.log_level("LOG_LEVEL", INFO)
 LOG_FORMAT = env.str("LOG_FORMAT", "text", validate=common.LOG_FORMAT)
 MANAGEMENT_PORT = env.int("MANAGEMENT_PORT", 0)
+FAULTS = env.bool("FAULTS", False)
+FAULTS_PATH = env.path("FAULTS_PATH", common.FAULTS_PATH)
 SIGN_UP = env.str("SIGN_UP", "closed", validate=common.SIGN_UP)
 SIGN_UP_CONTACT = env.filled("SIGN_UP_CONTACT", "the administrator of this site")
 COOKIE_PREFIX = ("__Host-" if BEHIND_TLS else "") + common.cookie_prefix(env, "thoughts")
@@ -56,6 +58,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "common.http.middleware.RequestLimitsMiddleware",
     "django.middleware.common.CommonMiddleware",
+    *common.fault_middleware(FAULTS, BEHIND_TLS),
     "web.middleware.AccountMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "web.middleware.ErrorPageMiddleware",

@@ -51,6 +51,11 @@ def outgoing_headers() -> dict[str, str]:
     return dict(_headers.get())
 
 
+def add_outgoing_header(name: str, value: str) -> None:
+    """Pass another header of this request on to other services."""
+    _headers.set({**_headers.get(), name: value})
+
+
 def trace_id() -> str:
     """Return the trace id that the log contains for the current request."""
     return str((_fields.get() or {}).get("trace_id", ""))

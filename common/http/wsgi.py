@@ -15,6 +15,7 @@ from django.utils.http import parse_header_parameters
 from common import tracing
 from common.database import statements
 from common.http.middleware import ENCODED_PARAMETER
+from common.settings import service_name
 
 MAX_CONTENT_TYPE_LENGTH = 1000  # characters; a boundary has at most 70 (RFC 2046 section 5.1.1)
 PARSED_HEADERS = ("HTTP_ACCEPT", "HTTP_ACCEPT_ENCODING")  # Django parses these with `parse_header_parameters`
@@ -81,5 +82,5 @@ def get_wsgi_application() -> Handler:
         database.setdefault("STATEMENT_TIMEOUT", STATEMENT_TIMEOUT)
     statements.start()
     if os.environ.get(tracing.ENDPOINT):
-        tracing.start(settings.ROOT_URLCONF.partition(".")[0].replace("_", "-"), settings.VERSION)
+        tracing.start(service_name(settings.ROOT_URLCONF), settings.VERSION)
     return Handler()

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from common.http.faults import Fault
 from tilt_modules.tests.conftest import read
 from tilt_modules.tests.tilt import Object, Tilt
 from tools import cluster
@@ -16,6 +17,12 @@ from tools.reloader import ONLY_AT_START
 
 DATABASES = {project.service: project.postgres for project in WITH_DATABASE}
 APIS = [*DATABASES]
+FAULT_BUTTONS = {
+    "slow": "Make slow",
+    "failing": "Make it fail",
+    "down": "Take down",
+    "normal": "Back to normal",
+}
 RELOAD = 'result=$(timeout 30 cat /tmp/reload) && [ "$result" = ok ] && kill -HUP 1 || { echo "$result"; exit 1; }'
 RESET = 'psql -U $POSTGRES_USER -d $POSTGRES_DB -c "DROP SCHEMA public CASCADE; CREATE SCHEMA public"'
 
@@ -222,6 +229,12 @@ def expected_buttons() -> dict[str, tuple[str, str, list[str]]]:
     buttons["show-last-errors"] = ("last-errors", "Last errors", ["tilt", "trigger", "last-errors"])
     for service in SERVICES:
         buttons[f"test-{service}"] = (service, "Run its tests", ["tilt", "trigger", f"{service}-tests"])
+        selector = f"app.kubernetes.io/name={service},app.kubernetes.io/component=server"
+        pods = f"kubectl --context=kind-kind --namespace={NAMESPACE} get pods --selector={selector} --output=name"
+        for fault, text in FAULT_BUTTONS.items():
+            write = kubectl(f"$pod --container=server -- sh -c 'echo {fault} > /tmp/fault'")
+            loop = f"for pod in $({pods}); do {write} && echo $pod is {fault}; done"
+            buttons[f"{fault}-{service}"] = (service, text, ["sh", "-c", loop])
     create = 'DJANGO_SUPERUSER_PASSWORD=$(cat) python users_api/manage.py createsuperuser --no-input --username "$0"'
     execute = kubectl(f"-i deployment/users-api -- sh -c '{create}' \"$NAME\"")
     buttons["create-admin"] = ("users-api", "Create an admin", ["sh", "-c", f'printf %s "$PASSWORD" | {execute}'])
@@ -261,6 +274,15 @@ def test_button_prints_shell_commands_for_the_database(tilt: Tilt, service: str,
         f"PGPASSWORD=$(cat var/cluster/keys/{name}.password)"
         f" pgcli --host=localhost --port=15432 --username={name} {name}",
     ]
+
+
+def test_fault_buttons_exist_only_for_the_development_image(tilt: Tilt) -> None:
+    assert {*FAULT_BUTTONS} == {*Fault}
+    names = {f"{fault}-{service}" for fault in FAULT_BUTTONS for service in SERVICES}
+    assert tilt.buttons.keys() - read(image="production").buttons.keys() == names
+    stages = (ROOT / "Dockerfile").read_text().split("\nFROM ")
+    [stage] = [each for each in stages if "FAULTS" in each]
+    assert " AS development\n" in stage
 
 
 def test_destructive_buttons_ask_for_confirmation(tilt: Tilt) -> None:

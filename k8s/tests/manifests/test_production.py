@@ -193,5 +193,6 @@ def test_production_has_no_development_settings(production: Overlay) -> None:
     for each in production.objects:
         for path, text in strings(each):
             assert "SIGN_UP" not in path
+            assert "FAULTS" not in f"{path} {text}"
             assert "load_sample_data" not in text, path
             assert ".localhost" not in text, path

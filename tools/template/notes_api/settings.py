@@ -22,6 +22,8 @@ STATIC_HASHED = env.bool("STATIC_HASHED", not (DEBUG or RELOAD))
 LOG_LEVEL = env.log_level("LOG_LEVEL", INFO)
 LOG_FORMAT = env.str("LOG_FORMAT", "text", validate=common.LOG_FORMAT)
 MANAGEMENT_PORT = env.int("MANAGEMENT_PORT", 0)
+FAULTS = env.bool("FAULTS", False)
+FAULTS_PATH = env.path("FAULTS_PATH", common.FAULTS_PATH)
 VERSION = env.str("VERSION", "dev")
 COMMIT = env.str("COMMIT", "unknown")
 env.seal()
@@ -48,6 +50,7 @@ MIDDLEWARE = [
     "common.http.middleware.ConditionalGetMiddleware",
     "common.http.middleware.RequestLimitsMiddleware",
     "django.middleware.common.CommonMiddleware",
+    *common.fault_middleware(FAULTS, BEHIND_TLS),
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
 
