@@ -11,7 +11,7 @@ WORKDIR /app
 
 FROM base AS dependencies
 ARG PROJECT
-# The packages for tracing. `--build-arg TELEMETRY=no` leaves them out.
+# The packages for traces and error tracking. `--build-arg TELEMETRY=no` leaves them out.
 ARG TELEMETRY=yes
 COPY ${PROJECT}/requirements.txt common/requirements-telemetry.txt ./
 # The `find` commands remove unused files, which would be a third of the image: all translations except English, and

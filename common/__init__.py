@@ -9,5 +9,6 @@ events      security events: logged and counted
 logs        log formats: text and JSON
 registry    the registry of all metrics
 tracing     OpenTelemetry traces, which are off by default
+sentry      exceptions for Sentry, which are off by default
 server      gunicorn, its worker, live reload
 """

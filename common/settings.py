@@ -268,10 +268,11 @@ def fault_middleware(faults: bool, behind_tls: bool) -> list[str]:
 LOG_FORMAT = environs.validate.OneOf(["text", "json"])
 
 
-def logging(level: int, log_format: str = "text") -> dict[str, Any]:
+def logging(level: int, log_format: str = "text", sentry: bool = False) -> dict[str, Any]:
     """Return the value of Django's setting LOGGING.
 
-    Each record is written to stderr in the format "text" or "json", with the request id.
+    Each record is written to stderr in the format "text" or "json", with the request id. With `sentry`, exceptions are
+    also sent to Sentry.
     """
     return {
         "version": 1,
@@ -289,8 +290,13 @@ def logging(level: int, log_format: str = "text") -> dict[str, Any]:
                 "filters": ["request_id", "client_faults"],
                 "formatter": "line",
             },
+            "sentry": {
+                "class": "common.sentry.SentryHandler",
+                "filters": ["request_id", "client_faults"],
+                "level": "ERROR",
+            },
         },
-        "root": {"handlers": ["stderr"], "level": level},
+        "root": {"handlers": ["stderr", "sentry"] if sentry else ["stderr"], "level": level},
         "loggers": {"django": {"handlers": [], "propagate": True}},
     }
 

@@ -27,6 +27,8 @@ WRITES_PER_DAY = env.count("WRITES_PER_DAY", 2000)
 LOG_LEVEL = env.log_level("LOG_LEVEL", INFO)
 LOG_FORMAT = env.str("LOG_FORMAT", "text", validate=common.LOG_FORMAT)
 MANAGEMENT_PORT = env.int("MANAGEMENT_PORT", 0)
+SENTRY_DSN = env.str("SENTRY_DSN", "")
+SENTRY_ENVIRONMENT = env.filled("SENTRY_ENVIRONMENT", "production")
 FAULTS = env.bool("FAULTS", False)
 FAULTS_PATH = env.path("FAULTS_PATH", common.FAULTS_PATH)
 VERSION = env.str("VERSION", "dev")
@@ -84,7 +86,7 @@ STORAGES = common.storages(STATIC_HASHED)
 # https://whitenoise.readthedocs.io/en/stable/django.html
 WHITENOISE_AUTOREFRESH = WHITENOISE_USE_FINDERS = RELOAD
 WHITENOISE_MAX_AGE = 0 if DEBUG or RELOAD else 60  # seconds; with 0, browsers never show an outdated file
-LOGGING = common.logging(LOG_LEVEL, LOG_FORMAT)
+LOGGING = common.logging(LOG_LEVEL, LOG_FORMAT, sentry=bool(SENTRY_DSN))
 
 LANGUAGE_CODE = "en-us"
 # With I18N, /schema/?lang=… would load one translation per language and keep it in memory.

@@ -24,6 +24,8 @@ STATIC_HASHED = env.bool("STATIC_HASHED", not (DEBUG or RELOAD))
 LOG_LEVEL = env.log_level("LOG_LEVEL", INFO)
 LOG_FORMAT = env.str("LOG_FORMAT", "text", validate=common.LOG_FORMAT)
 MANAGEMENT_PORT = env.int("MANAGEMENT_PORT", 0)
+SENTRY_DSN = env.str("SENTRY_DSN", "")
+SENTRY_ENVIRONMENT = env.filled("SENTRY_ENVIRONMENT", "production")
 FAULTS = env.bool("FAULTS", False)
 FAULTS_PATH = env.path("FAULTS_PATH", common.FAULTS_PATH)
 LOGIN_FAILURES_PER_NAME = env.count("LOGIN_FAILURES_PER_NAME", 10)
@@ -124,7 +126,7 @@ STORAGES = common.storages(STATIC_HASHED)
 # In development, serve the source files: https://whitenoise.readthedocs.io/en/stable/django.html
 WHITENOISE_AUTOREFRESH = WHITENOISE_USE_FINDERS = RELOAD
 WHITENOISE_MAX_AGE = 0 if DEBUG or RELOAD else 60  # seconds; with 0, browsers never show an outdated file
-LOGGING = common.logging(LOG_LEVEL, LOG_FORMAT)
+LOGGING = common.logging(LOG_LEVEL, LOG_FORMAT, sentry=bool(SENTRY_DSN))
 
 LANGUAGE_CODE = "en-us"
 # With translations, /schema/ would load a translation for each `?lang=` and keep it in memory.

@@ -26,6 +26,8 @@ THREADS = env.count("THREADS", 8)  # common/server/gunicorn_conf.py has the same
 LOG_LEVEL = env.log_level("LOG_LEVEL", INFO)
 LOG_FORMAT = env.str("LOG_FORMAT", "text", validate=common.LOG_FORMAT)
 MANAGEMENT_PORT = env.int("MANAGEMENT_PORT", 0)
+SENTRY_DSN = env.str("SENTRY_DSN", "")
+SENTRY_ENVIRONMENT = env.filled("SENTRY_ENVIRONMENT", "production")
 FAULTS = env.bool("FAULTS", False)
 FAULTS_PATH = env.path("FAULTS_PATH", common.FAULTS_PATH)
 SIGN_UP = env.str("SIGN_UP", "closed", validate=common.SIGN_UP)
@@ -95,7 +97,7 @@ STORAGES = common.storages(STATIC_HASHED)
 # https://whitenoise.readthedocs.io/en/stable/django.html
 WHITENOISE_AUTOREFRESH = WHITENOISE_USE_FINDERS = RELOAD
 WHITENOISE_MAX_AGE = 0 if DEBUG or RELOAD else 60  # seconds; with 0, browsers never show an outdated file
-LOGGING = common.logging(LOG_LEVEL, LOG_FORMAT)
+LOGGING = common.logging(LOG_LEVEL, LOG_FORMAT, sentry=bool(SENTRY_DSN))
 # urllib3 would log the URL of each retry, which contains the user's search.
 LOGGING["loggers"]["urllib3"] = {"level": "ERROR"}
 MESSAGE_STORAGE = "web.messages.PrefixedCookieStorage"

@@ -12,7 +12,7 @@ from django.http import HttpResponse, UnreadablePostError
 from django.http.response import HttpResponseBase
 from django.utils.http import parse_header_parameters
 
-from common import tracing
+from common import sentry, tracing
 from common.database import statements
 from common.http.middleware import ENCODED_PARAMETER
 from common.settings import service_name
@@ -83,4 +83,7 @@ def get_wsgi_application() -> Handler:
     statements.start()
     if os.environ.get(tracing.ENDPOINT):
         tracing.start(service_name(settings.ROOT_URLCONF), settings.VERSION)
+    if settings.SENTRY_DSN:
+        service = service_name(settings.ROOT_URLCONF)
+        sentry.start(settings.SENTRY_DSN, settings.SENTRY_ENVIRONMENT, service, settings.VERSION)
     return Handler()

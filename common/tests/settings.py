@@ -1,5 +1,6 @@
 """Settings of a minimal Django project that uses the features of common."""
 
+import os
 from logging import INFO
 
 from common import settings as common
@@ -22,7 +23,9 @@ DATA_UPLOAD_MAX_NUMBER_FIELDS = common.DATA_UPLOAD_MAX_NUMBER_FIELDS
 DATA_UPLOAD_MAX_NUMBER_FILES = common.DATA_UPLOAD_MAX_NUMBER_FILES
 REST_FRAMEWORK = common.REST_FRAMEWORK
 SPECTACULAR_SETTINGS = common.SPECTACULAR_SETTINGS | {"TITLE": "common", "DESCRIPTION": ""}
-LOGGING = common.logging(INFO)
+SENTRY_DSN = os.environ.get("SENTRY_DSN", "")
+SENTRY_ENVIRONMENT = "tests"
+LOGGING = common.logging(INFO, sentry=bool(SENTRY_DSN))
 USE_I18N = False
 USE_TZ = True
 
