@@ -230,10 +230,11 @@ def expected_buttons() -> dict[str, tuple[str, str, list[str]]]:
     for service in SERVICES:
         buttons[f"test-{service}"] = (service, "Run its tests", ["tilt", "trigger", f"{service}-tests"])
         selector = f"app.kubernetes.io/name={service},app.kubernetes.io/component=server"
-        pods = f"kubectl --context=kind-kind --namespace={NAMESPACE} get pods --selector={selector} --output=name"
+        pods = f"kubectl --context=kind-kind --namespace={NAMESPACE} get pods --selector={selector}"
+        pods += " --field-selector=status.phase=Running --output=name"
         for fault, text in FAULT_BUTTONS.items():
             write = kubectl(f"$pod --container=server -- sh -c 'echo {fault} > /tmp/fault'")
-            loop = f"for pod in $({pods}); do {write} && echo $pod is {fault}; done"
+            loop = f"pods=$({pods}) && for pod in $pods; do {write} || exit 1; echo $pod is {fault}; done"
             buttons[f"{fault}-{service}"] = (service, text, ["sh", "-c", loop])
     create = 'DJANGO_SUPERUSER_PASSWORD=$(cat) python users_api/manage.py createsuperuser --no-input --username "$0"'
     execute = kubectl(f"-i deployment/users-api -- sh -c '{create}' \"$NAME\"")
@@ -283,6 +284,31 @@ def test_fault_buttons_exist_only_for_the_development_image(tilt: Tilt) -> None:
     stages = (ROOT / "Dockerfile").read_text().split("\nFROM ")
     [stage] = [each for each in stages if "FAULTS" in each]
     assert " AS development\n" in stage
+
+
+def test_fault_button_writes_the_fault_in_each_pod(tilt: Tilt, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kubectl = tmp_path / "kubectl"
+    # It lists two pods, and records the arguments of `kubectl exec`. The exec in pod/broken fails.
+    kubectl.write_text(
+        "#!/bin/sh\n"
+        f'case "$*" in *" get pods "*) cat {tmp_path}/pods;; *broken*) exit 1;; *) echo "$@" >> {tmp_path}/log;; esac\n'
+    )
+    kubectl.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+
+    def click() -> "subprocess.CompletedProcess[str]":
+        command = tilt.commands["slow-web"]["args"]
+        return subprocess.run(command, capture_output=True, text=True, check=False)
+
+    assert click().returncode == 1  # kubectl cannot list the pods
+    (tmp_path / "pods").write_text("pod/a\npod/b\n")
+    assert click().stdout == "pod/a is slow\npod/b is slow\n"
+    written = (
+        f"--context=kind-kind --namespace={NAMESPACE} exec pod/%s --container=server -- sh -c echo slow > /tmp/fault"
+    )
+    assert (tmp_path / "log").read_text().splitlines() == [written % "a", written % "b"]
+    (tmp_path / "pods").write_text("pod/broken\npod/a\n")
+    assert click().returncode == 1
 
 
 def test_destructive_buttons_ask_for_confirmation(tilt: Tilt) -> None:
