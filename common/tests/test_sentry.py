@@ -30,6 +30,8 @@ from common.http.wsgi import get_wsgi_application
 
 application = get_wsgi_application()
 print(sum(name.startswith("sentry_sdk") for name in sys.modules))
+if "sentry_sdk" in sys.modules:
+    print(*sys.modules["sentry_sdk"].get_client().integrations)
 for path in ("/boom/", "/raise/timeout/", "/raise/503/", "/refuse/BadRequest/", "/raise/outside/", "/nothing/"):
     body = b"text={CANARY}&password={CANARY}"
     environ = dict(
@@ -53,6 +55,7 @@ try:
         raise RuntimeError("{CANARY}") from error
 except RuntimeError:
     logger.exception("{CANARY}")
+assert "common.http.faults" not in sys.modules  # FAULTS is off
 print("done", flush=True)
 """
 
@@ -129,6 +132,7 @@ def test_event_contains_only_allowed_keys_and_no_private_data(server: Server) ->
     server.answering.set()
     done = run(server.dsn)
     assert done.stdout.endswith("done\n"), done.stderr
+    assert done.stdout.splitlines()[1] == "atexit"  # the SDK's only integration
     assert "/boom/ 500 Internal Server Error" in done.stdout
     # The other requests and the records without an exception cause no events.
     boom, logged = server.events()
@@ -200,4 +204,6 @@ def test_key_that_a_new_sdk_adds_is_not_sent() -> None:
 
 def test_logging_has_the_handler_only_with_a_dsn() -> None:
     assert common.logging(logging.INFO)["root"]["handlers"] == ["stderr"]
-    assert common.logging(logging.INFO, sentry=True)["root"]["handlers"] == ["stderr", "sentry"]
+    enabled = common.logging(logging.INFO, sentry=True)
+    assert enabled["root"]["handlers"] == ["stderr", "sentry"]
+    assert enabled["handlers"]["sentry"]["filters"] == ["request_id", "client_faults"]
