@@ -15,6 +15,7 @@ urlpatterns = [
     path("api/users/", views.SignUpView.as_view(), name="sign-up"),
     path("admin/users/", views.UsersView.as_view(), name="users"),
     path(".well-known/jwks.json", views.JWKSView.as_view(), name="jwks"),
+    path("api/status/", views.StatusView.as_view(), name="status"),
     path("schema/", SpectacularAPIView.as_view(), name="schema"),
     path("", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="swagger"),
     path("admin/", admin.site.admin_view(admin.site.index)),

@@ -21,6 +21,7 @@ from common.events import Event
 from users_api import services, sessions
 from users_api.authentication import AccountAuthentication
 from users_api.keys import jwks
+from users_api.models import User
 from users_api.permissions import IsStaff
 from users_api.serializers import (
     JWKSSerializer,
@@ -164,3 +165,13 @@ class JWKSView(APIView):
     def get(self, request: Request) -> Response:
         """Get the public keys that currently verify tokens."""
         return Response(jwks(), headers={"Cache-Control": "public, max-age=10"})
+
+
+class StatusView(APIView):
+    authentication_classes = []
+
+    @extend_schema(operation_id="status", responses={204: None})
+    def get(self, request: Request) -> Response:
+        """Check whether this service can read its database."""
+        User.objects.exists()
+        return Response(status=status.HTTP_204_NO_CONTENT, headers={"Cache-Control": "no-store"})

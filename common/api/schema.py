@@ -224,7 +224,7 @@ class AutoSchema(SpectacularAutoSchema):
         for status in self._error_statuses() | responses.keys():
             if status >= "400":
                 responses[status] = {"content": {"application/json": self._error_body(status)}}
-        if self.method == "GET" and not self._has_permission(HasToken):
+        if self.method == "GET" and "200" in responses and not self._has_permission(HasToken):
             responses["200"]["headers"] = {"ETag": ETAG}
             responses["304"] = {}
         for status, response in responses.items():

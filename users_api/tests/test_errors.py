@@ -48,6 +48,18 @@ def test_database_outage_is_503_with_retry_after(
     assert list(response.json()) == ["message"]
 
 
+@pytest.mark.parametrize("path", ["/api/status/", "/api/status"])
+def test_status_tells_whether_the_database_works(bruce: User, api: Client, path: str) -> None:
+    def refuse(*args: Any) -> None:
+        raise OperationalError("server closed the connection unexpectedly")
+
+    response = api.get(path)
+    assert (response.status_code, response.content, response["Cache-Control"]) == (204, b"", "no-store")
+    with connection.execute_wrapper(refuse):
+        assert api.get(path).status_code == 503
+    assert api.get(path).status_code == 204
+
+
 def test_internal_error_is_500_without_details(bruce: User, api: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("users_api.sessions.log_in", None)
     response = api.post("/api/login/", {"username": "bruce", "password": PASSWORD})

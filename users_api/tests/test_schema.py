@@ -34,6 +34,7 @@ def test_schema_lists_every_operation_and_status(schema: Any) -> None:
         "sign_up": ("post", "/api/users/", ["201", "400", "403", "413", "415", "429", "503"]),
         "create_user": ("post", "/admin/users/", ["201", "400", "401", "403", "413", "415", "503"]),
         "jwks": ("get", "/.well-known/jwks.json", ["200", "304", "503"]),
+        "status": ("get", "/api/status/", ["204", "503"]),
     }
 
 
