@@ -110,6 +110,7 @@ def states(page: Page, system: System, broken_web: str) -> Iterator[str]:
         "thought-missing": "/thoughts/999999",
         "sign-up": "/signup/",
         "not-logged-in": "/logout/",
+        "status": "/status",
     }.items():
         page.goto(web + path)
         yield name
@@ -176,6 +177,7 @@ def states(page: Page, system: System, broken_web: str) -> Iterator[str]:
         "search-unavailable": "/search?search=tea",
         "author-unavailable": "/@katharina",
         "thought-unavailable": "/thoughts/1",
+        "status-unavailable": "/status",
     }.items():
         page.goto(broken_web + path)
         yield name
@@ -184,6 +186,10 @@ def states(page: Page, system: System, broken_web: str) -> Iterator[str]:
     with page.expect_navigation():
         page.get_by_role("button", name="Log out").click()
     yield "delete-unavailable"
+    page.goto(f"{broken_web}/logout/")
+    page.context.clear_cookies(name=re.compile("csrftoken"))
+    press(page, "Log out")
+    yield "form-expired"
     page.context.clear_cookies()
     page.goto(f"{broken_web}/login/")
     yield "login-without-thoughts"

@@ -7,6 +7,7 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
+from common.http import request_id
 from common.http.urls import local_path
 from web.backends import thoughts
 from web.backends.exceptions import (
@@ -25,18 +26,27 @@ from web.backends.exceptions import (
 
 @dataclass(frozen=True)
 class Notice:
-    """An error message on a page. `kind` is a CSS class, which selects the colour."""
+    """An error message on a page.
+
+    `kind` is a CSS class, which selects the colour. `temporary` is True if the same request may succeed later. `code`
+    is the id of the request. It is "" if the user can solve the problem without help.
+    """
 
     kind: str
     title: str
     text: str
-    temporary: bool = False  # the same request may succeed later
+    temporary: bool = False
+    code: str = ""
 
 
 def notice(error: BackendError) -> Notice:
     """Return the message that a page shows for this error."""
-    kind = KINDS.get(error.status, "error")
-    return Notice(kind, TITLES[error.status], _advice(error), error.status in TEMPORARY)
+    return _notice(error.status, _advice(error), has_code=not isinstance(error, InvalidInput))
+
+
+def _notice(status: int, text: str, has_code: bool = True) -> Notice:
+    code = request_id.current() if has_code and status in WITH_CODE else ""
+    return Notice(KINDS.get(status, "error"), TITLES[status], text, status in TEMPORARY, code)
 
 
 def _advice(error: BackendError) -> str:
@@ -87,6 +97,8 @@ TITLES = {
 }
 KINDS = {401: "login", 429: "slow", 503: "unavailable"}
 TEMPORARY = {429, 500, 503}
+# The pages with these errors show the id of the request, with which staff find the reason in the log.
+WITH_CODE = {400, 403, 429, 500, 503}
 RESENT_FIELDS = ("text", "next", "place")  # never a password
 
 
@@ -107,8 +119,7 @@ def render_with(
 
 def render_error(request: HttpRequest, status: int, text: str) -> HttpResponse:
     """Return an error page with this status and text, and with the site navigation."""
-    error = Notice(KINDS.get(status, "error"), TITLES[status], text)
-    return render(request, "error.html", _context(request, error, status), status=status)
+    return render(request, "error.html", _context(request, _notice(status, text), status), status=status)
 
 
 def not_allowed(request: HttpRequest, methods: str) -> HttpResponse:

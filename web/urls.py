@@ -9,6 +9,7 @@ urlpatterns = [
     path("thoughts/<int:id>/delete", views.delete_thought, name="delete-thought"),
     path("@<str:name>", views.author, name="author"),
     path("search", views.search, name="search"),
+    path("status", views.status, name="status"),
     path("account/", views.account, name="account"),
     path("account/password", views.change_password, name="change-password"),
     path("account/sessions/delete", views.end_other_sessions, name="end-other-sessions"),

@@ -25,6 +25,7 @@ from web.backends import thoughts as thoughts_backend
 from web.backends import users as users_backend
 from web.backends.exceptions import BackendError, Forbidden, InvalidInput, NotAuthenticated, NotFound, Unavailable
 from web.forms import USERNAME_MAX_LENGTH, LoginForm, PasswordForm, SignUpForm, ThoughtForm
+from web.status import checker
 
 View = Callable[..., HttpResponse]
 
@@ -207,6 +208,12 @@ def page_parameters(request: Request) -> dict[str, str]:
     if any(len(value) > ID_MAX_LENGTH for value in parameters.values()):
         raise InvalidInput(thoughts_backend.SERVICE, "The page number in the address is too long.", {})
     return parameters
+
+
+@require_safe
+def status(request: Request) -> HttpResponse:
+    """Show which services work."""
+    return render(request, "status.html", {"report": checker.report()})
 
 
 @sensitive_post_parameters()

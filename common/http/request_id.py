@@ -56,6 +56,11 @@ def add_outgoing_header(name: str, value: str) -> None:
     _headers.set({**_headers.get(), name: value})
 
 
+def current() -> str:
+    """Return the id of the current request, or "" outside a request."""
+    return _headers.get().get("X-Request-ID", "")
+
+
 def trace_id() -> str:
     """Return the trace id that the log contains for the current request."""
     return str((_fields.get() or {}).get("trace_id", ""))

@@ -8,6 +8,7 @@ BackendError
 ├── TooManyRequests      429: too many requests; with the seconds to wait
 │   └── TooManyThoughts  the user has written too many thoughts
 └── Unavailable          no connection, a timeout, 5xx, or an unexpected answer
+    ├── BadAnswer        the API answered, but with 5xx or something unexpected
     ├── Busy             this process already makes as many slow calls as allowed
     └── Unanswered       the API did not answer a POST, which may have succeeded
 """
@@ -68,6 +69,10 @@ class TooManyThoughts(TooManyRequests):
 
 class Unavailable(BackendError):
     """The API is unavailable, or it sent an unexpected answer."""
+
+
+class BadAnswer(Unavailable):
+    """The API answered, but with a status of 5xx, an unexpected status or an unexpected body."""
 
 
 class Busy(Unavailable):

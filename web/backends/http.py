@@ -21,6 +21,7 @@ from common.http import request_id
 from common.registry import REGISTRY
 from web.backends.exceptions import (
     BackendError,
+    BadAnswer,
     Forbidden,
     InvalidInput,
     NotAuthenticated,
@@ -144,13 +145,13 @@ def _call(service: str, method: str, url: str, expected: int, read_timeout: floa
     raise problem
 
 
-def unexpected_body(service: str) -> Unavailable:
+def unexpected_body(service: str) -> BadAnswer:
     """Log that an API answered with an unexpected body, and return the error to raise.
 
     The body itself is not logged, because it may contain a user's thoughts or a token.
     """
     logger.error("The %s service answered with an unexpected body.", service)
-    return Unavailable(service)
+    return BadAnswer(service)
 
 
 def _was_sent(error: Exception) -> bool:
@@ -196,7 +197,7 @@ def _error(service: str, answer: Answer) -> BackendError:
             return NotFound(service, message)
         case 413 | 414, _:  # gunicorn or a proxy may have sent this answer, so ignore the body
             return InvalidInput(service, "The text is too long.", {})
-    return Unavailable(service)
+    return BadAnswer(service)
 
 
 def _wait(seconds: str) -> int:

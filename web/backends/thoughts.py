@@ -68,6 +68,11 @@ def newest() -> list[Thought]:
     return _page("/api/thoughts/", {"limit": str(NEWEST_LIMIT)}, read_timeout=NEWEST_TIMEOUT).thoughts
 
 
+def check(timeout: float) -> None:
+    """Raise a `BackendError` if the API does not return a thought from its database within `timeout` seconds."""
+    _page("/api/thoughts/", {"limit": "1"}, read_timeout=timeout)
+
+
 def by_author(username: str, page: dict[str, str]) -> Page:
     """Return the thoughts of a user, newest first. An unknown user has none."""
     return _page("/api/thoughts/", {"username": username, **page})

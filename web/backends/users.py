@@ -83,6 +83,11 @@ def end_other_sessions(authorization: str) -> None:
     _call("DELETE", "/api/sessions/", expected=204, headers={"Authorization": authorization})
 
 
+def check(timeout: float) -> None:
+    """Raise a `BackendError` if the API does not say within `timeout` seconds that it can read its database."""
+    _call("GET", "/api/status/", expected=204, read_timeout=timeout)
+
+
 def _tokens(answer: http.Answer) -> tuple[str, str]:
     match answer.body:
         case {"Authorized": str(authorization), "refresh": str(refresh)}:

@@ -20,7 +20,9 @@ def text(number: int) -> str:
     return " ".join(WORDS[number * 7 :] + WORDS)[:250]
 
 
-@pytest.mark.parametrize("path", ["/thoughts/", "/search", "/@bruce", "/thoughts/7", "/account/", "/nowhere"])
+@pytest.mark.parametrize(
+    "path", ["/thoughts/", "/search", "/@bruce", "/thoughts/7", "/account/", "/nowhere", "/status"]
+)
 def test_page_with_its_files_is_at_most_12_kb(bruce: Client, backend: Backend, path: str) -> None:
     thoughts = [thought(1_000_000 + number, text=text(number)) for number in range(20)]
     backend.answer(MINE, 200, thoughts, Link='</?after=5>; rel="next", </?before=9>; rel="prev"')
