@@ -37,9 +37,12 @@ def begin(request: HttpRequest) -> str:
         if tracestate and len(tracestate) <= 512 and tracestate.isprintable() and tracestate.isascii():
             headers["tracestate"] = tracestate
     _headers.set(headers)
-    # If no trace context was sent, use the request id as the trace id, if it has the right form. Then all services that
-    # handle this request log the same trace id.
-    trace_id = traceparent[1] if traceparent else request_id if _TRACE_ID.fullmatch(request_id) else uuid.uuid4().hex
+    # If no trace context was sent, the trace id is the request id, or a hash of the request id if it has another form.
+    # Then all services that handle this request log the same trace id.
+    if traceparent:
+        trace_id = traceparent[1]
+    else:
+        trace_id = request_id if _TRACE_ID.fullmatch(request_id) else uuid.uuid5(uuid.NAMESPACE_OID, request_id).hex
     fields = request.META[LOG_FIELDS] = {"request_id": request_id, "trace_id": trace_id}
     _fields.set(fields)
     fields["network"] = client_network(request)

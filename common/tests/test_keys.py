@@ -9,13 +9,15 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from queue import SimpleQueue
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from django.test import Client
+from django.test import Client, RequestFactory
 from pytest_django import Settings
 
+from common.http import request_id
 from common.tests import signing
 from common.tokens import keys
 from common.tokens.keys import (
@@ -347,6 +349,22 @@ def test_expired_set_is_reloaded_in_the_background(clock: Clock) -> None:
     leave.set()
     assert left.wait(10)
     assert loads == ["load"]
+
+
+def test_background_load_has_the_context_of_the_request(clock: Clock) -> None:
+    request_id.begin(RequestFactory().get("/", headers={"X-Request-ID": "abc"}))
+    key_set = KeySet(Source("ours"))
+    key_set.find("ours")
+    loaded_for: SimpleQueue[str] = SimpleQueue()
+
+    def load() -> dict[str, Any]:
+        loaded_for.put(request_id.current())
+        return signing.jwks("ours")
+
+    key_set._load = load
+    clock.now += MAX_AGE + 1
+    key_set.find("ours")
+    assert loaded_for.get(timeout=10) == "abc"
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import itertools
 import json
 import logging
+import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from io import StringIO
@@ -79,10 +80,16 @@ def test_line_has_the_traceback(api: Client, lines: Lines) -> None:
 
 def test_without_a_trace_the_trace_id_is_the_request_id(api: Client, lines: Lines) -> None:
     api.get("/nothing/")
-    api.get("/nothing/", headers={"X-Request-ID": "abc"})
-    new, given = lines()
-    assert new["trace_id"] == new["request_id"]
-    assert len(given["trace_id"]) == 32
+    assert lines()[0]["trace_id"] == lines()[0]["request_id"]
+
+
+def test_all_services_derive_the_same_trace_id_from_a_request_id(api: Client, lines: Lines) -> None:
+    for given in ("abc", "abc", "abd"):
+        api.get("/nothing/", headers={"X-Request-ID": given})
+    first, second, other = (line["trace_id"] for line in lines())
+    assert first == second
+    assert first != other
+    assert re.fullmatch("[0-9a-f]{32}", first)
 
 
 def test_a_request_does_not_inherit_the_account_of_the_previous_request(api: Client, lines: Lines) -> None:

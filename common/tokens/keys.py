@@ -10,6 +10,7 @@ import math
 import threading
 import time
 from collections.abc import Callable
+from contextvars import copy_context
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +75,8 @@ class KeySet:
                 raise KeysUnavailable
             key = self._keys.get(kid)
         elif time.monotonic() > self._stale_from and not self._lock.locked():
-            threading.Thread(target=self._reload, daemon=True).start()
+            # The thread gets a copy of the context, so that its log lines contain the id of the request.
+            threading.Thread(target=functools.partial(copy_context().run, self._reload), daemon=True).start()
         if key is None:
             raise UnknownKey
         return key
