@@ -1,0 +1,78 @@
+"""The code on an error page is the id of the request in the log."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import requests
+
+from e2e.test_logs import form, lines
+from tools import scratch
+from tools.system import System, kill, start, stop, within
+
+TIMEOUT = 30
+
+
+@pytest.fixture(scope="module")
+def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    """Start a system that logs JSON, limits logins after one failure, and cannot render the page /logout/."""
+    tree = scratch.copy(tmp_path_factory.mktemp("tree"))
+    # Django finds out that this template does not exist when it renders the page.
+    change(tree / "web" / "templates" / "logout.html", "<h1>", "{% include missing %}<h1>")
+    change(tree / "tools" / "run.py", "RESTART_AFTER = 3.0", "RESTART_AFTER = 3600.0")
+    system = start(tmp_path_factory.mktemp("own"), tree, LOG_FORMAT="json", LOGIN_FAILURES_PER_NAME="1")
+    yield system
+    stop(system)
+
+
+def change(file: Path, before: str, after: str) -> None:
+    """Replace text in a file."""
+    text = file.read_text()
+    assert before in text
+    file.write_text(text.replace(before, after))
+
+
+def code(response: requests.Response) -> str:
+    """Return the code on an error page."""
+    (found,) = re.findall(r"tell us this code: <code>(\w+)</code>", response.text)
+    assert found == response.headers["X-Request-ID"]
+    return str(found)
+
+
+def wait_for(system: System, request_id: str, loggers: set[str]) -> None:
+    """Wait until these loggers have written lines with this request id. Assert that all these lines have a trace id."""
+    assert within(TIMEOUT, lambda: {line["logger"] for line in lines(system, request_id=request_id)} >= loggers)
+    assert {line.get("trace_id") for line in lines(system, request_id=request_id)} == {request_id}
+
+
+def test_code_of_a_500_leads_to_the_exception(own: System) -> None:
+    response = requests.get(f"{own.web}/logout/", timeout=TIMEOUT)
+    assert response.status_code == 500
+    wait_for(own, code(response), {"django.request", "gunicorn.access"})
+    (line,) = lines(own, request_id=code(response), logger="django.request")
+    assert "TemplateDoesNotExist" in line["exc_info"]
+
+
+def test_code_of_a_refused_login_is_in_the_log_of_the_api(own: System) -> None:
+    with requests.Session() as browser:
+        login = {"username": "bruce", "password": "not-the-password"}
+        assert form(browser, f"{own.web}/login/", **login).status_code == 401
+        response = form(browser, f"{own.web}/login/", **login)
+    assert response.status_code == 429
+    wait_for(own, code(response), {"django.request", "gunicorn.access"})
+    routes = {"/login/", "/api/login/"}
+    assert within(TIMEOUT, lambda: {line.get("route") for line in lines(own, request_id=code(response))} >= routes)
+    assert lines(own, request_id=code(response), event="login.limited")
+
+
+def test_code_of_a_503_leads_to_the_failed_call(own: System) -> None:
+    kill(own, "thoughts_api")
+    response = requests.get(f"{own.web}/thoughts/1", timeout=TIMEOUT)
+    assert response.status_code == 503
+    wait_for(own, code(response), {"web.backends.http", "django.request", "gunicorn.access"})
+    page = requests.get(f"{own.web}/status", timeout=TIMEOUT)
+    assert page.status_code == 200
+    assert "Does not answer" in page.text
+    # The thread that checks the service logs the failed call with the id of the page.
+    wait_for(own, page.headers["X-Request-ID"], {"web.backends.http", "gunicorn.access"})
