@@ -10,8 +10,8 @@ import time
 
 from django.conf import settings
 from django.db import connection
-from rest_framework.exceptions import Throttled
 
+from common.api.exceptions import TooManyRequests
 from common.tokens import CLOCK_SKEW
 from thoughts_api.models import WriteCount
 
@@ -36,7 +36,7 @@ COUNT = f"""
 """  # noqa: S608
 
 
-class TooManyThoughts(Throttled):
+class TooManyThoughts(TooManyRequests):
     """Response 429, because the user has reached a limit.
 
     `wait` is the number of seconds after which the user may write again.

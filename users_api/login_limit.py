@@ -24,9 +24,9 @@ from django.conf import settings
 from django.db.models import Q
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
-from rest_framework.exceptions import Throttled
 
 from common import events
+from common.api.exceptions import TooManyRequests
 from common.events import Event
 from common.tokens import CLOCK_SKEW
 from users_api.models import USERNAME_MAX_LENGTH, KnownNetwork, LoginFailure, User
@@ -36,7 +36,7 @@ SITE_BITS = 48  # the largest IPv6 network that a provider assigns to one site (
 UPDATE_AFTER = timedelta(days=1)  # a login updates the `time` of a known network only if that time is older than this
 
 
-class TooManyFailures(Throttled):
+class TooManyFailures(TooManyRequests):
     """Response 429, because too many logins have failed. `wait` is in seconds."""
 
     wait: int

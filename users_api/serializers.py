@@ -123,7 +123,7 @@ class UserSerializer(serializers.ModelSerializer[User]):
         The field itself has no validator for this, because the OpenAPI document would then contain the validator's
         pattern. In OpenAPI, `\\w` matches fewer letters than in Python.
         """
-        UnicodeUsernameValidator()(username)
+        UnicodeUsernameValidator(message="Use only letters, digits and the characters @.+-_")(username)
         return username
 
     def validate(self, data: dict[str, Any]) -> dict[str, Any]:

@@ -14,9 +14,10 @@ from django.db.models.signals import post_save
 from django.dispatch import receiver
 from django.http import HttpRequest
 from django.utils import timezone
-from rest_framework.exceptions import Throttled, ValidationError
+from rest_framework.exceptions import ValidationError
 
 from common import events
+from common.api.exceptions import TooManyRequests
 from common.events import Event
 from common.http.addresses import client_address
 from users_api import login_limit, sessions
@@ -25,7 +26,7 @@ from users_api.models import Session, SignUp, User
 CLOSED = "Sign-up is closed. Ask the staff of this site for an account."
 
 
-class TooManySignUps(Throttled):
+class TooManySignUps(TooManyRequests):
     """Response 429, because of too many attempts to sign up from one address. `wait` is in seconds."""
 
     default_detail = "Too many sign-ups from this address."

@@ -9,6 +9,7 @@ from web.backends.exceptions import InvalidInput
 
 TEXT_MAX_LENGTH = 250  # characters, as thoughts_api counts them
 USERNAME_MAX_LENGTH, PASSWORD_MAX_LENGTH = 50, 128  # characters, as in users_api
+TOO_LONG = "Use at most %(limit_value)d characters. You have typed %(show_value)d."
 USERNAME_ATTRS = {"autocomplete": "username", "autocapitalize": "none", "spellcheck": "false", "dir": "auto"}
 
 
@@ -84,13 +85,13 @@ class LoginForm(BackendForm):
     username = forms.CharField(
         label="User name",
         strip=False,
-        validators=[MaxLengthValidator(USERNAME_MAX_LENGTH)],
+        validators=[MaxLengthValidator(USERNAME_MAX_LENGTH, TOO_LONG)],
         widget=forms.TextInput(attrs=USERNAME_ATTRS),
     )
     password = forms.CharField(
         label="Password",
         strip=False,
-        validators=[MaxLengthValidator(PASSWORD_MAX_LENGTH)],
+        validators=[MaxLengthValidator(PASSWORD_MAX_LENGTH, TOO_LONG)],
         widget=forms.PasswordInput(attrs={"autocomplete": "current-password"}),
     )
 

@@ -13,6 +13,16 @@ class NotAuthenticated(exceptions.APIException):
     default_code = "not_authenticated"
 
 
+class TooManyRequests(exceptions.Throttled):
+    """429: the client has sent too many requests. `wait` is in seconds.
+
+    Django REST framework adds one of these sentences to the message. Its own sentence is "Expected available in …".
+    """
+
+    extra_detail_singular = "Try again in {wait} second."
+    extra_detail_plural = "Try again in {wait} seconds."
+
+
 class ServiceUnavailable(exceptions.APIException):
     """503: a dependency, such as the database, is unavailable.
 

@@ -14,6 +14,11 @@ from common.api.parsers import check_utf8
 class TextField(serializers.CharField):
     """Text field that accepts only strings. Django REST framework's `CharField` also accepts numbers."""
 
+    default_error_messages = {
+        "max_length": "Use at most {max_length} characters.",
+        "min_length": "Use at least {min_length} characters.",
+    }
+
     def to_internal_value(self, data: Any) -> str:
         """Return the text, without leading and trailing spaces if `trim_whitespace` is set."""
         if not isinstance(data, str):
