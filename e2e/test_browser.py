@@ -321,7 +321,7 @@ def manage_the_account(page: Page, system: System, name: str) -> None:
     page.get_by_role("button", name="Sign up").click()
     expect(page.get_by_role("alert")).to_contain_text("already exists")
     fill_in(page, (name, first), "Sign up")
-    expect(page.get_by_role("status")).to_contain_text(f"Welcome, {name}")
+    expect(page.get_by_role("status")).to_contain_text(f"Welcome, \u2068{name}\u2069")
 
     phone = requests.post(
         f"{system.users}/api/login/", {"username": name, "password": first}, headers={"User-Agent": "phone"}, timeout=9

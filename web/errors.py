@@ -41,12 +41,13 @@ class Notice:
 
 def notice(error: BackendError) -> Notice:
     """Return the message that a page shows for this error."""
-    return _notice(error.status, _advice(error), has_code=not isinstance(error, InvalidInput))
+    title = "Not allowed" if isinstance(error, Forbidden) else TITLES[error.status]
+    return _notice(error.status, title, _advice(error), has_code=not isinstance(error, InvalidInput))
 
 
-def _notice(status: int, text: str, has_code: bool = True) -> Notice:
+def _notice(status: int, title: str, text: str, has_code: bool) -> Notice:
     code = request_id.current() if has_code and status in WITH_CODE else ""
-    return Notice(KINDS.get(status, "error"), TITLES[status], text, status in TEMPORARY, code)
+    return Notice(KINDS.get(status, "error"), title, text, status in TEMPORARY, code)
 
 
 def _advice(error: BackendError) -> str:
@@ -119,7 +120,8 @@ def render_with(
 
 def render_error(request: HttpRequest, status: int, text: str) -> HttpResponse:
     """Return an error page with this status and text, and with the site navigation."""
-    return render(request, "error.html", _context(request, _notice(status, text), status), status=status)
+    error = _notice(status, TITLES[status], text, has_code=True)
+    return render(request, "error.html", _context(request, error, status), status=status)
 
 
 def not_allowed(request: HttpRequest, methods: str) -> HttpResponse:

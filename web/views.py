@@ -26,11 +26,13 @@ from web.backends import users as users_backend
 from web.backends.exceptions import BackendError, Forbidden, InvalidInput, NotAuthenticated, NotFound, Unavailable
 from web.forms import USERNAME_MAX_LENGTH, LoginForm, PasswordForm, SignUpForm, ThoughtForm
 from web.status import checker
+from web.templatetags.thoughts import isolate
 
 View = Callable[..., HttpResponse]
 
 SEARCH_MAX_LENGTH = 1000  # characters, as in thoughts_api
 ID_MAX_LENGTH = 19  # digits of the largest id, 2**63 - 1
+NUMBER = re.compile("[0-9]+")
 PLACE = re.compile("n[0-9]{1,3}")  # the position of a thought on its page
 
 
@@ -202,11 +204,13 @@ def thought(request: Request, id: int) -> HttpResponse:
 def page_parameters(request: Request) -> dict[str, str]:
     """Return the query parameters `after` and `before`.
 
-    Raise `InvalidInput` if one is too long for an id.
+    Raise `InvalidInput` if one is not a number, or is too long for an id.
     """
-    parameters = {name: request.GET[name] for name in ("after", "before") if name in request.GET}
+    parameters = {name: value for name in ("after", "before") if (value := request.GET.get(name))}
     if any(len(value) > ID_MAX_LENGTH for value in parameters.values()):
         raise InvalidInput(thoughts_backend.SERVICE, "The page number in the address is too long.", {})
+    if not all(NUMBER.fullmatch(value) for value in parameters.values()):
+        raise InvalidInput(thoughts_backend.SERVICE, "The page number in the address is not valid.", {})
     return parameters
 
 
@@ -296,7 +300,7 @@ def log_in_after_sign_up(request: Request, username: str, password: str) -> Http
     except BackendError:
         messages.success(request, "Your account is ready. Log in to start.")
         return redirect("login")
-    messages.success(request, f"Welcome, {username}. Your account is ready.")
+    messages.success(request, f"Welcome, {isolate(username)}. Your account is ready.")
     return to_next(request)
 
 

@@ -37,6 +37,15 @@ def highlight(text: str, search: str) -> SafeString:
     return mark_safe(html + _marked_html(text[end:], marked[end:]))  # noqa: S308
 
 
+@register.filter
+def isolate(text: str) -> str:
+    """Return the text between U+2068 and U+2069, so that a right-to-left text does not reorder the text around it.
+
+    Use this filter where HTML allows no `<bdi>`, such as in `<title>`. See Unicode Standard Annex #9, section 2.4.
+    """
+    return f"\u2068{text}\u2069"
+
+
 def _marked(text: str, folded_search: str) -> list[bool]:
     """Return for each character whether it belongs to a match."""
     folded = ""

@@ -93,6 +93,14 @@ def test_log_out_everywhere_keeps_this_session_if_the_others_cannot_be_ended(bru
     assert not {SESSION_COOKIE, REFRESH_COOKIE} & set(response.cookies)
 
 
+def test_password_form_names_the_user_for_password_managers(bruce: Client, backend: Backend) -> None:
+    field = re.search('<input[^>]*name="username"[^>]*>', bruce.get("/account/").text)
+    assert field
+    assert 'value="bruce"' in field[0]
+    assert 'autocomplete="username"' in field[0]
+    assert "hidden" in field[0]
+
+
 def test_a_password_is_changed(bruce: Client, backend: Backend) -> None:
     response = bruce.post("/account/password", CHANGE)
     assert (response.status_code, response["Location"]) == (302, "/account/")
@@ -146,7 +154,7 @@ def test_sign_up_also_logs_in(visitor: Client, backend: Backend, open_sign_up: N
         assert received.headers["x-forwarded-for"] == "127.0.0.1"
         assert received.headers["user-agent"] == "Test"
     assert response.cookies[SESSION_COOKIE].value.startswith("Bearer ")
-    assert "Welcome, grace" in visitor.get("/search").text
+    assert "Welcome, \u2068grace\u2069" in visitor.get("/search").text
 
 
 @pytest.mark.parametrize(

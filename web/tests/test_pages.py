@@ -64,11 +64,20 @@ def test_invalid_page_parameter_is_400(bruce: Client, backend: Backend) -> None:
     wrong = {"message": "after: A valid integer is required.", "errors": {"after": ["A valid integer is required."]}}
     backend.answer(MINE, 400, wrong)
     backend.answer(SEARCH, 400, wrong)
-    for path in ("/thoughts/?after=x", "/search?after=x"):
+    for path in ("/thoughts/?after=01", "/search?after=01"):
         response = bruce.get(path)
         assert response.status_code == 400
         assert "A valid integer is required" in notices(response)
         assert "<nav" in response.text
+
+
+@pytest.mark.parametrize("value", ["abc", "-1", "1.0", " 1", "١", "0x1"])
+@pytest.mark.parametrize("path", ["/thoughts/", "/search", "/@bruce"])
+def test_page_parameter_that_is_not_a_number_is_400(bruce: Client, backend: Backend, path: str, value: str) -> None:
+    response = bruce.get(path, {"after": value})
+    assert response.status_code == 400
+    assert "The page number in the address is not valid." in notices(response)
+    assert backend.calls() == []
 
 
 def test_thought_is_stored_and_the_user_returns_to_the_list(bruce: Client, backend: Backend) -> None:

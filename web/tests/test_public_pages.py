@@ -50,6 +50,15 @@ def test_login_page_does_not_wait_long_for_thoughts(
     assert backend.calls() == [SEARCH]  # no retry
 
 
+def test_title_isolates_the_direction_of_names_searches_and_thoughts(visitor: Client, backend: Backend) -> None:
+    hebrew = "שלום"
+    backend.answer(ONE, 200, thought(7, text=hebrew))
+    for path in (f"/@{hebrew}", f"/search?search={hebrew}", "/thoughts/7"):
+        title = visitor.get(path).text.partition("<title>")[2].partition("</title>")[0]
+        assert f"\u2068{hebrew}\u2069" in title
+        assert title.endswith(" · Thoughts")
+
+
 def test_failed_login_makes_no_other_call(visitor: Client, backend: Backend) -> None:
     backend.answer(LOGIN, 401, {"message": "m"})
     visitor.post("/login/", {"username": "bruce", "password": "x"})
@@ -112,7 +121,7 @@ def test_page_of_a_thought(visitor: Client, backend: Backend) -> None:
     response = visitor.get("/thoughts/7")
     assert response.status_code == 200
     assert "One &lt;b&gt; thought" in response.text
-    assert "<title>One &lt;b&gt; thought" in response.text
+    assert "<title>\u2068One &lt;b&gt; thought" in response.text
     assert "Delete" not in response.text
     assert 'aria-current="page"' not in response.text
 
@@ -163,6 +172,16 @@ def test_staff_can_delete_every_thought(staff: Client, backend: Backend) -> None
     assert response["Location"] == "/search"
     assert backend.calls() == [DELETE, DELETE_ANY]
     assert {each.headers["authorization"] for each in backend.received} == {staff.cookies[SESSION_COOKIE].value}
+
+
+def test_refused_deletion_shows_the_reason(staff: Client, backend: Backend) -> None:
+    backend.answer(DELETE, 404, {"message": "You have no thought with this id."})
+    backend.answer(DELETE_ANY, 403, {"message": "You do not have permission."})
+    response = staff.post("/thoughts/7/delete")
+    assert response.status_code == 403
+    assert "<h1>Not allowed</h1>" in response.text
+    assert "<p>You do not have permission.</p>" in response.text
+    assert f"<code>{response['X-Request-ID']}</code>" in response.text
 
 
 def test_other_users_cannot_delete_a_thought(bruce: Client, backend: Backend) -> None:
