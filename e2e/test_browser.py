@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 import requests
-from playwright.sync_api import BrowserContext, Locator, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
 
 from e2e.browser import TIMEOUT, User, fill_in, log_in, open_menu, search, share, write
 from tools.system import System, answers, kill, within
@@ -383,6 +383,24 @@ def test_account_created_in_the_admin_works_until_it_is_deactivated(
     expect(visitor.get_by_role("heading", name="Log in")).to_be_visible()
     fill_in(visitor, user)
     expect(visitor.get_by_role("alert")).to_contain_text("wrong")
+
+
+@pytest.mark.parametrize("width", [320, 640, 1200])
+@pytest.mark.parametrize("java_script", [True, False])
+def test_status_page_fits_and_can_be_loaded_again(
+    browser: Browser, system: System, width: int, java_script: bool
+) -> None:
+    page = browser.new_page(viewport={"width": width, "height": 800}, java_script_enabled=java_script)
+    page.goto(f"{system.web}/search")
+    page.get_by_role("contentinfo").get_by_role("link", name="Status").click()
+    expect(page.get_by_role("heading", name="Everything works")).to_be_visible()
+    expect(page.get_by_role("main").get_by_text("Works", exact=True)).to_have_count(3)
+    expect(page.locator("time")).to_have_text("just now" if java_script else re.compile(r"\d{4}, [\d:]{8} UTC$"))
+    assert page.evaluate("document.documentElement.scrollWidth") == width
+    with page.expect_navigation():
+        page.get_by_role("link", name="Check again").click()
+    expect(page.get_by_role("heading", name="Everything works")).to_be_visible()
+    page.close()
 
 
 @pytest.mark.parametrize(("project", "path"), [("thoughts", "/api/thoughts/"), ("users", "/.well-known/jwks.json")])

@@ -3,10 +3,13 @@
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
+from playwright.sync_api import Browser, expect
 
+from e2e.test_accessibility import Findings
 from e2e.test_logs import form, lines
 from tools import scratch
 from tools.system import System, kill, start, stop, within
@@ -66,13 +69,48 @@ def test_code_of_a_refused_login_is_in_the_log_of_the_api(own: System) -> None:
     assert lines(own, request_id=code(response), event="login.limited")
 
 
-def test_code_of_a_503_leads_to_the_failed_call(own: System) -> None:
+@pytest.fixture(scope="module")
+def outage(own: System) -> None:
+    """Stop thoughts_api. It does not start again."""
     kill(own, "thoughts_api")
+
+
+def test_code_of_a_503_leads_to_the_failed_call(own: System, outage: None) -> None:
     response = requests.get(f"{own.web}/thoughts/1", timeout=TIMEOUT)
     assert response.status_code == 503
     wait_for(own, code(response), {"web.backends.http", "django.request", "gunicorn.access"})
-    page = requests.get(f"{own.web}/status", timeout=TIMEOUT)
-    assert page.status_code == 200
-    assert "Does not answer" in page.text
-    # The thread that checks the service logs the failed call with the id of the page.
-    wait_for(own, page.headers["X-Request-ID"], {"web.backends.http", "gunicorn.access"})
+
+
+def test_threads_that_check_the_services_log_the_code_of_the_page(own: System, outage: None) -> None:
+    found: list[dict[str, Any]] = []
+
+    def check() -> bool:
+        # A page within five seconds of an earlier one checks nothing.
+        page = requests.get(f"{own.web}/status", timeout=TIMEOUT)
+        assert page.status_code == 200
+        found[:] = lines(own, request_id=page.headers["X-Request-ID"], logger="web.backends.http")
+        return bool(found)
+
+    assert within(TIMEOUT, check)
+    assert [line["trace_id"] for line in found] == [line["request_id"] for line in found]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_visitor_finds_out_which_service_is_down(browser: Browser, own: System, outage: None, scheme: Any) -> None:
+    page = browser.new_page(color_scheme=scheme)
+    look = Findings()
+    page.goto(f"{own.web}/thoughts/1")
+    look(page, "error page")
+    page.get_by_role("main").locator("code").click()
+    selected = page.evaluate("getSelection().toString()")
+    assert selected == page.locator("code").inner_text()
+    assert within(TIMEOUT, lambda: bool(lines(own, request_id=selected, logger="web.backends.http")))
+    page.get_by_role("main").get_by_role("link", name="Status").click()
+    expect(page.get_by_role("heading", name="Some things do not work right now")).to_be_visible()
+    states = page.get_by_role("main").get_by_role("listitem").locator(".badge")
+    expect(states).to_have_text(["Works", "Does not answer", "Works"])
+    look(page, "status page")
+    page.goto(f"{own.web}/search")
+    look(page, "error in a page")
+    assert look.found == []
+    page.close()
