@@ -25,7 +25,7 @@ def page_in_admin(handler: Callable[..., HttpResponse]) -> Callable[..., HttpRes
             "title": response.reason_phrase,
             "message": json.loads(response.content)["message"],
             # Only this id connects what the user sees with the log.
-            "code": request_id.outgoing_headers().get("X-Request-ID") if response.status_code >= 500 else None,
+            "code": request_id.current() if response.status_code >= 500 else None,
         }
         # The page is rendered without the request, because its user may be in a database that is unreachable.
         response.content = render_to_string("admin/error.html", context).encode()
