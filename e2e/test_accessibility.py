@@ -10,7 +10,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from e2e.browser import fill_in, log_in, open_menu, search, share
-from tools.system import System, answers, kill, within
+from tools.system import System, answers, outage, within
 
 
 class Findings:
@@ -99,15 +99,14 @@ def test_error_pages_have_no_accessibility_violations(page: Page, own: System) -
     assert within(30, lambda: answers(f"{own.users}/readyz") and answers(f"{own.thoughts}/readyz"))
     log_in(page, own, ("bruce", "bruce"))
     expect(page.get_by_role("heading", name="Your thoughts")).to_be_visible()
-    kill(own, "thoughts_api")
-    page.goto(f"{own.web}/thoughts/")
-    look(page, "no list")
-    share(page, "Typed during the outage")
-    look(page, "not stored")
-    page.goto(f"{own.web}/search?search=a")
-    look(page, "no search")
-    page.context.clear_cookies()
-    kill(own, "users_api")
-    log_in(page, own, ("bruce", "bruce"), "/login/")
-    look(page, "no login")
+    with outage(own, "thoughts_api", "users_api"):
+        page.goto(f"{own.web}/thoughts/")
+        look(page, "no list")
+        share(page, "Typed during the outage")
+        look(page, "not stored")
+        page.goto(f"{own.web}/search?search=a")
+        look(page, "no search")
+        page.context.clear_cookies()
+        log_in(page, own, ("bruce", "bruce"), "/login/")
+        look(page, "no login")
     assert look.found == []

@@ -9,7 +9,7 @@ import requests
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
 
 from e2e.browser import TIMEOUT, User, fill_in, log_in, open_menu, search, share, write
-from tools.system import System, answers, kill, within
+from tools.system import System, answers, outage, within
 
 pytestmark = pytest.mark.usefixtures("no_faults")
 SESSION_COOKIE = re.compile(r"(__Host-)?thoughts_(\d+_)?session")
@@ -416,14 +416,14 @@ def test_swagger_page_can_send_a_request(page: Page, system: System, project: st
 def test_typed_text_is_kept_during_an_outage_of_thoughts_api(page: Page, own: System) -> None:
     log_in(page, own, ("bruce", "bruce"))
     expect(page.get_by_role("article")).to_have_count(4)
-    kill(own, "thoughts_api")
-    share(page, "Typed during the outage")
-    expect(page.get_by_role("alert")).to_contain_text("The thoughts service is temporarily unavailable")
-    expect(page.get_by_label("New thought")).to_have_value("Typed during the outage")
-    expect(page.get_by_role("navigation", name="Main")).to_be_visible()
-    other = page.context.new_page()
-    other.goto(f"{own.web}/search?search=tea")
-    expect(other.get_by_role("alert")).to_contain_text("The thoughts service is temporarily unavailable")
+    with outage(own, "thoughts_api"):
+        share(page, "Typed during the outage")
+        expect(page.get_by_role("alert")).to_contain_text("The thoughts service is temporarily unavailable")
+        expect(page.get_by_label("New thought")).to_have_value("Typed during the outage")
+        expect(page.get_by_role("navigation", name="Main")).to_be_visible()
+        other = page.context.new_page()
+        other.goto(f"{own.web}/search?search=tea")
+        expect(other.get_by_role("alert")).to_contain_text("The thoughts service is temporarily unavailable")
 
     assert within(30, lambda: answers(f"{own.thoughts}/readyz"))
     share(page, "Typed during the outage")
@@ -434,14 +434,14 @@ def test_typed_text_is_kept_during_an_outage_of_thoughts_api(page: Page, own: Sy
 def test_logged_in_users_can_write_during_an_outage_of_users_api(page: Page, own: System) -> None:
     log_in(page, own, ("bruce", "bruce"))
     expect(page.get_by_role("heading", name="Your thoughts")).to_be_visible()
-    kill(own, "users_api")
-    share(page, "Written without users_api")
-    expect(page.get_by_role("article").first).to_contain_text("Written without users_api")
+    with outage(own, "users_api"):
+        share(page, "Written without users_api")
+        expect(page.get_by_role("article").first).to_contain_text("Written without users_api")
 
-    visitor = page.context.browser.new_page()
-    log_in(visitor, own, ("stephen", "stephen"), "/login/")
-    expect(visitor.get_by_role("alert")).to_contain_text("The login service is temporarily unavailable")
-    expect(visitor.get_by_label("User name")).to_have_value("stephen")
+        visitor = page.context.browser.new_page()
+        log_in(visitor, own, ("stephen", "stephen"), "/login/")
+        expect(visitor.get_by_role("alert")).to_contain_text("The login service is temporarily unavailable")
+        expect(visitor.get_by_label("User name")).to_have_value("stephen")
     assert within(30, lambda: answers(f"{own.users}/readyz"))
     fill_in(visitor, ("stephen", "stephen"))
     expect(visitor.get_by_role("heading", name="Your thoughts")).to_be_visible()

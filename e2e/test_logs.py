@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 
-from tools.system import System, answers, kill, start, stop, within
+from tools.system import System, answers, outage, start, stop, within
 
 TIMEOUT = 30
 CANARY = "canary5b1f"
@@ -121,9 +121,9 @@ secrets: set[str] = set()  # the tokens that the system has issued
 def test_log_contains_no_private_data(own: System) -> None:
     use_apis(own)
     use_pages(own)
-    kill(own, "thoughts_api")
-    search = requests.get(f"{own.web}/search", params={"search": CANARY}, timeout=TIMEOUT)
-    assert search.status_code == 503
+    with outage(own, "thoughts_api"):
+        search = requests.get(f"{own.web}/search", params={"search": CANARY}, timeout=TIMEOUT)
+        assert search.status_code == 503
     assert within(TIMEOUT, lambda: bool(lines(own, status=503, logger="gunicorn.access")))
     assert own.log
     log = own.log.read_text(errors="replace")

@@ -15,7 +15,7 @@ import yaml
 from k8s.tests.manifests.test_alerts import RULES
 from tools.dashboards import FOLDER
 from tools.prometheus import prometheus
-from tools.system import System, answers, free_ports, kill, start, stop, within
+from tools.system import System, answers, free_ports, outage, start, stop, within
 
 TIMEOUT = 30
 # These panels show data only with PostgreSQL, a read replica, a failing database or a firing alert.
@@ -94,7 +94,6 @@ def test_outage_fires_the_right_alerts(own: System, query: Query) -> None:
         return {each["metric"]["alertname"] for each in query('ALERTS{alertstate="firing"}')}
 
     assert alerts() == set()
-    kill(own, "thoughts_api")
     fired: set[str] = set()
     expected = {"NoPods", "PodNotScraped", "ErrorBudgetBurnsFast", "ErrorBudgetBurnsSlowly"}
 
@@ -103,7 +102,8 @@ def test_outage_fires_the_right_alerts(own: System, query: Query) -> None:
         fired.update(alerts())
         return fired >= expected
 
-    within(TIMEOUT, all_fired)
+    with outage(own, "thoughts_api"):
+        within(TIMEOUT, all_fired)
     assert fired == expected
     errors = query("job:http_request_errors:ratio_rate5m > 0.01")
     assert {each["metric"]["job"] for each in errors} == {"web"}

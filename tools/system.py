@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -128,3 +128,19 @@ def kill(system: System, project: str) -> None:
             os.killpg(pid, signal.SIGKILL)
             return
     raise RuntimeError(f"{project} is not running")
+
+
+@contextlib.contextmanager
+def outage(system: System, *projects: str) -> Iterator[None]:
+    """Kill projects. After the block, `tools.run` restarts them.
+
+    `tools.run` is suspended during the block, so it also writes the log of the block afterwards.
+    """
+    assert system.process
+    os.kill(system.process.pid, signal.SIGSTOP)
+    try:
+        for project in projects:
+            kill(system, project)
+        yield
+    finally:
+        os.kill(system.process.pid, signal.SIGCONT)
