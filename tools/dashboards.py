@@ -102,6 +102,18 @@ OWN: dict[str, list[Panel]] = {
             "short",
             [('sum by (event) (increase(security_events_total{event=~"logout|session.+"}[5m]))', "{{event}}")],
         ),
+        (
+            # A session that is in use gets one access token in 15 minutes, at login or by a refresh.
+            "Sessions used in the last 15 minutes",
+            "short",
+            [
+                (
+                    'sum(increase(http_request_duration_seconds_count{job="$job",'
+                    'route=~"/api/(login|token/refresh)/",status="200"}[15m]))',
+                    "sessions",
+                )
+            ],
+        ),
         ("Age of the signing key", "s", [("time() - max(signing_key_timestamp_seconds)", "age")]),
     ],
     "thoughts-api": [

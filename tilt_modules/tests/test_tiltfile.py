@@ -41,7 +41,7 @@ def test_version_constraint_matches_the_docs(tilt: Tilt) -> None:
 
 def test_docstring_of_every_function_lists_its_arguments() -> None:
     files = list((ROOT / "tilt_modules").glob("*/Tiltfile"))
-    assert len(files) == 4
+    assert len(files) == 5
     for file in files:
         functions = re.split(r"^def (?=[a-z])", file.read_text(), flags=re.MULTILINE)[1:]
         assert functions
@@ -367,6 +367,37 @@ def test_service_enables_its_dependencies(tilt: Tilt, named: list[str], enabled:
     parts |= {part for name in enabled & {*APIS} for part in (DATABASES[name], f"{name}-migrate")}
     assert {*found} == {"settings", "last-errors"} | parts
     assert {*found} <= (tilt.resources | tilt.local_resources).keys()
+
+
+def test_observability_adds_three_programs_and_changes_nothing_else(tilt: Tilt) -> None:
+    observed = read(observability=True)
+    added = {"prometheus": 9090, "grafana": 3000, "jaeger": 16686}
+    assert observed.workloads.keys() - tilt.workloads.keys() == added.keys()
+    assert {name: each for name, each in observed.resources.items() if name not in added} == {
+        **tilt.resources,
+        "settings": observed.resources["settings"],
+    }
+    hosts = {
+        rule["host"]: rule["http"]["paths"][0]["backend"]["service"]["name"]
+        for each in observed.objects
+        if each["kind"] == "Ingress"
+        for rule in each["spec"]["rules"]
+    }
+    for name, port in added.items():
+        resource = observed.resources[name]
+        assert resource["labels"] == ["observability"]
+        assert resource["resource_deps"] == ["settings"]
+        assert resource["port_forwards"] == {port: port}
+        assert resource["links"]
+        for url in resource["links"].values():
+            assert hosts[url.split("/")[2]] == name
+
+
+@pytest.mark.parametrize("observability", [False, True])
+def test_observability_stays_enabled_with_selected_services(observability: bool) -> None:
+    enabled = read(services=["users-api"], observability=observability).enabled
+    assert enabled is not None
+    assert ({"prometheus", "grafana", "jaeger"} <= {*enabled}) is observability
 
 
 @pytest.mark.parametrize("name", ["kind-kind", "k3d-dev", "minikube", "docker-desktop", "colima", "orbstack"])

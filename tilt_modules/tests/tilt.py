@@ -23,6 +23,7 @@ os = struct(path = struct(exists = _exists, join = _join, dirname = _dirname))
 config = struct(
     define_string = _define,
     define_string_list = _define,
+    define_bool = _define,
     parse = _parse,
     set_enabled_resources = _set_enabled_resources,
 )

@@ -23,9 +23,11 @@ def test_component_contains_every_dashboard_and_the_rules(tmp_path: Path) -> Non
         "components": [f"{'../' * (len(tmp_path.parts) - 1)}{folder.relative_to('/')}"],
     }
     (tmp_path / "kustomization.yaml").write_text(yaml.safe_dump(content))
-    objects = {each["kind"]: each for each in kustomize.render(tmp_path)}
-    assert objects.keys() == {"ConfigMap", "PodMonitor", "PrometheusRule"}
+    objects = kustomize.render(tmp_path)
+    assert {each["kind"] for each in objects} == {"ConfigMap", "PodMonitor", "PrometheusRule"}
+    [dashboards, alerts] = [each for each in objects if each["kind"] == "ConfigMap"][::-1]
     files = {file.name for file in (folder / "dashboards").iterdir()}
-    assert objects["ConfigMap"]["data"].keys() == files
-    assert all(json.loads(text)["panels"] for text in objects["ConfigMap"]["data"].values())
-    assert objects["ConfigMap"]["metadata"]["labels"] == {"grafana_dashboard": "1"}
+    assert dashboards["data"].keys() == files
+    assert all(json.loads(text)["panels"] for text in dashboards["data"].values())
+    assert dashboards["metadata"]["labels"] == {"grafana_dashboard": "1"}
+    assert "labels" not in alerts["metadata"]  # otherwise, Grafana's sidecar would load it

@@ -13,7 +13,12 @@ def rendered(name: str) -> Overlay:
     return Overlay(name, kustomize.render(K8S / "overlays" / name))
 
 
-@pytest.fixture(params=sorted(path.name for path in (K8S / "overlays").iterdir()))
+# test_observability.py tests the overlay that adds programs of other projects to `local`.
+OBSERVABILITY = "local-observability"
+OVERLAYS = sorted({path.name for path in (K8S / "overlays").iterdir()} - {OBSERVABILITY})
+
+
+@pytest.fixture(params=OVERLAYS)
 def overlay(request: pytest.FixtureRequest) -> Overlay:
     """Return an overlay. The test runs once for each overlay."""
     return rendered(request.param)
@@ -22,6 +27,12 @@ def overlay(request: pytest.FixtureRequest) -> Overlay:
 @pytest.fixture
 def local() -> Overlay:
     return rendered("local")
+
+
+@pytest.fixture
+def observed() -> Overlay:
+    """Return the overlay that `tilt up -- --observability` deploys."""
+    return rendered(OBSERVABILITY)
 
 
 @pytest.fixture
