@@ -1,11 +1,11 @@
-"""Measure the duration of SQL statements and count their errors, for Prometheus."""
+"""Measure the duration of SQL statements, and count failed statements and connections, for Prometheus."""
 
 import functools
 import time
 from collections.abc import Callable
 from typing import Any
 
-from django.db import DatabaseError, InterfaceError
+from django.db import DatabaseError, InterfaceError, OperationalError, connections
 from django.db.backends.signals import connection_created
 from prometheus_client import Counter, Histogram
 
@@ -19,7 +19,12 @@ DURATION = Histogram(
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5),
     registry=REGISTRY,
 )
-ERRORS = Counter("database_errors", "Statements that failed, by error class.", ["database", "error"], registry=REGISTRY)
+ERRORS = Counter(
+    "database_errors",
+    "Statements and connections that failed, by error class.",
+    ["database", "error"],
+    registry=REGISTRY,
+)
 
 
 def measure(execute: Callable[..., Any], sql: str, params: Any, many: bool, context: dict[str, Any]) -> Any:
@@ -34,10 +39,15 @@ def measure(execute: Callable[..., Any], sql: str, params: Any, many: bool, cont
         with tracing.span("SQL", db__system__name=vendor, db__namespace=alias, db__query__text=sql[: tracing.MAX_SQL]):
             return execute(sql, params, many, context)
     except (DatabaseError, InterfaceError) as error:
-        ERRORS.labels(alias, type(error).__name__).inc()
+        count_error(alias, error)
         raise
     finally:
         _duration(alias).observe(time.perf_counter() - start)
+
+
+def count_error(alias: str, error: Exception) -> None:
+    """Count a failed statement or a failed connection to the database `alias`."""
+    ERRORS.labels(alias, type(error).__name__).inc()
 
 
 @functools.cache  # finding the metric by its label would take longer than measuring
@@ -48,6 +58,10 @@ def _duration(alias: str) -> Histogram:
 def start() -> None:
     """Measure the statements of all connections that are opened from now on."""
     connection_created.connect(_measure_connection)
+    # Create this counter now: Prometheus can compute a rate only for a counter that exists before the first error.
+    for connection in connections.all():
+        if connection.vendor != "unknown":  # Django's dummy backend, for a project without a database
+            ERRORS.labels(connection.alias, OperationalError.__name__)
 
 
 def _measure_connection(connection: Any, **kwargs: object) -> None:

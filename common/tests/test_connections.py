@@ -1,10 +1,12 @@
 """Test the warning that PostgreSQL allows fewer connections than the service may open."""
 
+import socket
 import threading
 from types import SimpleNamespace
 from typing import Any
 from unittest.mock import MagicMock
 
+import psycopg
 import pytest
 from django.core.checks import database as database_checks
 from django.core.management import call_command
@@ -12,6 +14,7 @@ from django.db import InterfaceError, OperationalError
 from django.db.utils import ConnectionHandler
 
 from common.database import connections
+from common.registry import REGISTRY
 from common.server import gunicorn_conf
 
 
@@ -106,6 +109,18 @@ def test_other_databases_are_not_checked(
 def test_postgresql_backend_runs_the_check(monkeypatch: pytest.MonkeyPatch) -> None:
     databases = ConnectionHandler({"default": {"ENGINE": "common.database.postgresql", "NAME": "thoughts"}})
     assert isinstance(databases["default"].validation, connections.DatabaseValidation)
+
+
+def test_failed_connection_is_counted() -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))  # the port is in use, but no server listens on it
+        database = {"ENGINE": "common.database.postgresql", "NAME": "x", "HOST": "127.0.0.1"}
+        connection = ConnectionHandler({"default": {**database, "PORT": str(closed.getsockname()[1])}})["default"]
+        labels = {"database": "default", "error": "OperationalError"}
+        before = REGISTRY.get_sample_value("database_errors_total", labels) or 0
+        with pytest.raises(psycopg.OperationalError):
+            connection.get_new_connection(connection.get_connection_params())
+    assert REGISTRY.get_sample_value("database_errors_total", labels) == before + 1
 
 
 def test_check_command_shows_the_warning(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -45,6 +45,18 @@ def test_database_error_is_counted_by_its_class() -> None:
     assert REGISTRY.get_sample_value("database_errors_total", labels) == before + 1
 
 
+def test_counter_of_errors_exists_before_the_first_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = [SimpleNamespace(alias=alias, vendor=vendor) for alias, vendor in (("new", "sqlite"), ("no", "unknown"))]
+    monkeypatch.setattr(statements, "connections", SimpleNamespace(all=lambda: found))
+    monkeypatch.setattr(statements, "connection_created", SimpleNamespace(connect=lambda _: None))
+    statements.start()
+    counts = {
+        alias: REGISTRY.get_sample_value("database_errors_total", {"database": alias, "error": "OperationalError"})
+        for alias in ("new", "no")
+    }
+    assert counts == {"new": 0, "no": None}
+
+
 def test_reopened_connection_is_measured_once() -> None:
     connection = SimpleNamespace(execute_wrappers=[])
     for _ in range(2):

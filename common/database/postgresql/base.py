@@ -12,6 +12,7 @@ from psycopg.pq import TransactionStatus
 
 from common.database._compat import limit_waits
 from common.database.connections import DatabaseValidation
+from common.database.statements import count_error
 
 HANGING = 0.5  # seconds to wait after STATEMENT_TIMEOUT; a server that has not responded by then is stuck
 
@@ -47,7 +48,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
             raise
 
     def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
-        """Return a new connection. If psycopg raises an error, release the socket that it opened.
+        """Return a new connection. If psycopg raises an error, count it, and release the socket that psycopg opened.
 
         Otherwise, the exception's traceback would keep the socket open until the next garbage collection. Each attempt
         to connect to an unresponsive server would leave an open socket.
@@ -55,6 +56,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
         try:
             connection = super().get_new_connection(conn_params)
         except self.Database.Error as error:
+            count_error(self.alias, error)
             traceback.clear_frames(error.__traceback__)
             raise
         if seconds := self.settings_dict.get("STATEMENT_TIMEOUT"):
