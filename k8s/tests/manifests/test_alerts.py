@@ -66,7 +66,6 @@ def test_scenarios_cover_every_alert() -> None:
 
 
 def test_only_the_right_alerts_fire(tmp_path: Path) -> None:
-    (tmp_path / "rules.yaml").write_text(yaml.safe_dump(RULES))
     tests: list[dict[str, Any]] = [
         {
             "interval": "1m",
@@ -81,7 +80,31 @@ def test_only_the_right_alerts_fire(tmp_path: Path) -> None:
         }
         for changed, alerts in SCENARIOS
     ]
-    file = tmp_path / "tests.yaml"
+    run(tests, tmp_path)
+
+
+@pytest.mark.parametrize("values", ["0x1000", "_x1000"], ids=["down", "missing"])
+def test_alert_names_the_service_without_pods(tmp_path: Path, values: str) -> None:
+    series = HEALTHY | {'up{job="web",instance="1"}': values}
+    alert = {
+        "exp_labels": {"severity": "critical", "job": "web"},
+        "exp_annotations": {
+            "summary": "No pod of web answers.",
+            "runbook": "docs/observability.md#nopods",
+        },
+    }
+    test = {
+        "interval": "1m",
+        "input_series": [{"series": name, "values": values} for name, values in series.items()],
+        "alert_rule_test": [{"eval_time": "400m", "alertname": "NoPods", "exp_alerts": [alert]}],
+    }
+    run([test], tmp_path)
+
+
+def run(tests: list[dict[str, Any]], folder: Path) -> None:
+    """Run tests of the rules with promtool."""
+    (folder / "rules.yaml").write_text(yaml.safe_dump(RULES))
+    file = folder / "tests.yaml"
     file.write_text(yaml.safe_dump({"rule_files": ["rules.yaml"], "evaluation_interval": "1m", "tests": tests}))
     done = subprocess.run([promtool(), "test", "rules", str(file)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
