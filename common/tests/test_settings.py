@@ -1,6 +1,8 @@
 """Test the settings that are read from the environment, and the error message for invalid ones."""
 
 import ipaddress
+import runpy
+import tempfile
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -25,6 +27,14 @@ def error_line(env: Env) -> str:
     assert isinstance(ended.value.code, str)
     assert "\n" not in ended.value.code
     return ended.value.code
+
+
+def test_settings_load_without_a_writable_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> str:
+        raise FileNotFoundError("No usable temporary directory found")  # as in a Job, whose root is read-only
+
+    monkeypatch.setattr(tempfile, "gettempdir", fail)
+    runpy.run_path(str(settings.__file__))
 
 
 def test_valid_environment_is_accepted(env: Env, monkeypatch: pytest.MonkeyPatch) -> None:
