@@ -46,7 +46,7 @@ Query = Callable[[str], list[dict[str, Any]]]
 
 
 def shorten(manifests: Path) -> None:
-    """In a copy of k8s/, shorten the intervals of Prometheus and the durations of the alerts."""
+    """Shorten the intervals of Prometheus and the durations of the alerts, in a copy of k8s/."""
     config = manifests / "components" / "local-observability" / "prometheus" / "prometheus.yaml"
     config.write_text(config.read_text().replace("15s", f"{15 // SHORTER}s"))
     alerts = manifests / "components" / "observability" / "alerts.yaml"
@@ -76,7 +76,7 @@ def settle() -> None:
 
 @contextmanager
 def traffic() -> Iterator[None]:
-    """Send all kinds of requests while the block runs, and ignore failures. Then delete the written data.
+    """Send all kinds of requests while the block runs, and ignore failures.
 
     The requests are sent one after another, so they cannot use up the threads of a service.
     """
@@ -113,6 +113,7 @@ def query(kubectl: Kubectl, registry: str, tag: str, tmp_path_factory: pytest.Te
     image = f"  - name: prom/prometheus\n    newName: {registry}/prometheus\n    newTag: {tag}\n"
     overlay.write_text(overlay.read_text() + image)
     shorten(manifests)
+    # Without Jaeger, the services cannot send their traces, which does not affect the metrics.
     objects = [each for each in kustomize.render(overlay.parent) if name_of(each) not in ("grafana", "jaeger")]
     local = {(each["kind"], name_of(each)) for each in kustomize.render(manifests / "overlays" / "local")}
     added = [each for each in objects if (each["kind"], name_of(each)) not in local]
