@@ -26,14 +26,15 @@ def begin(request: HttpRequest) -> str:
 
     Generate an id if the request has none, or if its id is unsafe to log.
     """
-    given = request.headers.get("X-Request-ID", "")
+    sent = request.META  # faster than `request.headers`, which copies all headers
+    given = sent.get("HTTP_X_REQUEST_ID", "")
     request_id = given if _ACCEPTED.fullmatch(given) else uuid.uuid4().hex
     headers = {"X-Request-ID": request_id}
     # W3C Trace Context sections 3.2 and 3.3.
-    traceparent = _TRACEPARENT.fullmatch(request.headers.get("traceparent", ""))
+    traceparent = _TRACEPARENT.fullmatch(sent.get("HTTP_TRACEPARENT", ""))
     if traceparent:
         headers["traceparent"] = traceparent[0]
-        tracestate = request.headers.get("tracestate", "")
+        tracestate = sent.get("HTTP_TRACESTATE", "")
         if tracestate and len(tracestate) <= 512 and tracestate.isprintable() and tracestate.isascii():
             headers["tracestate"] = tracestate
     _headers.set(headers)
@@ -43,7 +44,7 @@ def begin(request: HttpRequest) -> str:
         trace_id = traceparent[1]
     else:
         trace_id = request_id if _TRACE_ID.fullmatch(request_id) else uuid.uuid5(uuid.NAMESPACE_OID, request_id).hex
-    fields = request.META[LOG_FIELDS] = {"request_id": request_id, "trace_id": trace_id}
+    fields = sent[LOG_FIELDS] = {"request_id": request_id, "trace_id": trace_id}
     _fields.set(fields)
     fields["network"] = client_network(request)
     return request_id
