@@ -2,9 +2,10 @@
 
 import logging
 import re
-import uuid
+import secrets
 from collections.abc import Mapping
 from contextvars import ContextVar
+from hashlib import sha256
 from types import MappingProxyType
 from typing import Any
 
@@ -28,7 +29,7 @@ def begin(request: HttpRequest) -> str:
     """
     sent = request.META  # faster than `request.headers`, which copies all headers
     given = sent.get("HTTP_X_REQUEST_ID", "")
-    request_id = given if _ACCEPTED.fullmatch(given) else uuid.uuid4().hex
+    request_id = given if _ACCEPTED.fullmatch(given) else secrets.token_hex(16)
     headers = {"X-Request-ID": request_id}
     # W3C Trace Context sections 3.2 and 3.3.
     traceparent = _TRACEPARENT.fullmatch(sent.get("HTTP_TRACEPARENT", ""))
@@ -39,11 +40,12 @@ def begin(request: HttpRequest) -> str:
             headers["tracestate"] = tracestate
     _headers.set(headers)
     # If no trace context was sent, the trace id is the request id, or a hash of the request id if it has another form.
-    # Then all services that handle this request log the same trace id.
+    # Then all services that handle this request log the same trace id. All its bits must be random, because
+    # OpenTelemetry samples by the id. A UUID has fixed bits, so none of its traces would be in a sample of 10 %.
     if traceparent:
         trace_id = traceparent[1]
     else:
-        trace_id = request_id if _TRACE_ID.fullmatch(request_id) else uuid.uuid5(uuid.NAMESPACE_OID, request_id).hex
+        trace_id = request_id if _TRACE_ID.fullmatch(request_id) else sha256(request_id.encode()).hexdigest()[:32]
     fields = sent[LOG_FIELDS] = {"request_id": request_id, "trace_id": trace_id}
     _fields.set(fields)
     fields["network"] = client_network(request)
