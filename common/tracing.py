@@ -20,6 +20,8 @@ MAX_SQL = 2_000  # the maximum number of characters of a statement in a span
 _tracer: Any = None
 _otel: Any = None  # the module opentelemetry.trace
 _propagator: Any = None
+_sampler: Any = None
+_is_recording: ContextVar[bool] = ContextVar("is_recording", default=False)
 _trace_id: ContextVar[str] = ContextVar("trace_id")  # the id of a trace that begins in this process
 
 
@@ -34,7 +36,7 @@ def start(service: str, version: str) -> None:
     Call this function after gunicorn has forked the worker, because it starts a thread that sends the spans. Raise
     SystemExit with a one-line message if the packages are not installed, or if OTEL_TRACES_SAMPLER_ARG is invalid.
     """
-    global _tracer, _otel, _propagator
+    global _tracer, _otel, _propagator, _sampler
     try:
         from opentelemetry import trace
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
@@ -42,7 +44,7 @@ def start(service: str, version: str) -> None:
         from opentelemetry.sdk.trace import TracerProvider
         from opentelemetry.sdk.trace.export import BatchSpanProcessor
         from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
-        from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
+        from opentelemetry.sdk.trace.sampling import ALWAYS_ON, TraceIdRatioBased
         from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
     except ImportError:
         raise SystemExit(
@@ -57,9 +59,8 @@ def start(service: str, version: str) -> None:
 
     name = os.environ.get("OTEL_SERVICE_NAME") or service
     resource = Resource.create({"service.name": name, "service.version": version})
-    provider = TracerProvider(
-        sampler=ParentBased(TraceIdRatioBased(sampling_rate())), resource=resource, id_generator=RequestIds()
-    )
+    _sampler = TraceIdRatioBased(sampling_rate())
+    provider = TracerProvider(sampler=ALWAYS_ON, resource=resource, id_generator=RequestIds())
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
     _tracer, _otel, _propagator = provider.get_tracer("thoughts"), trace, TraceContextTextMapPropagator()
 
@@ -76,19 +77,34 @@ def sampling_rate() -> float:
     return rate
 
 
+def is_sampled(trace_id: str, traceparent: str = "") -> bool:
+    """Return whether to record the trace of an incoming request. Call this function only if tracing is on.
+
+    If the request has a `traceparent`, its flag `sampled` decides (W3C Trace Context section 3.2.2.5.1). A request that
+    is not recorded opens no spans, because even empty spans would take a tenth of the time of a read.
+    """
+    if traceparent:
+        return bool(int(traceparent[-2:], 16) & 1)
+    return bool(_sampler.should_sample(None, int(trace_id, 16), "").decision.is_sampled())
+
+
 @contextmanager
 def server_span(name: str, trace_id: str, headers: Mapping[str, str]) -> Iterator[Any]:
-    """Open the span of an incoming request.
+    """Open the span of an incoming request that is sampled.
 
     The span continues the trace that the `traceparent` in `headers` names. Without `traceparent`, the span begins a
     trace with the id `trace_id`. Call this function only if tracing is on.
     """
     _trace_id.set(trace_id)
+    recording = _is_recording.set(True)
     context = _propagator.extract(headers)
-    with _tracer.start_as_current_span(
-        name, context=context, kind=_otel.SpanKind.SERVER, record_exception=False, set_status_on_exception=False
-    ) as span:
-        yield span
+    try:
+        with _tracer.start_as_current_span(
+            name, context=context, kind=_otel.SpanKind.SERVER, record_exception=False, set_status_on_exception=False
+        ) as span:
+            yield span
+    finally:
+        _is_recording.reset(recording)
 
 
 def describe(span: Any, method: str, route: str, status: int) -> None:
@@ -96,8 +112,6 @@ def describe(span: Any, method: str, route: str, status: int) -> None:
 
     https://opentelemetry.io/docs/specs/semconv/http/http-spans/
     """
-    if not span.is_recording():
-        return
     span.update_name(f"{method} {route}")
     span.set_attributes({"http.request.method": method, "http.route": route, "http.response.status_code": status})
     if status >= 500:
@@ -110,11 +124,7 @@ def span(name: str, **attributes: str) -> AbstractContextManager[Any]:
 
     The new span is a child of the current one. A double underscore in the name of an attribute stands for a dot.
     """
-    return _client_span(name, attributes) if _is_recording() else nullcontext()
-
-
-def _is_recording() -> bool:
-    return _tracer is not None and _otel.get_current_span().is_recording()
+    return _client_span(name, attributes) if _is_recording.get() else nullcontext()
 
 
 @contextmanager
@@ -133,15 +143,15 @@ def _client_span(name: str, attributes: Mapping[str, str]) -> Iterator[Any]:
 
 
 def outgoing_headers() -> dict[str, str]:
-    """Return the headers that pass the current span to another service. Without tracing, return {}."""
+    """Return the headers that pass the current span to another service. If nothing is recorded, return {}."""
     headers: dict[str, str] = {}
-    if _tracer is not None:
+    if _is_recording.get():
         _propagator.inject(headers)
     return headers
 
 
 def exemplar() -> dict[str, str] | None:
     """Return the trace id as an exemplar for a metric, or None if the current trace is not recorded."""
-    if not _is_recording():
+    if not _is_recording.get():
         return None
     return {"trace_id": _otel.format_trace_id(_otel.get_current_span().get_span_context().trace_id)}

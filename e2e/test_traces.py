@@ -2,6 +2,7 @@
 
 import functools
 import gzip
+import secrets
 import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -120,3 +121,15 @@ def test_a_page_is_one_trace(own: System, collector: Collector) -> None:
     [statement] = [span for span in spans if span.name == "SQL"]
     assert statement.attributes["db.query.text"].startswith("SELECT id, username")
     assert not [body for body in collector.bodies if CANARY.encode() in body]
+
+
+def test_services_record_only_what_the_client_has_sampled(own: System, collector: Collector) -> None:
+    traces = {flags: secrets.token_hex(16) for flags in ("00", "01")}
+    for flags, trace in traces.items():
+        headers = {"traceparent": f"00-{trace}-{secrets.token_hex(8)}-{flags}"}
+        requests.get(f"{own.web}/search", headers=headers, timeout=TIMEOUT).raise_for_status()
+    # Each service sends its spans in order. So the spans of the first request would have arrived before these.
+    expected = {"web", "thoughts-api"}
+    within(TIMEOUT, lambda: {span.service for span in collector.spans(traces["01"])} == expected)
+    assert {span.service for span in collector.spans(traces["01"])} == expected
+    assert collector.spans(traces["00"]) == []

@@ -1,6 +1,7 @@
 """Middleware that all projects use. `common.operations` has two more, for health and for metrics."""
 
 import re
+import secrets
 from collections.abc import Callable
 from contextlib import closing
 from hashlib import sha256
@@ -56,7 +57,7 @@ class RequestIDMiddleware(Middleware):
 
 
 class TracingMiddleware(Middleware):
-    """Middleware that records each request as a span, if tracing is on."""
+    """Middleware that records each sampled request as a span, if tracing is on."""
 
     def __init__(self, get_response: GetResponse) -> None:
         super().__init__(get_response)
@@ -65,11 +66,15 @@ class TracingMiddleware(Middleware):
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         """Call the next middleware inside a span."""
-        method = request.method or ""
-        with tracing.server_span(method, request_id.trace_id(), request_id.outgoing_headers()) as span:
+        trace_id, headers = request_id.trace_id(), request_id.outgoing_headers()
+        if not tracing.is_sampled(trace_id, headers.get("traceparent", "")):
+            # The services that this request calls must not record it either.
+            request_id.add_outgoing_header("traceparent", f"00-{trace_id}-{secrets.token_hex(8)}-00")
+            return self.get_response(request)
+        with tracing.server_span(request.method or "", trace_id, headers) as span:
             response = self.get_response(request)
             route = f"/{request.resolver_match.route}" if request.resolver_match else "unknown"
-            tracing.describe(span, method, route, response.status_code)
+            tracing.describe(span, request.method or "", route, response.status_code)
             return response
 
 

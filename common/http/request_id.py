@@ -18,8 +18,9 @@ _headers: ContextVar[Mapping[str, str]] = ContextVar("request_headers", default=
 _fields: ContextVar[dict[str, Any] | None] = ContextVar("log_fields", default=None)
 
 _ACCEPTED = re.compile(r"[A-Za-z0-9._-]{1,64}")
-_TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
-_TRACE_ID = re.compile(r"[0-9a-f]{32}")
+# W3C Trace Context section 3.2.2 forbids the version ff, and ids that consist of zeros.
+_TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-((?!0{32})[0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
+_TRACE_ID = re.compile(r"(?!0{32})[0-9a-f]{32}")
 
 
 def begin(request: HttpRequest) -> str:

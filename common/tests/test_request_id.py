@@ -40,7 +40,17 @@ def test_trace_context_is_passed_on(api: Client) -> None:
 
 
 @pytest.mark.parametrize(
-    "traceparent", ["", "nonsense", TRACEPARENT.upper(), f"{TRACEPARENT}-extra", TRACEPARENT + "\n"]
+    "traceparent",
+    [
+        "",
+        "nonsense",
+        TRACEPARENT.upper(),
+        f"{TRACEPARENT}-extra",
+        TRACEPARENT + "\n",
+        f"ff{TRACEPARENT[2:]}",
+        f"00-{'0' * 32}-00f067aa0ba902b7-01",
+        f"00-4bf92f3577b34da6a3ce929d0e0e4736-{'0' * 16}-01",
+    ],
 )
 def test_invalid_trace_context_is_dropped(api: Client, traceparent: str) -> None:
     # W3C Trace Context section 3.3: tracestate is valid only together with a valid traceparent.

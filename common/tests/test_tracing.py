@@ -1,12 +1,17 @@
 """Test that tracing is off by default, and that its settings are checked."""
 
+import re
 import subprocess
 import sys
 from contextlib import nullcontext
 
 import pytest
+from django.http import HttpRequest, HttpResponse
+from django.test import RequestFactory
 
 from common import tracing
+from common.http import request_id
+from common.http.middleware import RequestIDMiddleware, TracingMiddleware
 from common.settings import ROOT
 
 CODE = """
@@ -49,3 +54,23 @@ def test_missing_packages_abort_startup(monkeypatch: pytest.MonkeyPatch) -> None
 def test_without_tracing_there_are_no_spans() -> None:
     assert isinstance(tracing.span("x"), nullcontext)
     assert (tracing.outgoing_headers(), tracing.exemplar()) == ({}, None)
+
+
+@pytest.mark.parametrize(("flags", "sampled"), [("00", False), ("01", True), ("02", False), ("03", True)])
+def test_flag_of_the_client_decides_whether_a_request_is_recorded(flags: str, sampled: bool) -> None:
+    traceparent = f"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-{flags}"
+    assert tracing.is_sampled("4bf92f3577b34da6a3ce929d0e0e4736", traceparent) is sampled
+
+
+def test_request_that_is_not_recorded_tells_other_services(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tracing, "is_on", lambda: True)
+    monkeypatch.setattr(tracing, "is_sampled", lambda trace_id, traceparent: False)
+    sent: list[dict[str, str]] = []
+
+    def respond(request: HttpRequest) -> HttpResponse:
+        sent.append(request_id.outgoing_headers())
+        return HttpResponse()
+
+    RequestIDMiddleware(TracingMiddleware(respond))(RequestFactory().get("/"))
+    [headers] = sent
+    assert re.fullmatch(f"00-{headers['X-Request-ID']}-[0-9a-f]{{16}}-00", headers["traceparent"])
