@@ -1,8 +1,8 @@
 """Send unexpected exceptions to Sentry. This is off by default.
 
-While it is off, no module of Sentry's SDK is imported. An event contains only the keys that this module lists: classes
-of exceptions, stack frames without variables, and `TAGS`. So a new version of the SDK cannot add private data. Messages
-of exceptions are not sent, because they may contain a user's data.
+While it is off, no module of Sentry's SDK is imported. An event contains only the keys that this module lists, such as
+exception classes, stack frames without variables, and `TAGS`. So a new version of the SDK cannot add private data.
+Exception messages are not sent, because they may contain a user's data.
 """
 
 import logging
@@ -12,7 +12,7 @@ from pathlib import PurePath
 from typing import Any
 
 DSN = "SENTRY_DSN"
-STOP_WITHIN = 2.0  # seconds for which a stopping process waits until its last events are sent
+STOP_WITHIN = 2.0  # seconds that a stopping process waits, at most, until its last events are sent
 # The keys that leave this process: https://develop.sentry.dev/sdk/foundations/data-model/event-payloads/
 EVENT = ("event_id", "timestamp", "platform", "level", "release", "environment")
 TAGS = ("service", "method", "route", "status", "request_id", "trace_id")
@@ -25,10 +25,11 @@ _service = ""
 
 
 def start(dsn: str, environment: str, service: str, version: str) -> None:
-    """Send exceptions to the project that `dsn` names. A background thread sends them.
+    """Start a background thread that sends exceptions to the Sentry project that `dsn` names.
 
-    Call this function after gunicorn has forked the worker. Raise SystemExit with a one-line message if the package is
-    not installed, or if `dsn` is invalid. `environment` and `version` are shown in Sentry.
+    Call this function after gunicorn has forked the worker, because a fork does not copy threads. Raise SystemExit with
+    a one-line message if the package is not installed, or if `dsn` is invalid. Sentry shows `environment` and
+    `version`.
     """
     global _sentry, _service
     try:
@@ -96,7 +97,7 @@ def _tags(record: logging.LogRecord) -> dict[str, str]:
 
 
 def allowed(event: Any, hint: Any) -> Any:
-    """Return a new event with only the allowed keys. The SDK calls this function last."""
+    """Return a new event with only the allowed keys. The SDK calls this function just before it sends the event."""
     tags = _pick(event["tags"], TAGS)
     transaction = {"transaction": f"{tags['method']} {tags['route']}"} if "route" in tags else {}
     values = [_exception(each) for each in event["exception"]["values"]]
@@ -111,7 +112,7 @@ def _exception(value: Mapping[str, Any]) -> dict[str, Any]:
 def _frame(frame: Mapping[str, Any]) -> dict[str, Any]:
     allowed = _pick(frame, FRAME)
     filename = allowed.get("filename")
-    # The SDK returns an absolute path if it does not know the module. The path may contain a user name.
+    # If the SDK does not know the module, the file name is an absolute path, which may contain a user name.
     return {**allowed, "filename": PurePath(filename).name} if filename and filename.startswith("/") else allowed
 
 

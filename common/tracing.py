@@ -81,7 +81,7 @@ def is_sampled(trace_id: str, traceparent: str = "") -> bool:
     """Return whether to record the trace of an incoming request. Call this function only if tracing is on.
 
     If the request has a `traceparent`, its flag `sampled` decides (W3C Trace Context section 3.2.2.5.1). A request that
-    is not recorded opens no spans, because even empty spans would take a tenth of the time of a read.
+    is not recorded opens no spans, because even non-recording spans take a tenth of a read request's duration.
     """
     if traceparent:
         return bool(int(traceparent[-2:], 16) & 1)

@@ -22,13 +22,13 @@ from common.http.middleware import GetResponse, Middleware
 from common.settings import service_name
 
 HEADER = "X-Fault"
-DELAY = 6.0  # seconds that a slow service waits; longer than web waits for an API
+DELAY = 6.0  # seconds that a slow service waits; longer than web's timeout for calls to an API
 MAX_SERVICES = 10  # in one header
 FAULT = "thoughts.fault"  # the key of the request's fault in the WSGI environ
 
 
 class Fault(StrEnum):
-    """What a service does. `NORMAL` in the header overrides the file."""
+    """A simulated fault. `NORMAL` in the header overrides the fault in the file."""
 
     NORMAL = "normal"
     SLOW = "slow"  # wait for `DELAY` seconds before each view
@@ -47,8 +47,8 @@ class SimulatedFault(Exception):
 class FaultMiddleware(Middleware):
     """Middleware that simulates faults.
 
-    It does not affect probes, because `common.operations.health.HealthMiddleware` or the management port answers them.
-    It does not affect static files either.
+    Probes and static files are not affected. The management port or `common.operations.health.HealthMiddleware` answers
+    probes before this middleware runs. WhiteNoise serves static files before this middleware runs.
     """
 
     def __init__(self, get_response: GetResponse) -> None:
@@ -78,20 +78,20 @@ class FaultMiddleware(Middleware):
             case Fault.FAILING:
                 raise SimulatedFault("This exception was requested. See FAULTS in docs/operations.md.")
             case Fault.DOWN:
-                # With a Content-Encoding, GZipMiddleware leaves the response alone. Otherwise it would send the first
-                # bytes of a compressed body.
+                # GZipMiddleware skips responses that have a Content-Encoding. Otherwise, it would send the first bytes
+                # of a gzip stream before `_close` raises.
                 return StreamingHttpResponse(_close(), status=503, headers={"Content-Encoding": "identity"})
         return None
 
 
 def _close() -> Iterator[bytes]:
     """Raise the exception after which gunicorn closes the connection without a response."""
-    raise ConnectionResetError(errno.ECONNRESET, "simulated fault")  # without the number, gunicorn logs a traceback
+    raise ConnectionResetError(errno.ECONNRESET, "simulated fault")  # without the errno, gunicorn logs a traceback
     yield b""  # makes this function a generator, so that it raises when gunicorn reads the body
 
 
 def parse(header: str) -> dict[str, Fault]:
-    """Return the fault of each service in a header. Raise ValueError, with the allowed values, if it is invalid."""
+    """Return the fault of each service in a header. Raise ValueError, with the allowed values, for invalid text."""
     if not header:
         return {}
     items = [ITEM.fullmatch(item.strip()) for item in header.split(",")]
@@ -101,7 +101,7 @@ def parse(header: str) -> dict[str, Fault]:
 
 
 def read(file: Path) -> Fault:
-    """Return the fault in a file. Return `NORMAL` if the file is missing or contains another word."""
+    """Return the fault in a file. Return `NORMAL` if the file is missing or contains anything else."""
     try:
         return Fault(file.read_text().strip())
     except (OSError, ValueError):

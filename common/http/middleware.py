@@ -65,10 +65,10 @@ class TracingMiddleware(Middleware):
             raise MiddlewareNotUsed
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        """Call the next middleware inside a span."""
+        """Call the next middleware, inside a span if the request is sampled."""
         trace_id, headers = request_id.trace_id(), request_id.outgoing_headers()
         if not tracing.is_sampled(trace_id, headers.get("traceparent", "")):
-            # The services that this request calls must not record it either.
+            # Tell the services that are called for this request not to record it either.
             request_id.add_outgoing_header("traceparent", f"00-{trace_id}-{secrets.token_hex(8)}-00")
             return self.get_response(request)
         with tracing.server_span(request.method or "", trace_id, headers) as span:

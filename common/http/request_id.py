@@ -18,7 +18,7 @@ _headers: ContextVar[Mapping[str, str]] = ContextVar("request_headers", default=
 _fields: ContextVar[dict[str, Any] | None] = ContextVar("log_fields", default=None)
 
 _ACCEPTED = re.compile(r"[A-Za-z0-9._-]{1,64}")
-# W3C Trace Context section 3.2.2 forbids the version ff, and ids that consist of zeros.
+# W3C Trace Context section 3.2.2 forbids the version ff, and ids that consist only of zeros.
 _TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-((?!0{32})[0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 _TRACE_ID = re.compile(r"(?!0{32})[0-9a-f]{32}")
 
@@ -40,9 +40,10 @@ def begin(request: HttpRequest) -> str:
         if tracestate and len(tracestate) <= 512 and tracestate.isprintable() and tracestate.isascii():
             headers["tracestate"] = tracestate
     _headers.set(headers)
-    # If no trace context was sent, the trace id is the request id, or a hash of the request id if it has another form.
-    # Then all services that handle this request log the same trace id. All its bits must be random, because
-    # OpenTelemetry samples by the id. A UUID has fixed bits, so none of its traces would be in a sample of 10 %.
+    # If the client sent no trace context, the trace id is the request id. If the request id does not have the form of a
+    # trace id, the trace id is a hash of the request id. So all services that handle this request log the same trace
+    # id. All bits of a trace id must be random, because OpenTelemetry compares it with a limit to decide whether to
+    # sample the trace. A UUID has fixed bits, with which it is always above the limit for a sampling rate of 10 %.
     if traceparent:
         trace_id = traceparent[1]
     else:

@@ -49,7 +49,7 @@ def test_service_that_is_down_raises_before_the_first_byte_of_the_body(file: Pat
     assert answer.status_code == 503
     with pytest.raises(ConnectionResetError) as error:
         next(iter(answer))
-    assert error.value.errno == errno.ECONNRESET  # gunicorn logs a traceback for an error without a number
+    assert error.value.errno == errno.ECONNRESET  # gunicorn logs a traceback for an error without an errno
 
 
 def test_fault_of_another_service_has_no_effect_here(file: Path, slept: list[float], api: Client) -> None:

@@ -78,10 +78,10 @@ def test_outgoing_headers_are_a_copy(api: Client) -> None:
 
 
 @pytest.mark.parametrize("given", ["", "8e7b2bd1-37cd-4f0a-9d0e-0f8f4c3f3f4a"])
-def test_a_tenth_of_the_traces_is_in_a_sample_of_ten_percent(given: str) -> None:
+def test_sampling_rate_of_ten_percent_selects_a_tenth_of_the_traces(given: str) -> None:
     sampler, sampled = TraceIdRatioBased(0.1), 0
     for number in range(2000):
         request_id.begin(RequestFactory().get("/", headers={"X-Request-ID": given and f"{given}-{number}"}))
         trace_id = int(request_id.trace_id(), 16)
         sampled += sampler.should_sample(None, trace_id, "GET").decision.is_sampled()
-    assert 100 < sampled < 300  # for random ids, a number outside is less likely than one in 10**12
+    assert 100 < sampled < 300  # with random ids, the chance of a number outside this range is below 10**-12

@@ -45,7 +45,7 @@ def test_database_error_is_counted_by_its_class() -> None:
     assert REGISTRY.get_sample_value("database_errors_total", labels) == before + 1
 
 
-def test_counter_of_errors_exists_before_the_first_error(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_error_counter_exists_before_the_first_error(monkeypatch: pytest.MonkeyPatch) -> None:
     found = [SimpleNamespace(alias=alias, vendor=vendor) for alias, vendor in (("new", "sqlite"), ("no", "unknown"))]
     monkeypatch.setattr(statements, "connections", SimpleNamespace(all=lambda: found))
     monkeypatch.setattr(statements, "connection_created", SimpleNamespace(connect=lambda _: None))

@@ -1,6 +1,6 @@
-"""Errors for Sentry: off by default, only allowed keys in an event, and no delay for requests.
+"""Test that error tracking is off by default, sends only allowed keys, and does not delay requests.
 
-The test is Sentry's server. The application runs in another process, because the SDK is global in a process.
+The test acts as Sentry's server. The application runs in another process, because the SDK has global state.
 """
 
 import gzip
@@ -63,7 +63,7 @@ print("done", flush=True)
 class Server(ThreadingHTTPServer):
     """A server that receives envelopes: https://develop.sentry.dev/sdk/foundations/transport/envelopes/
 
-    It answers after `answering` is set.
+    It does not answer before `answering` is set.
     """
 
     def __init__(self) -> None:
@@ -75,7 +75,7 @@ class Server(ThreadingHTTPServer):
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
     def events(self) -> list[dict[str, Any]]:
-        """Return the received events. Fail if an envelope contains something else."""
+        """Return the received events. Fail if an envelope contains anything else."""
         events = []
         for body in self.bodies:
             header, item, event = body.strip().split(b"\n")
@@ -164,7 +164,7 @@ def test_event_contains_only_allowed_keys_and_no_private_data(server: Server) ->
         assert private.encode() not in sent
 
 
-def test_requests_and_the_exit_do_not_wait_for_sentry(server: Server) -> None:
+def test_unresponsive_sentry_blocks_neither_requests_nor_shutdown(server: Server) -> None:
     done = run(server.dsn)  # the server does not answer
     assert done.stdout.endswith("done\n"), done.stderr
     assert done.returncode == 0

@@ -31,7 +31,7 @@ def error_line(env: Env) -> str:
 
 def test_settings_load_without_a_writable_folder(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail() -> str:
-        raise FileNotFoundError("No usable temporary directory found")  # as in a Job, whose root is read-only
+        raise FileNotFoundError("No usable temporary directory found")  # as on a read-only root file system
 
     monkeypatch.setattr(tempfile, "gettempdir", fail)
     runpy.run_path(str(settings.__file__))

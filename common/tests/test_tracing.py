@@ -57,12 +57,12 @@ def test_without_tracing_there_are_no_spans() -> None:
 
 
 @pytest.mark.parametrize(("flags", "sampled"), [("00", False), ("01", True), ("02", False), ("03", True)])
-def test_flag_of_the_client_decides_whether_a_request_is_recorded(flags: str, sampled: bool) -> None:
+def test_sampled_flag_of_the_client_decides_whether_a_request_is_recorded(flags: str, sampled: bool) -> None:
     traceparent = f"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-{flags}"
     assert tracing.is_sampled("4bf92f3577b34da6a3ce929d0e0e4736", traceparent) is sampled
 
 
-def test_request_that_is_not_recorded_tells_other_services(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_request_that_is_not_sampled_passes_on_an_unsampled_traceparent(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tracing, "is_on", lambda: True)
     monkeypatch.setattr(tracing, "is_sampled", lambda trace_id, traceparent: False)
     sent: list[dict[str, str]] = []

@@ -75,7 +75,7 @@ class KeySet:
                 raise KeysUnavailable
             key = self._keys.get(kid)
         elif time.monotonic() > self._stale_from and not self._lock.locked():
-            # The thread gets a copy of the context, so that its log lines contain the id of the request.
+            # The thread gets a copy of the context, so that its log lines contain the request id.
             threading.Thread(target=functools.partial(copy_context().run, self._reload), daemon=True).start()
         if key is None:
             raise UnknownKey
