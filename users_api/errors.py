@@ -1,4 +1,4 @@
-"""Error handlers that show the errors of the admin as pages. All other errors are JSON, as in `common.api.errors`."""
+"""Error handlers that show errors in the admin as pages. All other errors are JSON, as in `common.api.errors`."""
 
 import json
 from collections.abc import Callable
@@ -24,10 +24,10 @@ def page_in_admin(handler: Callable[..., HttpResponse]) -> Callable[..., HttpRes
         context = {
             "title": response.reason_phrase,
             "message": json.loads(response.content)["message"],
-            # Only this id connects what the user sees with the log.
+            # With this id, staff can find the log lines of the request.
             "code": request_id.current() if response.status_code >= 500 else None,
         }
-        # The page is rendered without the request, because its user may be in a database that is unreachable.
+        # Render the page without the request, because reading the request's user would fail while the database is down.
         response.content = render_to_string("admin/error.html", context).encode()
         response["Content-Type"] = "text/html; charset=utf-8"
         return response

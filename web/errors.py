@@ -98,7 +98,7 @@ TITLES = {
 }
 KINDS = {401: "login", 429: "slow", 503: "unavailable"}
 TEMPORARY = {429, 500, 503}
-# The pages with these errors show the id of the request, with which staff find the reason in the log.
+# Pages with these statuses show the request id, so that staff can find the cause in the log.
 WITH_CODE = {400, 403, 429, 500, 503}
 RESENT_FIELDS = ("text", "next", "place")  # never a password
 

@@ -1,7 +1,7 @@
 """Check which services work, for the page /status.
 
-Everyone may open this page, so it must not cause much load. Each process checks the services at most once in `MAX_AGE`
-seconds. Only one of its threads waits for the answers, and only for a short time.
+Anyone may open this page, so it must not cause much load. Each process checks the services at most once in `MAX_AGE`
+seconds. Only one thread of the process waits for the answers, and each check has a timeout.
 """
 
 import threading
@@ -16,9 +16,9 @@ from enum import Enum
 from web.backends import thoughts, users
 from web.backends.exceptions import BackendError, BadAnswer, Unavailable
 
-MAX_AGE = 5.0  # seconds until the services are checked again
-MAX_SHOWN_AGE = 30.0  # seconds for which a report may be shown while another thread checks
-TIMEOUT = 1.0  # seconds for the answer to a check; opening the connection may take BACKEND_CONNECT_TIMEOUT
+MAX_AGE = 5.0  # seconds; the next request after this time checks the services again
+MAX_SHOWN_AGE = 30.0  # seconds; while one thread checks, the others do not show an older report
+TIMEOUT = 1.0  # seconds to wait for an answer; opening the connection may also take BACKEND_CONNECT_TIMEOUT
 
 
 class State(Enum):
@@ -61,7 +61,7 @@ SERVICES = (
 
 @dataclass(frozen=True)
 class Report:
-    """The state of each service in `SERVICES`, and when the services were checked. `time` is None before that."""
+    """The state of each service in `SERVICES`, and the `time` of the check. `time` is None before the first check."""
 
     states: tuple[State, ...] = (State.UNKNOWN,) * len(SERVICES)
     time: datetime | None = None
@@ -85,7 +85,7 @@ class Report:
 
 
 class Checker:
-    """The latest report of this process."""
+    """Checker of the services, which keeps the latest report of this process."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -94,8 +94,8 @@ class Checker:
     def report(self) -> Report:
         """Return the latest report. If it is older than `MAX_AGE`, check the services first.
 
-        While one thread checks, the other threads do not wait. They return the latest report, or a report without
-        states if the latest one is older than `MAX_SHOWN_AGE`.
+        While one thread checks, the other threads do not wait. They return the latest report. If it
+        is older than `MAX_SHOWN_AGE`, they return a report in which each state is `UNKNOWN`.
         """
         if self._latest.age() > MAX_AGE and self._lock.acquire(blocking=False):
             try:
@@ -109,7 +109,7 @@ class Checker:
 def _check() -> Report:
     """Check all services at the same time."""
     with ThreadPoolExecutor(len(SERVICES)) as pool:
-        # Each thread gets a copy of the context, which contains the id of the request for the logs.
+        # Each thread gets a copy of the context, which contains the request id for the logs.
         futures = [pool.submit(copy_context().run, service.state) for service in SERVICES]
         states = tuple(future.result() for future in futures)
     return Report(states, datetime.now(UTC), time.monotonic())

@@ -30,7 +30,7 @@ def checker(monkeypatch: pytest.MonkeyPatch, backend: Backend) -> status.Checker
 
 @pytest.fixture
 def age(checker: status.Checker) -> Callable[[float], None]:
-    """Return a function that makes the latest report older by some seconds."""
+    """Return a function that makes the latest report older by the given number of seconds."""
 
     def age(seconds: float) -> None:
         checker._latest = replace(checker._latest, monotonic=checker._latest.monotonic - seconds)
@@ -172,7 +172,7 @@ def test_every_page_links_to_the_status_page(visitor: Client) -> None:
 
 
 def shown_code(response: Any) -> str:
-    """Return the code on a page, or "". Assert that it is the request id of the response."""
+    """Return the code on a page, or "" if there is none. Assert that a code is the request id of the response."""
     codes = CODE.findall(response.text)
     assert codes in ([], [response["X-Request-ID"]])
     return "".join(codes)
