@@ -1,8 +1,8 @@
-"""Tests of Prometheus on the cluster. It scrapes the pods, panels show data, and outages fire only the right alerts.
+"""Tests of Prometheus on the cluster. It scrapes the pods, panels show data, and outages trigger only the right alerts.
 
 The tests deploy the overlay of `tilt up -- --observability` without Grafana and Jaeger. Prometheus comes from Debian,
-because the cluster in CI can pull no image from the internet. It scrapes every second instead of every 15 seconds, and
-the durations `for` of the alerts are 15 times shorter too. Everything else is what `tilt up` deploys.
+because the cluster in CI cannot pull images from the internet. It scrapes every second instead of every 15 seconds, and
+the `for` durations of the alerts are also 15 times shorter. Everything else is what `tilt up` deploys.
 """
 
 import itertools
@@ -35,7 +35,7 @@ ENTRYPOINT ["prometheus"]
 """
 TIMEOUT = 120  # seconds
 PAUSE = 0.1  # seconds between two requests
-SHORTER = 15  # all intervals of Prometheus are divided by this number
+SHORTER = 15  # divide all of Prometheus's intervals by this number
 # This panel shows data only while an alert fires. The test of the outage checks it.
 IN_AN_OUTAGE = {"Alerts"}
 # This panel shows no data in the local overlay, because it has no read replica.
@@ -46,7 +46,7 @@ Query = Callable[[str], list[dict[str, Any]]]
 
 
 def shorten(manifests: Path) -> None:
-    """Shorten the intervals of Prometheus and the durations of the alerts, in a copy of k8s/."""
+    """Shorten Prometheus's intervals and the `for` durations of the alerts, in a copy of k8s/."""
     config = manifests / "components" / "local-observability" / "prometheus" / "prometheus.yaml"
     config.write_text(config.read_text().replace("15s", f"{15 // SHORTER}s"))
     alerts = manifests / "components" / "observability" / "alerts.yaml"
@@ -81,7 +81,7 @@ def traffic() -> Iterator[None]:
     The requests are sent one after another, so they cannot use up the threads of a service.
     """
     user, stopped = rollout.User(), threading.Event()
-    for _ in range(2):  # only two, because too many wrong logins would block later tests
+    for _ in range(2):  # only two, because too many failed logins would block the logins of later tests
         user.http.post("http://users.localhost/api/login/", {"username": "unknown", "password": "wrong"}, timeout=10)
 
     def send() -> None:
@@ -113,7 +113,7 @@ def query(kubectl: Kubectl, registry: str, tag: str, tmp_path_factory: pytest.Te
     image = f"  - name: prom/prometheus\n    newName: {registry}/prometheus\n    newTag: {tag}\n"
     overlay.write_text(overlay.read_text() + image)
     shorten(manifests)
-    # Without Jaeger, the services cannot send their traces, which does not affect the metrics.
+    # Without Jaeger, the services cannot send their traces. This does not affect the metrics.
     objects = [each for each in kustomize.render(overlay.parent) if name_of(each) not in ("grafana", "jaeger")]
     local = {(each["kind"], name_of(each)) for each in kustomize.render(manifests / "overlays" / "local")}
     added = [each for each in objects if (each["kind"], name_of(each)) not in local]
@@ -143,7 +143,7 @@ def panels() -> list[dict[str, Any]]:
 
 
 def without_data(query: Query, shown: Callable[[str], bool]) -> list[str]:
-    """Return the queries without a result in all panels whose title `shown` accepts."""
+    """Return the queries that have no result, from all panels whose title `shown` accepts."""
     expressions = [target["expr"] for panel in panels() if shown(panel["title"]) for target in panel["targets"]]
     assert expressions
     return [each for each in expressions if not query(each)]
@@ -179,7 +179,7 @@ def test_every_panel_shows_data(query: Query) -> None:
 
 def test_exemplars_contain_the_ids_of_traces(query: Query) -> None:
     def exemplars() -> list[dict[str, Any]]:
-        # Without `end`, Prometheus searches until now.
+        # Without the parameter `end`, Prometheus searches up to now.
         parameters = {"query": "http_request_duration_seconds_bucket", "start": "0"}
         found = requests.get(f"{URL}/api/v1/query_exemplars", parameters, timeout=10).json()["data"]
         return [exemplar for series in found for exemplar in series["exemplars"]]
@@ -189,7 +189,7 @@ def test_exemplars_contain_the_ids_of_traces(query: Query) -> None:
     assert all(re.fullmatch("[0-9a-f]{32}", each["labels"]["trace_id"]) for each in exemplars())
 
 
-def test_outage_fires_only_the_right_alerts(kubectl: Kubectl, query: Query) -> None:
+def test_outage_triggers_only_the_right_alerts(kubectl: Kubectl, query: Query) -> None:
     assert firing(query) == set()
     fired: set[tuple[str, str]] = set()
 
@@ -205,7 +205,7 @@ def test_outage_fires_only_the_right_alerts(kubectl: Kubectl, query: Query) -> N
     failing = query("sum by (job) (rate(database_errors_total[5m])) > 0")
     assert {each["metric"]["job"] for each in failing} == {project.service for project in WITH_DATABASE}
 
-    # Then thoughts-api itself is stopped.
+    # Then stop thoughts-api itself.
     kubectl("scale", "deployment/thoughts-api", "--replicas=0")
     expected = {(alert, service) for alert in BUDGETS for service in cluster.IMAGES}
     expected.add(("NoPods", "thoughts-api"))

@@ -13,7 +13,7 @@ def rendered(name: str) -> Overlay:
     return Overlay(name, kustomize.render(K8S / "overlays" / name))
 
 
-# test_observability.py tests the overlay that adds programs of other projects to `local`.
+# test_observability.py tests this overlay, because some pods in it do not run our images.
 OBSERVABILITY = "local-observability"
 OVERLAYS = sorted({path.name for path in (K8S / "overlays").iterdir()} - {OBSERVABILITY})
 

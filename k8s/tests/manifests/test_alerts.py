@@ -44,7 +44,7 @@ SCENARIOS: list[tuple[dict[str, str], set[str]]] = [
         {'http_request_duration_seconds_count{job="web",status="503"}': "0+100x1000"},
         {"ErrorBudgetBurnsFast", "ErrorBudgetBurnsSlowly"},
     ),
-    # A short outage an hour ago no longer fires an alert.
+    # A short outage an hour ago no longer triggers an alert.
     ({'http_request_duration_seconds_count{job="web",status="503"}': "0x100 0+100x20 2000x1000"}, set()),
     ({'gunicorn_busy_threads{job="web",instance="1"}': "8x1000"}, {"ThreadsSaturated"}),
     ({'gunicorn_queued_requests{job="web",instance="1"}': "2x1000"}, {"ThreadsSaturated"}),

@@ -25,7 +25,7 @@ def by_name(overlay: Overlay) -> dict[tuple[str, str], Object]:
 
 
 def config_map(overlay: Overlay, name: str) -> dict[str, str]:
-    """Return the data of the ConfigMap whose name is `name` and a hash."""
+    """Return the data of the ConfigMap whose name is `name` followed by a hash."""
     [found] = [each for each in overlay.of_kind("ConfigMap") if re.fullmatch(f"{name}-[a-z0-9]{{10}}", name_of(each))]
     data: dict[str, str] = found["data"]
     return data
@@ -86,7 +86,7 @@ def test_prometheus_loads_the_rules_of_the_component(observed: Overlay, tmp_path
 
     parsed = yaml.safe_load(config.replace("/rules/", f"{tmp_path}/"))
     [job] = parsed["scrape_configs"]
-    del job["kubernetes_sd_configs"]  # Debian 12 builds promtool without Kubernetes; the test on the cluster uses it
+    del job["kubernetes_sd_configs"]  # Debian 12's promtool does not support this; the cluster test covers it
     (tmp_path / "prometheus.yaml").write_text(yaml.safe_dump(parsed))
     check = [promtool(), "check", "config", str(tmp_path / "prometheus.yaml")]
     done = subprocess.run(check, capture_output=True, text=True, check=False)
