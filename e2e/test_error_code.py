@@ -21,7 +21,7 @@ TIMEOUT = 30
 def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     """Start a system that logs JSON, limits logins after one failure, and cannot render the page /logout/."""
     tree = scratch.copy(tmp_path_factory.mktemp("tree"))
-    # Django finds out that this template does not exist when it renders the page.
+    # Django notices that the included template is missing only when it renders the page.
     change(tree / "web" / "templates" / "logout.html", "<h1>", "{% include missing %}<h1>")
     change(tree / "tools" / "run.py", "RESTART_AFTER = 3.0", "RESTART_AFTER = 3600.0")
     system = start(tmp_path_factory.mktemp("own"), tree, LOG_FORMAT="json", LOGIN_FAILURES_PER_NAME="1")
@@ -44,7 +44,7 @@ def code(response: requests.Response) -> str:
 
 
 def wait_for(system: System, request_id: str, loggers: set[str]) -> None:
-    """Wait until these loggers have written lines with this request id. Assert that all these lines have a trace id."""
+    """Wait until these loggers have written lines with this request id. Assert that their trace id is the same id."""
     assert within(TIMEOUT, lambda: {line["logger"] for line in lines(system, request_id=request_id)} >= loggers)
     assert {line.get("trace_id") for line in lines(system, request_id=request_id)} == {request_id}
 
@@ -71,7 +71,7 @@ def test_code_of_a_refused_login_is_in_the_log_of_the_api(own: System) -> None:
 
 @pytest.fixture(scope="module")
 def outage(own: System) -> None:
-    """Stop thoughts_api. It does not start again."""
+    """Kill thoughts_api. `tools.run` does not restart it during these tests."""
     kill(own, "thoughts_api")
 
 
@@ -85,7 +85,7 @@ def test_threads_that_check_the_services_log_the_code_of_the_page(own: System, o
     found: list[dict[str, Any]] = []
 
     def check() -> bool:
-        # A page within five seconds of an earlier one checks nothing.
+        # Within five seconds of a check, the page shows the earlier result and calls no service.
         page = requests.get(f"{own.web}/status", timeout=TIMEOUT)
         assert page.status_code == 200
         found[:] = lines(own, request_id=page.headers["X-Request-ID"], logger="web.backends.http")

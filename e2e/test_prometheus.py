@@ -1,4 +1,4 @@
-"""Prometheus scrapes the running system: the dashboards show data, and an outage fires only the right alerts."""
+"""Prometheus scrapes the running system: the dashboards show data, and an outage triggers only the right alerts."""
 
 import json
 import subprocess
@@ -89,7 +89,7 @@ def test_every_panel_shows_data(own: System, query: Query) -> None:
     assert within(TIMEOUT, lambda: all(map(query, expressions))), [each for each in expressions if not query(each)]
 
 
-def test_outage_fires_the_right_alerts(own: System, query: Query) -> None:
+def test_outage_triggers_the_right_alerts(own: System, query: Query) -> None:
     def alerts() -> set[str]:
         return {each["metric"]["alertname"] for each in query('ALERTS{alertstate="firing"}')}
 

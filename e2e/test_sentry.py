@@ -1,4 +1,4 @@
-"""Errors that the running system sends to Sentry. Simulated faults cause them, and the test is Sentry's server."""
+"""Errors that the running system sends to Sentry. Simulated faults cause them, and the test acts as Sentry's server."""
 
 from collections.abc import Iterator
 
@@ -64,7 +64,7 @@ def test_exception_in_each_service_is_an_event_without_private_data(own: System,
             ),
         ]
         assert [answer.status_code for answer in answers] == [500] * 4
-        # web answers 503 while an API is down. This is not an event of web.
+        # web answers 503 while an API is down. web sends no event for this response.
         down = browser.get(f"{own.web}/search?search=x", headers={"X-Fault": "thoughts-api=down"}, timeout=TIMEOUT)
         assert down.status_code == 503
         last = browser.get(f"{own.web}/login/", headers={"X-Fault": "web=failing"}, timeout=TIMEOUT)

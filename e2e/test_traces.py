@@ -1,4 +1,4 @@
-"""One page is one trace, across all services and their databases. The test is the collector that receives the spans."""
+"""One page is one trace, across all services and their databases. The test acts as the collector of the spans."""
 
 import functools
 import gzip
@@ -21,7 +21,7 @@ Tree = Mapping[str, "Tree"]
 
 @dataclass(frozen=True)
 class Span:
-    """A received span. `parent` is the id of another span, or empty."""
+    """A received span. `parent` is the id of the parent span, or "" if there is none."""
 
     service: str
     name: str
@@ -108,7 +108,7 @@ def test_a_page_is_one_trace(own: System, collector: Collector) -> None:
     def is_tree(identifier: str, expected: Tree) -> bool:
         return tree(identifier) == expected
 
-    # The request id of a page is also its trace id.
+    # The request id of a page is also the id of the trace.
     expected: Tree
     for response, expected in (
         (page, {"web: GET /account/": {"web: GET": {"users-api: GET /api/sessions/": {"users-api: SQL": {}}}}}),
@@ -123,7 +123,7 @@ def test_a_page_is_one_trace(own: System, collector: Collector) -> None:
     assert not [body for body in collector.bodies if CANARY.encode() in body]
 
 
-def test_services_record_only_what_the_client_has_sampled(own: System, collector: Collector) -> None:
+def test_services_record_only_requests_that_the_client_has_sampled(own: System, collector: Collector) -> None:
     traces = {flags: secrets.token_hex(16) for flags in ("00", "01")}
     for flags, trace in traces.items():
         headers = {"traceparent": f"00-{trace}-{secrets.token_hex(8)}-{flags}"}

@@ -113,7 +113,7 @@ class Local:
     def prepare(self) -> None:
         """Create the keys, secrets, database tables, sample data and static files that do not exist yet.
 
-        End the faults that `make fault` started.
+        Also end the faults that `make fault` started.
         """
         self.make_secrets()
         for project in PROJECTS:

@@ -134,7 +134,7 @@ def kill(system: System, project: str) -> None:
 def outage(system: System, *projects: str) -> Iterator[None]:
     """Kill projects. After the block, `tools.run` restarts them.
 
-    `tools.run` is suspended during the block, so it also writes the log of the block afterwards.
+    `tools.run` is suspended during the block, so it writes the log lines of this time only after the block.
     """
     assert system.process
     os.kill(system.process.pid, signal.SIGSTOP)
