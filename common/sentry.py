@@ -12,7 +12,7 @@ from pathlib import PurePath
 from typing import Any
 
 DSN = "SENTRY_DSN"
-STOP_WITHIN = 2.0  # seconds that a stopping process waits, at most, until its last events are sent
+STOP_WITHIN = 2.0  # maximum seconds that a stopping process waits until its last events are sent
 # The keys that leave this process: https://develop.sentry.dev/sdk/foundations/data-model/event-payloads/
 EVENT = ("event_id", "timestamp", "platform", "level", "release", "environment")
 TAGS = ("service", "method", "route", "status", "request_id", "trace_id")

@@ -143,7 +143,7 @@ def _client_span(name: str, attributes: Mapping[str, str]) -> Iterator[Any]:
 
 
 def outgoing_headers() -> dict[str, str]:
-    """Return the headers that pass the current span to another service. If nothing is recorded, return {}."""
+    """Return the headers that pass the current span to another service, or {} if no span is recorded."""
     headers: dict[str, str] = {}
     if _is_recording.get():
         _propagator.inject(headers)

@@ -91,7 +91,10 @@ def _close() -> Iterator[bytes]:
 
 
 def parse(header: str) -> dict[str, Fault]:
-    """Return the fault of each service in a header. Raise ValueError, with the allowed values, for invalid text."""
+    """Return the fault of each service in a header.
+
+    Raise ValueError, with the allowed faults, if the header is invalid.
+    """
     if not header:
         return {}
     items = [ITEM.fullmatch(item.strip()) for item in header.split(",")]

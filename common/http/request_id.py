@@ -42,8 +42,8 @@ def begin(request: HttpRequest) -> str:
     _headers.set(headers)
     # If the client sent no trace context, the trace id is the request id. If the request id does not have the form of a
     # trace id, the trace id is a hash of the request id. So all services that handle this request log the same trace
-    # id. All bits of a trace id must be random, because OpenTelemetry compares it with a limit to decide whether to
-    # sample the trace. A UUID has fixed bits, with which it is always above the limit for a sampling rate of 10 %.
+    # id. All bits of a trace id must be random, because OpenTelemetry samples the traces whose id is below a limit. A
+    # UUID has fixed bits, so it would always be above the limit for a sampling rate of 10 %.
     if traceparent:
         trace_id = traceparent[1]
     else:

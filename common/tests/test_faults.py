@@ -1,4 +1,4 @@
-"""Simulated faults: the header, the file, the setting, and what each fault does to a request."""
+"""Test simulated faults: the header, the file, the setting, and what each fault does to a request."""
 
 import errno
 from pathlib import Path

@@ -186,7 +186,7 @@ def test_missing_package_aborts_startup(monkeypatch: pytest.MonkeyPatch) -> None
         sentry.start("https://key@sentry.example.com/1", "production", "web", "1")
 
 
-def test_key_that_a_new_sdk_adds_is_not_sent() -> None:
+def test_key_that_a_new_version_of_the_sdk_adds_is_not_sent() -> None:
     frame = {"filename": f"/home/{CANARY}/x.py", "function": "f", "vars": {"x": CANARY}, "new": CANARY}
     value = {"type": "ValueError", "value": CANARY, "new": CANARY, "stacktrace": {"frames": [frame], "new": CANARY}}
     event = {
