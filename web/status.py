@@ -94,12 +94,12 @@ class Checker:
     def report(self) -> Report:
         """Return the latest report. If it is older than `MAX_AGE`, check the services first.
 
-        While one thread checks, the other threads do not wait. They return the latest report. If it
-        is older than `MAX_SHOWN_AGE`, they return a report in which each state is `UNKNOWN`.
+        While one thread checks, the other threads do not wait. They return the latest report. If it is older than
+        `MAX_SHOWN_AGE`, they return a report in which each state is `UNKNOWN`.
         """
         if self._latest.age() > MAX_AGE and self._lock.acquire(blocking=False):
             try:
-                if self._latest.age() > MAX_AGE:  # another thread may have checked just before
+                if self._latest.age() > MAX_AGE:  # another thread may have checked in the meantime
                     self._latest = _check()
             finally:
                 self._lock.release()

@@ -9,7 +9,7 @@ BackendError
 │   └── TooManyThoughts  the user has written too many thoughts
 └── Unavailable          no connection, a timeout, 5xx, or an unexpected answer
     ├── BadAnswer        the API answered, but with 5xx or something unexpected
-    ├── Busy             this process already makes as many slow calls as allowed
+    ├── Busy             this process is already making as many slow calls as allowed
     └── Unanswered       the API did not answer a POST, which may have succeeded
 """
 
@@ -76,7 +76,7 @@ class BadAnswer(Unavailable):
 
 
 class Busy(Unavailable):
-    """This process already makes as many slow calls as allowed. `activity` is what the other users are doing.
+    """This process is already making as many slow calls as allowed. `activity` is what the other users are doing.
 
     web did not make the call. `retry_after` is in seconds.
     """

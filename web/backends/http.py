@@ -104,7 +104,7 @@ def call(
 ) -> Answer:
     """Send a request to an API and return the answer. Record the duration in a metric.
 
-    If `read_timeout` is given, in seconds, the call waits that long for an answer, and is not retried. Raise a
+    If `read_timeout` is given, the call waits at most that many seconds for an answer, and is not retried. Raise a
     `BackendError` if the call fails, or if the status of the answer is not `expected`.
     """
     start, outcome = time.perf_counter(), "ok"

@@ -1,4 +1,4 @@
-"""The status page, and the code on error pages."""
+"""Test the status page, and the code on error pages."""
 
 import re
 from collections.abc import Callable
