@@ -131,7 +131,7 @@ manage: ## Run a Django command in a project: in=users_api do="changepassword br
 	@.venv/bin/python -m tools.manage $(in) $(do)
 
 .PHONY: fault
-fault: ## Make a service of `make run` slow, failing, down or normal: in=thoughts_api do=slow
+fault: ## Simulate a fault in a service that `make run` started: in=thoughts_api do=slow
 	$(call need,in do)
 	$(call need_file,$(in)/manage.py)
 	@$(INSTALL) run

@@ -103,7 +103,7 @@ OWN: dict[str, list[Panel]] = {
             [('sum by (event) (increase(security_events_total{event=~"logout|session.+"}[5m]))', "{{event}}")],
         ),
         (
-            # A session that is in use gets one access token in 15 minutes, at login or by a refresh.
+            # A session that is in use gets an access token every 15 minutes, by a login or a refresh.
             "Sessions used in the last 15 minutes",
             "short",
             [

@@ -1,4 +1,4 @@
-"""`make fault`: make one service of `make run` slow, failing, down or normal."""
+"""`make fault`: simulate a fault in a service that `make run` started."""
 
 import sys
 

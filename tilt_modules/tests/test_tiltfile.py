@@ -288,7 +288,7 @@ def test_fault_buttons_exist_only_for_the_development_image(tilt: Tilt) -> None:
 
 def test_fault_button_writes_the_fault_in_each_pod(tilt: Tilt, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     kubectl = tmp_path / "kubectl"
-    # It lists two pods, and records the arguments of `kubectl exec`. The exec in pod/broken fails.
+    # This kubectl lists the pods in a file, and logs the arguments of `exec`. In pod/broken, `exec` fails.
     kubectl.write_text(
         "#!/bin/sh\n"
         f'case "$*" in *" get pods "*) cat {tmp_path}/pods;; *broken*) exit 1;; *) echo "$@" >> {tmp_path}/log;; esac\n'
