@@ -387,7 +387,7 @@ def test_account_created_in_the_admin_works_until_it_is_deactivated(
 
 @pytest.mark.parametrize("width", [320, 640, 1200])
 @pytest.mark.parametrize("java_script", [True, False])
-def test_status_page_fits_and_can_be_loaded_again(
+def test_status_page_fits_the_window_and_can_be_reloaded(
     browser: Browser, system: System, width: int, java_script: bool
 ) -> None:
     page = browser.new_page(viewport={"width": width, "height": 800}, java_script_enabled=java_script)

@@ -1,4 +1,4 @@
-"""The code on an error page is the id of the request in the log."""
+"""Test that the code on an error page is the id of the request in the log."""
 
 import re
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ TIMEOUT = 30
 def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     """Start a system that logs JSON, limits logins after one failure, and cannot render the page /logout/."""
     tree = scratch.copy(tmp_path_factory.mktemp("tree"))
-    # Django notices that the included template is missing only when it renders the page.
+    # Django looks for the included template, which does not exist, only when it renders the page.
     change(tree / "web" / "templates" / "logout.html", "<h1>", "{% include missing %}<h1>")
     change(tree / "tools" / "run.py", "RESTART_AFTER = 3.0", "RESTART_AFTER = 3600.0")
     system = start(tmp_path_factory.mktemp("own"), tree, LOG_FORMAT="json", LOGIN_FAILURES_PER_NAME="1")
@@ -44,7 +44,7 @@ def code(response: requests.Response) -> str:
 
 
 def wait_for(system: System, request_id: str, loggers: set[str]) -> None:
-    """Wait until these loggers have written lines with this request id. Assert that their trace id is the same id."""
+    """Wait until these loggers have logged lines with this request id. Assert that their trace id is the request id."""
     assert within(TIMEOUT, lambda: {line["logger"] for line in lines(system, request_id=request_id)} >= loggers)
     assert {line.get("trace_id") for line in lines(system, request_id=request_id)} == {request_id}
 

@@ -1,4 +1,7 @@
-"""Errors that the running system sends to Sentry. Simulated faults cause them, and the test acts as Sentry's server."""
+"""Test the errors that the running system sends to Sentry.
+
+Simulated faults cause the errors. The test acts as Sentry's server.
+"""
 
 from collections.abc import Iterator
 
