@@ -56,7 +56,7 @@ FROM runtime AS development
 ARG PROJECT
 COPY --from=dependencies /venv /venv
 COPY --from=static /static /static
-# Developers read these logs in the Tilt dashboard, and its buttons simulate faults.
+# Developers read the logs in the Tilt dashboard, whose buttons simulate faults.
 ENV RELOAD=true LOG_FORMAT=text FAULTS=true
 COPY --chown=10001:10001 common common
 COPY --chown=10001:10001 ${PROJECT} ${PROJECT}

@@ -1,4 +1,4 @@
-"""The pages of web in a real browser, Chromium."""
+"""Test web's pages in a real browser, Chromium."""
 
 import re
 import uuid

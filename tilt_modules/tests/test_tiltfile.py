@@ -286,7 +286,7 @@ def test_fault_buttons_exist_only_for_the_development_image(tilt: Tilt) -> None:
     assert " AS development\n" in stage
 
 
-def test_fault_button_writes_the_fault_in_each_pod(tilt: Tilt, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fault_button_writes_to_a_file_in_each_pod(tilt: Tilt, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     kubectl = tmp_path / "kubectl"
     # This kubectl lists the pods in a file, and logs the arguments of `exec`. In pod/broken, `exec` fails.
     kubectl.write_text(

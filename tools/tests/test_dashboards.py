@@ -30,4 +30,4 @@ def test_component_contains_every_dashboard_and_the_rules(tmp_path: Path) -> Non
     assert dashboards["data"].keys() == files
     assert all(json.loads(text)["panels"] for text in dashboards["data"].values())
     assert dashboards["metadata"]["labels"] == {"grafana_dashboard": "1"}
-    assert "labels" not in alerts["metadata"]  # otherwise, Grafana's sidecar would load it
+    assert "labels" not in alerts["metadata"]  # otherwise, Grafana's sidecar would load the alerts as a dashboard

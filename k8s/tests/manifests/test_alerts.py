@@ -35,7 +35,7 @@ HEALTHY = {
     'kube_cronjob_status_last_successful_time{cronjob="users-api-backup"}': "0+60x1000",
 }
 DAY = 24 * 3600
-# In each scenario: the metrics that differ from HEALTHY, and all alerts that must then fire.
+# Each scenario has the metrics that differ from HEALTHY, and all alerts that must then fire.
 SCENARIOS: list[tuple[dict[str, str], set[str]]] = [
     ({}, set()),
     # 1 % of the requests fail: below 1.44 % and above 0.6 %.
