@@ -185,7 +185,7 @@ def test_missing_docker_is_one_line(programs: StandIns, monkeypatch: pytest.Monk
         dev_cluster.check("kind")
 
 
-def test_tools_read_the_registry_that_the_cluster_names() -> None:
+def test_tools_use_the_registry_that_the_cluster_advertises() -> None:
     class OneAnswer(Kubectl):
         def json(self, *arguments: str) -> Any:
             assert arguments == cluster.HOSTING

@@ -345,7 +345,7 @@ def test_failed_login_does_not_make_the_network_known(bruce: User, log_in: LogIn
     assert not KnownNetwork.objects.exists()
 
 
-def test_login_without_an_address_makes_no_network_known(bruce: User, log_in: LogIn) -> None:
+def test_login_without_an_address_stores_no_known_network(bruce: User, log_in: LogIn) -> None:
     assert log_in(address="").status_code == 200
     assert not KnownNetwork.objects.exists()
 

@@ -1,7 +1,8 @@
 """Schemas of the custom resources in k8s/, made from the definitions that their projects publish.
 
-`python -m k8s.tests.manifests.crds NAME@VERSION FILE...` adds or replaces the schemas of a project's definitions, which
-are in `config/crd/bases` or `manifests/crds` of its Go module. The schemas contain no descriptions.
+`python -m k8s.tests.manifests.crds MODULE@VERSION FILE...` writes the schemas of the definitions in these files, without
+their descriptions. Download the files first: they are in the folder `config/crd/bases` or `manifests/crds` of the
+project's Go module. The command only records MODULE@VERSION as their source.
 """
 
 import json
