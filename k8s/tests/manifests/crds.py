@@ -1,8 +1,8 @@
 """Schemas of the custom resources in k8s/, made from the definitions that their projects publish.
 
-`python -m k8s.tests.manifests.crds MODULE@VERSION FILE...` writes the schemas of the definitions in these files, without
-their descriptions. Download the files first: they are in the folder `config/crd/bases` or `manifests/crds` of the
-project's Go module. The command only records MODULE@VERSION as their source.
+`python -m k8s.tests.manifests.crds MODULE@VERSION FILE...` writes the schemas of the definitions in these files,
+without their descriptions. Download the files first: they are in the folder `config/crd/bases` or `manifests/crds` of
+the project's Go module. The command only records MODULE@VERSION as their source.
 """
 
 import json
