@@ -5,23 +5,29 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
+from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
+from django.utils.cache import patch_vary_headers
 
 from common.api import errors
 from common.http import request_id
 
 
 def page_in_admin(handler: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
-    """Return an error handler that sends browsers a page for paths below /admin/, and JSON otherwise."""
+    """Return an error handler that sends browsers a page for paths in the admin, and JSON otherwise."""
 
     @wraps(handler)
     def respond(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         response = handler(request, *args, **kwargs)
-        prefers_page = request.get_preferred_type(["application/json", "text/html"]) == "text/html"
-        if not (prefers_page and request.path.startswith("/admin/")):
+        if not f"{request.path}/".startswith("/admin/"):  # the start page has the paths /admin and /admin/
+            return response
+        patch_vary_headers(response, ["Accept"])  # RFC 9110 section 12.5.5
+        if request.get_preferred_type(["application/json", "text/html"]) != "text/html":
             return response
         context = {
+            "site_header": admin.site.site_header,
+            "site_title": admin.site.site_title,
             "title": response.reason_phrase,
             "message": json.loads(response.content)["message"],
             # With this id, staff can find the log lines of the request.

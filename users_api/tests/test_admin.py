@@ -296,9 +296,12 @@ def test_errors_of_the_admin_are_pages_in_a_browser(admin: User, bruce: User, mo
         pages.append((503, "The database is temporarily unavailable.", browser.get(USERS)))
     monkeypatch.setattr("users_api.admin.UserAdmin.get_queryset", None)
     pages.append((500, "Something went wrong on our side.", browser.get(USERS)))
+    pages.append((403, "This form has expired", browser.post("/admin", {})))
     for status, message, response in pages:
         assert response.status_code == status
         assert response["Content-Type"] == "text/html; charset=utf-8"
+        assert response["Vary"].startswith("Accept")
+        assert "Thoughts: accounts" in response.text
         assert f"<p>{message}" in response.text
         assert (f"<code>{response['X-Request-ID']}</code>" in response.text) == (status >= 500)
     assert int(pages[3][2]["Retry-After"]) > 0
