@@ -35,7 +35,6 @@ def start(dsn: str, environment: str, service: str, version: str) -> None:
     try:
         import sentry_sdk
         from sentry_sdk.integrations.atexit import AtexitIntegration
-        from sentry_sdk.utils import BadDsn
     except ImportError:
         raise SystemExit(
             f"Invalid environment. {DSN}: the packages in common/requirements-telemetry.txt are not installed"
@@ -62,7 +61,7 @@ def start(dsn: str, environment: str, service: str, version: str) -> None:
             spotlight=False,
             debug=False,
         )
-    except BadDsn:
+    except ValueError:  # such as the SDK's BadDsn, or the error of urlsplit() for an invalid port
         raise SystemExit(f"Invalid environment. {DSN}: not a DSN such as https://key@sentry.example.com/1") from None
     _sentry, _service = sentry_sdk, service
 

@@ -172,7 +172,11 @@ def test_unresponsive_sentry_blocks_neither_requests_nor_shutdown(server: Server
 
 
 @pytest.mark.parametrize(
-    "dsn", ["key", "https://sentry.example.com/1", "ftp://key@sentry.example.com/1", "https://key@x/"]
+    "dsn",
+    [
+        *("key", "https://sentry.example.com/1", "ftp://key@sentry.example.com/1", "https://key@x/"),
+        *("https://key@[x/1", "https://key@x:port/1", "https://key@x:65536/1"),
+    ],
 )
 def test_invalid_dsn_aborts_startup_in_one_line(dsn: str) -> None:
     done = run(dsn)
