@@ -296,7 +296,11 @@ def logging(level: int, log_format: str = "text", sentry: bool = False) -> dict[
             },
         },
         "root": {"handlers": ["stderr", "sentry"] if sentry else ["stderr"], "level": level},
-        "loggers": {"django": {"handlers": [], "propagate": True}},
+        "loggers": {
+            "django": {"handlers": [], "propagate": True},
+            # OpenTelemetry would log an invalid header `tracestate`, which may contain anything.
+            "opentelemetry.trace.span": {"level": "ERROR"},
+        },
     }
 
 

@@ -8,6 +8,7 @@ from contextlib import nullcontext
 import pytest
 from django.http import HttpRequest, HttpResponse
 from django.test import RequestFactory
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from common import tracing
 from common.http import request_id
@@ -54,6 +55,12 @@ def test_missing_packages_abort_startup(monkeypatch: pytest.MonkeyPatch) -> None
 def test_without_tracing_there_are_no_spans() -> None:
     assert isinstance(tracing.span("x"), nullcontext)
     assert (tracing.outgoing_headers(), tracing.exemplar()) == ({}, None)
+
+
+def test_invalid_trace_state_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
+    headers = {"traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", "tracestate": "any text"}
+    TraceContextTextMapPropagator().extract(headers)
+    assert not caplog.records
 
 
 @pytest.mark.parametrize(("flags", "sampled"), [("00", False), ("01", True), ("02", False), ("03", True)])
