@@ -97,7 +97,7 @@ def parse(header: str) -> dict[str, Fault]:
     """
     if not header:
         return {}
-    items = [ITEM.fullmatch(item.strip()) for item in header.split(",")]
+    items = [ITEM.fullmatch(item.strip(" \t")) for item in header.split(",")]
     if len(items) > MAX_SERVICES or not all(items):
         raise ValueError(ALLOWED)
     return {item[1]: Fault(item[2]) for item in items if item}

@@ -65,7 +65,16 @@ def test_header_is_passed_on_to_other_services(file: Path, api: Client) -> None:
 
 @pytest.mark.parametrize(
     "header",
-    ["slow", "common=broken", "common:slow", "=slow", "common=slow,", "Common=slow", ",".join(["common=slow"] * 11)],
+    [
+        "slow",
+        "common=broken",
+        "common:slow",
+        "=slow",
+        "common=slow,",
+        "Common=slow",
+        "\xa0common=normal",
+        ",".join(["common=slow"] * 11),
+    ],
 )
 def test_invalid_header_is_400_and_lists_the_faults(file: Path, api: Client, header: str) -> None:
     answer = api.get("/open/", headers={"X-Fault": header})
