@@ -6,7 +6,7 @@ from functools import wraps
 from typing import Any
 
 from django.contrib import admin
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.template.loader import render_to_string
 from django.utils.cache import patch_vary_headers
 
@@ -39,6 +39,16 @@ def page_in_admin(handler: Callable[..., HttpResponse]) -> Callable[..., HttpRes
         return response
 
     return respond
+
+
+@page_in_admin
+def not_allowed(request: HttpRequest, methods: str) -> HttpResponse:
+    """Respond with 405 to a method that a view of the admin does not accept.
+
+    `methods` lists the methods that the view accepts, as in an Allow header.
+    """
+    message = f'Method "{request.method}" not allowed.'
+    return JsonResponse({"message": message}, status=405, headers={"Allow": methods})  # RFC 9110 section 15.5.6
 
 
 bad_request = page_in_admin(errors.bad_request)

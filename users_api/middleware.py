@@ -1,10 +1,13 @@
-"""Cookies for the admin at http://localhost."""
+"""Middleware of users_api."""
 
 from collections.abc import Callable
 
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.http.request import split_domain_port
 from django.http.response import HttpResponseBase
+
+from common.http.middleware import Middleware
+from users_api import errors
 
 LOOPBACK = {"localhost", "127.0.0.1", "[::1]"}
 
@@ -26,4 +29,15 @@ class LoopbackCookiesMiddleware:
         if response.cookies and not request.is_secure() and split_domain_port(request.get_host())[0] in LOOPBACK:
             for cookie in response.cookies.values():
                 cookie["secure"] = ""
+        return response
+
+
+class NotAllowedMiddleware(Middleware):
+    """Middleware that adds a body to a response with status 405. Django's views send none, for example for logout."""
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        """Call the next middleware, and return its response, or one with a body."""
+        response = self.get_response(request)
+        if isinstance(response, HttpResponseNotAllowed):
+            return errors.not_allowed(request, response["Allow"])
         return response

@@ -291,6 +291,7 @@ def test_errors_of_the_admin_are_pages_in_a_browser(admin: User, bruce: User, mo
         (400, "The request is malformed.", browser.get(f"{USERS}?username=%00")),
         (403, "This form has expired", browser.post(page(bruce), {})),
         (404, "There is nothing at this address.", browser.get("/admin/nothing")),
+        (405, "Method &quot;GET&quot; not allowed.", browser.get("/admin/logout/")),
     ]
     with connection.execute_wrapper(refuse):
         pages.append((503, "The database is temporarily unavailable.", browser.get(USERS)))
@@ -304,7 +305,7 @@ def test_errors_of_the_admin_are_pages_in_a_browser(admin: User, bruce: User, mo
         assert "Thoughts: accounts" in response.text
         assert f"<p>{message}" in response.text
         assert (f"<code>{response['X-Request-ID']}</code>" in response.text) == (status >= 500)
-    assert int(pages[3][2]["Retry-After"]) > 0
+    assert int(pages[4][2]["Retry-After"]) > 0
 
 
 @pytest.mark.parametrize("name", ["\ufdfa", "\ufdfa" * 50, "½"])

@@ -26,6 +26,14 @@ def test_unknown_path_is_404(db: None, path: str, method: str) -> None:
         assert response.json() == {"message": "There is nothing at this address."}
 
 
+@pytest.mark.parametrize("path", ["/api/login/", "/admin/login/"])
+def test_wrong_method_is_405(db: None, api: Client, path: str) -> None:
+    response = api.delete(path)
+    assert response.status_code == 405
+    assert "POST" in response["Allow"]
+    assert response.json() == {"message": 'Method "DELETE" not allowed.'}
+
+
 def test_foreign_host_is_400(db: None, api: Client) -> None:
     response = api.get("/.well-known/jwks.json", headers={"Host": "elsewhere.example"})
     assert response.status_code == 400
