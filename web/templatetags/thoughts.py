@@ -15,6 +15,7 @@ from common.folding import fold
 register = template.Library()
 
 LINK = re.compile(r"\bhttps?://[^\s<>\"\\]+", re.IGNORECASE)
+ISOLATES = dict.fromkeys(range(0x2066, 0x206A))  # the characters that begin or end an isolate, for str.translate()
 BRACKETS = {")": "(", "]": "[", "}": "{"}
 
 
@@ -41,9 +42,10 @@ def highlight(text: str, search: str) -> SafeString:
 def isolate(text: str) -> str:
     """Return the text between U+2068 and U+2069, so that a right-to-left text does not reorder the text around it.
 
-    Use this filter where HTML allows no `<bdi>`, such as in `<title>`. See Unicode Standard Annex #9, section 2.4.
+    Use this filter where HTML allows no `<bdi>`, such as in `<title>`. See Unicode Standard Annex #9, section 2.4. The
+    filter removes such characters from the text itself. Otherwise, a U+2069 in the text would end the isolate early.
     """
-    return f"\u2068{text}\u2069"
+    return f"\u2068{text.translate(ISOLATES)}\u2069"
 
 
 def _marked(text: str, folded_search: str) -> list[bool]:

@@ -59,6 +59,12 @@ def test_title_isolates_the_direction_of_names_searches_and_thoughts(visitor: Cl
         assert title.endswith(" · Thoughts")
 
 
+@pytest.mark.parametrize("text", ["a\u2069b", "a\u2066b", "\u2067\u2069ab"])
+def test_text_cannot_end_its_isolate_in_a_title(visitor: Client, backend: Backend, text: str) -> None:
+    backend.answer(ONE, 200, thought(7, text=text))
+    assert "<title>\u2068ab\u2069 · Thoughts</title>" in visitor.get("/thoughts/7").text
+
+
 def test_failed_login_makes_no_other_call(visitor: Client, backend: Backend) -> None:
     backend.answer(LOGIN, 401, {"message": "m"})
     visitor.post("/login/", {"username": "bruce", "password": "x"})
