@@ -118,9 +118,9 @@ def _page(path: str, parameters: dict[str, str], **kwargs: Any) -> Page:
         raise http.unexpected_body(SERVICE)
     try:
         thoughts = [_thought(item) for item in answer.body]
-    except (ValueError, OverflowError):
+        return Page(thoughts, previous=_page_parameters(answer, "prev"), next=_page_parameters(answer, "next"))
+    except (ValueError, OverflowError):  # `urlsplit` raises ValueError for an invalid URL in the Link header
         raise http.unexpected_body(SERVICE) from None
-    return Page(thoughts, previous=_page_parameters(answer, "prev"), next=_page_parameters(answer, "next"))
 
 
 def _thought(item: Any) -> Thought:

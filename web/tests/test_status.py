@@ -89,6 +89,12 @@ def test_unexpected_body_is_an_error(visitor: Client, backend: Backend) -> None:
     assert states(visitor.get("/status")) == ["Works", "Answers with errors", "Works"]
 
 
+def test_unusable_link_is_an_error(visitor: Client, backend: Backend) -> None:
+    backend.answer(SEARCH, 200, [], Link='<http://[x/>; rel="next"')
+    assert states(visitor.get("/status")) == ["Works", "Answers with errors", "Works"]
+    assert visitor.get("/search").status_code == 503
+
+
 def test_services_are_checked_at_the_same_time(visitor: Client, backend: Backend) -> None:
     first, second = Event(), Event()
 
