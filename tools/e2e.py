@@ -13,6 +13,8 @@ from tools.local import ROOT
 WITHOUT = (
     "alone",
     "bad_clients",
+    "error_code",
+    "faults",
     "logs",
     "metrics",
     "prometheus",
@@ -23,6 +25,7 @@ WITHOUT = (
     "rotation",
     "run",
     "schemathesis",
+    "sentry",
     "service",
     "start",
     "stop",
