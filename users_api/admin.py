@@ -163,5 +163,5 @@ class UserAdmin(DjangoUserAdmin):
         if changed == selected:
             self.message_user(request, f"{done}: {changed}.", messages.SUCCESS)
         else:
-            refused = f"You may not do this to the other selected accounts: {selected - changed}."
+            refused = f"Accounts that you may not change in this way: {selected - changed}."
             self.message_user(request, f"{done}: {changed}. {refused}", messages.WARNING)

@@ -262,7 +262,7 @@ def test_staff_can_neither_grant_rights_nor_change_other_staff(staff: Client, ad
     new = {"password1": "another horse battery", "password2": "another horse battery"}
     assert staff.post(page(admin, "password"), new).status_code == 403
     done = staff.post(USERS, {"action": "switch_off", "_selected_action": [admin.pk]}, follow=True)
-    assert 'class="warning">Accounts switched off: 0. You may not do this to the other' in done.text
+    assert 'class="warning">Accounts switched off: 0. Accounts that you may not change in this way: 1.' in done.text
     admin.refresh_from_db()
     assert admin.is_active
     assert admin.check_password(PASSWORD)
