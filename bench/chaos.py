@@ -1,7 +1,7 @@
 """Kill PostgreSQL under load, and check that no acknowledged write is lost: `python -m bench.chaos [--kills 7]`.
 
-Clients constantly write unique texts and read lists, through the ingress of the local overlay. Meanwhile, this script
-deletes the PostgreSQL pod of thoughts_api by force, several times. A write is acknowledged if the API answers 201.
+Clients continuously write unique texts and read lists, through the ingress of the local overlay. Meanwhile, this script
+force-deletes the PostgreSQL pod of thoughts_api several times. A write is acknowledged if the API answers 201.
 
 The output shows how many writes were acknowledged, lost, or stored twice, and lists the failures. The exit code
 is 1 if a write was lost or stored twice, or if a request failed in any way other than a 503 from the API itself. Each
@@ -124,7 +124,7 @@ def stored(run: str, headers: dict[str, str]) -> Counter[str]:
 
 
 def kill(kubectl: Kubectl) -> None:
-    """Delete the PostgreSQL pod by force, and wait until a new pod is ready."""
+    """Force-delete the PostgreSQL pod, and wait until a new pod is ready."""
     uid = kubectl.json("get", "pod", f"{POSTGRES}-0")["metadata"]["uid"]
     kubectl("delete", "pod", f"{POSTGRES}-0", "--grace-period=0", "--force")
     deadline = time.monotonic() + 120
@@ -145,7 +145,7 @@ def _is_ready(pod: dict[str, dict[str, list[dict[str, str]]]]) -> bool:
 def unlimited(kubectl: Kubectl) -> Iterator[None]:
     """Let users write without limits while the block runs.
 
-    Afterwards, delete the counts of these writes. Otherwise, the API could refuse these users for up to a day.
+    Afterwards, delete the counts of these writes. Otherwise, the API could refuse these users' writes for up to a day.
     If the limits are already disabled, change nothing.
     """
     names = "--output=jsonpath={.spec.template.spec.containers[0].env[*].name}"

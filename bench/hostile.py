@@ -33,7 +33,7 @@ GET = b"GET /api/thoughts/1/ HTTP/1.1\r\nHost: localhost\r\n"
 POST = b"POST /api/thoughts/ HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
 LARGE = b"GET /static/drf_spectacular_sidecar/swagger-ui-dist/swagger-ui-bundle.js HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
-LARGEST = 64 * 1024  # bytes of the largest body that the services accept
+LARGEST = 64 * 1024  # size in bytes of the largest body that the services accept
 FORM, JSON = "application/x-www-form-urlencoded", "application/json"
 PART = b'--x\r\nContent-Disposition: form-data; name="a"\r\n\r\n\r\n'
 BODIES: dict[str, tuple[str, bytes]] = {

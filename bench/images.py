@@ -105,7 +105,7 @@ def stop_row(registry: str, keep: bool) -> str:
         return subprocess.run([program, *arguments], capture_output=True, text=True, check=True).stdout.strip()
 
     settings = ("TOKENS_JWKS=/x", "DATABASE_URL=sqlite:////tmp/x", "WEB_CONCURRENCY=1", "PORT=18999", "HOST=127.0.0.1")
-    threads = f"THREADS={CLIENTS + 1}"  # thoughts_api keeps one thread free of searches
+    threads = f"THREADS={CLIENTS + 1}"  # one more, because thoughts_api keeps one thread free of searches
     options = [f"--env={each}" for each in (*settings, threads)]
     image = f"{registry}/thoughts-api:{TAG}"
     container = docker("run", "--detach", "--network=host", *options, image, "sh", "-c", START)

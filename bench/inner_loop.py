@@ -2,8 +2,8 @@
 
 The script runs `tilt up` twice. The first time, no service is running, for example after `tilt down`. The second time,
 all services are already running. Then the script edits files of this repository, and restores them. There are several
-kinds of edits, for example edits to a template. The script measures the seconds until each edit is live. Most kinds of
-edits are live when the responses through the ingress contain a new word.
+kinds of edits, for example edits to a template. The script measures the seconds until each edit is live. Most
+edits count as live when the responses through the ingress contain a new word.
 
 Meanwhile, other threads send requests to all services and count failures. The output is two tables.
 """
@@ -78,7 +78,7 @@ def red() -> bool:
 
 
 def seconds_until(what: str, condition: Callable[[], bool]) -> float:
-    """Wait until `condition` returns True, and return the seconds. `what` describes it for the error message."""
+    """Wait until `condition` returns True, and return the seconds. The error message contains `what`."""
     begin = time.monotonic()
     while not condition():
         if time.monotonic() - begin > GIVE_UP:
@@ -104,16 +104,16 @@ def tilt_up() -> Iterator[float]:
 
 @dataclass
 class Kind:
-    """A kind of edit that is made to one file, and its results in seconds."""
+    """A kind of edit to one file, and the measured seconds."""
 
     name: str
     file: Path
     change: Callable[[str, str], str]  # takes the old text ("" for a new file) and a word, and returns the new text
     live: Callable[[str], bool]  # takes the word, and returns whether the edit is live
     restored: Callable[[str], bool]  # takes the word, and returns whether the restored file is live
-    most: int = 1000  # the maximum number of edits
-    seconds: list[float] = field(default_factory=list)  # until each edit was live
-    back: list[float] = field(default_factory=list)  # until each restored file was live
+    most: int = 1000  # the maximum number of edits of this kind
+    seconds: list[float] = field(default_factory=list)  # from each edit until it was live
+    back: list[float] = field(default_factory=list)  # from each restore until it was live
 
     def edit(self) -> None:
         """Edit the file and wait until the edit is live. Then restore the file and wait until that is live."""
@@ -130,7 +130,7 @@ class Kind:
 
 
 def shown(name: str, path: str, text: str, instead: str, *urls: str) -> Kind:
-    """Return a kind of edit that replaces `text` with `instead`, and is live when all URLs contain the new word."""
+    """Return a kind of edit that replaces `text` with `instead`. It is live when all `urls` return the new word."""
 
     def change(before: str, word: str) -> str:
         if text not in before:
@@ -170,7 +170,7 @@ class Migration(migrations.Migration):
 
 
 def bench_migration(statement: str) -> str:
-    """Run an SQL statement on the row of the new migration in django_migrations, and return the output."""
+    """Run an SQL statement on the new migration's row in django_migrations, and return the output."""
     sql = f"{statement} django_migrations WHERE name = '{MIGRATION.stem}'"
     return in_pod("statefulset/thoughts-postgres", 'psql -U "$POSTGRES_USER" -d "$POSTGRES_DB" -qtAc "$0"', sql)
 

@@ -1,8 +1,8 @@
 """Compare the HTTP latency of thoughts_api with a million thoughts to its latency with a thousand.
 
-There are two databases on one PostgreSQL server, a small one and a large one, and a thoughts_api for each. Requests are
-sent at a fixed rate, alternately to both. Every round contains all kinds of requests. So if other programs use the CPU,
-they slow down all measurements alike.
+There are two databases on one PostgreSQL server, a small one and a large one. Each has its own thoughts_api server.
+Requests are sent at a fixed rate, alternately to both servers. Every round contains all kinds of requests. So if
+other programs use the CPU, they slow down all measurements alike.
 """
 
 import statistics

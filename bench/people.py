@@ -12,7 +12,7 @@ from typing import Any
 
 from locust import FastHttpUser, between, task
 
-ACCOUNTS = ("bruce", "stephen", "admin")  # accounts in the sample data; each password is the same as the username
+ACCOUNTS = ("bruce", "stephen", "admin")  # accounts in the sample data; each password is the same as the user name
 WORDS = ("tea", "the", "to", "e", "100 %", "ÜBER", "rain", "nowhere to be found")
 
 

@@ -2,10 +2,10 @@
 
     python -m bench.rollout [--context CONTEXT]
 
-The script sends 50 requests per second through the ingress of the local overlay. They log in, read and write, through
-the APIs and through the pages. Meanwhile, the script restarts each service, deletes each pod, and evicts each pod as
-`kubectl drain` does. The output shows how many requests were sent, answered and failed in each phase. The exit code is
-1 if a request failed. The script takes about eight minutes.
+The script sends 50 requests per second through the ingress of the local overlay. Its clients log in, read and
+write, through the APIs and through the pages. Meanwhile, the script restarts each service, deletes each pod, and evicts
+each pod as `kubectl drain` does. The output shows how many requests were sent, answered and failed in each phase. The
+exit code is 1 if a request failed. The script takes about eight minutes.
 
 With `--busy`, two endless loops compete with the pods for the CPUs, if the pods run on this machine.
 """
@@ -79,7 +79,7 @@ class User:
         self.written.append(self._call("POST", url, 201, headers=self.token, data={"text": TEXT}).json()["id"])
 
     def delete(self) -> None:
-        """With the API, delete the oldest thought that this client has written. If there is none, write one."""
+        """Delete the oldest thought of this client with the API. If there is none, write one."""
         if not self.written:
             return self.write()
         url = f"http://thoughts.localhost/api/me/thoughts/{self.written.pop(0)}/"
@@ -144,7 +144,7 @@ class Phase:
 
 
 class Load:
-    """Sends requests at a constant rate, even if responses are slow."""
+    """Load generator that sends requests at a constant rate, even if responses are slow."""
 
     def __init__(self, users: int = 32) -> None:
         self.phase = Phase("")
@@ -189,7 +189,7 @@ class Load:
 
 
 class Services(Kubectl):
-    """kubectl with methods that restart, delete and evict the pods of a service."""
+    """A wrapper around kubectl, with methods that restart, delete and evict the pods of a service."""
 
     def pods(self, service: str) -> list[str]:
         """Return the names of the pods of a service that are not terminating."""

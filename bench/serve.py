@@ -35,7 +35,7 @@ from tools.system import answers, free_ports
 CONNECTIONS = 8
 # With these settings, web refuses no search or login, and thoughts_api refuses no search or write. Both keep one
 # thread free of searches. They need twice as many threads as connections, because searches that wrk abandons when it
-# exits may still run when wrk starts again.
+# exits may still be running when wrk starts again.
 ENOUGH_THREADS = {"THREADS": str(2 * CONNECTIONS + 1)}
 UNLIMITED = ENOUGH_THREADS | {"WRITES_PER_MINUTE": "1000000", "WRITES_PER_DAY": "1000000"}
 ENOUGH = 10_000  # number of requests before memory is measured for the last time
