@@ -1,8 +1,8 @@
 """Send unexpected exceptions to Sentry. This is off by default.
 
-While it is off, no module of Sentry's SDK is imported. An event contains only the keys that this module lists, such as
-exception classes, stack frames without variables, and `TAGS`. So a new version of the SDK cannot add private data.
-Exception messages are not sent, because they may contain a user's data.
+While it is off, no module of Sentry's SDK is imported. An event contains only the keys that this module lists.
+Their values are, for example, exception classes, stack frames without variables, and `TAGS`. So a new version of the
+SDK cannot add private data. Exception messages are not sent, because they may contain a user's data.
 """
 
 import logging
@@ -83,7 +83,7 @@ class SentryHandler(logging.Handler):
 
 
 def _tags(record: logging.LogRecord) -> dict[str, str]:
-    """Return the tags of a record. `common.http.request_id.LogFilter` and Django have added the attributes."""
+    """Return Sentry's tags for a record, from attributes that Django and `request_id.LogFilter` have added."""
     tags = {"service": _service}
     for tag, attribute in (("request_id", "request_id"), ("trace_id", "trace_id"), ("status", "status_code")):
         if value := getattr(record, attribute, None):

@@ -155,8 +155,8 @@ def _count(value: str | int) -> int:
     return int(value)
 
 
-# The allowed values of the variable SIGN_UP. If it is "open", visitors may create accounts. users_api checks the
-# variable for each new account, and web shows the sign-up form only if it is "open".
+# The allowed values of the variable SIGN_UP. With "open", visitors may create accounts. users_api checks SIGN_UP for
+# each new account, and web shows the sign-up form only if SIGN_UP is "open".
 SIGN_UP = environs.validate.OneOf(["closed", "open"])
 
 # The host names of a service that runs outside a cluster. Browsers resolve *.localhost without a hosts file.
@@ -249,7 +249,7 @@ def service_name(urlconf: str) -> str:
     return urlconf.partition(".")[0].replace("_", "-")
 
 
-# The default of the variable FAULTS_PATH. tempfile.gettempdir() would fail in a Job, which has no writable folder.
+# The default value of FAULTS_PATH. tempfile.gettempdir() would fail in a Job, which has no writable folder.
 FAULTS_PATH = Path("/tmp/fault")  # noqa: S108
 
 

@@ -16,7 +16,8 @@ class NotAuthenticated(exceptions.APIException):
 class TooManyRequests(exceptions.Throttled):
     """429: the client has sent too many requests. `wait` is in seconds.
 
-    Django REST framework adds one of these sentences to the message. Its default sentence is "Expected available in …".
+    Django REST framework adds one of the sentences below to the message. Its own sentence would be "Expected available
+    in …".
     """
 
     extra_detail_singular = "Try again in {wait} second."

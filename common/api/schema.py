@@ -105,8 +105,8 @@ class CharFieldPattern(TextFieldPattern):
 def untrimmed_pattern(field: serializers.CharField) -> str:
     """Return the pattern of a field that does not trim spaces.
 
-    The pattern contains the minimum length only if the text may also be empty. In all other cases, `minLength` and
-    `maxLength` limit the length.
+    `minLength` and `maxLength` limit the length. But if the text may also be empty, the pattern contains the minimum
+    length, and `minLength` is removed.
     """
     if field.allow_blank and field.min_length:
         return rf"^([^\x00]{{{field.min_length},}})?$"
@@ -142,9 +142,9 @@ def drop_redundant_limits(result: dict[str, Any], **kwargs: Any) -> dict[str, An
             case [{"pattern": pattern} as text, {"type": "string", "maxLength": 0}] if re.search(pattern, ""):
                 del node["oneOf"]
                 node |= text
-                node.pop("minLength", None)  # it would forbid the empty string
+                node.pop("minLength", None)  # minLength would forbid the empty string
         if str(node.get("pattern")).startswith(TRIMMED):
-            node.pop("maxLength", None)  # it would also count the spaces that the field trims
+            node.pop("maxLength", None)  # maxLength would also count the spaces that the field trims
     return result
 
 

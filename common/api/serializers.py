@@ -27,7 +27,7 @@ class TextField(serializers.CharField):
 
 
 class IntegerField(serializers.IntegerField):
-    """Integer field for a query parameter. It accepts only integers in JSON's notation (RFC 8259 section 6).
+    """Integer field for a query parameter. It accepts only integers in JSON notation (RFC 8259 section 6).
 
     Django REST framework's `IntegerField` also accepts `1.0`, `1_0` and ` 1`.
     """

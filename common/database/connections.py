@@ -9,8 +9,8 @@ from django.db.backends.base.validation import BaseDatabaseValidation
 
 from common import environment
 
-# The number of connections that users other than superusers may open. Before PostgreSQL 16, `reserved_connections` does
-# not exist.
+# The number of connections that users other than superusers may open. `reserved_connections`
+# exists since PostgreSQL 16.
 # https://www.postgresql.org/docs/current/runtime-config-connection.html#GUC-MAX-CONNECTIONS
 AVAILABLE = """
     SELECT sum(CASE name WHEN 'max_connections' THEN setting::int ELSE -setting::int END) FROM pg_settings

@@ -24,7 +24,7 @@ _TRACE_ID = re.compile(r"(?!0{32})[0-9a-f]{32}")
 
 
 def begin(request: HttpRequest) -> str:
-    """Read the request id and the trace context from the headers; return the id.
+    """Read the request id and the trace context from the headers, and return the id.
 
     Generate an id if the request has none, or if its id is unsafe to log.
     """
@@ -42,7 +42,7 @@ def begin(request: HttpRequest) -> str:
     _headers.set(headers)
     # If the client sent no trace context, the trace id is the request id. If the request id does not have the form of a
     # trace id, the trace id is a hash of the request id. So all services that handle this request log the same trace
-    # id. All bits of a trace id must be random, because OpenTelemetry samples the traces whose id is below a limit. A
+    # id. All bits of a trace id must be random, because OpenTelemetry samples the traces whose ids are below a limit. A
     # UUID has fixed bits, so it would always be above the limit for a sampling rate of 10 %.
     if traceparent:
         trace_id = traceparent[1]

@@ -67,7 +67,7 @@ class Handler(WSGIHandler):
             environ |= {"wsgi.input": BytesIO(body), "CONTENT_LENGTH": str(len(body))}
         response = super().__call__(environ, start_response)
         if environ["REQUEST_METHOD"] == "HEAD" and isinstance(response, HttpResponse):
-            response.content = b""  # RFC 9110 section 9.3.2; otherwise gunicorn would remove it and log a warning
+            response.content = b""  # RFC 9110 section 9.3.2; gunicorn would remove the body, but log a warning
         return response
 
 

@@ -86,7 +86,7 @@ readiness = Readiness()
 
 
 def accepts_connections() -> bool:
-    """Return whether the database server accepts connections, like `pg_isready`.
+    """Return whether the database server accepts connections, as `pg_isready` does.
 
     For SQLite, always return True.
     """

@@ -5,7 +5,7 @@ module parses only the parts of a request that determine its length (RFC 9112). 
 request, and refuses it if it is malformed.
 """
 
-MAX_HEAD = 32 * 1024  # bytes of the request line and all headers; nginx has the same limit
+MAX_HEAD = 32 * 1024  # bytes of the request line and all headers; nginx's default limit is the same
 MAX_BODY = 64 * 1024  # bytes; no request needs more than a few kB
 MAX_CHUNKED_BODY = 2 * MAX_BODY  # bytes, including chunk sizes and line endings
 FRAMING = ("CONTENT-LENGTH", "TRANSFER-ENCODING")  # the headers that determine the length of a body

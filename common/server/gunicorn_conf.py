@@ -1,6 +1,6 @@
 """gunicorn's settings for all projects.
 
-To start a project: `gunicorn -c python:common.server.gunicorn_conf <project>.wsgi`. gunicorn calls the functions in
+`gunicorn -c python:common.server.gunicorn_conf <project>.wsgi` starts a project. gunicorn calls the functions in
 this module as hooks: https://gunicorn.org/reference/settings/
 """
 

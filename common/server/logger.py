@@ -30,8 +30,8 @@ class QuietLogger(Logger):
     def access(self, resp: Any, req: Any, environ: MutableMapping[str, Any], request_time: timedelta) -> None:
         """Log one request.
 
-        A line of text contains the path, with control characters escaped. A line of JSON contains the log fields
-        instead.
+        With LOG_FORMAT=text, the line contains the path, with control characters escaped. With LOG_FORMAT=json, it
+        contains the log fields instead.
 
         gunicorn's own method is slower, because it collects all headers even if the log format does not use them.
         """

@@ -59,7 +59,7 @@ class LastGoodLoader(app_directories.Loader):
                 optional = getattr(node, "asvar", None)  # {% url "x" as path %} may name an unknown URL
                 if constant and not optional and not exists(expression.var):
                     error: Any = TemplateSyntaxError(f"There is no {noun} {str(expression.var)!r}.")
-                    error.token = node.token  # it contains the line number, as in errors from Django's parser
+                    error.token = node.token  # the token has the line number, as in errors from Django's parser
                     raise error
 
     def _has_template(self, name: str) -> bool:

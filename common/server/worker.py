@@ -198,7 +198,7 @@ class BufferingWorker(ThreadWorker):
             self._next_warning = now + 60
             self.log.warning("Too many connections (%s). Closing those that have been waiting longest.", self.nr_conns)
         if not self.parked:
-            time.sleep(0.01)  # threads are handling requests on all connections, and one will finish soon
+            time.sleep(0.01)  # threads are handling requests on all connections, and one may finish soon
             return False
         self._close(next(iter(self.parked)))
         return True

@@ -36,4 +36,4 @@ VERSION = "1.2.3"
 COMMIT = "0123abc"
 MANAGEMENT_PORT = 0
 
-LARGE = 5_000_000  # bytes; the size of the response of /large/, which is more than the kernel buffers
+LARGE = 5_000_000  # bytes; the size of the response from /large/, which is more than the kernel buffers

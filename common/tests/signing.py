@@ -50,7 +50,7 @@ def claims(**changes: Any) -> dict[str, Any]:
 def token(
     payload: dict[str, Any] | None = None, *, key: str = "ours", headers: dict[str, Any] | None = None, **changes: Any
 ) -> str:
-    """Return a token signed with RS256. Its header contains `headers`, or else `key` as the `kid`."""
+    """Return a token signed with RS256. Its header contains `headers`, or by default `key` as the `kid`."""
     header = {"alg": "RS256", "typ": "JWT"} | ({"kid": key} if headers is None else headers)
     return signed(as_json(header), as_json(claims(**changes) if payload is None else payload), key)
 

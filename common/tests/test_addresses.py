@@ -81,7 +81,7 @@ def test_invalid_forwarded_address_is_ignored(forwarded: str) -> None:
         ("[fe80::1%eth0]:4001", "fe80::1"),
         ("[fe80::1%25eth0]:4001", "fe80::1"),
         ("[::ffff:203.0.113.1]:4001", "203.0.113.1"),
-        # This may be an address with a port, but it is also a valid address without one, so nothing is dropped.
+        # This could be an address with a port, but it is also a valid address without one, so no port is dropped.
         ("2001:db8::1:4001", "2001:db8::1:4001"),
     ],
 )

@@ -113,7 +113,7 @@ def test_postgresql_backend_runs_the_check(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_failed_connection_is_counted() -> None:
     with socket.socket() as closed:
-        closed.bind(("127.0.0.1", 0))  # the port is in use, but no server listens on it
+        closed.bind(("127.0.0.1", 0))  # the port is in use, but no server is listening on it
         database = {"ENGINE": "common.database.postgresql", "NAME": "x", "HOST": "127.0.0.1"}
         connection = ConnectionHandler({"default": {**database, "PORT": str(closed.getsockname()[1])}})["default"]
         labels = {"database": "default", "error": "OperationalError"}

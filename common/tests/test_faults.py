@@ -52,7 +52,7 @@ def test_service_that_is_down_raises_before_the_first_byte_of_the_body(file: Pat
     assert error.value.errno == errno.ECONNRESET  # gunicorn logs a traceback for an error without an errno
 
 
-def test_fault_of_another_service_has_no_effect_here(file: Path, slept: list[float], api: Client) -> None:
+def test_fault_for_another_service_has_no_effect_here(file: Path, slept: list[float], api: Client) -> None:
     assert api.get("/open/", headers={"X-Fault": "web=down, users-api=failing"}).status_code == 200
     assert slept == []
 
@@ -100,7 +100,7 @@ def test_probes_are_not_affected(file: Path, api: Client, fault: Fault) -> None:
         assert api.get(path).status_code == 200
 
 
-def test_without_the_setting_the_header_has_no_effect(api: Client) -> None:
+def test_header_has_no_effect_without_the_setting(api: Client) -> None:
     answer = api.get("/open/", headers={"X-Fault": "common=failing"})
     assert answer.status_code == 200
     assert "X-Fault" not in answer.json()["headers"]
@@ -113,7 +113,7 @@ def test_faults_behind_tls_abort_startup() -> None:
         common.fault_middleware(True, True)
 
 
-def test_outgoing_header_does_not_reach_the_next_request() -> None:
+def test_a_request_does_not_inherit_an_outgoing_header_of_the_previous_request() -> None:
     request_id.begin(HttpRequest())
     request_id.add_outgoing_header("X-Fault", "web=down")
     assert request_id.outgoing_headers()["X-Fault"] == "web=down"

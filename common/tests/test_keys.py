@@ -502,7 +502,7 @@ def test_request_is_503_if_the_key_server_does_not_use_http(api: Client, setting
         assert me(api) == 503
 
 
-def test_request_is_503_if_the_response_of_the_key_server_is_truncated(api: Client, settings: Settings) -> None:
+def test_request_is_503_if_the_response_from_the_key_server_is_truncated(api: Client, settings: Settings) -> None:
     with raw_server(b'HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\n{"keys": [') as url:
         settings.TOKENS_JWKS = url
         assert me(api) == 503

@@ -78,7 +78,7 @@ def test_line_has_the_traceback(api: Client, lines: Lines) -> None:
     assert "RuntimeError: a fault of ours" in lines()[-1]["exc_info"]
 
 
-def test_without_a_trace_the_trace_id_is_the_request_id(api: Client, lines: Lines) -> None:
+def test_request_id_is_the_trace_id_if_there_is_no_trace_context(api: Client, lines: Lines) -> None:
     api.get("/nothing/")
     assert lines()[0]["trace_id"] == lines()[0]["request_id"]
 

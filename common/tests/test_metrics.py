@@ -57,7 +57,7 @@ def test_probes_are_not_counted(api: Client) -> None:
     assert "healthz" not in api.get("/metrics").text
 
 
-def test_with_several_workers_metrics_are_read_from_the_shared_folder(
+def test_metrics_of_several_workers_are_read_from_the_shared_folder(
     api: Client, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))

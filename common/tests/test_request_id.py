@@ -11,7 +11,7 @@ from common.http import request_id
 TRACEPARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
 
-def test_request_id_of_the_client_is_used_and_returned(api: Client) -> None:
+def test_request_id_from_the_client_is_used_and_returned(api: Client) -> None:
     response = api.get("/open/", headers={"X-Request-ID": "abc-1.2_3"})
     assert response["X-Request-ID"] == "abc-1.2_3"
     assert response.json()["headers"] == {"X-Request-ID": "abc-1.2_3"}

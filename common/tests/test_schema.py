@@ -235,6 +235,6 @@ def test_query_does_not_change_the_document(api: Client, monkeypatch: pytest.Mon
 
 
 def test_language_in_the_query_is_ignored(api: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    # If drf-spectacular used the language, Django would cache a translation for every language that clients request.
+    # If drf-spectacular used this language, Django would cache a translation for every language that clients request.
     monkeypatch.setattr("django.utils.translation.override", None)
     assert api.get("/schema/?lang=x-unknown").content == api.get("/schema/").content

@@ -178,7 +178,7 @@ def test_unresponsive_sentry_blocks_neither_requests_nor_shutdown(server: Server
         *("https://key@[x/1", "https://key@x:port/1", "https://key@x:65536/1"),
     ],
 )
-def test_invalid_dsn_aborts_startup_in_one_line(dsn: str) -> None:
+def test_invalid_dsn_aborts_startup_with_a_one_line_message(dsn: str) -> None:
     done = run(dsn)
     assert done.returncode == 1
     assert done.stderr == "Invalid environment. SENTRY_DSN: not a DSN such as https://key@sentry.example.com/1\n"

@@ -177,7 +177,7 @@ def test_spaces_and_empty_items_are_removed_from_a_list(env: Env, monkeypatch: p
 
 
 @pytest.mark.parametrize("value", ["", " ", " , "])
-def test_hosts_must_not_be_empty_but_names_may(env: Env, monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+def test_hosts_must_not_be_empty_but_names_may_be(env: Env, monkeypatch: pytest.MonkeyPatch, value: str) -> None:
     monkeypatch.setenv("ALLOWED_HOSTS", value)
     assert env.names("ALLOWED_HOSTS") == []
     env.hosts("ALLOWED_HOSTS")
@@ -228,7 +228,7 @@ def test_link_may_be_empty_but_not_invalid(env: Env, monkeypatch: pytest.MonkeyP
     assert "WEB_PUBLIC_URL" in error_line(env)
 
 
-def test_description_of_an_api_has_only_links_with_a_url() -> None:
+def test_api_description_leaves_out_links_without_a_url() -> None:
     assert (
         settings.api_description("Notes.", Open_the_app="https://a", Admin="") == "Notes.\n\n[Open the app](https://a)"
     )

@@ -273,7 +273,7 @@ def test_token_with_a_time_that_is_not_a_number_is_refused(api: Client, claim: s
     assert_refused(get_me(api, f"Bearer {signing.token(signing.claims() | {claim: value})}"))
 
 
-def test_token_of_another_issuer_is_refused(api: Client) -> None:
+def test_token_from_another_issuer_is_refused(api: Client) -> None:
     for issuer in ("someone-else", "", ["users-api"], {"users-api": 1}, 1):
         assert_refused(get_me(api, f"Bearer {signing.token(iss=issuer)}"))
     # The message helps operators notice that TOKENS_ISSUER is not the same in all projects.

@@ -64,7 +64,7 @@ def test_invalid_trace_state_is_not_logged(caplog: pytest.LogCaptureFixture) -> 
 
 
 @pytest.mark.parametrize(("flags", "sampled"), [("00", False), ("01", True), ("02", False), ("03", True)])
-def test_sampled_flag_of_the_client_decides_whether_a_request_is_recorded(flags: str, sampled: bool) -> None:
+def test_sampled_flag_from_the_client_decides_whether_a_request_is_recorded(flags: str, sampled: bool) -> None:
     traceparent = f"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-{flags}"
     assert tracing.is_sampled("4bf92f3577b34da6a3ce929d0e0e4736", traceparent) is sampled
 

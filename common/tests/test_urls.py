@@ -13,7 +13,7 @@ def test_trailing_slash_is_optional(api: Client, path: str) -> None:
 
 
 @pytest.mark.parametrize("path", ["/echo", "/echo/"])
-def test_body_arrives_with_and_without_the_slash(api: Client, path: str) -> None:
+def test_view_receives_the_body_with_and_without_a_trailing_slash(api: Client, path: str) -> None:
     assert api.post(path, {"text": "a"}, content_type="application/json").json() == {"text": "a"}
 
 

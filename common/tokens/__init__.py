@@ -1,6 +1,6 @@
 """Verify the access tokens that users_api issues, with the public keys that users_api publishes.
 
-Read `verification.py` first, then `keys.py`. Both need only Django, PyJWT and cryptography.
+Read `verification.py` first, then `keys.py`. Both need only Django, PyJWT, cryptography and prometheus-client.
 """
 
 from common.tokens.keys import KeySet, KeysUnavailable, UnknownKey, key_set

@@ -112,6 +112,6 @@ def from_header(value: str, keys: KeySet) -> TokenUser:
     token = token.lstrip(" ")
     if scheme.lower() != "bearer" or not token or not token.isascii():
         raise InvalidToken("The Authorization header must be 'Bearer <token>'.")
-    if token.lower().startswith("bearer "):  # Swagger UI adds the word to a value that already has it
+    if token.lower().startswith("bearer "):  # Swagger UI adds the word even if the value has it
         raise InvalidToken("The Authorization header has the word Bearer twice. Remove one of them.")
     return verify(token, keys)

@@ -18,10 +18,10 @@ HANGING = 0.5  # seconds to wait after STATEMENT_TIMEOUT; a server that has not 
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
-    """Database connection with two changes to Django's backend.
+    """Database connection that differs from that of Django's backend in two ways.
 
     First, the health check before each request (CONN_HEALTH_CHECKS) usually needs no query. Second, a statement that
-    takes more than STATEMENT_TIMEOUT seconds raises OperationalError. STATEMENT_TIMEOUT is an optional key of the
+    takes longer than STATEMENT_TIMEOUT seconds raises OperationalError. STATEMENT_TIMEOUT is an optional key of the
     database in DATABASES. Normally the server cancels the statement. If the server is stuck, the client stops waiting
     `HANGING` seconds later.
     """
