@@ -1,8 +1,9 @@
 """Measure image sizes, rebuild times, and a shutdown under load: `python -m bench.images`.
 
 The script builds the production images from a copy of the repository, and pushes them. Then it changes one line in the
-copy, builds and pushes again, and measures the time. Finally, it stops a container of thoughts_api under load. The
-output is two tables. The script requires a Docker Engine that can build images, and a registry on localhost:5000.
+copy, and measures how long it takes to build and push the images again. Finally, it stops a container of
+thoughts_api under load. The output is two tables. The script requires a Docker Engine that can build images, and a
+registry on localhost:5000.
 """
 
 import argparse

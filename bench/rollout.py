@@ -192,7 +192,7 @@ class Services(Kubectl):
     """A wrapper around kubectl, with methods that restart, delete and evict the pods of a service."""
 
     def pods(self, service: str) -> list[str]:
-        """Return the names of the pods of a service that are not terminating."""
+        """Return the names of a service's pods that are not terminating."""
         return [pod["metadata"]["name"] for pod in self._pods(service) if "deletionTimestamp" not in pod["metadata"]]
 
     def _pods(self, service: str) -> list[dict[str, Any]]:

@@ -1,7 +1,7 @@
 """Compare searches in a million thoughts on PostgreSQL with a full scan: `python -m bench.search`.
 
 The script runs many queries, in the same way as the API. For each query, it reads three pages: the oldest matches, the
-newest matches, and page 1000. If there are fewer pages, the third page starts after a random id. Every result is
+newest matches, and page 1000. If there are fewer pages, the third page starts at a random id. Every result is
 compared with a scan of all texts in Python.
 
 The measured time is the CPU time of the PostgreSQL backend, as the median of three rounds. It is given as a share of a
@@ -236,7 +236,8 @@ def _cut(random: Random, folded: list[str]) -> Iterator[tuple[str, str]]:
 def pages(corpus: Corpus, random: Random, substring: str) -> list[tuple[range, bool]]:
     """Return three pages to read, each as a range of ids and whether the order is descending.
 
-    The first two are the pages with the lowest and with the highest ids. The third is page 1000.
+    The first two are the pages with the lowest and with the highest ids. The third is page 1000, or starts at a
+    random id if there are fewer pages.
     """
     ids = range(corpus.ids[0], corpus.ids[-1] + 1)
     deep = next(itertools.islice(corpus.scan(substring, ids, False), DEEP, None), None) or random.choice(corpus.ids)

@@ -256,7 +256,7 @@ FAULTS_PATH = Path("/tmp/fault")  # noqa: S108
 def fault_middleware(faults: bool, behind_tls: bool) -> list[str]:
     """Return the middleware that simulates faults, or an empty list if the variable FAULTS is false.
 
-    Raise SystemExit if BEHIND_TLS is true too, because users must not be able to cause faults on a real site.
+    Raise SystemExit if FAULTS and BEHIND_TLS are both true, because users of a real site must not cause faults.
     """
     if faults and behind_tls:
         raise SystemExit("Invalid environment. FAULTS: not allowed with BEHIND_TLS")

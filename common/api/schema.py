@@ -34,7 +34,7 @@ InputError = inline_serializer(
 
 # The characters that str.strip() removes. In JavaScript, `\s` matches a different set, so this list is explicit.
 _SPACES = r"\t-\r\x1c-\x20\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
-TRIMMED = f"^[{_SPACES}]*"  # the beginning of the pattern of each field that trims spaces
+TRIMMED = f"^[{_SPACES}]*"  # each pattern of a field that trims spaces begins with this
 DESCRIPTIONS = {
     "200": "OK",
     "201": "Created",
@@ -217,7 +217,7 @@ class AutoSchema(SpectacularAutoSchema):
         return self.get_description().partition(".")[0]
 
     def get_paginated_name(self, serializer_name: str) -> str:
-        """Return the name of the schema of a page, which is an array, not an object."""
+        """Return the name of a page's schema. A page is an array, not an object."""
         return f"{serializer_name}List"
 
     def _complete(self, responses: dict[str, Any]) -> dict[str, Any]:

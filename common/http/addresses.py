@@ -47,7 +47,7 @@ def client_address(request: HttpRequest) -> str:
 
 
 def client_network(request: HttpRequest) -> str:
-    """Return the `network` of the address of the client that sent the request."""
+    """Return the `network` of the client's address."""
     return network(client_address(request))
 
 

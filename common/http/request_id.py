@@ -43,7 +43,7 @@ def begin(request: HttpRequest) -> str:
     # If the client sent no trace context, the trace id is the request id. If the request id does not have the form of a
     # trace id, the trace id is a hash of the request id. So all services that handle this request log the same trace
     # id. All bits of a trace id must be random, because OpenTelemetry samples the traces whose ids are below a limit. A
-    # UUID has fixed bits, so it would always be above the limit for a sampling rate of 10 %.
+    # UUID has fixed bits, so as a trace id it would always be above the limit for a sampling rate of 10 %.
     if traceparent:
         trace_id = traceparent[1]
     else:

@@ -24,7 +24,7 @@ class _Handler(WSGIRequestHandler):
     timeout = 5  # seconds until the server disconnects a silent client
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Log nothing, because probes arrive every second."""
+        """Log nothing, because probes are frequent."""
 
 
 def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:

@@ -20,7 +20,7 @@ from typing import TextIO
 
 from common import environment
 
-# The default is safe in a container, because a container has no other users.
+# The default path is safe in a container, because a container has no other users.
 PIPE = environment.text("RELOAD_PIPE", os.path.join(tempfile.gettempdir(), "reload"))
 
 

@@ -1,4 +1,4 @@
-"""Prometheus metrics for gunicorn's threads: how many are busy, and how many requests wait for a thread."""
+"""Prometheus metrics for gunicorn's threads: how many are busy, and how many requests are waiting."""
 
 from prometheus_client import Gauge
 
@@ -10,7 +10,7 @@ BUSY = Gauge(
 )
 THREADS = Gauge("gunicorn_threads", "Threads that can handle requests.", registry=REGISTRY, multiprocess_mode="livesum")
 QUEUED = Gauge(
-    "gunicorn_queued_requests", "Requests that wait for a thread.", registry=REGISTRY, multiprocess_mode="livesum"
+    "gunicorn_queued_requests", "Requests waiting for a thread.", registry=REGISTRY, multiprocess_mode="livesum"
 )
 
 

@@ -1,4 +1,4 @@
-"""Test that the private parts of libraries, used only in `_compat.py` files, still behave as expected."""
+"""Test that the private parts of libraries that the `_compat.py` files use still behave as expected."""
 
 import inspect
 from types import SimpleNamespace
