@@ -103,5 +103,5 @@ def test_the_largest_bodies_are_accepted() -> None:
         (b"", "-"),
     ],
 )
-def test_the_request_line_is_logged_without_its_query_or_control_characters(sent: bytes, line: str) -> None:
+def test_request_line_for_the_log_has_no_query_or_control_characters(sent: bytes, line: str) -> None:
     assert buffered(sent).request_line() == line

@@ -434,7 +434,7 @@ def test_reloaded_key_is_the_same_object_unless_its_value_changed(clock: Clock, 
 @pytest.mark.parametrize(
     "error", [RecursionError("deep"), AttributeError("get"), UnicodeDecodeError("utf-8", b"", 0, 1, "")]
 )
-def test_request_is_503_if_the_source_of_the_keys_is_broken(api: Client, settings: Settings, error: Exception) -> None:
+def test_request_is_503_if_the_key_source_is_broken(api: Client, settings: Settings, error: Exception) -> None:
     settings.TOKENS_JWKS = source = Source("ours")
     source.error = error
     assert me(api) == 503

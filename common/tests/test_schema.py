@@ -131,7 +131,7 @@ def test_empty_string_is_an_alternative_unless_the_pattern_matches_it() -> None:
     assert result == {"a": [{**text, "title": "Text"}], "b": {"oneOf": [name, empty]}}
 
 
-def test_example_of_an_error_names_a_field_of_the_operation(operations: dict[str, Any]) -> None:
+def test_error_example_names_a_field_of_the_operation(operations: dict[str, Any]) -> None:
     for path, field in [("/echo/", "text"), ("/fields/", "plain")]:
         example = operations[path]["responses"]["400"]["content"]["application/json"]["examples"]["AnError"]["value"]
         assert example == {
@@ -146,7 +146,7 @@ def test_group_without_operations_is_not_listed() -> None:
     assert common_schema.drop_unused_tags(document)["tags"] == [{"name": "For everyone"}]
 
 
-def test_description_of_the_token_links_to_users_api() -> None:
+def test_token_scheme_description_links_to_users_api() -> None:
     scheme = common_schema.TokenAuthenticationScheme(None)
     assert "the Users API," in scheme.get_security_definition(None)["description"]
     with override_settings(USERS_PUBLIC_URL="https://users.example"):
