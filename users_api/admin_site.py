@@ -36,7 +36,7 @@ class AdminSite(admin.AdminSite):
     site_title = "Thoughts"
     index_title = "Accounts"
     site_url = settings.WEB_PUBLIC_URL or None  # the link "View site"
-    final_catch_all_view = False  # an unknown path is 404 for all users, as in the rest of the API
+    final_catch_all_view = False  # all users get a 404 for an unknown path, as in the rest of the API
 
     def has_permission(self, request: HttpRequest) -> bool:
         """Return whether the user may use the admin, and add the account to the log fields."""

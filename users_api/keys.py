@@ -54,15 +54,15 @@ class KeyRing:
 def key_ring() -> KeyRing:
     """Load the keys on the first call, and return them.
 
-    If the files change, they are loaded again within `CHECK_INTERVAL` seconds. If the changed files are invalid, the
-    previous keys stay in use. On the first call, raise `SystemExit` with a one-line message if `signing.pem` is
-    missing, or if a file is not a usable key.
+    Check the files at most once every `CHECK_INTERVAL` seconds. If they have changed, load them again. If the changed
+    files are invalid, keep using the previous keys. On the first call, raise `SystemExit` with a one-line message if
+    `signing.pem` is missing, or if a file is not a usable key.
     """
     return _cache.get(settings.TOKENS_KEYS)
 
 
 class _Cache:
-    """The loaded keys, and the state of their files."""
+    """The loaded keys, and the modification time and size of each key file."""
 
     def __init__(self) -> None:
         self._ring: KeyRing | None = None

@@ -33,7 +33,7 @@ from users_api.models import USERNAME_MAX_LENGTH, KnownNetwork, LoginFailure, Us
 
 SKEW = timedelta(seconds=CLOCK_SKEW)  # a failure dated further ahead comes from a wrong clock and does not count
 SITE_BITS = 48  # the largest IPv6 network that a provider assigns to one site (RFC 6177 section 2)
-UPDATE_AFTER = timedelta(days=1)  # a login updates the `time` of a known network only if that time is older than this
+UPDATE_AFTER = timedelta(days=1)  # a login updates a known network's `time` only if it is older than this
 
 
 class TooManyFailures(TooManyRequests):
@@ -72,7 +72,7 @@ def origin(address: str, bits: int = 64) -> str | None:
 
 
 def check(username: str, address: str) -> int:
-    """Return how many logins with this name have failed from the network of this address.
+    """Return how many logins with this name have recently failed from the network of this address.
 
     Raise `TooManyFailures` if a limit has been reached.
     """
@@ -87,7 +87,7 @@ def check(username: str, address: str) -> int:
 def record(username: str, address: str) -> None:
     """Store a failed login.
 
-    Raise `TooManyFailures` if the login exceeds a limit, because other logins have failed at the same time.
+    Raise `TooManyFailures` if the login exceeds a limit. This happens if other logins fail at the same time.
     """
     now = timezone.now()
     delete_old(now)
@@ -111,7 +111,7 @@ def forget(username: str, address: str) -> None:
 def remember(user: User, address: str) -> None:
     """Store the network of a successful login as known.
 
-    To save writes, update it at most once a day.
+    To save writes, update the `time` of a known network at most once a day.
     """
     now, network = timezone.now(), origin(address)
     recent = KnownNetwork.objects.filter(user=user, network=network, time__gt=now - UPDATE_AFTER)
@@ -171,7 +171,7 @@ def _limits(username: str, address: str, now: datetime) -> list[Limit]:
 
 
 def _is_known(username: str, network: str | None, now: datetime) -> bool:
-    """Return whether the account has logged in from this network recently."""
+    """Return whether the network is one of the account's known networks."""
     since = now - settings.KNOWN_NETWORK_AGE
     return KnownNetwork.objects.filter(user__username=username, network=network, time__gt=since).exists()
 

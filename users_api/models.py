@@ -70,7 +70,7 @@ class User(AbstractBaseUser, PermissionsMixin):
     # ASCII letters.
     username_key = models.CharField(max_length=500, unique=True, editable=False)
     # The result of `lookalike_key`. It is null for accounts that the previous release creates during a rollout. It is
-    # also null if an older account looked the same when this column was added.
+    # also null if an older account's name looked the same when this column was added.
     lookalike_key = models.CharField(max_length=500, unique=True, null=True, editable=False)  # noqa: DJ001
     is_staff = models.BooleanField(
         "staff", default=False, help_text="The user may log in to this admin, and use the API for staff."
@@ -91,7 +91,7 @@ class User(AbstractBaseUser, PermissionsMixin):
         ordering = ["username"]
 
     def clean(self) -> None:
-        """Raise `ValidationError` if the name is taken, or is new and looks like a taken one."""
+        """Raise `ValidationError` if the name is taken, or if a new account's name looks like a taken one."""
         super().clean()
         if not self.username or len(self.username) > USERNAME_MAX_LENGTH:  # the field's validators refuse it
             return
@@ -159,9 +159,9 @@ class Session(models.Model):
     network = models.CharField("from network", max_length=50, blank=True, editable=False)
     device = models.CharField(max_length=50, blank=True, editable=False)
     password_checked = models.DateTimeField(default=timezone.now, editable=False)
-    # The number of the newest refresh token.
+    # The number of the session's newest refresh token.
     rotation = models.PositiveBigIntegerField(default=0, editable=False)
-    # A pair for each second of the last minute in which tokens were issued: the second, and the last token's number.
+    # A pair for each recent second in which refresh tokens were issued: the second, and the last token's number.
     issued = models.JSONField(default=list, editable=False)
 
     class Meta:
@@ -196,8 +196,8 @@ class LoginFailure(models.Model):
 class KnownNetwork(models.Model):
     """A network from which an account has logged in.
 
-    `network` is an IPv4 address, or the first address of a /64 IPv6 network. `time` is the time of a recent login: a
-    login updates it at most once a day.
+    `network` is an IPv4 address, or the first address of a /64 IPv6 network. A login from the
+    network updates `time`, but at most once a day.
     """
 
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="known_networks")

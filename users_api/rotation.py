@@ -46,7 +46,7 @@ def advance(
     """Return the next step if it is due.
 
     A rotation begins when the signing key is `every` old. The new key is published for the time `published` before it
-    signs. From then on, the old key stays published for the time `retired`.
+    is used to sign. From then on, the old key stays published for the time `retired`.
     """
     stage, since = _stage(files), _since(files)
     wait = {NEXT: published, PREVIOUS: retired, SIGNING: every}[stage]

@@ -27,8 +27,8 @@ AUTHORIZED, REFRESH = "Bearer eyJhbGciOiJSUzI1NiIsImtpZCI6…", "eyJhbGciOiJIUzI
     examples=[OpenApiExample("bruce", {"username": "bruce", "password": "bruce"}, request_only=True)]
 )
 class LoginSerializer(TokenObtainSerializer):
-    # These fields have no maximum length. `users_api.backends` refuses a value that is too long like a wrong
-    # password: with 401, and after the same time.
+    # These fields have no maximum length. `users_api.backends` treats a value that is too long like a wrong password:
+    # the response is a 401, and takes the same time.
     username = TextField(trim_whitespace=False)
     password = TextField(trim_whitespace=False, style={"input_type": "password"})
 

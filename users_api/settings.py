@@ -1,4 +1,4 @@
-"""Django settings of users_api. Only this module reads the environment."""
+"""Django settings of users_api. In this package, only this module reads environment variables."""
 
 from datetime import timedelta
 from logging import INFO

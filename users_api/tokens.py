@@ -52,7 +52,7 @@ class RefreshTokenBackend(TokenBackend):
     """Backend that signs refresh tokens with HS256 and a key derived from SECRET_KEY.
 
     Keys derived from SECRET_KEY_FALLBACKS verify refresh tokens too. The private key for access tokens is not used
-    here. So someone who has that key cannot forge refresh tokens, and refresh tokens stay valid when it is replaced.
+    here. So someone who has the private key cannot forge refresh tokens. Replacing it does not invalidate them either.
     """
 
     def encode(self, payload: dict[str, Any]) -> str:
@@ -79,7 +79,7 @@ def _derived_key(secret_key: str) -> bytes:
 class AccessToken(tokens.AccessToken):
     """A JWT that identifies a user. It is valid for `ACCESS_TOKEN_LIFETIME`.
 
-    The id of the token (`jti`) starts with the key of its session.
+    If the token belongs to a session, its id (`jti`) starts with the session's key.
     """
 
     lifetime = settings.ACCESS_TOKEN_LIFETIME
@@ -109,7 +109,7 @@ class AccessToken(tokens.AccessToken):
 class RefreshToken(tokens.RefreshToken):
     """A JWT that contains the key of a session, and the number of this token in the session.
 
-    Its other claims come from the row of the session. So the server can create the same token again, and does not need
+    The other claims come from the session's row. So the server can create the same token again, and does not need
     to store it.
     """
 

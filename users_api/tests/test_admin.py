@@ -117,7 +117,7 @@ def test_two_concurrent_clicks_create_one_account_and_show_one_error(
 ) -> None:
     admin = User.objects.create_superuser("admin", PASSWORD)
     store = User.save
-    # On SQLite, a writing transaction waits for the other one before it validates.
+    # On SQLite, the second transaction waits for the first one to end before it validates. So they cannot meet here.
     together = Barrier(2 if connection.vendor == "postgresql" else 1, timeout=20)
     waiting = iter([True, True])
 
@@ -279,7 +279,7 @@ def test_users_without_staff_rights_cannot_open_the_admin(bruce: User) -> None:
     assert User.objects.count() == 1
 
 
-def test_errors_of_the_admin_are_pages_in_a_browser(admin: User, bruce: User, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_admin_errors_are_pages_in_a_browser(admin: User, bruce: User, monkeypatch: pytest.MonkeyPatch) -> None:
     accept = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
     browser = Client(enforce_csrf_checks=True, raise_request_exception=False, headers=accept)
     browser.force_login(admin)

@@ -49,7 +49,7 @@ def superuser(admin: User) -> Client:
     return browser
 
 
-def test_slow_name_is_refused_like_a_wrong_name_by_the_api(bruce: User, log_in: LogIn, normalized: list[int]) -> None:
+def test_api_refuses_a_slow_name_like_a_wrong_name(bruce: User, log_in: LogIn, normalized: list[int]) -> None:
     assert log_in(SLOW).status_code == 401
     assert log_in(password=SLOW).status_code == 401
     assert max(normalized) <= 128
@@ -67,7 +67,7 @@ def test_name_that_exceeds_the_body_limit_is_not_normalized(
     assert max(normalized, default=0) <= 128
 
 
-def test_slow_name_is_refused_like_a_wrong_name_by_the_admin(admin: User, api: Client, normalized: list[int]) -> None:
+def test_admin_refuses_a_slow_name_like_a_wrong_name(admin: User, api: Client, normalized: list[int]) -> None:
     for pair in ({"username": SLOW, "password": PASSWORD}, {"username": "admin", "password": SLOW}):
         response = api.post("/admin/login/", pair)
         assert response.status_code == 200
@@ -128,7 +128,7 @@ def test_names_that_are_too_long_count_as_one_name(db: None, log_in: LogIn) -> N
 
 
 def text_fields(module: Any, base: type, field: type) -> list[tuple[str, Any]]:
-    """Return the names and fields that have the type `field`, from all subclasses of `base` in a module."""
+    """Return the fields of the type `field`, with their names, of all subclasses of `base` in a module."""
     found = []
     for name, each in vars(module).items():
         if isinstance(each, type) and issubclass(each, base) and each.__module__ == module.__name__:

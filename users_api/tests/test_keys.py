@@ -47,7 +47,7 @@ def test_published_key_verifies_tokens_and_has_no_private_part(api: Client, bruc
     assert claims["username"] == "bruce"
 
 
-def test_key_id_is_the_thumbprint_of_rfc_7638() -> None:
+def test_key_id_is_the_rfc_7638_thumbprint() -> None:
     # This is the example in section 3.1 of the RFC.
     n = (
         "0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86zwu1RK7aPFFxuhDR1L6tSoc_BJECPebWKRXjBZCiFV4n3oknjhMs"

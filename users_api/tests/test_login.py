@@ -120,7 +120,7 @@ def test_each_refused_login_hashes_one_password(
         assert_refused(log_in(username, password))
         assert len(hashed) == 1, username
 
-    # A password that is not in NFC form is checked both in NFC form and as typed. So each name takes two hashes.
+    # A password that is not in NFC form is checked both in NFC form and as typed. So each login computes two hashes.
     for username in ("bruce", "unknown", "off", "without", "x" * 51):
         hashed.clear()
         assert_refused(log_in(username, "e\u0301" * 10))
@@ -161,7 +161,7 @@ def test_account_without_a_password_cannot_log_in(db: None, log_in: LogIn) -> No
 
 
 @pytest.mark.parametrize("username", ["Bruce", "BRUCE", "bruce ", " bruce", "brucе"])  # the last e is Cyrillic
-def test_name_must_match_in_letter_case_and_spaces(bruce: User, log_in: LogIn, username: str) -> None:
+def test_name_must_match_including_letter_case_and_spaces(bruce: User, log_in: LogIn, username: str) -> None:
     assert_refused(log_in(username))
 
 
@@ -170,7 +170,7 @@ def test_whole_password_must_match(bruce: User, log_in: LogIn, password: str) ->
     assert_refused(log_in(password=password))
 
 
-def test_non_ascii_name_and_password_can_log_in(db: None, log_in: LogIn) -> None:
+def test_user_with_a_non_ascii_name_and_password_can_log_in(db: None, log_in: LogIn) -> None:
     User.objects.create_user("Ärger", " pässwörd 😀 ")
     assert log_in("Ärger", " pässwörd 😀 ").status_code == 200
     # These are the same letters in another Unicode form.
@@ -231,7 +231,7 @@ def test_invalid_token_in_the_header_does_not_prevent_a_login(bruce: User, log_i
         (None, ["non_field_errors"]),
     ],
 )
-def test_bad_input_is_400_and_names_the_fields(db: None, api: Client, body: Any, fields: list[str]) -> None:
+def test_bad_input_is_400_and_the_errors_name_the_fields(db: None, api: Client, body: Any, fields: list[str]) -> None:
     response = api.generic("POST", "/api/login/", json.dumps(body), content_type="application/json")
     assert response.status_code == 400
     assert sorted(response.json()["errors"]) == fields

@@ -84,7 +84,7 @@ def test_correct_password_among_concurrent_guesses_is_refused(
 
 
 def test_the_same_name_from_another_address_is_not_limited(bruce: User, log_in: LogIn) -> None:
-    # Otherwise, an attacker could lock out the user from another address.
+    # Otherwise, an attacker at one address could lock out a user at another address.
     fail(log_in, 10)
     assert log_in(address="192.0.2.2").status_code == 200
     assert_limited(log_in())
@@ -112,7 +112,7 @@ def test_address_has_a_limit_for_all_names(bruce: User, log_in: LogIn, settings:
     assert log_in(address="192.0.2.2").status_code == 200
 
 
-def test_address_must_wait_until_its_oldest_failure_expires(bruce: User, log_in: LogIn, settings: Settings) -> None:
+def test_address_is_limited_until_its_oldest_failure_expires(bruce: User, log_in: LogIn, settings: Settings) -> None:
     settings.LOGIN_FAILURES_PER_ADDRESS = 4
     for number in range(4):
         fail(log_in, 1, f"name{number}")
@@ -426,7 +426,7 @@ def test_wrong_old_passwords_in_the_admin_count_as_failed_logins(admin: User, ap
 @pytest.mark.parametrize("username", ["bruce", "unknown"])
 def test_at_most_ten_of_30_concurrent_wrong_passwords_are_checked(username: str) -> None:
     User.objects.create_user("bruce", PASSWORD)
-    # Send the requests in groups of six, each group at the same time.
+    # Send six requests at a time.
     together = Barrier(6)
     connections.close_all()
 

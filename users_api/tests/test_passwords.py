@@ -80,7 +80,7 @@ def test_all_forms_and_commands_share_the_password_rules(
 
 
 @pytest.mark.parametrize("way", ["API", "admin", "own form", "command"])
-def test_every_way_to_set_a_password_ends_the_sessions(
+def test_every_way_of_setting_a_password_ends_the_other_sessions(
     superuser: Client, admin: User, log_in: LogIn, api: Client, monkeypatch: pytest.MonkeyPatch, way: str
 ) -> None:
     new = "another horse battery"

@@ -127,7 +127,7 @@ def test_token_older_than_the_password_is_refused(refresh: str, api: Client) -> 
     assert_refused(api.post("/api/token/refresh/", {"refresh": refresh}))
 
 
-def test_session_is_valid_if_the_clock_that_set_the_password_was_ahead(bruce: User, api: Client, log_in: LogIn) -> None:
+def test_session_is_valid_if_the_password_was_set_with_a_fast_clock(bruce: User, api: Client, log_in: LogIn) -> None:
     User.objects.update(password_set=timezone.now() + timedelta(seconds=9))
     refresh = log_in().json()["refresh"]
     assert api.post("/api/token/refresh/", {"refresh": refresh}).status_code == 200
@@ -251,7 +251,7 @@ def test_second_logout_is_not_an_error(refresh: str, api: Client) -> None:
     "body", [{}, {"refresh": ""}, {"refresh": " "}, {"refresh": None}, {"refresh": 1}, {"refresh": ["a"]},
              {"refresh": "a\x00"}, {"refresh": "\ud800"}, {"refresh": "x" * 2001}, [], "refresh", None]
 )  # fmt: skip
-def test_bad_input_is_400_and_names_the_field(db: None, api: Client, path: str, body: Any) -> None:
+def test_bad_input_is_400_and_the_error_names_the_field(db: None, api: Client, path: str, body: Any) -> None:
     response = api.generic("POST", path, json.dumps(body), content_type="application/json")
     assert response.status_code == 400
     assert list(response.json()["errors"]) == ["refresh" if isinstance(body, dict) else "non_field_errors"]

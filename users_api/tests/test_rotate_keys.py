@@ -154,7 +154,10 @@ def test_missing_folder_is_an_error(tmp_path: Path, settings: Settings) -> None:
 
 @pytest.fixture
 def kubernetes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]:
-    """Run a fake Kubernetes API with one Secret, over TLS, and write a service account. Return the API's state."""
+    """Run a fake Kubernetes API with one Secret, over TLS. Return the API's state.
+
+    Also write the files of a service account.
+    """
     signing = tmp_path / "signing.pem"
     write_key(signing)
     state = {
@@ -229,7 +232,7 @@ def test_keys_in_a_secret_are_rotated_through_the_kubernetes_api(kubernetes: dic
     assert kubernetes["secret"]["data"]["signing.pem"] != before
 
 
-def test_secret_that_changed_since_the_read_is_not_overwritten(kubernetes: dict[str, Any]) -> None:
+def test_secret_that_changed_after_it_was_read_is_not_overwritten(kubernetes: dict[str, Any]) -> None:
     store = key_stores.Secret("users-api-keys")
     files = store.read()
     kubernetes["secret"]["metadata"]["resourceVersion"] = "2"

@@ -62,7 +62,7 @@ def test_closed_sign_up_is_403(db: None, api: Client, path: str) -> None:
         ({"username": "BRUCE"}, "username"),
     ],
 )
-def test_bad_input_is_400_and_names_the_field(
+def test_bad_input_is_400_and_the_error_names_the_field(
     sign_up: Callable[..., Any], bruce: User, body: dict[str, Any], field: str
 ) -> None:
     response = sign_up(**body)
@@ -75,7 +75,7 @@ def test_attempts_per_address_are_limited(sign_up: Callable[..., Any], settings:
     settings.SIGN_UPS_PER_ADDRESS = 3
     statuses = [sign_up(username=f"grace-{number}").status_code for number in range(5)]
     assert statuses == [201, 201, 201, 429, 429]
-    # Refused attempts are not counted, so the limit expires.
+    # Refused attempts are not counted, so they do not extend the wait.
     assert SignUp.objects.count() == 3
     assert 0 < int(sign_up()["Retry-After"]) <= 15 * 60
     assert sign_up(address="192.0.2.2").status_code == 201

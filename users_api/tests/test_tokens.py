@@ -76,7 +76,7 @@ def test_refresh_token_signed_with_the_private_key_is_refused(session: Session) 
         RefreshToken(forged)
 
 
-def test_refresh_token_signed_with_secret_key_itself_is_refused(session: Session, settings: Settings) -> None:
+def test_refresh_token_signed_with_the_secret_key_itself_is_refused(session: Session, settings: Settings) -> None:
     settings.SECRET_KEY = "s" * 32
     claims = RefreshToken.for_session(session, 0).payload
     with pytest.raises(TokenError):
