@@ -1,4 +1,4 @@
-"""Thoughts, and counts of how many thoughts each user has written recently."""
+"""Thoughts, and counts of the thoughts that each user has written in the current minute and day."""
 
 from typing import Any
 

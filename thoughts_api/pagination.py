@@ -88,7 +88,7 @@ class KeysetPagination(BasePagination):
 def _ends(rows: Sequence[dict[str, Any]], anchor: int | None, descending: bool) -> tuple[int, int]:
     """Return two ids: `before` for the link to the previous page, and `after` for the link to the next page.
 
-    `anchor` is the id that the request has as `after` or `before`.
+    `anchor` is the value of the request's `after` or `before` parameter.
     """
     if rows:
         return rows[0]["id"], rows[-1]["id"]
@@ -100,7 +100,7 @@ def _ends(rows: Sequence[dict[str, Any]], anchor: int | None, descending: bool) 
 
 def _link(request: Request, name: str, value: int) -> str:
     query = request.query_params.copy()
-    # A request with both `after` and `before` selects a range. Its link moves one end of the range and keeps the other.
+    # If a request has both `after` and `before`, they select a range. The link changes one of them and keeps the other.
     if not ("after" in query and "before" in query):
         query.pop("after", None)
         query.pop("before", None)

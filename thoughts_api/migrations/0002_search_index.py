@@ -46,7 +46,7 @@ DROP_INDEX = "DROP INDEX CONCURRENTLY IF EXISTS thought_by_piece"
 # `~` makes the numbers of wide spans negative, so the two kinds of numbers never collide.
 #
 # PostgreSQL first collects new entries of a GIN index in a pending list. The list is limited to 2 MB instead of 4 MB.
-# The write that flushes it then takes less time, and each search has less of it to scan.
+# The write that flushes this list then takes less time, and so does each search, which scans the whole list.
 INDEX = """
 CREATE INDEX CONCURRENTLY thought_by_piece ON thoughts_api_thought
 USING gin (thought_pieces(folded), (ARRAY[id >> 12, ~(id >> 17)])) WITH (gin_pending_list_limit = 2048)

@@ -4,8 +4,9 @@ from common.folding import fold
 
 BATCH = 500  # rows
 
-# During the rollout, pods of the previous release still write texts with the old folding. It keeps invisible characters
-# and does not convert every kind of space to " ". This trigger corrects their rows, and the next release drops it.
+# During the rollout, pods of the previous release still write texts with the old folding, which keeps invisible
+# characters and does not convert every kind of space to " ". This trigger corrects the rows that those pods write. The
+# next release drops the trigger.
 # The ranges are IGNORABLE of `common.folding`, and the characters for which `str.isspace` is true.
 IGNORABLE = (
     r'\u00AD\u034F\u061C\u115F\u1160\u17B4\u17B5\u180B-\u180F\u200B-\u200F\u202A-\u202E\u2060-\u206F\u3164'
@@ -47,7 +48,7 @@ def fold_again(apps, schema_editor):
         with transaction.atomic(using=alias):
             for thought in batch:
                 if (folded := fold(thought.text)) != thought.folded:
-                    # This skips a thought whose text another process has changed since.
+                    # The condition on the text skips a thought that another process has changed since it was read.
                     thoughts.filter(id=thought.id, text=thought.text).update(folded=folded)
 
 

@@ -1,4 +1,4 @@
-"""The thoughts of one author: lists, searches, and the index that both use."""
+"""Test lists and searches of one author's thoughts, and the index that both use."""
 
 import re
 
@@ -131,7 +131,7 @@ def test_page_equals_a_scan(
     descending: bool,
     count: int,
 ) -> None:
-    # With these limits, even a few thoughts need all steps.
+    # With these values, even a search of a few thoughts needs all steps.
     for name, value in (("WALK_OF_AUTHOR", 3), ("NEAR", 5), ("FAR", 20)):
         monkeypatch.setattr(search, name, value)
     with transaction.atomic():

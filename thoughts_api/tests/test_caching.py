@@ -1,4 +1,4 @@
-"""Caching (RFC 9111) and conditional requests (RFC 9110, section 13)."""
+"""Test caching (RFC 9111) and conditional requests (RFC 9110, section 13)."""
 
 import pytest
 from rest_framework.test import APIClient

@@ -1,4 +1,4 @@
-"""Persistent connections to PostgreSQL. conftest.py excludes this file on SQLite."""
+"""Test persistent connections to PostgreSQL. conftest.py excludes this file on SQLite."""
 
 import gc
 import socket
@@ -59,7 +59,7 @@ def test_connection_closed_by_the_client_is_not_usable() -> None:
     connection.close()
 
 
-def test_connection_attempt_that_times_out_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_connection_that_times_out_while_opening_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         other = connection.copy()
         here = {"HOST": "127.0.0.1", "PORT": server.getsockname()[1], "OPTIONS": {"connect_timeout": 2}}

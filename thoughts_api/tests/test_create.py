@@ -1,4 +1,4 @@
-"""Creating a thought."""
+"""Test how thoughts are created."""
 
 import json
 from datetime import UTC, datetime, timedelta

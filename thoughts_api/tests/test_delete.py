@@ -1,4 +1,4 @@
-"""Deleting thoughts, as their author and as staff."""
+"""Test that authors can delete their own thoughts, and staff all thoughts."""
 
 import pytest
 from rest_framework.test import APIClient
@@ -51,7 +51,7 @@ def test_author_needs_a_token_to_delete(anonymous: APIClient, thought: Thought) 
 
 
 @pytest.mark.parametrize("slash", ["/", ""])
-def test_staff_delete_any_thought_and_may_repeat_the_request(staff: APIClient, thought: Thought, slash: str) -> None:
+def test_staff_can_delete_any_thought_and_repeat_the_request(staff: APIClient, thought: Thought, slash: str) -> None:
     for _ in range(2):
         response = staff.delete(f"/admin/thoughts/{thought.id}{slash}")
         assert response.status_code == 204

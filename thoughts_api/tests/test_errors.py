@@ -1,4 +1,4 @@
-"""Paths with and without a trailing slash, and the error format."""
+"""Test paths with and without a trailing slash, and the error format."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime

@@ -1,4 +1,4 @@
-"""Migration 0004 folds stored texts again."""
+"""Test that migration 0004 folds stored texts again."""
 
 from collections.abc import Callable
 from importlib import import_module

@@ -1,4 +1,4 @@
-"""Reading all thoughts, one thought, and the thoughts of the logged-in user."""
+"""Test how clients read all thoughts, one thought, and the logged-in user's thoughts."""
 
 import re
 from datetime import UTC, datetime, timedelta

@@ -1,4 +1,4 @@
-"""Keyset pagination and its Link header (RFC 8288)."""
+"""Test keyset pagination and its Link header (RFC 8288)."""
 
 import re
 from typing import Any
@@ -145,7 +145,7 @@ def test_empty_page_links_back(anonymous: APIClient, ordering: str) -> None:
         response = anonymous.get(f"/api/thoughts/?limit=2&ordering={ordering}&{name}={edge}")
         assert ids(response) == []
         assert set(links(response)) == {rel}
-        # The linked page includes the thought whose id was the parameter.
+        # The linked page includes the thought whose id the request gave as `after` or `before`.
         assert ids(anonymous.get(links(response)[rel])) == page
 
 

@@ -1,4 +1,4 @@
-"""Property-based tests of search and pagination, with Hypothesis (https://hypothesis.readthedocs.io)."""
+"""Test properties of search and pagination with Hypothesis (https://hypothesis.readthedocs.io)."""
 
 import unicodedata
 from collections.abc import Callable

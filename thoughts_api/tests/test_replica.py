@@ -1,4 +1,4 @@
-"""Routing of searches to the read replica, with fake connections. e2e/test_replica.py uses two real servers."""
+"""Test how searches are routed to the replica, with fake connections. e2e/test_replica.py uses two real servers."""
 
 import logging
 from typing import Any

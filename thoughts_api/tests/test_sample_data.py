@@ -1,4 +1,4 @@
-"""The management command that creates the sample thoughts."""
+"""Test the management command that creates the sample thoughts."""
 
 import pytest
 from django.core.management import call_command

@@ -1,4 +1,4 @@
-"""The OpenAPI document and Swagger UI."""
+"""Test the OpenAPI document and Swagger UI."""
 
 import re
 from io import StringIO
@@ -19,7 +19,7 @@ def schema() -> Any:
     return yaml.safe_load(output.getvalue())
 
 
-def test_schema_is_served_with_and_without_a_slash(anonymous: APIClient, schema: Any) -> None:
+def test_schema_is_served_with_and_without_a_trailing_slash(anonymous: APIClient, schema: Any) -> None:
     for path in ("/schema/", "/schema"):
         response = anonymous.get(path)
         assert response.status_code == 200
@@ -89,7 +89,7 @@ def test_errors_in_the_schema_match_the_contract(schema: Any) -> None:
                 }.get(status, set())
 
 
-def test_list_in_the_schema_has_parameters_and_link(schema: Any) -> None:
+def test_list_in_the_schema_has_parameters_and_a_link_header(schema: Any) -> None:
     operation = schema["paths"]["/api/thoughts/"]["get"]
     parameters = {parameter["name"]: parameter["schema"] for parameter in operation["parameters"]}
     assert set(parameters) == {"search", "username", "ordering", "limit", "after", "before"}

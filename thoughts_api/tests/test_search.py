@@ -1,4 +1,4 @@
-"""Searching for a substring, ignoring letter case and accents."""
+"""Test the search for a substring, which ignores letter case and accents."""
 
 import unicodedata
 

@@ -1,4 +1,4 @@
-"""The search index of PostgreSQL. conftest.py excludes this file on SQLite."""
+"""Test the search index on PostgreSQL. conftest.py excludes this file on SQLite."""
 
 import re
 

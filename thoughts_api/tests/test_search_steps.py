@@ -1,4 +1,4 @@
-"""The steps of a search find the same rows as a scan of the table."""
+"""Test that the steps of a search find the same rows as a scan of the table."""
 
 from collections.abc import Callable, Iterator
 

@@ -1,4 +1,4 @@
-"""Limits under concurrent requests. conftest.py excludes this file on SQLite."""
+"""Test the limits on searches and writes with concurrent requests. conftest.py excludes this file on SQLite."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -91,7 +91,7 @@ def blocked_searches(count: int) -> Iterator[list["Future[Any]"]]:
             time.sleep(0.01)
         cursor.execute(
             "SET statement_timeout = 2000"
-        )  # let queries of this thread fail instead of waiting for the lock
+        )  # this thread's queries fail instead of waiting for the lock forever
         yield searching
         cursor.execute("RESET statement_timeout")
 

@@ -1,4 +1,4 @@
-"""Limits on how many thoughts a user can write per minute and per day."""
+"""Test the limits on how many thoughts a user can write per minute and per day."""
 
 from typing import Any
 
