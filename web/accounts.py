@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
 COOKIE_AGE = 14 * 24 * 3600  # seconds from the last renewal; users_api may end the session earlier
-RENEW_BEFORE = 30  # seconds before the access token expires, so that it is still valid when an API checks it
+RENEW_BEFORE = 30  # seconds before expiry; a renewed token is then still valid when an API checks it
 
 
 def session_cookie() -> str:
@@ -83,8 +83,8 @@ class Account:
     def call(self, function: Callable[..., Result], *arguments: Any) -> Result:
         """Call an API function with the user's Authorization value, and return its result.
 
-        If the API refuses the token, renew the token and call again, once. The API may refuse a valid token while the
-        signing key is being replaced, because the API may not know the new key yet. If the call fails, raise its
+        If the API refuses the token, renew the token and repeat the call once. The API may refuse a valid token while
+        the signing key is being replaced, because the API may not know the new key yet. If the call fails, raise its
         `BackendError`. If users_api is unavailable during the renewal, raise the `BackendError` of the renewal.
         """
         try:

@@ -28,7 +28,7 @@ class BackendForm(forms.Form):
     """A form whose input is also validated by an API."""
 
     bound_field_class = FocusedField
-    autofocus = False  # whether a new form gets the focus
+    autofocus = False  # whether the first field of a form that was not submitted gets the focus
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **{"label_suffix": "", **kwargs})

@@ -1,4 +1,4 @@
-"""Django settings of web. All environment variables are read here."""
+"""Django settings of web. In this package, only this module reads environment variables."""
 
 from logging import INFO
 

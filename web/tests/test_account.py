@@ -1,4 +1,4 @@
-"""The account page (sessions and password) and the sign-up page."""
+"""Test the account page (sessions and password) and the sign-up page."""
 
 import re
 from typing import Any

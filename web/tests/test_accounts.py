@@ -1,4 +1,4 @@
-"""The login cookies, and the renewal of access tokens."""
+"""Test the login cookies, and the renewal of access tokens."""
 
 import os
 import re
@@ -94,7 +94,7 @@ def test_no_user_is_logged_out_while_users_api_is_unavailable(log_in_as: LogInAs
     assert browser.get("/thoughts/").status_code == 200
 
 
-def test_renewed_token_that_web_refuses_is_logged_with_the_reason(
+def test_refusal_of_a_renewed_token_is_logged_with_the_reason(
     log_in_as: LogInAs, backend: Backend, caplog: pytest.LogCaptureFixture
 ) -> None:
     # This happens if web and users_api have different values of TOKENS_ISSUER.

@@ -1,4 +1,4 @@
-"""Calls to the APIs: connections, timeouts, retries and errors."""
+"""Test calls to the APIs: connections, timeouts, retries and errors."""
 
 import contextlib
 import logging

@@ -1,4 +1,4 @@
-"""The template filter `highlight`, which marks the matches of a search."""
+"""Test the template filter `highlight`, which marks the matches of a search."""
 
 import html
 import re

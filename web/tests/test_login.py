@@ -1,4 +1,4 @@
-"""The login and logout pages."""
+"""Test the login and logout pages."""
 
 from typing import Any
 
@@ -122,7 +122,7 @@ def test_overlong_field_is_an_error_without_an_api_call(
     assert backend.calls() == []
 
 
-def test_the_longest_name_and_password_are_sent(visitor: Client, backend: Backend) -> None:
+def test_longest_allowed_name_and_password_are_sent(visitor: Client, backend: Backend) -> None:
     pair = {"username": "𐌰" * 50, "password": "𐌰" * 128}
     assert visitor.post("/login/", pair).status_code == 302
     assert backend.received[0].body == pair

@@ -1,4 +1,4 @@
-"""The pages that list the user's own thoughts, and the search page, which lists the thoughts of all users."""
+"""Test the pages that list the user's own thoughts, and the search page, which lists the thoughts of all users."""
 
 import re
 import time

@@ -1,4 +1,4 @@
-"""The login page, the author page, the page of a single thought, and deletion on every page."""
+"""Test the login page, the author page, the page of a single thought, and deletion from every page."""
 
 import re
 from typing import Any
@@ -39,7 +39,7 @@ def test_login_page_needs_no_thoughts(visitor: Client, backend: Backend, status:
     assert "Newest thoughts" not in response.text
 
 
-def test_login_page_does_not_wait_long_for_thoughts(
+def test_login_page_is_shown_without_thoughts_if_the_api_does_not_answer(
     visitor: Client, backend: Backend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("web.backends.thoughts.NEWEST_TIMEOUT", 0.05)
@@ -96,7 +96,7 @@ def test_name_links_to_the_author_and_time_links_to_the_thought(visitor: Client,
 
 
 @pytest.mark.parametrize("name", ["", "a/b", "\x00"])
-def test_odd_name_from_the_api_is_shown(visitor: Client, backend: Backend, name: str) -> None:
+def test_page_with_an_odd_name_from_the_api_is_shown(visitor: Client, backend: Backend, name: str) -> None:
     backend.answer(SEARCH, 200, [thought(7, username=name)])
     backend.answer(ONE, 200, thought(7, username=name))
     assert visitor.get("/search").status_code == 200

@@ -1,4 +1,4 @@
-"""Security headers, CSRF, size limits, and the responses of every path."""
+"""Test security headers, CSRF, size limits, and the responses of every path."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Slow searches leave one thread of the process free."""
+"""Test that slow searches leave one thread of the process free."""
 
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor

@@ -1,4 +1,4 @@
-"""The compressed size of a page and its files."""
+"""Test the compressed size of a page and its files."""
 
 import gzip
 import re
