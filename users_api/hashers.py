@@ -4,7 +4,7 @@ import threading
 
 from django.contrib.auth.hashers import Argon2PasswordHasher
 
-# Hashing two passwords at once on one CPU is no faster than one by one, and needs twice the memory.
+# Hashing two passwords at once on one CPU is no faster than one after the other, and needs twice the memory.
 _one_at_a_time = threading.Lock()
 
 

@@ -8,7 +8,7 @@
 | one name from all addresses | `LOGIN_FAILURES_PER_ACCOUNT` | an hour |
 
 The last two limits do not apply to logins from an account's known networks. A network is known if the account has
-logged in from it in the last 30 days. So attackers in other networks cannot lock out the owner of the account.
+logged in from it in the last 30 days. So attackers in other networks cannot lock out an owner who uses a known network.
 
 A login that a limit refuses does not count as another failure. So further attempts do not extend the wait.
 https://cheatsheetseries.owasp.org/cheatsheets/Authentication_Cheat_Sheet.html#login-throttling

@@ -197,7 +197,7 @@ class KnownNetwork(models.Model):
     """A network from which an account has logged in.
 
     `network` is an IPv4 address, or the first address of a /64 IPv6 network. A login from the
-    network updates `time`, but at most once a day.
+    network sets `time` to the current time, at most once a day.
     """
 
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="known_networks")

@@ -122,7 +122,7 @@ def test_address_is_limited_until_its_oldest_failure_expires(bruce: User, log_in
     assert 2 * 60 < int(response["Retry-After"]) <= 3 * 60
 
 
-def test_login_queries_failures_twice_and_deletes_only_existing_ones(bruce: User, log_in: LogIn) -> None:
+def test_successful_login_selects_failures_twice_and_deletes_any_it_finds(bruce: User, log_in: LogIn) -> None:
     def about_failures() -> list[str]:
         with CaptureQueriesContext(connection) as queries:
             assert log_in().status_code == 200
@@ -287,9 +287,7 @@ def test_limit_per_account_does_not_apply_to_known_networks(
     assert_limited(log_in(address="192.0.2.1"))
 
 
-def test_login_to_the_admin_makes_the_network_known(
-    admin: User, api: Client, log_in: LogIn, settings: Settings
-) -> None:
+def test_network_of_an_admin_login_becomes_known(admin: User, api: Client, log_in: LogIn, settings: Settings) -> None:
     settings.LOGIN_FAILURES_PER_ACCOUNT = 20
     form = {"username": "admin", "password": PASSWORD}
     assert api.post("/admin/login/", form, REMOTE_ADDR="192.0.2.1").status_code == 302
@@ -338,7 +336,7 @@ def test_known_network_is_updated_once_a_day(bruce: User, log_in: LogIn) -> None
     assert timezone.now() - known.time < timedelta(minutes=1)
 
 
-def test_failed_login_does_not_make_the_network_known(bruce: User, log_in: LogIn) -> None:
+def test_network_of_a_failed_login_does_not_become_known(bruce: User, log_in: LogIn) -> None:
     fail(log_in, 3)
     User.objects.update(is_active=False)
     fail(log_in, 1, password=PASSWORD)

@@ -142,7 +142,7 @@ def test_password_matches_in_every_unicode_form(db: None, log_in: LogIn, stored:
     assert log_in("grace", unicodedata.normalize("NFKD", typed).replace("\u0308", "")).status_code == 401
 
 
-def test_hash_from_an_earlier_release_still_verifies(
+def test_password_hashed_by_an_earlier_release_is_still_accepted(
     bruce: User, log_in: LogIn, settings: Settings, argon2id: None
 ) -> None:
     for old in (DECOMPOSED, COMPOSED):
@@ -150,7 +150,7 @@ def test_hash_from_an_earlier_release_still_verifies(
         assert log_in(password=old).status_code == 200
 
 
-def test_old_password_matches_in_every_unicode_form(superuser: Client, admin: User) -> None:
+def test_own_form_accepts_an_old_password_hashed_by_an_earlier_release(superuser: Client, admin: User) -> None:
     User.objects.filter(pk=admin.pk).update(password=make_password(DECOMPOSED))
     superuser.force_login(User.objects.get(pk=admin.pk))
     own = {"old_password": DECOMPOSED, "new_password1": PASSWORD, "new_password2": PASSWORD}

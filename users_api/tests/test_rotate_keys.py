@@ -118,7 +118,7 @@ def test_old_key_is_removed_only_after_its_tokens_expire(settings: Settings) -> 
     assert rotation.RETIRED > settings.ACCESS_TOKEN_LIFETIME + rotation.PROPAGATION
 
 
-def test_emergency_removes_all_other_keys_at_once(folder: Path, clock: Clock) -> None:
+def test_emergency_option_removes_all_other_keys_immediately(folder: Path, clock: Clock) -> None:
     old = _load(folder).kid
     run("--now")
     assert len(kids(folder)) == 2

@@ -91,7 +91,7 @@ def test_every_refresh_returns_a_new_refresh_token(first: str, successor: Callab
     assert len(set(tokens)) == 6
 
 
-def test_token_returns_the_same_successor_until_it_is_used(
+def test_token_yields_the_same_successor_until_the_successor_is_used(
     first: str, successor: Callable[..., str], clock: Clock
 ) -> None:
     second = successor(first)
@@ -160,10 +160,10 @@ def test_token_reuse_is_logged_with_account_and_network(
     assert third not in record.getMessage()
 
 
-def test_stolen_token_ends_the_session_within_15_minutes(
+def test_session_ends_when_the_owner_refreshes_with_a_stolen_token(
     first: str, successor: Callable[..., str], refresh: Callable[..., Any], clock: Clock
 ) -> None:
-    # The thief refreshes first, and again after 15 minutes. The owner refreshes only once, two minutes later.
+    # The thief refreshes first, and again after 15 minutes. Two minutes after that, the owner refreshes.
     thief = successor(first)
     clock.move(minutes=15)
     thief = successor(thief)
