@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
 COOKIE_AGE = 14 * 24 * 3600  # seconds from the last renewal; users_api may end the session earlier
-RENEW_BEFORE = 30  # seconds before expiry; a renewed token is then still valid when an API checks it
+RENEW_BEFORE = 30  # seconds; a token with less time left is renewed, as it could expire before an API checks it
 
 
 def session_cookie() -> str:

@@ -1,6 +1,6 @@
 """Check which services work, for the page /status.
 
-Anyone may open this page, so it must not cause much load. Each process checks the services at most once in `MAX_AGE`
+Anyone may open this page, so it must not cause much load. Each process checks the services at most once every `MAX_AGE`
 seconds. Only one thread of the process waits for the answers, and each check has a timeout.
 """
 

@@ -52,7 +52,7 @@ class Page:
 
 
 def search(text: str, page: dict[str, str]) -> Page:
-    """Return all thoughts whose text contains `text`, newest first.
+    """Return a page of the thoughts whose text contains `text`, newest first.
 
     An empty text matches all thoughts, so the API lists them without a slow search. Raise `Busy` if too many searches
     are running.
@@ -69,12 +69,12 @@ def newest() -> list[Thought]:
 
 
 def check(timeout: float) -> None:
-    """Raise a `BackendError` if the API does not return a thought from its database within `timeout` seconds."""
+    """Raise a `BackendError` if the API does not read a list from its database within `timeout` seconds."""
     _page("/api/thoughts/", {"limit": "1"}, read_timeout=timeout)
 
 
 def by_author(username: str, page: dict[str, str]) -> Page:
-    """Return the thoughts of a user, newest first. An unknown user has none."""
+    """Return a page of a user's thoughts, newest first. For an unknown user, the page is empty."""
     return _page("/api/thoughts/", {"username": username, **page})
 
 
@@ -88,7 +88,7 @@ def get(thought_id: int) -> Thought:
 
 
 def mine(authorization: str, page: dict[str, str]) -> Page:
-    """Return the user's own thoughts, newest first."""
+    """Return a page of the user's own thoughts, newest first."""
     return _page("/api/me/thoughts/", page, headers={"Authorization": authorization})
 
 

@@ -87,7 +87,7 @@ def test_token_is_sent_only_where_required(backend: Backend) -> None:
     assert [each.headers.get("authorization") for each in backend.received] == ["Bearer x", None, None]
 
 
-def test_cookies_of_an_api_are_not_stored(backend: Backend) -> None:
+def test_cookies_set_by_an_api_are_not_stored(backend: Backend) -> None:
     backend.answer(SEARCH, 200, [], Set_Cookie="a=b; Path=/")
     thoughts.search("", {})
     thoughts.search("", {})

@@ -209,7 +209,7 @@ def test_deletion_returns_to_the_same_place(bruce: Client, backend: Backend, pla
     assert response["Location"] == f"/search?after=9{fragment}"
 
 
-def test_anonymous_deletion_returns_to_the_page_after_the_login(visitor: Client, backend: Backend) -> None:
+def test_anonymous_deletion_redirects_to_the_login_page_with_next(visitor: Client, backend: Backend) -> None:
     response = visitor.post("/thoughts/7/delete", {"next": "/@bruce"})
     assert response["Location"] == "/login/?next=%2F%40bruce"
 

@@ -110,7 +110,7 @@ def test_services_are_checked_at_the_same_time(visitor: Client, backend: Backend
     assert states(visitor.get("/status")) == ["Works"] * 3
 
 
-def test_services_are_checked_at_most_once_in_five_seconds(
+def test_services_are_checked_at_most_once_every_five_seconds(
     visitor: Client, backend: Backend, age: Callable[[float], None]
 ) -> None:
     for _ in range(50):
