@@ -72,7 +72,7 @@ def origin(address: str, bits: int = 64) -> str | None:
 
 
 def check(username: str, address: str) -> int:
-    """Return how many logins with this name have recently failed from the network of this address.
+    """Return how many logins with this name have failed from this address's network in the last 15 minutes.
 
     Raise `TooManyFailures` if a limit has been reached.
     """

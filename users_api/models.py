@@ -161,7 +161,8 @@ class Session(models.Model):
     password_checked = models.DateTimeField(default=timezone.now, editable=False)
     # The number of the session's newest refresh token.
     rotation = models.PositiveBigIntegerField(default=0, editable=False)
-    # A pair for each recent second in which refresh tokens were issued: the second, and the last token's number.
+    # A pair for each second in which refresh tokens were issued: the second, and the number of the last such token.
+    # `users_api.sessions` drops old pairs.
     issued = models.JSONField(default=list, editable=False)
 
     class Meta:

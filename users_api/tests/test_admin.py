@@ -247,7 +247,7 @@ def test_staff_can_create_and_switch_off_accounts(staff: Client, bruce: User, lo
     assert log_in().status_code == 401
 
 
-def test_forbidden_page_has_the_common_error_body(staff: Client, admin: User) -> None:
+def test_forbidden_request_gets_the_common_error_body(staff: Client, admin: User) -> None:
     for response in (staff.post(page(admin), {}), staff.get(page(admin, "delete"))):
         assert response.status_code == 403
         assert response.json() == {"message": "You do not have permission to perform this action."}

@@ -71,7 +71,7 @@ def test_superuser_who_is_not_staff_gets_is_staff_false(bruce: User, log_in: Log
 
 @pytest.mark.parametrize("path", ["/api/login", "/api/login/"])
 @pytest.mark.parametrize("kind", ["application/json", "application/x-www-form-urlencoded", MULTIPART_CONTENT])
-def test_every_content_type_is_accepted_with_and_without_the_trailing_slash(
+def test_each_supported_content_type_is_accepted_with_and_without_the_trailing_slash(
     api: Client, bruce: User, path: str, kind: str
 ) -> None:
     body = {"username": "bruce", "password": PASSWORD}

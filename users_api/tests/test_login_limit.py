@@ -133,7 +133,7 @@ def test_successful_login_selects_failures_twice_and_deletes_any_it_finds(bruce:
     assert about_failures() == ["SELECT", "SELECT", "DELETE"]
 
 
-def test_limit_per_address_is_higher_than_limit_per_name(settings: Settings) -> None:
+def test_the_limit_per_address_is_higher_than_the_limit_per_name(settings: Settings) -> None:
     assert settings.LOGIN_FAILURES_PER_NAME == 10
     assert settings.LOGIN_FAILURES_PER_ADDRESS > settings.LOGIN_FAILURES_PER_NAME
 

@@ -63,7 +63,7 @@ def test_refresh_token_can_be_used_several_times(refresh: str, api: Client) -> N
 
 @pytest.mark.parametrize("path", ["/api/token/refresh", "/api/token/refresh/"])
 @pytest.mark.parametrize("kind", ["application/json", FORM, MULTIPART_CONTENT])
-def test_every_content_type_is_accepted_with_and_without_the_trailing_slash(
+def test_each_supported_content_type_is_accepted_with_and_without_the_trailing_slash(
     refresh: str, api: Client, path: str, kind: str
 ) -> None:
     data: Any = f"refresh={refresh}" if kind == FORM else {"refresh": refresh}

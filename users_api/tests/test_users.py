@@ -45,7 +45,7 @@ def test_staff_can_create_an_account(create: Callable[..., Any], log_in: Callabl
 
 @pytest.mark.parametrize("path", ["/admin/users", "/admin/users/"])
 @pytest.mark.parametrize("kind", ["application/json", FORM, MULTIPART_CONTENT])
-def test_every_content_type_is_accepted_with_and_without_the_trailing_slash(
+def test_each_supported_content_type_is_accepted_with_and_without_the_trailing_slash(
     api: Client, admin: User, bearer: Callable[[User], dict[str, str]], path: str, kind: str
 ) -> None:
     data: Any = f"username=grace&password={PASSWORD}" if kind == FORM else GRACE
