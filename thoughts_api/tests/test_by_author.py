@@ -75,7 +75,7 @@ def test_links_keep_the_author(anonymous: APIClient, ordering: str, search: str)
 
 @pytest.mark.parametrize("descending", [False, True])
 @pytest.mark.parametrize("author", ["first", "last"])
-def test_list_of_an_author_uses_the_author_index(author: str, descending: bool) -> None:
+def test_list_of_one_authors_thoughts_uses_the_author_index(author: str, descending: bool) -> None:
     write(*[("first", "Tea")] * 2000, *[("last", "Tea")] * 2000)
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE")

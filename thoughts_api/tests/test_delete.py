@@ -104,7 +104,7 @@ def test_name_cannot_forge_a_log_line(sign: Sign, caplog: pytest.LogCaptureFixtu
     ]
 
 
-def test_deletion_by_the_author_or_without_permission_is_not_logged(
+def test_refused_deletion_and_deletion_by_the_author_are_not_logged(
     bruce: APIClient, anonymous: APIClient, thought: Thought, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO", logger="thoughts_api")
