@@ -31,7 +31,9 @@ def test_own_thoughts_are_listed_below_the_form(bruce: Client, backend: Backend,
 
 
 @pytest.mark.parametrize("path", ["/", "/thoughts", "/thoughts/", "/thoughts/?before=5&x=%C3%A4"])
-def test_anonymous_user_logs_in_and_returns_to_the_page(visitor: Client, backend: Backend, path: str) -> None:
+def test_anonymous_user_gets_a_login_form_that_returns_to_the_page(
+    visitor: Client, backend: Backend, path: str
+) -> None:
     response = visitor.get(path)
     assert response.status_code == 302
     page = visitor.get(response["Location"])
