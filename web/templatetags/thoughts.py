@@ -105,5 +105,5 @@ def _is_linkable(url: str) -> bool:
     try:
         parts = urlsplit(url)
         return bool(parts.hostname) and parts.username is None and (parts.port is None or parts.port > 0)
-    except ValueError:  # for example half an IPv6 address, or an impossible port
+    except ValueError:  # for example an incomplete IPv6 address, or an impossible port
         return False

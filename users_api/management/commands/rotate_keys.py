@@ -13,8 +13,8 @@ from users_api.key_stores import Folder, Secret, Store, StoreError
 
 class Command(BaseCommand):
     help = (
-        "Performs the next step of a rotation of the signing key, if it is due: make and publish a new key, sign with "
-        "it, remove the old one. Run it every few minutes, or once with --now --wait. No user is logged out."
+        "Performs the step that is due, if any, to replace the signing key: publish a new key, sign with it, or remove "
+        "the old key. Run this command every few minutes, or once with --now --wait. No user is logged out."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
