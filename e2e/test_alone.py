@@ -33,7 +33,7 @@ def run(*command: object, cwd: Path, env: dict[str, str]) -> str:
 
 
 @pytest.mark.parametrize("project", PROJECTS)
-def test_project_installs_tests_migrates_and_serves_alone(project: str, tmp_path: Path) -> None:
+def test_project_can_be_installed_tested_and_served_alone(project: str, tmp_path: Path) -> None:
     app = scratch.copy(tmp_path / "app", "common", project)
 
     # The virtual environment gets only the packages in the lock file of the project. The packages for tests go into

@@ -377,7 +377,7 @@ def test_account_created_in_the_admin_works_until_it_is_deactivated(
     expect(page.get_by_text("was changed successfully")).to_be_visible()
 
     # thoughts_api accepts the access token for up to 15 more minutes. Delete the token's cookie, so that web must
-    # renew the token, which users_api refuses.
+    # renew the token. users_api refuses the renewal.
     context.clear_cookies(name=SESSION_COOKIE)
     visitor.goto(f"{system.web}/thoughts/")
     expect(visitor.get_by_role("heading", name="Log in")).to_be_visible()

@@ -188,7 +188,7 @@ def test_every_response_has_security_headers(system: System, project: str) -> No
 
 @pytest.mark.parametrize("project", ["thoughts", "users", "web"])
 @pytest.mark.parametrize("folder", ["/static", "/static/", "/static/common/", "/.git/", "/static/../settings.py"])
-def test_folders_and_other_files_are_not_served(system: System, project: str, folder: str) -> None:
+def test_folders_and_files_outside_static_are_not_served(system: System, project: str, folder: str) -> None:
     # Use http.client, because `requests` would remove ".." from the path.
     address = urlsplit(getattr(system, project))
     connection = HTTPConnection(address.netloc, timeout=TIMEOUT)

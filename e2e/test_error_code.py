@@ -75,13 +75,13 @@ def outage(own: System) -> None:
     kill(own, "thoughts_api")
 
 
-def test_code_of_a_503_leads_to_the_failed_call(own: System, outage: None) -> None:
+def test_code_of_a_503_finds_the_failed_call_in_the_log(own: System, outage: None) -> None:
     response = requests.get(f"{own.web}/thoughts/1", timeout=TIMEOUT)
     assert response.status_code == 503
     wait_for(own, code(response), {"web.backends.http", "django.request", "gunicorn.access"})
 
 
-def test_threads_that_check_the_services_log_the_code_of_the_page(own: System, outage: None) -> None:
+def test_status_checks_in_threads_log_the_request_id_of_the_page(own: System, outage: None) -> None:
     found: list[dict[str, Any]] = []
 
     def check() -> bool:

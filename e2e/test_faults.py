@@ -122,7 +122,7 @@ def test_make_fault_refuses_unknown_words() -> None:
         assert "(normal, slow, failing, down)" in done.stderr
 
 
-def test_services_refuse_to_start_with_faults_behind_tls(tmp_path: Path) -> None:
+def test_services_refuse_to_start_if_faults_and_behind_tls_are_both_set(tmp_path: Path) -> None:
     local = Local(tmp_path, PORTS)
     local.make_secrets()
     for project in PORTS:
@@ -136,6 +136,6 @@ def test_services_refuse_to_start_with_faults_behind_tls(tmp_path: Path) -> None
         assert "Traceback" not in done.stderr
 
 
-def test_header_has_no_effect_without_the_setting(system: System) -> None:
+def test_fault_header_has_no_effect_without_the_setting_faults(system: System) -> None:
     headers = {"X-Fault": "web=failing, thoughts-api=failing"}
     assert requests.get(f"{system.web}/search?search=x", headers=headers, timeout=TIMEOUT).status_code == 200

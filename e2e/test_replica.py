@@ -47,7 +47,7 @@ def query(server: postgres.Server, statement: str) -> Any:
 
 @dataclass
 class Api:
-    """A running thoughts_api, the token of a user, and the statuses of all searches."""
+    """A running thoughts_api, the token of a user, and the status codes of all searches."""
 
     url: str
     token: str
@@ -209,7 +209,7 @@ def test_replica_of_an_idle_primary_stays_in_rotation(replicated: Replicated, ap
 
 
 def changes(api: Api, before: int) -> str:
-    """Return the levels of the log lines about the replica, without the first `before` lines."""
+    """Return the log levels of the lines about the replica, without the first `before` lines."""
     return " ".join(line.split()[0] for line in api.log_lines()[before:])
 
 

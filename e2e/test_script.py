@@ -118,7 +118,7 @@ def with_time(stamp: str) -> Callable[[Route], None]:
     """Return a handler that gives all thoughts of a page this timestamp."""
 
     def handler(route: Route) -> None:
-        # Not `route.fetch`: it cannot resolve frontend.localhost, which tools.localhost resolves for Python.
+        # `route.fetch` cannot resolve frontend.localhost, because tools.localhost makes only Python resolve it.
         text = requests.get(route.request.url, timeout=TIMEOUT).text
         body = re.sub(r'datetime="[^"]*"', f'datetime="{stamp}"', text)
         route.fulfill(content_type="text/html; charset=utf-8", body=body)

@@ -1,4 +1,4 @@
-# Write a dump of the database in DATABASE_URL to /backups: backup.sh NAME
+# Write a dump of the database in DATABASE_URL to /backups: `backup.sh NAME`. The file name begins with NAME.
 set -eu
 file="/backups/$1-$(date -u +%Y-%m-%dT%H%M%SZ).dump"
 pg_dump --format=custom --no-owner --no-privileges --file="$file.unfinished" "$DATABASE_URL"

@@ -1,4 +1,5 @@
-# Replace the schema `public` of the database in DATABASE_URL with a dump: restore.sh NAME
+# Replace the schema `public` of the database in DATABASE_URL with a dump: `restore.sh NAME`. The dump is the file
+# BACKUP in /backups, or by default the newest file whose name begins with NAME.
 set -eu
 file="/backups/${BACKUP:-$(ls /backups | grep "^$1-.*\.dump$" | sort | tail -n 1)}"
 # Check that the whole dump is readable before the schema is dropped.

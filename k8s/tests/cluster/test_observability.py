@@ -65,7 +65,7 @@ def as_list(objects: list[Object]) -> str:
 
 
 def settle() -> None:
-    """Wait until all services run only ready pods, and answer through the ingress."""
+    """Wait until all pods of the services are ready, and the services answer through the ingress."""
     services = rollout.Services()
     for name in cluster.IMAGES:
         services.settle(name)
@@ -143,7 +143,7 @@ def panels() -> list[dict[str, Any]]:
 
 
 def without_data(query: Query, shown: Callable[[str], bool]) -> list[str]:
-    """Return the queries that have no result, from all panels whose title `shown` accepts."""
+    """Return the queries without a result, of all panels for whose title `shown` returns True."""
     expressions = [target["expr"] for panel in panels() if shown(panel["title"]) for target in panel["targets"]]
     assert expressions
     return [each for each in expressions if not query(each)]

@@ -138,7 +138,7 @@ def controller(kubectl: Kubectl) -> str:
 
 
 def steps(tree: Path) -> list[str]:
-    """Return the commands in docs/production.md of a copy of the repository, one string per step."""
+    """Read docs/production.md in a copy of the repository. Return its commands, one string per step."""
     section = (tree / "docs" / "production.md").read_text().partition("## Ten commands\n")[2].partition("\n## ")[0]
     found = [
         textwrap.dedent(block) for block in re.findall(r"^ +```sh\n(.*?)^ +```$", section, re.MULTILINE | re.DOTALL)
@@ -160,7 +160,7 @@ def production(
 ) -> Iterator[tuple[Kubectl, Path]]:
     """Deploy the production overlay with the commands in docs/production.md.
 
-    Yield a kubectl that uses the namespace of the overlay, and the copy of the repository with the certificates.
+    Yield a kubectl that uses the overlay's namespace, and the folder with the copy of the repository and certificates.
     """
     tree = scratch.clone(tmp_path_factory.mktemp("production") / "tree")
     for project in SERVICES.values():
@@ -320,7 +320,7 @@ def test_signing_key_is_rotated_without_a_logout_and_a_leaked_key_is_refused_wit
         return session.get(f"{THOUGHTS}/api/me/thoughts/", headers=token, timeout=10).status_code
 
     def rotate(*options: str) -> None:
-        """Run the CronJob with these options. Then make the kubelets update the mounted keys at once."""
+        """Run the CronJob's command with these options. Then make the kubelets update the mounted keys at once."""
         template = kubectl.json("get", "cronjob", "users-api-rotate-keys")["spec"]["jobTemplate"]
         template["spec"]["template"]["spec"]["containers"][0]["command"].extend(options)
         job = {
@@ -353,7 +353,7 @@ def test_signing_key_is_rotated_without_a_logout_and_a_leaked_key_is_refused_wit
         load = pool.submit(send)
         rotate("--now")
         wait(lambda: set(published()) == {2}, timeout=60)
-        time.sleep(MAX_AGE + 2)  # by then, thoughts-api and web load the new key
+        time.sleep(MAX_AGE + 2)  # by then, thoughts-api and web have loaded the new key
         rotate("--published-for=0")
         wait(lambda: key_id(log_in()) != key_id(old), timeout=60)
         time.sleep(5)
@@ -362,7 +362,7 @@ def test_signing_key_is_rotated_without_a_logout_and_a_leaked_key_is_refused_wit
     assert not failures
     assert len(sent) > 50
 
-    # The key leaks. The commands in docs/operations.md invalidate the tokens of both keys.
+    # Simulate a leaked key. The commands in docs/operations.md invalidate the tokens signed with either key.
     leaked = [old, log_in()]
     commands = LEAKED_KEY.replace(f"--namespace={DEVELOPMENT}", f"--namespace={NAMESPACE}")
     begin = accepted = time.monotonic()
@@ -383,7 +383,7 @@ def key_id(header: dict[str, str]) -> str:
     return str(json.loads(base64.urlsafe_b64decode(first + "=="))["kid"])
 
 
-def test_destroyed_databases_are_restored_without_a_missing_row(
+def test_dropped_databases_are_restored_with_all_rows(
     production: tuple[Kubectl, Path], outside: Kubectl, session: requests.Session
 ) -> None:
     kubectl, _ = production
@@ -430,7 +430,7 @@ def run_jobs(kubectl: Kubectl, cron_jobs: list[str]) -> None:
 
 
 def csrf(body: str) -> str:
-    """Return the CSRF token of a form in a page."""
+    """Return the CSRF token in the form on a page."""
     found = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', body)
     assert found
     return found[1]
@@ -439,7 +439,7 @@ def csrf(body: str) -> str:
 def create_admin(kubectl: Kubectl, name: str, password: str) -> None:
     """Create a superuser with the command in docs/production.md.
 
-    The command runs in a terminal, and this function answers its prompts there.
+    The command runs in a pseudo-terminal, in which this function answers the prompts.
     """
     printed = b""
     answers = {b"Username": name, b"Email": "", b"Password:": password, b"Password (again):": password}

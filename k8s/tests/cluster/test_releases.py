@@ -43,7 +43,7 @@ def pods(kubectl: Kubectl, service: str) -> dict[str, bool]:
 
 @contextmanager
 def load() -> Iterator[rollout.Phase]:
-    """Send requests to all services in the background, and yield their results. Finally, delete the written data."""
+    """Send requests to all services in the background, and yield their results. Delete the written data at the end."""
     sender = rollout.Load(users=12)
     sender.phase = rollout.Phase("release")
     with sender.running():
@@ -63,7 +63,7 @@ def database(kubectl: Kubectl) -> Iterator[Callable[[str], str]]:
     query(f"ALTER TABLE thoughts_api_thought DROP COLUMN IF EXISTS mood; {FORGET}")
 
 
-def test_upgrade_failed_migration_and_rollback_under_load(
+def test_no_request_fails_during_an_upgrade_a_failed_migration_or_a_rollback(
     kubectl: Kubectl, registry: str, tag: str, database: Callable[[str], str]
 ) -> None:
     previous, following, bad = (dict.fromkeys(cluster.IMAGES, f"{tag}{suffix}") for suffix in ("", "-next", "-bad"))
@@ -85,7 +85,7 @@ def test_upgrade_failed_migration_and_rollback_under_load(
             assert f"{tag}-next" in manage(kubectl, name, "healthz")
         assert database("SELECT DISTINCT mood IS NULL FROM thoughts_api_thought").strip() == "f"
 
-        # Another release follows, whose migration fails.
+        # The migration of the release after that fails.
         serving = pods(kubectl, "thoughts-api")
         cluster.apply(kubectl, registry, following | {"thoughts-api": bad["thoughts-api"]})
         pod = failed_job_pod(kubectl, f"{tag}-bad")

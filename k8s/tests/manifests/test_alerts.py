@@ -38,7 +38,7 @@ DAY = 24 * 3600
 # Each scenario has the metrics that differ from HEALTHY, and all alerts that must then fire.
 SCENARIOS: list[tuple[dict[str, str], set[str]]] = [
     ({}, set()),
-    # 1 % of the requests fail: below 1.44 % and above 0.6 %.
+    # 1 % of the requests fail. ErrorBudgetBurnsFast fires above 1.44 %, and ErrorBudgetBurnsSlowly above 0.6 %.
     ({'http_request_duration_seconds_count{job="web",status="503"}': "0+10x1000"}, {"ErrorBudgetBurnsSlowly"}),
     (
         {'http_request_duration_seconds_count{job="web",status="503"}': "0+100x1000"},

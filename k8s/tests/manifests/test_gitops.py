@@ -62,7 +62,7 @@ def test_patches_keep_completed_migrations(tmp_path: Path) -> None:
     site = next(each for each in rendered("flux") if each["kind"] == "Kustomization")
     for patches in (site["spec"]["patches"], application["spec"]["source"]["kustomize"]["patches"]):
         copy = Path(shutil.copytree(K8S, tmp_path / "k8s", ignore=shutil.ignore_patterns("tests"), dirs_exist_ok=True))
-        # Flux and Argo CD add the patches to the kustomization in the same way.
+        # Apply the patches as Flux and Argo CD do: in a kustomization that contains the overlay.
         overlay = copy / "overlays" / "patched"
         overlay.mkdir(exist_ok=True)
         content = {"resources": ["../production"], "patches": patches}

@@ -41,7 +41,7 @@ def test_database_allows_the_connections_of_all_pods(
     pods = production.get("HorizontalPodAutoscaler", service)["spec"]["maxReplicas"]
     pods += deployment["spec"]["strategy"]["rollingUpdate"]["maxSurge"]
     assert deployment["spec"]["minReadySeconds"] > container["lifecycle"]["preStop"]["sleep"]["seconds"]
-    pods += 1  # one pod that terminates
+    pods += 1  # one terminating pod
     # At startup, a service logs a warning if its database allows too few connections for MAX_PODS pods.
     assert environment["MAX_PODS"] == str(pods)
     monkeypatch.delenv("THREADS", raising=False)
@@ -50,7 +50,7 @@ def test_database_allows_the_connections_of_all_pods(
     threads: int = 1 + runpy.run_path(str(ROOT / "common" / "server" / "gunicorn_conf.py"))["threads"]
     # Without WEB_CONCURRENCY, gunicorn starts a process for each CPU.
     processes = int(environment.get("WEB_CONCURRENCY", container["resources"]["limits"]["cpu"]))
-    migration = 1  # one connection; `threads` already includes that of the readiness check
+    migration = 1  # one connection; `threads` already counts the connection of the readiness check
     assert pods * processes * threads + migration <= POSTGRES_CONNECTIONS
 
 

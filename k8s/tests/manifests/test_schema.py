@@ -1,4 +1,4 @@
-"""Tests that the API server of Kubernetes would accept the manifests."""
+"""Tests that the Kubernetes API server would accept the manifests."""
 
 import re
 from collections import Counter
