@@ -14,8 +14,8 @@ ARG PROJECT
 # The packages for traces and error tracking. `--build-arg TELEMETRY=no` leaves them out.
 ARG TELEMETRY=yes
 COPY ${PROJECT}/requirements.txt common/requirements-telemetry.txt ./
-# The `find` commands remove unused files, which would be a third of the image: all translations except English, and
-# Redoc, because the APIs use Swagger UI.
+# The `find` commands remove unused files, which would make up a third of the image: all translations except English,
+# and Redoc, because the APIs use Swagger UI instead.
 RUN --mount=type=cache,target=/root/.cache/pip \
     python -m venv --without-pip /venv \
     && pip --python /venv install --require-hashes -r requirements.txt $([ "$TELEMETRY" = no ] || echo -r requirements-telemetry.txt) \
@@ -36,9 +36,9 @@ RUN SECRET_KEY=x TOKENS_KEYS=/x TOKENS_JWKS=/x THOUGHTS_BACKEND_URL=http://x USE
 FROM dependencies AS lean
 RUN find /venv -path '*/site-packages/*/static' -prune -exec rm -r {} +
 
-# GLIBC_TUNABLES saves memory. All threads share one malloc arena. malloc returns freed blocks of 4 MiB or more to the
-# kernel, such as the 19 MiB of a password hash. malloc uses huge pages if the system allows them, because the kernel
-# clears huge pages faster. https://www.gnu.org/software/libc/manual/html_node/Memory-Allocation-Tunables.html
+# These GLIBC_TUNABLES save memory. All threads share one malloc arena. malloc returns freed blocks of 4 MiB or more to
+# the kernel, such as the 19 MiB of a password hash. malloc uses huge pages if the system allows them, because the
+# kernel clears huge pages faster. https://www.gnu.org/software/libc/manual/html_node/Memory-Allocation-Tunables.html
 FROM base AS runtime
 ARG PROJECT
 ENV PROJECT=${PROJECT} \
@@ -60,8 +60,8 @@ COPY --from=static /static /static
 ENV RELOAD=true LOG_FORMAT=text FAULTS=true
 COPY --chown=10001:10001 common common
 COPY --chown=10001:10001 ${PROJECT} ${PROJECT}
-# Bytecode makes reloads faster. Python detects a changed source file by its hash, not by its modification time, because
-# two edits may happen within the same second.
+# Compiled bytecode makes reloads faster. Python detects a changed source file by its hash, not by its modification
+# time, because two edits may happen within the same second.
 ENV PYTHONDONTWRITEBYTECODE=
 RUN python -m compileall -q --invalidation-mode=checked-hash common ${PROJECT}
 # The container applies migrations before it starts gunicorn. Live updates also apply migrations, but none runs when Tilt

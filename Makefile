@@ -1,7 +1,7 @@
 # Run `make` or `make help` to list the targets.
 
-# Targets read their variables only from the command line. An environment variable such as `name` belongs to another
-# program.
+# Targets read their variables only from the command line. An environment variable such as `name` may be meant for
+# another program.
 ports :=
 only :=
 in :=
@@ -60,8 +60,8 @@ release.example := make release version=1.1.0
 GIVEN = $(foreach name,$(.VARIABLES),$(if $(findstring command line,$(origin $(name))),$(name)))
 ifeq ($(MAKELEVEL),0)
 KNOWN := PYTHON $(foreach target,$(MAKECMDGOALS),$($(target).variables))
-$(foreach name,$(filter-out $(KNOWN),$(GIVEN)),$(error make $(MAKECMDGOALS) has no variable $(name)$(if \
-	$(filter-out PYTHON,$(KNOWN)),. It has: $(filter-out PYTHON,$(KNOWN)))))
+$(foreach name,$(filter-out $(KNOWN),$(GIVEN)),$(error make $(MAKECMDGOALS) does not accept the variable "$(name)"$(if \
+	$(filter-out PYTHON,$(KNOWN)),. It accepts: $(filter-out PYTHON,$(KNOWN)))))
 endif
 need = $(foreach name,$(1),$(if $($(name)),,$(error $(name)= is missing. Run: $($@.example))))
 need_file = $(if $(wildcard $(1)),,$(error There is no $(1). Run: $($@.example)))

@@ -44,7 +44,7 @@ def audit(locks: Sequence[Path], databases: Iterable[list[str]]) -> tuple[bool, 
     for database in databases:
         try:
             dependencies = _pip_audit([*files, *database]) if _knows_advisories(database) else []
-        except NoReport:  # the dry run accepted the lock files, so the database has failed
+        except NoReport:  # the dry run accepted the lock files, so the error comes from the database
             continue
         if dependencies:
             return _report(dependencies, len(locks))

@@ -23,7 +23,7 @@ def problem(ports=None):
             % (sys.version_info[:2])
         )
     if os.pathsep in os.getcwd():
-        # In PATH and PYTHONPATH, a colon separates folders. Python creates no virtual environment in such a folder.
+        # In PATH and PYTHONPATH, a colon separates folders. Python's venv refuses such a folder.
         return "The path of this folder contains a colon (%r). Move the folder." % os.getcwd()
     if not os.access(".", os.W_OK):
         return (
@@ -65,7 +65,7 @@ def taken_port(ports):
 
 
 def bind_error(port):
-    """Return the error code for a port that is not free on this machine, or 0.
+    """Return 0 if a port is free on this machine, else the error number (errno).
 
     `localhost` is 127.0.0.1 or ::1, so the port must be free on both.
     """

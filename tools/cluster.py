@@ -37,7 +37,7 @@ def registry(kubectl: Kubectl) -> str:
 def docker() -> str:
     """Return the path of the first `docker` on the PATH that can build images.
 
-    An installed `docker` may be unable to, because Docker 23 and later need the buildx plug-in for builds.
+    An installed `docker` may be unable to build images, because Docker 23 and later need the buildx plug-in for that.
     """
     for folder in os.get_exec_path():
         program = shutil.which("docker", path=folder)

@@ -54,7 +54,7 @@ def run(*command: str, **env: str) -> None:
 
 
 def test(*more: str, thoughts: str, users: str, web: str, **env: str) -> None:
-    """Run the tests in e2e/, and in the folders `more`, against the system with these URLs.
+    """Run the tests in e2e/ and in the folders `more` against the system with these URLs.
 
     Raise `Failed` if a test fails.
     """

@@ -35,14 +35,17 @@ def stamp(name: str, root: Path = ROOT) -> Path:
 
 
 def digest(name: str, root: Path = ROOT) -> str:
-    """Return a digest of the lock files. Unlike modification times, it stays the same when git or `cp` writes them."""
+    """Return a digest of the lock files.
+
+    Unlike a modification time, the digest stays the same if git or `cp` writes the same content again.
+    """
     return hashlib.sha256(b"".join(file.read_bytes() for file in locks(name, root))).hexdigest()
 
 
 def usable(venv: Path) -> bool:
     """Return whether a virtual environment was created in this folder, and whether its Python has pip.
 
-    After `cp -r`, it belongs to the original folder. After an upgrade of the system, its Python may be missing.
+    A copy made by `cp -r` still refers to the original folder. After a system upgrade, its Python may be missing.
     """
     python, settings = venv / "bin" / "python", venv / "pyvenv.cfg"
     if not python.exists() or f" {venv.resolve()}\n" not in _read(settings):
@@ -165,7 +168,8 @@ class Progress:
 
 
 def _venv(name: str, root: Path = ROOT) -> Path:
-    # locust needs a separate environment, because it installs Brotli, and WhiteNoise takes minutes with it.
+    # locust needs a separate environment, because it installs Brotli. If Brotli is installed, WhiteNoise spends minutes
+    # compressing static files.
     return root / ".venv" / name if name == "locust" else root / ".venv"
 
 

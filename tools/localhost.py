@@ -16,7 +16,7 @@ def resolve() -> None:
 
 
 def pytest_configure() -> None:
-    """Do the same when pytest loads this module as a plugin."""
+    """Call `resolve` when pytest loads this module as a plugin."""
     resolve()
 
 

@@ -1,7 +1,7 @@
 """`make production-secrets`: print the Secrets of the production overlay, for `kubectl create`.
 
-The databases come from variables such as USERS_DATABASE_URL, and the certificates from a folder with `<host>.crt` and
-`<host>.key` for each project, such as `frontend.crt`. Each run generates new keys, and does not store them. So use
+The database URLs come from variables such as USERS_DATABASE_URL, and the certificates from a folder with `<host>.crt`
+and `<host>.key` for each project, such as `frontend.crt`. Each run generates new keys, and does not store them. So use
 `kubectl create`, which refuses to replace an existing Secret.
 """
 

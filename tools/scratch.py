@@ -12,7 +12,7 @@ INSTALLED = ("bin", "include", "kubectl", "lib", "lib64", "postgres")  # folders
 
 
 def git_environment() -> dict[str, str]:
-    """Return this environment without the variables in which a git hook names its own repository, such as GIT_DIR."""
+    """Return this environment without variables such as GIT_DIR, in which git tells a hook where its repository is."""
     return {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
 
 
@@ -52,6 +52,6 @@ def clone(folder: Path) -> Path:
 
 
 def stamp(folder: Path) -> None:
-    """Create the files in .venv that tell `make` that the lock files of a clone are installed."""
+    """Create the files that tell `make` that the packages in the lock files of a clone are installed."""
     for name in ("dev", "run"):
         install.stamp(name, folder).write_text(install.digest(name, folder))

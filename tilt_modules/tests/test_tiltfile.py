@@ -98,7 +98,7 @@ def test_services_depend_on_migrations_and_migrations_on_databases(tilt: Tilt) -
     }
 
 
-def test_service_is_reachable_without_an_ingress_on_its_make_run_port(tilt: Tilt) -> None:
+def test_each_service_has_the_same_local_port_as_with_make_run(tilt: Tilt) -> None:
     forwarded = {name: each["port_forwards"] for name, each in tilt.resources.items() if each["port_forwards"]}
     assert forwarded == {name: {project.port: 8000} for name, project in SERVICES.items()}
 
@@ -187,7 +187,7 @@ def test_tests_of_a_project_run_only_on_demand(tilt: Tilt) -> None:
 
 
 def manual(tilt: Tilt) -> set[str]:
-    """Return the resources that Tilt updates only when the developer clicks."""
+    """Return the resources that Tilt updates only when the developer triggers an update."""
     return {name for name, each in tilt.resources.items() if each["trigger_mode"] == "manual"}
 
 
@@ -254,7 +254,7 @@ def test_every_button_runs_its_command(tilt: Tilt) -> None:
     }
 
 
-def test_output_of_a_button_appears_at_its_resource(tilt: Tilt) -> None:
+def test_each_button_logs_to_a_resource_and_is_shown_there_or_in_the_header(tilt: Tilt) -> None:
     for name, button in tilt.buttons.items():
         resource = tilt.commands[name]["resource"]
         assert resource in tilt.resources | tilt.local_resources
@@ -264,7 +264,7 @@ def test_output_of_a_button_appears_at_its_resource(tilt: Tilt) -> None:
 
 
 @pytest.mark.parametrize(("service", "database"), DATABASES.items())
-def test_button_prints_shell_commands_for_the_database(tilt: Tilt, service: str, database: str) -> None:
+def test_shell_button_prints_commands_that_connect_to_the_database(tilt: Tilt, service: str, database: str) -> None:
     command = tilt.commands[f"shell-{service}"]["args"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     name = SERVICES[service].database

@@ -81,12 +81,12 @@ def test_audit_passes_and_says_not_audited_if_no_database_is_reachable(lock: Pat
     assert audit.audit([lock], [options]) == (True, audit.NOT_AUDITED)
 
 
-def test_database_without_advisories_does_not_count(lock: Path) -> None:
+def test_database_without_advisories_is_ignored(lock: Path) -> None:
     with database() as options:
         assert audit.audit([lock], [options]) == (True, audit.NOT_AUDITED)
 
 
-def test_database_that_fails_during_the_audit_does_not_count(lock: Path) -> None:
+def test_database_that_fails_during_the_audit_is_ignored(lock: Path) -> None:
     with database(CANARY, fail_on="idna") as options:
         assert audit.audit([lock], [options]) == (True, audit.NOT_AUDITED)
 

@@ -110,7 +110,7 @@ def programs(tmp_path: Path) -> StandIns:
 
 
 @pytest.mark.parametrize("name", SCHEMAS)
-def test_file_has_only_known_fields_and_pinned_versions(name: str) -> None:
+def test_cluster_file_has_only_known_fields_and_pinned_versions(name: str) -> None:
     content = yaml.safe_load((dev_cluster.FOLDER / name).read_text())
     validator = jsonschema_rs.validator_for(SCHEMAS[name])
     validator.validate(content)
@@ -131,7 +131,7 @@ def test_ingress_controller_is_valid_pinned_and_unprivileged() -> None:
     assert objects["IngressClass"]["metadata"]["annotations"] == {"ingressclass.kubernetes.io/is-default-class": "true"}
 
 
-def test_kind_gets_a_registry_and_an_ingress_controller(programs: StandIns) -> None:
+def test_kind_cluster_gets_a_registry_and_an_ingress_controller(programs: StandIns) -> None:
     done = programs.run("create")
     assert done.returncode == 0, done.stderr
     assert done.stdout.endswith("The cluster is ready. Next: tilt up\n")

@@ -48,7 +48,7 @@ def test_only_listed_variables_reach_the_services(tmp_path: Path, monkeypatch: p
     assert made.environment("web")["LOG_LEVEL"] == "DEBUG"
 
 
-def test_tests_do_not_use_the_settings_of_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tests_do_not_use_exported_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("DATABASE_URL", "DATABASE_URL_FILE", "SECRET_KEY", "WEB_CONCURRENCY", "TOKENS_KEYS", "LOG_LEVEL"):
         monkeypatch.setenv(name, "x")
         assert name not in without_settings()

@@ -25,9 +25,9 @@ def make(*arguments: str, **environment: str) -> "subprocess.CompletedProcess[st
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ("run port=9000", "make run has no variable port. It has: ports."),
-        ("run in=web", "make run has no variable in. It has: ports."),
-        ("lock package=httpx", "make lock has no variable package. It has: upgrade."),
+        ("run port=9000", 'make run does not accept the variable "port". It accepts: ports.'),
+        ("run in=web", 'make run does not accept the variable "in". It accepts: ports.'),
+        ("lock package=httpx", 'make lock does not accept the variable "package". It accepts: upgrade.'),
         ("add to=web", "package= is missing. Run: make add to=web package=httpx."),
         ("add package=httpx", "to= is missing. Run: make add to=web package=httpx."),
         ("add to=wbe package=httpx", "There is no wbe/pyproject.toml. Run: make add to=web package=httpx."),

@@ -105,7 +105,7 @@ def test_compose_rebuilds_its_own_images_at_each_startup() -> None:
     assert built == {f"${{COMPOSE_PROJECT_NAME}}-{project.service}" for project in TABLE.values()}
 
 
-def test_images_can_read_their_code_whatever_the_umask_of_the_clone() -> None:
+def test_containers_can_read_their_code_whatever_the_umask_was() -> None:
     stages = (ROOT / "Dockerfile").read_text().split("\nFROM ")
     for stage in ("development", "production"):
         [lines] = [text.splitlines() for text in stages if text.partition("\n")[0].endswith(f" AS {stage}")]

@@ -85,7 +85,6 @@ def apply(connection: Any, operations: list[Operation], state: ProjectState) -> 
     for operation in operations:
         new = state.clone()
         operation.state_forwards("shop", new)
-        # On SQLite, the schema editor needs foreign keys off, as a migration does.
         with connection.schema_editor(atomic=True) as editor:
             operation.database_forwards("shop", editor, state, new)
         state = new

@@ -84,7 +84,7 @@ WHITENOISE_MAX_AGE = 0 if DEBUG or RELOAD else 60  # seconds; with 0, a browser 
 LOGGING = common.logging(LOG_LEVEL, LOG_FORMAT, sentry=bool(SENTRY_DSN))
 
 LANGUAGE_CODE = "en-us"
-# With I18N, /schema/?lang=… would load one translation per language and keep it in memory.
+# With USE_I18N, /schema/?lang=… would load one translation per language and keep it in memory.
 USE_I18N = False
 TIME_ZONE = "UTC"
 USE_TZ = True
