@@ -137,7 +137,7 @@ def test_log_contains_no_private_data(own: System) -> None:
     assert {line.get("event") for line in lines(own)} >= expected
 
 
-def test_line_of_a_request_has_all_fields(own: System) -> None:
+def test_log_line_of_a_request_has_all_fields(own: System) -> None:
     tokens = requests.post(f"{own.users}/api/login/", json={"username": "bruce", "password": "bruce"}, timeout=TIMEOUT)
     identifier = uuid.uuid4().hex
     headers = {"Authorization": tokens.json()["Authorized"], "X-Request-ID": identifier}

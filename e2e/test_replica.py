@@ -271,7 +271,7 @@ def test_searches_work_without_the_primary(replicated: Replicated, api: Api, stu
         assert within(SOON, api.usable)
 
 
-def test_replica_is_restored_while_the_primary_is_stuck(replicated: Replicated, api: Api) -> None:
+def test_replica_returns_to_rotation_while_the_primary_is_stuck(replicated: Replicated, api: Api) -> None:
     with without_primary(replicated, api, stuck=True):
         time.sleep(2)  # until thoughts_api has checked both servers again
         replicated.replica.stop()

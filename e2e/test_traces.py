@@ -86,7 +86,7 @@ def own(collector: Collector, tmp_path_factory: pytest.TempPathFactory) -> Itera
     environment = {
         "OTEL_EXPORTER_OTLP_ENDPOINT": collector.url,
         "OTEL_TRACES_SAMPLER_ARG": "1",
-        "OTEL_BSP_SCHEDULE_DELAY": "100",  # milliseconds until the spans are sent
+        "OTEL_BSP_SCHEDULE_DELAY": "100",  # milliseconds until a service sends its new spans
     }
     system = start(tmp_path_factory.mktemp("own"), **environment)
     yield system
@@ -128,7 +128,8 @@ def test_services_record_only_requests_that_the_client_has_sampled(own: System, 
     for flags, trace in traces.items():
         headers = {"traceparent": f"00-{trace}-{secrets.token_hex(8)}-{flags}"}
         requests.get(f"{own.web}/search", headers=headers, timeout=TIMEOUT).raise_for_status()
-    # Each service sends its spans in order. So the spans of the first request would have arrived before these.
+    # Each service sends its spans in order. So the spans of the first request would have arrived before those
+    # of the second.
     expected = {"web", "thoughts-api"}
     within(TIMEOUT, lambda: {span.service for span in collector.spans(traces["01"])} == expected)
     assert {span.service for span in collector.spans(traces["01"])} == expected

@@ -183,7 +183,7 @@ class Local:
 def without_settings() -> dict[str, str]:
     """Return this environment without the settings of the projects.
 
-    Tests must not use a database or a key that the user exported for another program.
+    The user may have exported a database or a key for another program. Tests must not use them.
     """
     files = [ROOT / app / "settings.py" for app in PROJECTS] + [ROOT / "common" / "environment.py"]
     text = "".join(file.read_text(encoding="utf-8") for file in files)

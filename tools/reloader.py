@@ -1,4 +1,4 @@
-"""Reload changed code in projects that `make run` started, as pods do (`common/server/reload.py`)."""
+"""Reload changed code in projects that `make run` started, as pods of `tilt up` do (`common/server/reload.py`)."""
 
 import os
 import subprocess
@@ -13,7 +13,7 @@ from tools.local import ROOT, Local
 POLL = 0.1  # seconds
 SETTLED = 0.05  # seconds without another change; an editor may write a file in two steps
 CHECKED_WITHIN = 30.0  # seconds
-# The server loads these files only when it starts, so new workers would not load a changed one.
+# A change to these files takes effect only when `make run` starts again, because new workers do not reload them.
 ONLY_AT_START = (
     "requirements.txt",
     # gunicorn's master imports these modules.
@@ -87,7 +87,7 @@ class Reloader:
         self.say(name, "The old code stays in use. Save the fixed file to load it.")
 
     def _check(self) -> str:
-        """Return "ok", or the traceback of the changed code."""
+        """Return "ok", or the error that the check of the changed code reports."""
         deadline = time.monotonic() + CHECKED_WITHIN
         pipe = self.local.pipe(self.process.name)
         while not pipe.exists() and time.monotonic() < deadline:  # the server is starting

@@ -24,7 +24,7 @@ from tools.local import ROOT, Local
 from tools.postgres import database
 from tools.projects import PORTS
 
-# Integer columns by size. A larger type keeps every old value.
+# Integer types by size. A larger type can hold every value of a smaller one.
 SIZES = {"Small": 0, "": 1, "Big": 2}
 INTEGER = re.compile(r"(?:Positive)?(Small|Big|)(?:Integer|Auto)Field")
 REMEDY = "See docs/development.md, “Migrations”."

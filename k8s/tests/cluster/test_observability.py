@@ -177,7 +177,7 @@ def test_every_panel_shows_data(query: Query) -> None:
     assert {panel["title"] for panel in panels()} >= IN_AN_OUTAGE | WITHOUT_DATA
 
 
-def test_exemplars_contain_the_ids_of_traces(query: Query) -> None:
+def test_exemplars_contain_trace_ids(query: Query) -> None:
     def exemplars() -> list[dict[str, Any]]:
         # Without the parameter `end`, Prometheus searches up to now.
         parameters = {"query": "http_request_duration_seconds_bucket", "start": "0"}

@@ -219,7 +219,7 @@ def test_every_container_starts_with_its_variables(overlay: Overlay) -> None:
         assert done.stdout.strip() == str(is_server and overlay.name == "production")
 
 
-def test_thoughts_api_has_the_same_threads_in_every_environment(overlay: Overlay, tmp_path: Path) -> None:
+def test_thoughts_api_has_the_same_number_of_threads_everywhere(overlay: Overlay, tmp_path: Path) -> None:
     [container] = pod(overlay.get("Deployment", "thoughts-api"))["containers"]
     compose = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]["thoughts-api"]
     without = Local(tmp_path, PORTS)

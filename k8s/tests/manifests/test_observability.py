@@ -68,7 +68,7 @@ def test_images_have_full_versions(observed: Overlay) -> None:
     assert {each["image"] for each in init} <= images
 
 
-def test_services_send_traces_to_a_port_of_jaeger(observed: Overlay) -> None:
+def test_jaeger_service_forwards_the_port_for_traces(observed: Overlay) -> None:
     service = observed.get("Service", "jaeger")
     ports = {each["port"]: each["targetPort"] for each in service["spec"]["ports"]}
     [container] = pod(observed.get("Deployment", "jaeger"))["containers"]

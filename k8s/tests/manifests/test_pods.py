@@ -53,7 +53,7 @@ def test_namespace_enforces_the_restricted_profile(overlay: Overlay) -> None:
     assert labels["pod-security.kubernetes.io/enforce"] == "restricted"
 
 
-def test_root_file_system_is_read_only_except_for_development_code(overlay: Overlay) -> None:
+def test_root_file_system_is_read_only_except_in_development_servers(overlay: Overlay) -> None:
     for name, container in overlay.containers:
         code = overlay.name == "local" and name in [f"{service}/server" for service in SERVICES]
         assert container["securityContext"]["readOnlyRootFilesystem"] is not code, name
