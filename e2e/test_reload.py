@@ -120,11 +120,11 @@ class Copy:
         path.write_text(text.replace(before, after))
 
     def shows(self, path: str, text: str) -> bool:
-        """Return whether a page of web contains a text within a few seconds."""
+        """Return whether a page of web contains a text within 15 seconds."""
         return within(15, lambda: text in requests.get(f"{self.system.web}{path}", timeout=TIMEOUT).text)
 
     def prints(self, line: str) -> bool:
-        """Return whether the terminal shows a line within a few seconds."""
+        """Return whether the terminal shows a line within 15 seconds."""
         assert self.system.log
         log = self.system.log
         return within(15, lambda: any(re.fullmatch(line, each) for each in log.read_text().splitlines()))

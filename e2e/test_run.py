@@ -222,7 +222,7 @@ def test_ctrl_c_during_the_preparation_exits_quietly(tmp_path: Path) -> None:
     assert not Path(f"/proc/{process.pid}").exists()
 
 
-def test_system_starts_in_any_folder_and_with_any_exported_variables(tmp_path: Path) -> None:
+def test_system_starts_in_a_folder_with_special_characters_despite_exported_variables(tmp_path: Path) -> None:
     var = tmp_path / """a #?%20'"$ü\n-"""
     foreign = {
         "LC_ALL": "C",
@@ -236,7 +236,7 @@ def test_system_starts_in_any_folder_and_with_any_exported_variables(tmp_path: P
         "STATIC_HASHED": "maybe",
         "DJANGO_SETTINGS_MODULE": "missing",
     }
-    # With DEBUG, static files have different names.
+    # Start the system twice, because static files have different names with DEBUG.
     for environment in (foreign | {"DEBUG": "true"}, foreign):
         system = start(var, **environment)
         try:

@@ -14,7 +14,7 @@ from tools.system import NO_LIMITS, System, start, stop
 
 # The maximum number of requests for each operation.
 EXAMPLES = os.environ.get("EXAMPLES") or ("200" if os.environ.get("CI") else "50")
-# In CI, each run sends the same requests, so a new failure is caused by a code change. Other runs send new requests.
+# In CI, each run sends the same requests, so a new failure points to a code change. Other runs send new requests.
 SEED = ["--seed=1"] if os.environ.get("CI") else []
 
 

@@ -47,7 +47,7 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def made(tree: Path) -> Path:
-    """Make the service invoices_api in the clone, and return the folder of the clone."""
+    """Create the service invoices_api in the clone, and return the folder of the clone."""
     output = passes(tree, ".venv/bin/python", "-m", "tools.service", "make", "invoices")
     assert "Made invoices_api. It listens on port 8003" in output
     passes(tree, "make", "lock")
@@ -97,9 +97,7 @@ def test_invalid_name_is_refused_with_a_one_line_message(tree: Path, arguments: 
     ],
     ids=str,
 )
-def test_removal_of_another_project_is_refused_with_a_one_line_message(
-    tree: Path, arguments: list[str], message: str
-) -> None:
+def test_only_services_that_make_service_created_can_be_removed(tree: Path, arguments: list[str], message: str) -> None:
     done = run(tree, "make", "remove-service", *arguments)
     assert done.returncode != 0
     [line] = [line for line in done.stderr.splitlines() if not line.startswith("make: ***")]
@@ -131,7 +129,7 @@ def test_new_service_needs_only_packages_that_are_already_locked(made: Path) -> 
     assert locked <= installed
 
 
-def test_new_service_passes_all_steps_of_make_test(made: Path) -> None:
+def test_new_service_passes_its_own_tests_and_the_static_checks(made: Path) -> None:
     output = passes(made, "env", f"PYTEST_ADDOPTS=--ignore={TWICE}", "make", "test", f"only={STEPS}")
     assert re.search(r"^ok   invoices_api on SQLite .* \d+ passed$", output, re.MULTILINE)
     assert re.search(r"^ok   invoices_api on PostgreSQL .* \d+ passed$", output, re.MULTILINE)
@@ -140,7 +138,7 @@ def test_new_service_passes_all_steps_of_make_test(made: Path) -> None:
 
 
 @pytest.mark.parametrize("file", ["e2e/test_alone.py", "tools/tests/test_projects.py"])
-def test_new_service_passes_the_tests_of_each_project(made: Path, file: str) -> None:
+def test_new_service_passes_the_tests_that_run_for_each_project(made: Path, file: str) -> None:
     options = ["-q", "-p", "no:cacheprovider", "-c", "e2e/pytest.ini", "-k", "invoices_api or compose"]
     assert " passed" in passes(made, ".venv/bin/python", "-m", "pytest", *options, file)
 

@@ -16,7 +16,7 @@ from tools.system import NO_LIMITS, System, start, stop
 
 DESCRIPTION = ROOT / "e2e" / "web.openapi.yaml"
 EXAMPLES = int(os.environ.get("EXAMPLES") or 25)  # the maximum number of requests for each operation and visitor
-# In CI, each run sends the same requests, so a new failure is caused by a code change.
+# In CI, each run sends the same requests, so a new failure points to a code change.
 SEED = 1 if os.environ.get("CI") else None
 
 config = schemathesis.Config.from_dict({"seed": SEED} if SEED else {})
@@ -24,7 +24,7 @@ schema = schemathesis.openapi.from_path(DESCRIPTION, config=config)
 
 
 class Page(HTMLParser):
-    """Parses a page. `tags` has the start tags, with their attributes."""
+    """Parses a page. `tags` contains the start tags, with their attributes."""
 
     def __init__(self, html: str) -> None:
         super().__init__()
@@ -77,7 +77,7 @@ def is_a_page(context: schemathesis.CheckContext, response: schemathesis.Respons
 
 @schema.parametrize()
 @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
-def test_every_request_is_answered_with_a_page(
+def test_every_request_is_answered_with_a_page_or_a_redirect(
     case: schemathesis.Case, own: System, visitor: dict[str, dict[str, str]]
 ) -> None:
     response = case.call(base_url=own.web, allow_redirects=False, timeout=30, **visitor)
