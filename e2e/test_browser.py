@@ -185,9 +185,7 @@ def test_header_fits(page: Page, system: System, new_user: Callable[..., User], 
         expect(page.get_by_role("link", name=item)).to_be_in_viewport(ratio=1)
 
 
-def test_punctuation_of_right_to_left_text_is_on_its_left(
-    page: Page, system: System, new_user: Callable[..., User]
-) -> None:
+def test_right_to_left_text_gets_the_direction_rtl(page: Page, system: System, new_user: Callable[..., User]) -> None:
     user = new_user()
     write(system, user, ["שלום עולם!"])
     log_in(page, system, user)

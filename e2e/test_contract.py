@@ -49,14 +49,14 @@ def test_client_logs_in_writes_searches_and_deletes(system: System) -> None:
     mine = requests.get(f"{system.thoughts}/api/me/thoughts/?limit=1000", headers=bruce, timeout=TIMEOUT).json()
     assert [item for item in mine if word in item["text"]] == found
 
-    # Only the author can delete the thought. A second request finds nothing to delete.
+    # At /api/me/, only the author can delete the thought. A second request finds nothing to delete.
     stephen = log_in(system, "stephen")
     own = f"{system.thoughts}/api/me/thoughts/{thought['id']}/"
     assert requests.delete(own, headers=stephen, timeout=TIMEOUT).status_code == 404
     assert requests.delete(own, headers=bruce, timeout=TIMEOUT).status_code == 204
     assert requests.delete(own, headers=bruce, timeout=TIMEOUT).status_code == 404
 
-    # Staff can delete the thoughts of all users. A second request succeeds too.
+    # At /admin/, staff can delete the thoughts of all users. A second request succeeds too.
     anyone = f"{system.thoughts}/admin/thoughts/{second.json()['id']}/"
     assert requests.delete(anyone, timeout=TIMEOUT).status_code == 401
     assert requests.delete(anyone, headers=bruce, timeout=TIMEOUT).status_code == 403
@@ -106,7 +106,7 @@ def test_refresh_token_is_not_accepted_as_an_access_token(system: System) -> Non
 
 
 @pytest.mark.parametrize("size", [5_000, 100_000])
-def test_invalid_header_of_any_size_is_refused(system: System, size: int) -> None:
+def test_long_invalid_authorization_header_is_refused(system: System, size: int) -> None:
     headers = {"Authorization": f"Bearer {'a.' * (size // 2)}"}
     response = requests.get(f"{system.thoughts}/api/me/thoughts/", headers=headers, timeout=TIMEOUT)
     assert response.status_code in (400, 401, 431)

@@ -1,4 +1,4 @@
-"""`make e2e-compose`: start the services of compose.yaml with volumes of their own, and test them."""
+"""`make e2e-compose`: start the services of compose.yaml with separate volumes, and test the services."""
 
 import os
 import subprocess

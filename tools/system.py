@@ -34,7 +34,8 @@ NO_LIMITS = dict.fromkeys(
 class System:
     """The URLs of a running system, without a trailing slash.
 
-    `process` is the process of `tools.run`, and `log` its output. Both are None if the tests did not start the system.
+    `process` is the process of `tools.run`, and `log` is the file with its output. Both are None if the tests did not
+    start the system.
     """
 
     thoughts: str
@@ -61,8 +62,8 @@ def free_ports(count: int) -> list[int]:
 def start(var: Path, tree: Path = ROOT, options: tuple[str, ...] = (), **environment: str) -> System:
     """Start all projects with `tools.run` and wait until they are ready.
 
-    `tree` is the repository or a copy, and `options` are additional options of `tools.run`. Raise RuntimeError after 60
-    seconds.
+    `tree` is the repository or a copy, and `options` are additional options of `tools.run`. Raise RuntimeError if the
+    projects are not ready within 60 seconds.
     """
     ports = dict(zip(PROJECTS, free_ports(len(PROJECTS)), strict=True))
     var.mkdir(parents=True, exist_ok=True)
@@ -134,7 +135,7 @@ def kill(system: System, project: str) -> None:
 def outage(system: System, *projects: str) -> Iterator[None]:
     """Kill projects. After the block, `tools.run` restarts them.
 
-    `tools.run` is suspended during the block, so it writes the log lines of this time only after the block.
+    `tools.run` is suspended during the block, so it writes the log lines from the block only afterwards.
     """
     assert system.process
     os.kill(system.process.pid, signal.SIGSTOP)

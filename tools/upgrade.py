@@ -90,7 +90,7 @@ def _size(size: int | None) -> int | None:
 
 
 def find_conflicts(models: list[Any], before: dict[str, Table], after: dict[str, Table]) -> Iterator[str]:
-    """Yield a sentence for each change that breaks code with these models of the previous release."""
+    """Yield a sentence for each change that breaks the previous release, whose code uses these models."""
     for model in models:
         table = model._meta.db_table
         if table not in after:
@@ -148,7 +148,7 @@ def _binds(kind: str, columns: tuple[str, ...], used: Any, new: dict[str, Column
 
 
 def check(connection: Any, models: list[Any], change: Callable[[], object]) -> list[str]:
-    """Apply a change to a database, and return what breaks code with these models."""
+    """Apply a change to a database, and return what breaks code that uses these models."""
     before = read_tables(connection)
     change()
     return list(find_conflicts(models, before, read_tables(connection)))

@@ -151,7 +151,7 @@ def test_kind_cluster_gets_a_registry_and_an_ingress_controller(programs: StandI
     ]
 
 
-def test_k3d_gets_everything_from_its_file(programs: StandIns) -> None:
+def test_k3d_cluster_is_created_and_deleted_with_its_file(programs: StandIns) -> None:
     assert programs.run("create", "k3d").returncode == 0
     assert programs.run("delete", "k3d").returncode == 0
     file = f"--config {dev_cluster.FOLDER}/k3d.yaml"
@@ -168,7 +168,7 @@ def test_cluster_down_deletes_cluster_and_registry(programs: StandIns) -> None:
 
 
 @pytest.mark.parametrize("action", ["create", "delete"])
-def test_missing_program_is_one_line(programs: StandIns, action: str) -> None:
+def test_missing_program_is_reported_in_one_line(programs: StandIns, action: str) -> None:
     programs.add("kind", version="kind v0.20.0 go1.20 linux/amd64")
     assert programs.refusal(action).startswith("kind 0.33 or newer is required; this is v0.20. Install it: https://")
     (programs.folder / "k3d").unlink()
