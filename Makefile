@@ -197,6 +197,6 @@ format: ## Format Python code and templates
 	.venv/bin/python -m djlint --quiet --reformat web users_api
 
 .PHONY: reset
-reset: ## Delete the data of `make run`, but not the cluster's keys
+reset: ## Delete the data that `make run` created, but not the cluster's keys
 	@$(CHECK) --ended
 	test ! -d var || find var/ -mindepth 1 -maxdepth 1 ! -name cluster -exec rm -rf {} +

@@ -19,7 +19,7 @@ TIMEOUT = 30
 
 @pytest.fixture(scope="module")
 def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
-    """Start a system that logs JSON, limits logins after one failure, and cannot render the page /logout/."""
+    """Start a system that logs JSON, refuses logins after one failure, and cannot render the page /logout/."""
     tree = scratch.copy(tmp_path_factory.mktemp("tree"))
     # Django looks for the included template, which does not exist, only when it renders the page.
     change(tree / "web" / "templates" / "logout.html", "<h1>", "{% include missing %}<h1>")
@@ -49,7 +49,7 @@ def wait_for(system: System, request_id: str, loggers: set[str]) -> None:
     assert {line.get("trace_id") for line in lines(system, request_id=request_id)} == {request_id}
 
 
-def test_code_of_a_500_leads_to_the_exception(own: System) -> None:
+def test_code_of_a_500_finds_the_exception_in_the_log(own: System) -> None:
     response = requests.get(f"{own.web}/logout/", timeout=TIMEOUT)
     assert response.status_code == 500
     wait_for(own, code(response), {"django.request", "gunicorn.access"})

@@ -113,7 +113,7 @@ def test_file_causes_a_fault_but_the_service_stays_ready(own: System, browser: r
     assert browser.get(f"{own.web}/search?search=x", timeout=TIMEOUT).status_code == 200
 
 
-def test_make_fault_refuses_unknown_words() -> None:
+def test_make_fault_refuses_unknown_arguments() -> None:
     for arguments in (["thoughts_api", "broken"], ["nothing", "slow"], []):
         command = [sys.executable, "-m", "tools.fault", *arguments]
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)

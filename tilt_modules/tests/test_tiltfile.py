@@ -173,7 +173,7 @@ def test_production_image_has_no_live_update(tilt: Tilt) -> None:
     assert not any(image["live_update"] for image in production.images.values())
 
 
-def test_tests_of_a_project_run_only_on_demand(tilt: Tilt) -> None:
+def test_tests_and_last_errors_run_only_on_demand(tilt: Tilt) -> None:
     errors = ["make", "--silent", "last-errors", "context=kind-kind"]
     assert tilt.local_resources["last-errors"]["cmd"] == errors
     assert not tilt.local_resources["last-errors"]["auto_init"]
@@ -369,7 +369,7 @@ def test_service_enables_its_dependencies(tilt: Tilt, named: list[str], enabled:
     assert {*found} <= (tilt.resources | tilt.local_resources).keys()
 
 
-def test_observability_adds_three_programs_and_changes_nothing_else(tilt: Tilt) -> None:
+def test_observability_adds_three_programs_and_changes_only_settings(tilt: Tilt) -> None:
     observed = read(observability=True)
     added = {"prometheus": 9090, "grafana": 3000, "jaeger": 16686}
     assert observed.workloads.keys() - tilt.workloads.keys() == added.keys()

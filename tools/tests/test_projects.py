@@ -58,7 +58,7 @@ def missing(tree: Path, project: Project) -> list[str]:
     for name, line in expected(project):
         file = tree / name
         if line not in (file.read_text().splitlines() if file.exists() else []):
-            found.append(f"{name} has no line {line!r}, which {project.package} of projects.toml needs.")
+            found.append(f"{name} has no line {line!r}, which the project {project.package} needs.")
     return found
 
 
@@ -76,7 +76,7 @@ def test_missing_line_is_reported_with_its_file(project: Project, tmp_path: Path
     for name, line in expected(project):
         lines = (tmp_path / name).read_text().splitlines()
         (tmp_path / name).write_text("\n".join(each for each in lines if each != line))
-        message = f"{name} has no line {line!r}, which {project.package} of projects.toml needs."
+        message = f"{name} has no line {line!r}, which the project {project.package} needs."
         assert missing(tmp_path, project) == [message]
         (tmp_path / name).write_text("\n".join(lines))
 

@@ -32,7 +32,7 @@ def functions() -> frozenset[str]:
 
 
 def stale(evidence: str) -> list[str]:
-    """Return the words in backticks that name neither an existing test, nor a file, nor an identifier in that file."""
+    """Return the words in backticks that name no test, no file, and no identifier in the last file named before."""
     missing, before = [], ""
     for word in re.findall(r"`([^`]+)`", evidence):
         if word.startswith("test_"):

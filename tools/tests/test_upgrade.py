@@ -1,4 +1,4 @@
-"""Migrations that pods of the previous release can or cannot survive, on both databases."""
+"""Migrations that pods of the previous release can or cannot survive, on SQLite and PostgreSQL."""
 
 import subprocess
 import sys

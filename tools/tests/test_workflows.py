@@ -24,7 +24,8 @@ def test_every_action_is_pinned_by_commit() -> None:
 
 
 def test_no_step_inserts_an_expression_into_a_script() -> None:
-    # A branch or a title could contain code: https://docs.github.com/en/actions/concepts/security/script-injections
+    # The name of a branch or the title of a pull request could contain code:
+    # https://docs.github.com/en/actions/concepts/security/script-injections
     for file in workflows.files():
         workflow = yaml.safe_load(Path(file).read_text())
         assert workflow["permissions"] == {"contents": "read"}
