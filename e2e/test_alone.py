@@ -36,8 +36,8 @@ def run(*command: object, cwd: Path, env: dict[str, str]) -> str:
 def test_project_can_be_installed_tested_and_served_alone(project: str, tmp_path: Path) -> None:
     app = scratch.copy(tmp_path / "app", "common", project)
 
-    # The virtual environment gets only the packages in the lock file of the project. The packages for tests go into
-    # another folder, from which the server below does not import.
+    # The virtual environment gets only the packages in the project's lock file. The packages for tests go into another
+    # folder, from which the server below does not import.
     uv = [sys.executable, "-m", "uv"]
     environment = dict(os.environ)
     run(*uv, "venv", "--quiet", "--python", sys.executable, tmp_path / "venv", cwd=ROOT, env=environment)

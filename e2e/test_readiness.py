@@ -18,7 +18,7 @@ from tools import postgres
 from tools.local import PROJECTS, ROOT, Local
 from tools.system import free_ports, within
 
-SOON = 60.0  # seconds to wait for a change; a few are enough, unless the machine is busy
+SOON = 60.0  # seconds to wait for a change; a few seconds are enough, unless the machine is busy
 PROBE = 1.0  # seconds within which thoughts_api must answer a probe
 
 

@@ -27,7 +27,7 @@ from tools.system import answers, free_ports, within
 
 # If the replica loses its connection to the primary, it tries to reconnect every 200 ms, instead of every 5 s.
 OPTIONS = f"{postgres.FAST} -c wal_retrieve_retry_interval=200ms"
-SOON = 60.0  # seconds to wait for a change; a few are enough, unless the machine is busy
+SOON = 60.0  # seconds to wait for a change; a few seconds are enough, unless the machine is busy
 
 
 @dataclass

@@ -132,8 +132,8 @@ def replica(url: str, options: str = FAST) -> Iterator[Server]:
 def _place(options: str) -> Iterator[Server]:
     """Yield a server that has a temporary folder but no data yet. Stop it at the end."""
     programs = find() or install()
-    # The path of a Unix socket can have at most about 100 characters. The usual temporary folder of a Mac has a longer
-    # path.
+    # The path of a Unix socket can have at most about 100 characters. The path of macOS's default temporary folder is
+    # longer.
     with _signals_as_exit(), tempfile.TemporaryDirectory(prefix="thoughts-", dir=_short_temporary()) as name:
         folder = Path(name)
         run = _Runner(folder)

@@ -13,7 +13,7 @@ from tools.local import ROOT
 from tools.projects import SERVICES, WITH_DATABASE
 
 APIS = [project.service for project in WITH_DATABASE]
-POSTGRES_CONNECTIONS = 97  # PostgreSQL's default of 100, minus the 3 that it reserves for superusers
+POSTGRES_CONNECTIONS = 97  # PostgreSQL's default limit of 100, minus 3 that are reserved for superusers
 NOT_PUBLIC = ["/admin", "/admin/", "/admin/login/", "/admin/users_api/user/", "/metrics", "/healthz", "/readyz"]
 
 
