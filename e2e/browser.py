@@ -19,7 +19,7 @@ def log_in(page: Page, system: System, user: User, path: str = "/") -> None:
 def fill_in(page: Page, user: User, button: str = "Log in") -> None:
     page.get_by_label("User name").fill(user[0])
     page.get_by_label("Password").fill(user[1])
-    # Wait until the next page is loaded: before, its script does not react to clicks.
+    # Wait until the next page is loaded. Until then, its script does not react to clicks.
     with page.expect_navigation():
         page.get_by_role("main").get_by_role("button", name=button).click()
 

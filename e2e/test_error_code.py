@@ -49,7 +49,7 @@ def wait_for(system: System, request_id: str, loggers: set[str]) -> None:
     assert {line.get("trace_id") for line in lines(system, request_id=request_id)} == {request_id}
 
 
-def test_code_of_a_500_finds_the_exception_in_the_log(own: System) -> None:
+def test_code_of_a_500_is_logged_with_the_exception(own: System) -> None:
     response = requests.get(f"{own.web}/logout/", timeout=TIMEOUT)
     assert response.status_code == 500
     wait_for(own, code(response), {"django.request", "gunicorn.access"})
@@ -75,7 +75,7 @@ def outage(own: System) -> None:
     kill(own, "thoughts_api")
 
 
-def test_code_of_a_503_finds_the_failed_call_in_the_log(own: System, outage: None) -> None:
+def test_code_of_a_503_is_logged_with_the_failed_call(own: System, outage: None) -> None:
     response = requests.get(f"{own.web}/thoughts/1", timeout=TIMEOUT)
     assert response.status_code == 503
     wait_for(own, code(response), {"web.backends.http", "django.request", "gunicorn.access"})

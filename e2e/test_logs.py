@@ -38,7 +38,7 @@ def lines(system: System, **fields: Any) -> list[dict[str, Any]]:
 
 
 def form(browser: requests.Session, url: str, **data: str) -> requests.Response:
-    """Open a page, and send its form with these values."""
+    """Open a page, and submit its form with these values."""
     token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', browser.get(url, timeout=TIMEOUT).text)
     assert token
     fields = {"csrfmiddlewaretoken": token[1], **data}

@@ -9,7 +9,7 @@ FILE = Path(__file__).resolve().parent.parent / "projects.toml"
 
 @dataclass(frozen=True)
 class Project:
-    """A project of projects.toml. The comments in that file explain the fields."""
+    """A project in projects.toml. The comments in that file explain the fields."""
 
     package: str
     service: str

@@ -1,4 +1,4 @@
-"""`make run`: start the projects of the Procfile, keep them running, and stop them together."""
+"""`make run`: start the projects in the Procfile, keep them running, and stop them together."""
 
 import argparse
 import contextlib

@@ -80,13 +80,13 @@ def log_in(page: Page, web: str, name: str, password: str = PASSWORD) -> None:
 
 
 def press(page: Page, button: str) -> None:
-    """Press a button that sends a form, and wait for the next page."""
+    """Press a button that submits a form, and wait for the next page."""
     with page.expect_navigation():
         page.get_by_role("main").get_by_role("button", name=button).click()
 
 
 def share(page: Page, text: str) -> None:
-    """Send the form for a new thought."""
+    """Submit the form for a new thought."""
     page.get_by_label("New thought").fill(text)
     press(page, "Share")
 

@@ -1,7 +1,8 @@
 """Create a Django project from tools/template, or remove it: `python -m tools.service make notes`.
 
-The template is a project `notes_api` with its manifests. `make` copies these files and replaces `notes` with the new
-name. A new project also needs lines in existing files, such as the Procfile. tools/template/inserts.toml lists them.
+The template is a project `notes_api` with its manifests. `make service` copies these files and replaces `notes` with
+the new name. A new project also needs lines in existing files, such as the Procfile. tools/template/inserts.toml lists
+them.
 """
 
 import argparse
@@ -54,7 +55,7 @@ class Names:
         return f"var/{self.plural}.sqlite3"
 
     def render(self, text: str) -> str:
-        """Return a text of the template with the names and the port of the service."""
+        """Return a text from the template, with the names and the port of the service."""
         singular = re.sub(r"(?<!^)(?=[A-Z])", "_", self.model).lower()
         words = {
             "notes": self.plural,
@@ -178,7 +179,7 @@ def edited(edit: Callable[[Insert, str], str], names: Names) -> dict[Path, str]:
 
 
 def remove(name: str) -> Names:
-    """Remove a project that `make` created, and return its names.
+    """Remove a project that `make service` created, and return its names.
 
     If that is impossible, raise `Refused` without changing any file.
     """

@@ -96,7 +96,7 @@ def steps(local: Local, database_url: str) -> Iterator[Step]:
     yield Step("imports", [str(BIN / "lint-imports"), "--no-cache"])
     yield Step("templates", [str(BIN / "djlint"), "--quiet", "--lint", "--check", "web", "users_api"])
     for project in PORTS:
-        # The Django plug-in of mypy can only read the settings of one project per run.
+        # mypy's Django plug-in can read only the settings of one project per run.
         yield Step(
             f"{project} types",
             [str(BIN / "mypy"), f"--cache-dir=.mypy_cache/{project}", project, *TYPED_WITH.get(project, [])],

@@ -15,7 +15,7 @@ def test_files_are_up_to_date() -> None:
     assert outdated == [], "Run: python -m tools.dashboards"
 
 
-def test_component_contains_every_dashboard_and_the_rules(tmp_path: Path) -> None:
+def test_observability_component_contains_every_dashboard_and_the_rules(tmp_path: Path) -> None:
     folder = K8S / "components" / "observability"
     content = {
         "apiVersion": "kustomize.config.k8s.io/v1beta1",

@@ -62,13 +62,13 @@ def test_pre_commit_runs_existing_steps(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("file", ["dependabot.yml", "ISSUE_TEMPLATE/bug.yml", "ISSUE_TEMPLATE/feature.yml"])
-def test_file_is_valid_yaml_with_its_required_keys(file: str) -> None:
+def test_github_file_is_valid_yaml_with_its_required_keys(file: str) -> None:
     content = yaml.safe_load((GITHUB / file).read_text())
     required = {"version", "updates"} if file == "dependabot.yml" else {"name", "description", "body"}
     assert required <= content.keys()
 
 
-def test_release_notes_are_the_section_of_the_version(tmp_path: Path) -> None:
+def test_release_notes_are_the_changelog_section_of_the_version(tmp_path: Path) -> None:
     changelog = (
         "# Changelog\n## [Unreleased]\n- d\n## [1.1.0] - 2026-12-01\n### Added\n- c\n\n## [1.0.0] - 2026-11-24\n- a\n"
     )

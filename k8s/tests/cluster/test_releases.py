@@ -85,7 +85,7 @@ def test_no_request_fails_during_an_upgrade_a_failed_migration_or_a_rollback(
             assert f"{tag}-next" in manage(kubectl, name, "healthz")
         assert database("SELECT DISTINCT mood IS NULL FROM thoughts_api_thought").strip() == "f"
 
-        # The migration of the release after that fails.
+        # Then apply another release, whose migration fails.
         serving = pods(kubectl, "thoughts-api")
         cluster.apply(kubectl, registry, following | {"thoughts-api": bad["thoughts-api"]})
         pod = failed_job_pod(kubectl, f"{tag}-bad")

@@ -55,7 +55,7 @@ def test_overlay_adds_only_tracing_and_annotations_to_the_services(observed: Ove
     assert {name for kind, name in found.keys() - expected.keys() if kind == "Deployment"} == {*PROGRAMS}
 
 
-def test_only_prometheus_has_a_token_and_it_may_only_read_pods(observed: Overlay) -> None:
+def test_only_prometheus_has_a_token_which_may_only_read_pods(observed: Overlay) -> None:
     assert [name_of(each) for each in observed.workloads if pod(each)["automountServiceAccountToken"]] == ["prometheus"]
     [role] = observed.of_kind("Role")
     assert role["rules"] == [{"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list", "watch"]}]
@@ -76,7 +76,7 @@ def test_jaeger_service_forwards_the_port_for_traces(observed: Overlay) -> None:
     assert containers[ports[4318]] == 4318
 
 
-def test_prometheus_loads_the_rules_of_the_component(observed: Overlay, tmp_path: Path) -> None:
+def test_prometheus_loads_the_rules_of_the_observability_component(observed: Overlay, tmp_path: Path) -> None:
     config = config_map(observed, "prometheus")["prometheus.yaml"]
     (tmp_path / "alerts.yaml").write_text(config_map(observed, "alerts")["alerts.yaml"])
     [init] = pod(observed.get("Deployment", "prometheus"))["initContainers"]
