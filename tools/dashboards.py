@@ -30,7 +30,7 @@ SYSTEM: list[Panel] = [
         "percentunit",
         [("sum by (job) (gunicorn_busy_threads) / sum by (job) (gunicorn_threads)", "{{job}}")],
     ),
-    ("Requests that wait for a thread", "short", [("sum by (job) (gunicorn_queued_requests)", "{{job}}")]),
+    ("Requests waiting for a thread", "short", [("sum by (job) (gunicorn_queued_requests)", "{{job}}")]),
     ("Pods", "short", [('count by (job) (up{job=~".*-api|web"} == 1)', "{{job}}")]),
     ("Security events", "short", [("sum by (event) (increase(security_events_total[5m]))", "{{event}}")]),
     ("Alerts", "short", [('sum by (alertname) (ALERTS{alertstate="firing"})', "{{alertname}}")]),

@@ -1,4 +1,4 @@
-"""Django settings of notes_api. All environment variables are read here."""
+"""Django settings of notes_api. In this package, only this module reads environment variables."""
 
 from logging import INFO
 
