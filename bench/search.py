@@ -336,7 +336,7 @@ def plans(all_queries: list[Query]) -> Iterator[tuple[Query, list[list[str]]]]:
 
 
 def plan_table(explained: list[tuple[Query, list[list[str]]]]) -> str:
-    """Return a Markdown table with the type of scan and the milliseconds of each statement."""
+    """Return a Markdown table with the type of scan and the execution time of each statement, in milliseconds."""
     lines = ["| | query | statements |", "| --- | --- | --- |"]
     for query, statements in explained:
         steps = []
@@ -410,8 +410,8 @@ Every query returned the same thoughts as a full scan.
 
 The median query takes {each:.1f} ms of CPU. For comparison, other reads take {others}.
 
-The next table shows the slowest query of each kind and the statements for its first page of results. For each
-statement, it shows how PostgreSQL scanned the rows, and how many milliseconds this took (EXPLAIN ANALYZE):
+The next table shows the slowest query of each kind. For each statement that reads the first page of its results, the
+table shows how PostgreSQL scanned the rows, and the execution time of the statement in milliseconds (EXPLAIN ANALYZE):
 
 {plan_table(explained)}
 

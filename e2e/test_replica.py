@@ -180,7 +180,7 @@ def test_searches_use_the_replica_and_all_other_reads_use_the_primary(replicated
             api.write("Seen by one")
             assert api.own()[0] == "Seen by one"
             assert api.search("seen by") == ["Seen by both"]
-            # A search for the empty text uses the primary.
+            # An empty search uses the primary.
             newest = requests.get(f"{api.url}/api/thoughts/?search=&ordering=-id", timeout=SOON).json()[0]
             assert newest["text"] == "Seen by one"
             assert answers(f"{api.url}/api/thoughts/{newest['id']}/")

@@ -137,7 +137,7 @@ class RefreshToken(tokens.RefreshToken):
         return token
 
     def verify(self) -> None:
-        """Raise `TokenError` if the token is invalid, or has no session key or number."""
+        """Raise `TokenError` if the token is invalid, or does not contain a session key and a token number."""
         super().verify()
         try:
             UUID(self.payload["sid"])

@@ -160,7 +160,7 @@ def test_token_reuse_is_logged_with_account_and_network(
     assert third not in record.getMessage()
 
 
-def test_session_ends_when_the_owner_refreshes_with_a_stolen_token(
+def test_session_ends_when_the_owner_refreshes_after_a_thief(
     first: str, successor: Callable[..., str], refresh: Callable[..., Any], clock: Clock
 ) -> None:
     # The thief refreshes first, and again after 15 minutes. Two minutes after that, the owner refreshes.

@@ -78,7 +78,7 @@ def test_invalid_page_parameter_is_400(bruce: Client, backend: Backend) -> None:
 def test_page_parameter_that_is_not_a_number_is_400(bruce: Client, backend: Backend, path: str, value: str) -> None:
     response = bruce.get(path, {"after": value})
     assert response.status_code == 400
-    assert "The page number in the address is not valid." in notices(response)
+    assert "The address of this page is not valid." in notices(response)
     assert backend.calls() == []
 
 
@@ -287,7 +287,7 @@ def test_search_of_more_than_1000_characters_shows_an_error_and_keeps_the_text(
 def test_page_parameter_longer_than_an_id_is_400(bruce: Client, backend: Backend, path: str, name: str) -> None:
     response = bruce.get(path, {name: "9" * 1_000_000})
     assert response.status_code == 400
-    assert "The page number in the address is too long." in notices(response)
+    assert "The address of this page is not valid." in notices(response)
     assert backend.calls() == []
     assert bruce.get(path, {name: str(2**63 - 1)}).status_code == 200
 
