@@ -130,8 +130,8 @@ several times. The result shows how many acknowledged writes were lost or stored
 failed.""",
     "inner_loop": """\
 The first table shows how long `tilt up` takes until all resources are ready. For the second table, the benchmark edits
-a file and measures the seconds until all affected pods return the new content. Then it restores the file and measures
-again. Meanwhile it sends other requests to the three services, and counts those that fail.""",
+a file and measures the seconds until the edit has its effect. For most edits, that is a response with the new content.
+Then it restores the file and measures again. Meanwhile it sends other requests to the three services, and counts those that fail.""",
 }
 
 

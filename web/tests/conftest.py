@@ -206,7 +206,7 @@ def bruce(visitor: Client) -> Client:
 def log_in_as(visitor: Client) -> Callable[..., Client]:
     """Return a function that sets the login cookies of a test client.
 
-    By default, the access token is expired. Without `refresh`, no refresh token is set.
+    By default, the access token is expired, and a refresh token is set. If `refresh` is empty, no refresh token is set.
     """
 
     def log_in_as(expires_in: int = -1, refresh: str = "a-refresh-token") -> Client:

@@ -292,7 +292,7 @@ def test_host_prefixed_cookie_has_the_required_attributes(
 
 
 def test_cookie_value_has_no_space_outside_quotes(visitor: Client, backend: Backend) -> None:
-    # RFC 6265 section 4.1.1 does not allow spaces.
+    # RFC 6265 section 4.1.1 allows no spaces at all, but browsers accept them in a quoted value, as Python writes it.
     response = visitor.post("/login/", {"username": "bruce", "password": "secret"})
     for name in (SESSION_COOKIE, REFRESH_COOKIE):
         value = response.cookies[name].OutputString().partition("=")[2].partition(";")[0]
