@@ -131,7 +131,8 @@ failed.""",
     "inner_loop": """\
 The first table shows how long `tilt up` takes until all resources are ready. For the second table, the benchmark edits
 a file and measures the seconds until the edit has its effect. For most edits, that is a response with the new content.
-Then it restores the file and measures again. Meanwhile it sends other requests to the three services, and counts those that fail.""",
+Then it restores the file and measures again. Meanwhile it sends other requests to the three services, and counts those
+that fail.""",
 }
 
 

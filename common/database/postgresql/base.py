@@ -39,7 +39,8 @@ class DatabaseWrapper(base.DatabaseWrapper):
     def connect(self) -> None:
         """Connect to the database. If an error occurs, close the connection and raise the error.
 
-        Otherwise, if Django could not set the time zone, it would keep using the connection with the wrong time zone.
+        Django's own method leaves the connection open if it cannot set the time zone. Django would then keep using the
+        connection with the wrong time zone.
         """
         try:
             super().connect()
@@ -50,8 +51,8 @@ class DatabaseWrapper(base.DatabaseWrapper):
     def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
         """Return a new connection. If psycopg raises an error, count it, and release the socket that psycopg opened.
 
-        Otherwise, the exception's traceback would keep the socket open until the next garbage collection. Each attempt
-        to connect to an unresponsive server would leave an open socket.
+        Without this, the exception's traceback would keep the socket open until the next garbage collection. Each
+        attempt to connect to an unresponsive server would leave an open socket.
         """
         try:
             connection = super().get_new_connection(conn_params)
