@@ -172,8 +172,8 @@ def delete_expired(now: datetime) -> int:
 def is_usable(session: Session) -> bool:
     """Return whether the session can still be used.
 
-    It cannot be used if it has expired, if its account is switched off, or if the password has been
-    changed in another session.
+    It cannot be used if it has expired, if its account is switched off, or if the password was changed elsewhere, in
+    another session or by staff.
     """
     user = session.user
     return timezone.now() < session.expires and user.is_active and session.password_checked >= user.password_set
