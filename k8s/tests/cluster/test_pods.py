@@ -24,6 +24,12 @@ def test_container_is_unprivileged_and_can_write_only_to_tmp(kubectl: Kubectl, s
         execute("command -v gcc || command -v uv")
 
 
+@pytest.mark.parametrize("service", SERVICES)
+def test_image_contains_the_bytecode_of_the_service(kubectl: Kubectl, service: str) -> None:
+    code = "import os, common.http.wsgi as module; print(os.path.exists(module.__cached__))"
+    assert kubectl("exec", f"deployment/{service}", "--", "python", "-c", code).strip() == "True"
+
+
 def log_in() -> requests.Response:
     """Log in as bruce."""
     credentials = {"username": "bruce", "password": "bruce"}
