@@ -110,7 +110,8 @@ def get(url: str, expected: int = 200) -> Callable[[], None]:
     def action() -> None:
         status = requests.get(url, timeout=60, headers={"Connection": "close"}).status_code
         if status != expected:
-            raise SystemExit(f"{url} answered {status} instead of {expected}.")
+            # Do not raise SystemExit here, because a background thread would then end without a message.
+            raise RuntimeError(f"{url} answered {status} instead of {expected}.")
 
     return action
 
