@@ -81,9 +81,9 @@ def get_wsgi_application() -> Handler:
     for database in settings.DATABASES.values():
         database.setdefault("STATEMENT_TIMEOUT", STATEMENT_TIMEOUT)
     statements.start()
+    service = service_name(settings.ROOT_URLCONF)
     if os.environ.get(tracing.ENDPOINT):
-        tracing.start(service_name(settings.ROOT_URLCONF), settings.VERSION)
+        tracing.start(service, settings.VERSION)
     if settings.SENTRY_DSN:
-        service = service_name(settings.ROOT_URLCONF)
         sentry.start(settings.SENTRY_DSN, settings.SENTRY_ENVIRONMENT, service, settings.VERSION)
     return Handler()
