@@ -21,8 +21,7 @@ _tracer: Any = None
 _otel: Any = None  # the module opentelemetry.trace
 _propagator: Any = None
 _sampler: Any = None
-_is_recording: ContextVar[bool] = ContextVar("is_recording", default=False)
-_trace_id: ContextVar[str] = ContextVar("trace_id")  # the id of a trace that begins in this process
+_trace_id: ContextVar[str] = ContextVar("trace_id", default="")  # the trace that is recorded, or "" if there is none
 
 
 def is_on() -> bool:
@@ -55,7 +54,7 @@ def start(service: str, version: str) -> None:
         """Generator that returns the trace id that the log contains for the request."""
 
         def generate_trace_id(self) -> int:
-            return int(_trace_id.get(""), 16) if _trace_id.get("") else super().generate_trace_id()
+            return int(_trace_id.get(), 16)
 
     name = os.environ.get("OTEL_SERVICE_NAME") or service
     resource = Resource.create({"service.name": name, "service.version": version})
@@ -95,8 +94,7 @@ def server_span(name: str, trace_id: str, headers: Mapping[str, str]) -> Iterato
     The span continues the trace that the `traceparent` in `headers` names. Without `traceparent`, the span begins a
     trace with the id `trace_id`. Call this function only if tracing is on.
     """
-    _trace_id.set(trace_id)
-    recording = _is_recording.set(True)
+    recorded = _trace_id.set(trace_id)
     context = _propagator.extract(headers)
     try:
         with _tracer.start_as_current_span(
@@ -104,7 +102,7 @@ def server_span(name: str, trace_id: str, headers: Mapping[str, str]) -> Iterato
         ) as span:
             yield span
     finally:
-        _is_recording.reset(recording)
+        _trace_id.reset(recorded)
 
 
 def describe(span: Any, method: str, route: str, status: int) -> None:
@@ -124,7 +122,7 @@ def span(name: str, **attributes: str) -> AbstractContextManager[Any]:
 
     The new span is a child of the current one. A double underscore in the name of an attribute stands for a dot.
     """
-    return _client_span(name, attributes) if _is_recording.get() else nullcontext()
+    return _client_span(name, attributes) if _trace_id.get() else nullcontext()
 
 
 @contextmanager
@@ -145,13 +143,11 @@ def _client_span(name: str, attributes: Mapping[str, str]) -> Iterator[Any]:
 def outgoing_headers() -> dict[str, str]:
     """Return the headers that pass the current span to another service, or {} if no span is recorded."""
     headers: dict[str, str] = {}
-    if _is_recording.get():
+    if _trace_id.get():
         _propagator.inject(headers)
     return headers
 
 
 def exemplar() -> dict[str, str] | None:
     """Return the trace id as an exemplar for a metric, or None if the current trace is not recorded."""
-    if not _is_recording.get():
-        return None
-    return {"trace_id": _otel.format_trace_id(_otel.get_current_span().get_span_context().trace_id)}
+    return {"trace_id": trace_id} if (trace_id := _trace_id.get()) else None
