@@ -50,7 +50,6 @@ def start(dsn: str, environment: str, service: str, version: str) -> None:
             integrations=[AtexitIntegration(callback=lambda pending, timeout: None)],
             shutdown_timeout=STOP_WITHIN,
             before_send=allowed,
-            before_breadcrumb=lambda crumb, hint: None,
             max_breadcrumbs=0,
             include_local_variables=False,
             include_source_context=False,
@@ -109,10 +108,10 @@ def _exception(value: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _frame(frame: Mapping[str, Any]) -> dict[str, Any]:
-    allowed = _pick(frame, FRAME)
-    filename = allowed.get("filename")
+    kept = _pick(frame, FRAME)
+    filename = kept.get("filename")
     # If the SDK does not know the module, the file name is an absolute path, which may contain a user name.
-    return {**allowed, "filename": PurePath(filename).name} if filename and filename.startswith("/") else allowed
+    return {**kept, "filename": PurePath(filename).name} if filename and filename.startswith("/") else kept
 
 
 def _pick(mapping: Mapping[str, Any], keys: Iterable[str]) -> dict[str, Any]:
