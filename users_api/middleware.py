@@ -1,10 +1,7 @@
 """Middleware of users_api."""
 
-from collections.abc import Callable
-
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.http.request import split_domain_port
-from django.http.response import HttpResponseBase
 
 from common.http.middleware import Middleware
 from users_api import errors
@@ -12,7 +9,7 @@ from users_api import errors
 LOOPBACK = {"localhost", "127.0.0.1", "[::1]"}
 
 
-class LoopbackCookiesMiddleware:
+class LoopbackCookiesMiddleware(Middleware):
     """Middleware that removes `Secure` from the cookies of http://localhost.
 
     In production, staff open the admin at that address, through `kubectl port-forward`. Safari refuses Secure cookies
@@ -20,10 +17,7 @@ class LoopbackCookiesMiddleware:
     https://www.w3.org/TR/secure-contexts/#is-origin-trustworthy
     """
 
-    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
-        self.get_response = get_response
-
-    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+    def __call__(self, request: HttpRequest) -> HttpResponse:
         """Return the response of the next middleware, with cookies that every browser accepts."""
         response = self.get_response(request)
         if response.cookies and not request.is_secure() and split_domain_port(request.get_host())[0] in LOOPBACK:
