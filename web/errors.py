@@ -105,7 +105,7 @@ RESENT_FIELDS = ("text", "next", "place")  # never a password
 
 def page(request: HttpRequest, error: BackendError) -> HttpResponse:
     """Return an error page with the status of the error."""
-    return render_with(request, "error.html", _context(request, notice(error), error.status), error)
+    return render_with(request, "error.html", _context(request, notice(error)), error)
 
 
 def render_with(
@@ -121,7 +121,7 @@ def render_with(
 def render_error(request: HttpRequest, status: int, text: str) -> HttpResponse:
     """Return an error page with this status and text, and with the site navigation."""
     error = _notice(status, TITLES[status], text, has_code=True)
-    return render(request, "error.html", _context(request, error, status), status=status)
+    return render(request, "error.html", _context(request, error), status=status)
 
 
 def not_allowed(request: HttpRequest, methods: str) -> HttpResponse:
@@ -134,13 +134,13 @@ def not_allowed(request: HttpRequest, methods: str) -> HttpResponse:
     return response
 
 
-def _context(request: HttpRequest, error: Notice, status: int) -> dict[str, Any]:
+def _context(request: HttpRequest, error: Notice) -> dict[str, Any]:
     """Return the context of the error page.
 
-    If the fault is temporary, the context contains the URL and the fields that "Try again" sends.
+    If the error is temporary, the context contains the URL and the fields that "Try again" sends.
     """
     context: dict[str, Any] = {"error": error}
-    if status in TEMPORARY:
+    if error.temporary:
         context["retry_url"] = local_path(request.get_full_path())
         if request.method == "POST":  # a link cannot resend a form
             context["retry_fields"] = {name: request.POST[name] for name in RESENT_FIELDS if name in request.POST}
