@@ -32,6 +32,7 @@ def make(*arguments: str, **environment: str) -> "subprocess.CompletedProcess[st
         ("add package=httpx", "to= is missing. Run: make add to=web package=httpx."),
         ("add to=wbe package=httpx", "There is no wbe/pyproject.toml. Run: make add to=web package=httpx."),
         ("manage in=web", 'do= is missing. Run: make manage in=users_api do="changepassword bruce".'),
+        ("fault in=web", "do= is missing. Run: make fault in=thoughts_api do=slow."),
         (
             "manage in=wbe do=check",
             'There is no wbe/manage.py. Run: make manage in=users_api do="changepassword bruce".',
