@@ -51,25 +51,25 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
 
 
 @pytest.fixture
-def no_faults(context: BrowserContext, system: System) -> Iterator[None]:
+def no_page_errors(context: BrowserContext, system: System) -> Iterator[None]:
     """Fail a test if a page logs an error, violates its Content-Security-Policy, or sends a request to another host."""
-    faults: list[str] = []
+    errors: list[str] = []
 
     def foreign(request: Request) -> None:
         if not re.match(r"(http://(localhost|127\.0\.0\.1|[a-z-]+\.localhost)(:\d+)?/|data:)", request.url):
-            faults.append(request.url)
+            errors.append(request.url)
 
     def console(message: ConsoleMessage) -> None:
         # The console also reports a page with status 400 or 503 as an error, but some tests expect such pages.
         if message.type in ("error", "warning") and not message.text.startswith("Failed to load resource"):
-            faults.append(message.text)
+            errors.append(message.text)
 
     context.on("request", foreign)
     context.on("console", console)
-    context.on("weberror", lambda error: faults.append(str(error.error)))
+    context.on("weberror", lambda error: errors.append(str(error.error)))
     context.set_default_timeout(TIMEOUT * 1000)
     yield
-    assert faults == []
+    assert errors == []
 
 
 @pytest.fixture(scope="session")

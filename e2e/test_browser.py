@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
 from e2e.browser import TIMEOUT, User, fill_in, log_in, open_menu, search, share, write
 from tools.system import System, answers, outage, within
 
-pytestmark = pytest.mark.usefixtures("no_faults")
+pytestmark = pytest.mark.usefixtures("no_page_errors")
 SESSION_COOKIE = re.compile(r"(__Host-)?thoughts_(\d+_)?session")
 PHONE = {"width": 360, "height": 740}
 THOUGHT = "Grüße an Zoë 🎉 100% <b>"

@@ -10,7 +10,7 @@ from playwright.sync_api import Page, Route, expect
 from e2e.browser import TIMEOUT, User, log_in, open_menu, write
 from tools.system import System
 
-pytestmark = pytest.mark.usefixtures("no_faults")
+pytestmark = pytest.mark.usefixtures("no_page_errors")
 
 
 def test_more_thoughts_are_added_below(page: Page, system: System, new_user: Callable[..., User]) -> None:
