@@ -25,7 +25,10 @@ def test_observability_component_contains_every_dashboard_and_the_rules(tmp_path
     (tmp_path / "kustomization.yaml").write_text(yaml.safe_dump(content))
     objects = kustomize.render(tmp_path)
     assert {each["kind"] for each in objects} == {"ConfigMap", "PodMonitor", "PrometheusRule"}
-    [dashboards, alerts] = [each for each in objects if each["kind"] == "ConfigMap"][::-1]
+    # kustomize adds a hash to the name of a ConfigMap.
+    maps = {each["metadata"]["name"].partition("-")[0]: each for each in objects if each["kind"] == "ConfigMap"}
+    assert maps.keys() == {"alerts", "dashboards"}
+    alerts, dashboards = maps["alerts"], maps["dashboards"]
     files = {file.name for file in (folder / "dashboards").iterdir()}
     assert dashboards["data"].keys() == files
     assert all(json.loads(text)["panels"] for text in dashboards["data"].values())
