@@ -103,13 +103,16 @@ def answers(url: str) -> bool:
         return False
 
 
-def within(seconds: float, condition: Callable[[], bool]) -> bool:
-    """Wait until the condition is true. Return False if it is still false after this number of seconds."""
+def within(seconds: float, condition: Callable[[], bool], pause: float = 0.1) -> bool:
+    """Wait until the condition is true. Return False if it is still false after this number of seconds.
+
+    `pause` is the time between two checks, in seconds.
+    """
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if condition():
             return True
-        time.sleep(0.1)
+        time.sleep(pause)
     return False
 
 

@@ -1,7 +1,6 @@
 """Fixtures for tests in a cluster. `make e2e-cluster` deploys the local overlay before it runs these tests."""
 
 import os
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -10,6 +9,7 @@ import requests
 
 from e2e.conftest import browser_type_launch_args
 from tools.kubectl import Kubectl
+from tools.system import within
 
 __all__ = ["browser_type_launch_args"]
 
@@ -48,10 +48,7 @@ def own_namespace(name: str) -> Iterator[Kubectl]:
 
 def wait(condition: Callable[[], bool], timeout: float = 180) -> None:
     """Wait until the condition is true. Fail after `timeout` seconds."""
-    deadline = time.monotonic() + timeout
-    while not condition():
-        assert time.monotonic() < deadline, f"The condition was still false after {timeout} seconds."
-        time.sleep(0.5)
+    assert within(timeout, condition, pause=0.5), f"The condition was still false after {timeout} seconds."
 
 
 def wait_for_status(url: str, status: int = 200, session: requests.Session | None = None) -> None:
