@@ -11,6 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 import requests
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from requests.cookies import cookiejar_from_dict
 
 from e2e.test_logs import CANARY, form
 from tools.system import System, start, stop, within
@@ -100,6 +101,11 @@ def test_a_page_is_one_trace(own: System, collector: Collector) -> None:
         browser.get(f"{own.web}/search", params={"search": CANARY}, timeout=TIMEOUT)
         page = browser.get(f"{own.web}/account/", params={"x": CANARY}, timeout=TIMEOUT)
         search = browser.get(f"{own.web}/search", params={"search": CANARY}, timeout=TIMEOUT)
+        # Without its access token, web renews it with a call to users_api before it calls thoughts_api.
+        browser.cookies = cookiejar_from_dict(
+            {cookie.name: cookie.value for cookie in browser.cookies if not cookie.name.endswith("session")}
+        )
+        own_list = browser.get(f"{own.web}/thoughts/", timeout=TIMEOUT)
 
     def tree(identifier: str, parent: str = "") -> Tree:
         children = [span for span in collector.spans(identifier) if span.parent == parent]
@@ -113,6 +119,15 @@ def test_a_page_is_one_trace(own: System, collector: Collector) -> None:
     for response, expected in (
         (page, {"web: GET /account/": {"web: GET": {"users-api: GET /api/sessions/": {"users-api: SQL": {}}}}}),
         (search, {"web: GET /search": {"web: GET": {"thoughts-api: GET /api/thoughts/": {"thoughts-api: SQL": {}}}}}),
+        (
+            own_list,
+            {
+                "web: GET /thoughts/": {
+                    "web: POST": {"users-api: POST /api/token/refresh/": {"users-api: SQL": {}}},
+                    "web: GET": {"thoughts-api: GET /api/me/thoughts/": {"thoughts-api: SQL": {}}},
+                }
+            },
+        ),
     ):
         identifier = response.headers["X-Request-ID"]
         within(TIMEOUT, functools.partial(is_tree, identifier, expected))
