@@ -1,7 +1,5 @@
 """Use web in a browser, as a person does."""
 
-from concurrent.futures import ThreadPoolExecutor
-
 import requests
 from playwright.sync_api import Page
 
@@ -40,14 +38,11 @@ def search(page: Page, text: str) -> None:
 
 
 def write(system: System, user: User, texts: list[str]) -> None:
-    """Log in to the API as this user, and create a thought for each text."""
+    """Log in to the API as this user, and create a thought for each text, in this order."""
     body = {"username": user[0], "password": user[1]}
-    authorization = requests.post(f"{system.users}/api/login/", body, timeout=TIMEOUT).json()["Authorized"]
-
-    def post(text: str) -> int:
-        headers = {"Authorization": authorization}
-        path = f"{system.thoughts}/api/me/thoughts/"
-        return requests.post(path, json={"text": text}, headers=headers, timeout=TIMEOUT).status_code
-
-    with ThreadPoolExecutor(4) as pool:
-        assert set(pool.map(post, texts)) == {201}
+    with requests.Session() as session:
+        token = session.post(f"{system.users}/api/login/", body, timeout=TIMEOUT).json()["Authorized"]
+        session.headers["Authorization"] = token
+        for text in texts:
+            response = session.post(f"{system.thoughts}/api/me/thoughts/", json={"text": text}, timeout=TIMEOUT)
+            assert response.status_code == 201, response.text
