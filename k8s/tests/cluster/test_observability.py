@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 import requests
@@ -43,6 +43,7 @@ WITHOUT_DATA = {"Read replica"}
 DATABASES = [f"statefulset/{project.postgres}" for project in WITH_DATABASE]
 BUDGETS = ("ErrorBudgetBurnsFast", "ErrorBudgetBurnsSlowly")
 Query = Callable[[str], list[dict[str, Any]]]
+Result = TypeVar("Result")
 
 
 def shorten(manifests: Path) -> None:
@@ -149,6 +150,18 @@ def without_data(query: Query, shown: Callable[[str], bool]) -> list[str]:
     return [each for each in expressions if not query(each)]
 
 
+def eventually(get: Callable[[], Result], expected: Result) -> Result:
+    """Call `get` until it returns `expected`, for at most `TIMEOUT` seconds. Return the last result."""
+    results = []
+
+    def matches() -> bool:
+        results.append(get())
+        return results[-1] == expected
+
+    within(TIMEOUT, matches)
+    return results[-1]
+
+
 def firing(query: Query) -> set[tuple[str, str]]:
     """Return the names of the firing alerts, each with the service in its label `job`."""
     return {
@@ -158,22 +171,19 @@ def firing(query: Query) -> set[tuple[str, str]]:
 
 def test_prometheus_scrapes_every_pod_and_nothing_else(query: Query) -> None:
     services = rollout.Services()
-    expected = {(name, pod) for name in cluster.IMAGES for pod in services.pods(name)}
+    expected = sorted((name, pod, "1") for name in cluster.IMAGES for pod in services.pods(name))
 
-    def scraped() -> set[tuple[str, str]]:
-        return {(each["metric"]["job"], each["metric"]["pod"]) for each in query("up == 1")}
+    def scraped() -> list[tuple[str, str, str]]:
+        return sorted((each["metric"]["job"], each["metric"]["pod"], each["value"][1]) for each in query("up"))
 
-    within(TIMEOUT, lambda: scraped() == expected)
-    assert scraped() == expected
-    assert query("count(up)")[0]["value"][1] == str(len(expected))
+    assert eventually(scraped, expected) == expected
 
 
 def test_every_panel_shows_data(query: Query) -> None:
     def missing() -> list[str]:
         return without_data(query, lambda title: title not in IN_AN_OUTAGE | WITHOUT_DATA)
 
-    within(TIMEOUT, lambda: not missing())
-    assert missing() == []
+    assert eventually(missing, []) == []
     assert {panel["title"] for panel in panels()} >= IN_AN_OUTAGE | WITHOUT_DATA
 
 
@@ -202,8 +212,13 @@ def test_outage_triggers_only_the_right_alerts(kubectl: Kubectl, query: Query) -
     fast = {("ErrorBudgetBurnsFast", service) for service in cluster.IMAGES}
     within(TIMEOUT, lambda: all_fired(fast))
     assert without_data(query, lambda title: title in IN_AN_OUTAGE) == []
-    failing = query("sum by (job) (rate(database_errors_total[5m])) > 0")
-    assert {each["metric"]["job"] for each in failing} == {project.service for project in WITH_DATABASE}
+
+    def failing() -> set[str]:
+        found = query("sum by (job) (rate(database_errors_total[5m])) > 0")
+        return {each["metric"]["job"] for each in found}
+
+    apis = {project.service for project in WITH_DATABASE}
+    assert eventually(failing, apis) == apis
 
     # Then stop thoughts-api itself.
     kubectl("scale", "deployment/thoughts-api", "--replicas=0")
