@@ -130,13 +130,14 @@ def kill(kubectl: Kubectl) -> None:
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
         pods = kubectl.json("get", "pods", f"--selector=app.kubernetes.io/name={POSTGRES}")["items"]
-        if any(pod["metadata"]["uid"] != uid and _is_ready(pod) for pod in pods):
+        if any(pod["metadata"]["uid"] != uid and is_ready(pod) for pod in pods):
             return
         time.sleep(0.5)
     raise SystemExit(f"The new pod of {POSTGRES} is not ready after two minutes.")
 
 
-def _is_ready(pod: dict[str, dict[str, list[dict[str, str]]]]) -> bool:
+def is_ready(pod: dict[str, dict[str, list[dict[str, str]]]]) -> bool:
+    """Return whether a pod is ready."""
     conditions = pod["status"].get("conditions", [])
     return any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
 

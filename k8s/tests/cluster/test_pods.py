@@ -1,8 +1,11 @@
 """Tests of the running pods. They check the privileges of the pods, and that data survives the deletion of a pod."""
 
+import functools
+
 import pytest
 import requests
 
+from bench.chaos import is_ready
 from k8s.tests.cluster.conftest import wait, wait_for_status
 from tools.kubectl import Kubectl, KubectlError
 from tools.projects import SERVICES
@@ -30,6 +33,14 @@ def test_image_contains_the_bytecode_of_the_service(kubectl: Kubectl, service: s
     assert kubectl("exec", f"deployment/{service}", "--", "python", "-c", code).strip() == "True"
 
 
+def ready(kubectl: Kubectl, database: str) -> bool:
+    """Return whether a pod of this database exists and is ready.
+
+    `kubectl wait` would fail if the StatefulSet has not yet created the new pod.
+    """
+    return any(map(is_ready, kubectl.json("get", "pods", f"--selector=app.kubernetes.io/name={database}")["items"]))
+
+
 def log_in() -> requests.Response:
     """Log in as bruce."""
     credentials = {"username": "bruce", "password": "bruce"}
@@ -43,7 +54,7 @@ def test_data_survives_the_deletion_of_the_database_pods(kubectl: Kubectl) -> No
 
     for database in ("users-postgres", "thoughts-postgres"):
         kubectl("delete", "pod", f"{database}-0", "--wait=true")
-        kubectl("wait", "pod", f"{database}-0", "--for=condition=Ready", "--timeout=60s")
+        wait(functools.partial(ready, kubectl, database))
 
     thought = f"http://thoughts.localhost/api/thoughts/{written['id']}/"
     wait_for_status(thought)
