@@ -285,12 +285,14 @@ def test_new_admin_creates_a_user_who_writes(
         page.goto(url)
         page.fill("[name=username]", "chief")
         page.fill("[name=password]", "a long password")
-        page.click("[type=submit]")
+        with page.expect_navigation():  # opening another page would cancel the login
+            page.click("[type=submit]")
         page.goto(f"{url}users_api/user/add/")
         page.fill("[name=username]", "clarence")
         page.fill("[name=password1]", "another long one")
         page.fill("[name=password2]", "another long one")
-        page.click("[name=_save]")
+        with page.expect_navigation():
+            page.click("[name=_save]")
         expect(page.get_by_text("was added successfully")).to_be_visible()
 
     form = session.get(f"{WEB}/login/", timeout=10)
