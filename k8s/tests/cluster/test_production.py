@@ -53,7 +53,7 @@ NEEDED |= {"web": {"users-api", "thoughts-api"}}
 CONNECT = """
 import socket, sys
 try:
-    socket.create_connection((sys.argv[1], sys.argv[2]), timeout=2)
+    socket.create_connection((sys.argv[1], sys.argv[2]), timeout=5)
 except OSError:
     print("refused")
 """
@@ -115,6 +115,7 @@ def outside(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kubectl]:
         outside("create", "namespace", OUTSIDE)
         files = (f"--{kind}={folder / 'postgres'}.{suffix}" for kind, suffix in (("cert", "crt"), ("key", "key")))
         outside("create", "secret", "tls", "tls", *files)
+        wait(lambda: bool(outside("get", "serviceaccount", "default", "--ignore-not-found")))  # the pod needs it
         outside("apply", "--filename=-", given=POSTGRES)
         outside("wait", "pod/postgres", "--for=condition=Ready", "--timeout=120s")
         shutil.copy(folder / "postgres.crt", folder / "ca.crt")  # self-signed
