@@ -55,7 +55,7 @@ def test_new_service_answers_a_user_through_the_ingress(registry: str, tag: str,
         kubectl("create", "namespace", NAMESPACE)
         kubectl("label", "namespace", NAMESPACE, RESTRICTED)
         kubectl("apply", "--filename=-", given=json.dumps({"apiVersion": "v1", "kind": "List", "items": objects}))
-        kubectl("rollout", "status", "deployment/invoices-api", "--timeout=120s")
+        kubectl("rollout", "status", "deployment/invoices-api", "--timeout=240s")
 
         login = {"username": "bruce", "password": "bruce"}
         users = requests.post("http://users.localhost/api/login/", json=login, timeout=10).json()

@@ -89,7 +89,7 @@ def test_no_request_fails_during_an_upgrade_a_failed_migration_or_a_rollback(
         serving = pods(kubectl, "thoughts-api")
         cluster.apply(kubectl, registry, following | {"thoughts-api": bad["thoughts-api"]})
         pod = failed_job_pod(kubectl, f"{tag}-bad")
-        kubectl("wait", f"pod/{pod}", "--for=jsonpath={.status.phase}=Failed", "--timeout=60s")
+        kubectl("wait", f"pod/{pod}", "--for=jsonpath={.status.phase}=Failed", "--timeout=120s")
         time.sleep(10)
         now = pods(kubectl, "thoughts-api")
         assert serving.items() <= now.items()
