@@ -68,18 +68,25 @@ class Readiness:
         if connection.vendor == "unknown":  # Django's dummy backend, for a project without a database
             return None
         try:
+            self._query()
+        except (DatabaseError, InterfaceError):
+            if not accepts_connections():
+                return None if self._migrated else DATABASE_UNREACHABLE
+            try:  # again, because the database may have started after the query failed
+                self._query()
+            except (DatabaseError, InterfaceError):
+                return NO_CONNECTION
+        return None if self._migrated else MIGRATIONS_MISSING
+
+    def _query(self) -> None:
+        try:
             with connection.cursor() as cursor:
                 cursor.execute("SELECT 1")
             if not self._migrated:
                 executor = MigrationExecutor(connection)
                 self._migrated = not executor.migration_plan(executor.loader.graph.leaf_nodes())
-        except (DatabaseError, InterfaceError):
-            if accepts_connections():
-                return NO_CONNECTION
-            return None if self._migrated else DATABASE_UNREACHABLE
         finally:
             connection.close_if_unusable_or_obsolete()
-        return None if self._migrated else MIGRATIONS_MISSING
 
 
 readiness = Readiness()

@@ -100,6 +100,14 @@ def test_pod_is_not_ready_if_only_its_own_connections_fail(api: Client, database
     assert api.get("/readyz").status_code == 200
 
 
+@pytest.mark.parametrize("error", ERRORS)
+def test_pod_stays_ready_if_the_database_starts_during_a_check(api: Client, database: Any, error: Exception) -> None:
+    assert api.get("/readyz").status_code == 200
+    database.accepts_connections = True
+    database.cursor.side_effect = [error, database.cursor.return_value]
+    assert api.get("/readyz").status_code == 200
+
+
 def test_probe_releases_its_connection(api: Client, database: Any) -> None:
     api.get("/readyz")
     database.cursor.side_effect = OperationalError("unreachable")
