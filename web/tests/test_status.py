@@ -5,6 +5,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from threading import Event
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -21,7 +22,12 @@ CODE = re.compile(r"tell us this code: <code>(.*?)</code>")
 
 @pytest.fixture(autouse=True)
 def checker(monkeypatch: pytest.MonkeyPatch, backend: Backend) -> status.Checker:
-    """Forget earlier reports. Both APIs work, unless a test sets other answers."""
+    """Forget earlier reports. Both APIs work, unless a test sets other answers.
+
+    The clock stands still, and checks may take 5 seconds. So a busy machine changes no result.
+    """
+    monkeypatch.setattr(status, "time", SimpleNamespace(monotonic=lambda: 1000.0))
+    monkeypatch.setattr(status, "TIMEOUT", 5)
     backend.answer(USERS, 204)
     checker = status.Checker()
     monkeypatch.setattr("web.views.checker", checker)
@@ -69,9 +75,13 @@ def test_unreachable_service_does_not_answer(visitor: Client, settings: Settings
 
 
 def test_slow_service_does_not_answer(visitor: Client, backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("web.status.TIMEOUT", 0.05)
-    backend.answers[SEARCH] = lambda handler: None  # no answer
+    thoughts, login = status.SERVICES
+    impatient = replace(thoughts, check=lambda timeout: thoughts.check(0.05))
+    monkeypatch.setattr(status, "SERVICES", (impatient, login))
+    arrived = Event()
+    backend.answers[SEARCH] = lambda handler: arrived.set()  # no answer
     assert states(visitor.get("/status")) == ["Works", "Does not answer", "Works"]
+    assert arrived.wait(30)
     assert sorted(backend.calls()) == sorted([SEARCH, USERS])  # no retry
 
 
