@@ -1,6 +1,7 @@
 """Test the login page, the author page, the page of a single thought, and deletion from every page."""
 
 import re
+from threading import Event
 from typing import Any
 
 import pytest
@@ -43,10 +44,12 @@ def test_login_page_is_shown_without_thoughts_if_the_api_does_not_answer(
     visitor: Client, backend: Backend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("web.backends.thoughts.NEWEST_TIMEOUT", 0.05)
-    backend.answers[SEARCH] = lambda handler: None  # no answer
+    arrived = Event()
+    backend.answers[SEARCH] = lambda handler: arrived.set()  # no answer
     response = visitor.get("/login/")
     assert response.status_code == 200
     assert 'name="password"' in response.text
+    assert arrived.wait(30)
     assert backend.calls() == [SEARCH]  # no retry
 
 
