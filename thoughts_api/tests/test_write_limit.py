@@ -1,5 +1,7 @@
 """Test the limits on how many thoughts a user can write per minute and per day."""
 
+import time
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -9,11 +11,19 @@ from django.test.utils import CaptureQueriesContext
 from pytest_django import Settings
 from rest_framework.test import APIClient
 
+from thoughts_api import write_limit
 from thoughts_api.models import Thought, WriteCount
 
 pytestmark = pytest.mark.django_db
 
 MINE = "/api/me/thoughts/"
+
+
+@pytest.fixture(autouse=True)
+def stopped_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stop the clock of the limits. Otherwise, a minute could end while a slow machine creates thoughts."""
+    now = time.time()
+    monkeypatch.setattr(write_limit, "time", SimpleNamespace(time=lambda: now))
 
 
 def write(api: APIClient, times: int = 1) -> Any:
