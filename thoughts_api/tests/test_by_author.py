@@ -113,7 +113,7 @@ def explain(queries: CaptureQueriesContext) -> str:
         return "\n".join(str(row[-1]) for row in cursor.fetchall())
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(
     thoughts=st.lists(st.tuples(st.sampled_from(["bruce", "stephen"]), st.text("abé ", min_size=1, max_size=4))),
     substring=st.text("abé", max_size=2),

@@ -21,7 +21,7 @@ def query(sql: str, *params: object) -> list[list[int]]:
         return [value for (value,) in cursor.fetchall()]
 
 
-@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(
     text=st.text(
         st.one_of(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), st.sampled_from("the oаиж")),

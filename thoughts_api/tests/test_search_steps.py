@@ -120,7 +120,7 @@ def test_ids_at_the_boundaries_of_a_step_are_found(width: int, descending: bool)
 
 
 @pytest.mark.django_db
-@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(
     texts=st.dictionaries(
         st.integers(1, 900_000) | st.integers(1, 40), st.text("abé猫🎉 %", min_size=1, max_size=8), max_size=40
