@@ -46,16 +46,21 @@ class System:
 
 
 def free_ports(count: int) -> list[int]:
-    """Return `count` TCP ports that are free on 127.0.0.1 and ::1."""
+    """Return `count` TCP ports that are free on 127.0.0.1 and ::1.
+
+    A connection that was closed recently reserves each port for a minute (TIME-WAIT, RFC 9293 section 3.6.1). During
+    this time, the system gives the port to no process that binds to port 0. But a server that sets SO_REUSEADDR can
+    open the port, and all servers of this repository do.
+    """
     ports: list[int] = []
-    with contextlib.ExitStack() as stack:
-        while len(ports) < count:
-            server = socket.create_server(("127.0.0.1", 0))
+    while len(ports) < count:
+        with socket.create_server(("127.0.0.1", 0)) as server:
             port = server.getsockname()[1]
-            server.close()
-            if not bind_error(port):
-                ports.append(port)
-                stack.enter_context(socket.create_server(("127.0.0.1", port)))  # so that the next port differs
+            with socket.create_connection(("127.0.0.1", port)):
+                accepted, _ = server.accept()
+                accepted.close()  # before the client, because the side that closes first keeps TIME-WAIT
+        if not bind_error(port):
+            ports.append(port)
     return ports
 
 
@@ -97,7 +102,7 @@ def stop(system: System) -> None:
 def answers(url: str) -> bool:
     """Return whether a GET request to this URL returns the status 200."""
     try:
-        with urllib.request.urlopen(url, timeout=2) as response:
+        with urllib.request.urlopen(url, timeout=10) as response:
             return bool(response.status == 200)
     except OSError:
         return False
