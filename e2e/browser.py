@@ -3,9 +3,9 @@
 import requests
 from playwright.sync_api import Page
 
-from tools.system import System
+from tools.system import System, within
 
-TIMEOUT = 10  # seconds
+TIMEOUT = 30  # seconds; a few are enough, unless the machine is busy
 User = tuple[str, str]  # name and password
 
 
@@ -29,12 +29,23 @@ def open_menu(page: Page) -> None:
 
 def share(page: Page, text: str) -> None:
     page.get_by_label("New thought").fill(text)
-    page.get_by_role("button", name="Share").click()
+    with page.expect_navigation():
+        page.get_by_role("button", name="Share").click()
 
 
 def search(page: Page, text: str) -> None:
     page.get_by_role("searchbox").fill(text)
-    page.get_by_role("button", name="Search").click()
+    with page.expect_navigation():
+        page.get_by_role("button", name="Search").click()
+
+
+def wait_until_everything_works(system: System) -> None:
+    """Wait until the status page says that everything works.
+
+    A check fails if an API needs longer than a second, for example on a busy machine. web shows a result for 5 seconds.
+    """
+    url = f"{system.web}/status"
+    assert within(TIMEOUT, lambda: "Everything works" in requests.get(url, timeout=TIMEOUT).text)
 
 
 def write(system: System, user: User, texts: list[str]) -> None:

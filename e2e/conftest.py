@@ -16,11 +16,13 @@ from typing import Any
 
 import pytest
 import requests
-from playwright.sync_api import BrowserContext, ConsoleMessage, Request
+from playwright.sync_api import BrowserContext, ConsoleMessage, Request, expect
 
 from e2e.browser import TIMEOUT, User
 from tools.chromium import find_or_install
 from tools.system import System, start, stop
+
+expect.set_options(timeout=TIMEOUT * 1000)
 
 
 @pytest.fixture(scope="session")

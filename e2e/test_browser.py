@@ -8,7 +8,17 @@ import pytest
 import requests
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
 
-from e2e.browser import TIMEOUT, User, fill_in, log_in, open_menu, search, share, write
+from e2e.browser import (
+    TIMEOUT,
+    User,
+    fill_in,
+    log_in,
+    open_menu,
+    search,
+    share,
+    wait_until_everything_works,
+    write,
+)
 from tools.system import System, answers, outage, within
 
 pytestmark = pytest.mark.usefixtures("no_page_errors")
@@ -261,6 +271,7 @@ def test_site_works_with_the_keyboard(page: Page, system: System, new_user: Call
     page.keyboard.type(password)
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", name="Your thoughts")).to_be_visible()
+    page.wait_for_load_state()
 
     page.keyboard.press("Tab")
     expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
@@ -271,6 +282,7 @@ def test_site_works_with_the_keyboard(page: Page, system: System, new_user: Call
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
     expect(page.get_by_role("article").first).to_contain_text("Written without a mouse")
+    page.wait_for_load_state()
 
     # Each element that receives focus has a visible outline.
     names: list[str] = []
@@ -322,7 +334,10 @@ def manage_the_account(page: Page, system: System, name: str) -> None:
     expect(page.get_by_role("status")).to_contain_text(f"Welcome, \u2068{name}\u2069")
 
     phone = requests.post(
-        f"{system.users}/api/login/", {"username": name, "password": first}, headers={"User-Agent": "phone"}, timeout=9
+        f"{system.users}/api/login/",
+        {"username": name, "password": first},
+        headers={"User-Agent": "phone"},
+        timeout=TIMEOUT,
     ).json()["refresh"]
     open_menu(page)
     page.get_by_role("link", name="Account").click()
@@ -390,11 +405,13 @@ def test_status_page_fits_the_window_and_can_be_reloaded(
 ) -> None:
     page = browser.new_page(viewport={"width": width, "height": 800}, java_script_enabled=java_script)
     page.goto(f"{system.web}/search")
+    wait_until_everything_works(system)
     page.get_by_role("contentinfo").get_by_role("link", name="Status").click()
     expect(page.get_by_role("heading", name="Everything works")).to_be_visible()
     expect(page.get_by_role("main").get_by_text("Works", exact=True)).to_have_count(3)
     expect(page.locator("time")).to_have_text("just now" if java_script else re.compile(r"\d{4}, [\d:]{8} UTC$"))
     assert page.evaluate("document.documentElement.scrollWidth") == width
+    wait_until_everything_works(system)
     with page.expect_navigation():
         page.get_by_role("link", name="Check again").click()
     expect(page.get_by_role("heading", name="Everything works")).to_be_visible()
@@ -423,7 +440,7 @@ def test_typed_text_is_kept_during_an_outage_of_thoughts_api(page: Page, own: Sy
         other.goto(f"{own.web}/search?search=tea")
         expect(other.get_by_role("alert")).to_contain_text("The thoughts service is temporarily unavailable")
 
-    assert within(30, lambda: answers(f"{own.thoughts}/readyz"))
+    assert within(60, lambda: answers(f"{own.thoughts}/readyz"))
     share(page, "Typed during the outage")
     expect(page.get_by_role("article").first).to_contain_text("Typed during the outage")
     expect(page.get_by_role("article")).to_have_count(5)
@@ -440,7 +457,7 @@ def test_logged_in_users_can_write_during_an_outage_of_users_api(page: Page, own
         log_in(visitor, own, ("stephen", "stephen"), "/login/")
         expect(visitor.get_by_role("alert")).to_contain_text("The login service is temporarily unavailable")
         expect(visitor.get_by_label("User name")).to_have_value("stephen")
-    assert within(30, lambda: answers(f"{own.users}/readyz"))
+    assert within(60, lambda: answers(f"{own.users}/readyz"))
     fill_in(visitor, ("stephen", "stephen"))
     expect(visitor.get_by_role("heading", name="Your thoughts")).to_be_visible()
     visitor.close()
