@@ -30,9 +30,10 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
 
 
 def lines(system: System, **fields: Any) -> list[dict[str, Any]]:
-    """Return the log lines that are JSON objects and have these fields."""
+    """Return the complete log lines that are JSON objects and have these fields."""
     assert system.log
-    texts = [line.partition(" | ")[2] for line in system.log.read_text(errors="replace").splitlines()]
+    complete = system.log.read_text(errors="replace").rpartition("\n")[0]
+    texts = [line.partition(" | ")[2] for line in complete.splitlines()]
     found = [json.loads(text) for text in texts if text.startswith("{")]
     return [line for line in found if fields.items() <= line.items()]
 
