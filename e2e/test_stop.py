@@ -17,12 +17,14 @@ from tools.local import ROOT
 from tools.system import answers, children, free_ports, within
 
 SLOW = """
+import pathlib
 import time
 
 from bench.constant import application as constant
 
 
 def application(environ, start_response):
+    pathlib.Path(__file__).with_name(environ["PATH_INFO"].strip("/") + ".started").touch()
     time.sleep({"/readyz": 2, "/slow": 60}.get(environ["PATH_INFO"], 0))
     return constant(environ, start_response)
 """
@@ -108,7 +110,10 @@ def test_server_answers_connected_clients_after_sigterm_and_refuses_new_ones(pro
 
 @pytest.fixture
 def slow(tmp_path: Path) -> str:
-    """Write a module like `bench.constant`, in which /readyz takes 2 s and /slow takes 60 s. Return its folder."""
+    """Write a module like `bench.constant`, in which /readyz takes 2 s and /slow takes 60 s. Return its folder.
+
+    When a request for /slow starts, the module creates the file `slow.started` in this folder.
+    """
     (tmp_path / "slow.py").write_text(SLOW)
     return str(tmp_path)
 
@@ -126,7 +131,7 @@ def test_server_stops_within_the_graceful_timeout_after_sigterm(slow: str, proce
         assert within(20, lambda: answers(f"http://127.0.0.1:{port}/"))
         with socket.create_connection(("127.0.0.1", port), timeout=30) as client:
             client.sendall(b"GET /slow HTTP/1.1\r\nHost: localhost\r\n\r\n")
-            time.sleep(0.5)  # until a thread is working on the request
+            assert within(20, Path(slow, "slow.started").exists)
             process.terminate()
             assert process.wait(timeout=30) == 0
             assert client.recv(1000) == b""
