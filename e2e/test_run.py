@@ -26,7 +26,7 @@ TIMEOUT = 10
 
 def test_banner_lists_addresses_and_logins_in_80_columns(own: System) -> None:
     assert own.log
-    assert within(5, lambda: "Log in as" in own.log.read_text())
+    assert within(60, lambda: "the password is the name." in own.log.read_text())
     text = own.log.read_text()
     banner = text[text.index("Thoughts is running") :].split("\n\n  Log in as")[0]
     for url in (own.web, own.thoughts, own.users, f"{own.users}/admin/"):
@@ -61,7 +61,7 @@ def test_crashed_project_is_reported_and_restarted_while_pages_still_render(own:
         assert login_page.status_code == 200
 
     for project in projects:
-        assert within(20, partial(logged, own.log, before, f"{project} crashed (SIGKILL)"))
+        assert within(60, partial(logged, own.log, before, f"{project} crashed (SIGKILL)"))
     assert all(within(60, partial(answers, f"{urls[project]}/readyz")) for project in projects)
     assert requests.get(f"{own.web}/search?search=tea", timeout=TIMEOUT).status_code == 200
 
@@ -193,7 +193,7 @@ def test_services_call_each_other_without_a_proxy(tmp_path: Path) -> None:
     proxy = f"http://127.0.0.1:{free_ports(1)[0]}"
     system = start(tmp_path, http_proxy=proxy, HTTP_PROXY=proxy, NO_PROXY="elsewhere.example", no_proxy="")
     try:
-        assert within(5, lambda: "Thoughts is running" in log.read_text())
+        assert within(60, lambda: "Thoughts is running" in log.read_text())
         account = {"username": "bruce", "password": "bruce"}
         login = requests.post(f"{system.users}/api/login/", json=account, timeout=TIMEOUT).json()
         own = {"url": f"{system.thoughts}/api/me/thoughts/", "headers": {"Authorization": login["Authorized"]}}
