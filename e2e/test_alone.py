@@ -7,14 +7,13 @@ contains the packages of all projects.
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from tools import scratch
 from tools.local import PROJECTS, ROOT, Local
-from tools.system import answers, free_ports
+from tools.system import answers, free_ports, within
 
 
 def run(*command: object, cwd: Path, env: dict[str, str]) -> str:
@@ -66,9 +65,7 @@ def test_project_can_be_installed_tested_and_served_alone(project: str, tmp_path
     gunicorn = [str(python), "-m", "gunicorn", "-c", "python:common.server.gunicorn_conf", f"{project}.wsgi"]
     with subprocess.Popen(gunicorn, cwd=app, env=serve, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as server:
         url = local.url(project)
-        deadline = time.monotonic() + 30
-        while not answers(f"{url}/readyz") and server.poll() is None and time.monotonic() < deadline:
-            time.sleep(0.1)
+        within(60, lambda: answers(f"{url}/readyz") or server.poll() is not None)
         page = answers(f"{url}/login" if project == "web" else f"{url}/schema/")
         server.terminate()
         log, _ = server.communicate(timeout=60)

@@ -93,7 +93,8 @@ def test_outage_triggers_the_right_alerts(own: System, query: Query) -> None:
     def alerts() -> set[str]:
         return {each["metric"]["alertname"] for each in query('ALERTS{alertstate="firing"}')}
 
-    assert alerts() == set()
+    # A scrape must take less than a second. On a busy machine, one may fail, which triggers an alert for a second.
+    assert within(TIMEOUT, lambda: alerts() == set()), alerts()
     fired: set[str] = set()
     expected = {"NoPods", "PodNotScraped", "ErrorBudgetBurnsFast", "ErrorBudgetBurnsSlowly"}
 
