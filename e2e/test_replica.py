@@ -197,15 +197,16 @@ def test_lagging_replica_is_removed_from_rotation_until_it_is_in_sync(replicated
         assert within(SOON, lambda: not api.usable())
         assert api.ready()
     assert within(SOON, api.usable)
-    assert changes(api, before) == "WARNING INFO"
+    assert within(SOON, lambda: changes(api, before) == "WARNING INFO"), changes(api, before)
     assert "lags by more than 1 s" in api.log_lines()[before]
 
 
 def test_replica_of_an_idle_primary_stays_in_rotation(replicated: Replicated, api: Api) -> None:
     before = len(api.log_lines())
     time.sleep(2)  # twice the allowed lag
-    assert api.usable()
-    assert len(api.log_lines()) == before
+    # On a very busy machine, a slow check may remove the replica for another reason, but only for a moment.
+    assert not [line for line in api.log_lines()[before:] if "lags" in line]
+    assert within(SOON, api.usable)
 
 
 def changes(api: Api, before: int) -> str:
@@ -229,7 +230,7 @@ def disturb(api: Api, interrupt: Callable[[], None], restore: Callable[[], None]
         assert within(SOON, lambda: len(api.statuses) > answered + 20)
     assert within(SOON, api.usable)
     # The replica is usually removed from rotation only once. On a very busy machine, it may happen again.
-    assert re.fullmatch("(WARNING INFO ?)+", changes(api, before))
+    assert within(SOON, lambda: bool(re.fullmatch("(WARNING INFO ?)+", changes(api, before)))), changes(api, before)
 
 
 def test_searches_succeed_while_the_replica_is_stopped(replicated: Replicated, api: Api) -> None:
@@ -257,6 +258,8 @@ def without_primary(replicated: Replicated, api: Api, stuck: bool) -> Iterator[N
         else:
             primary.start()
     assert within(SOON, api.ready)
+    # A list without a search uses the primary.
+    assert within(SOON, lambda: requests.get(f"{api.url}/api/thoughts/?limit=1", timeout=SOON).ok)
     api.write("The primary is restored")
     assert within(SOON, lambda: "The primary is restored" in api.search("primary is restored"))
     assert within(SOON, api.usable)
