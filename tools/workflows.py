@@ -32,18 +32,21 @@ def find_or_install() -> str:
     Raise SystemExit if that fails.
     """
     if not find():
-        with tempfile.TemporaryDirectory() as folder:
-            _compile(shutil.which("go") or _install_go(folder))
+        (FOLDER / "bin").mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=FOLDER) as folder:
+            _compile(shutil.which("go") or _install_go(folder), folder)
     program = find()
     if not program:
         raise SystemExit(NOTHING_WORKS)
     return program
 
 
-def _compile(go: str) -> None:
+def _compile(go: str, folder: str) -> None:
+    """Compile actionlint in `folder`, and move the complete program, because two steps may do this at the same time."""
     environment = {name: value for name, value in os.environ.items() if name not in ("GOFLAGS", "GOOS", "GOARCH")}
-    environment["GOBIN"] = str(FOLDER / "bin")
-    subprocess.run([go, "install", MODULE], env=environment, check=False)
+    environment["GOBIN"] = f"{folder}/bin"
+    if subprocess.run([go, "install", MODULE], env=environment, check=False).returncode == 0:
+        Path(folder, "bin", "actionlint").replace(FOLDER / "bin" / "actionlint")
 
 
 def _install_go(folder: str) -> str:
