@@ -155,7 +155,10 @@ def sections() -> dict[str, str]:
 
 
 def main(only: list[str]) -> None:
-    """Run the selected benchmarks, or all. Write the section of each benchmark when the benchmark finishes."""
+    """Run the selected benchmarks, or all.
+
+    Write the section of each benchmark when the benchmark finishes.
+    """
     unknown = set(only) - BENCHMARKS.keys()
     if unknown:
         raise SystemExit(f"Unknown benchmark {', '.join(sorted(unknown))}. The names are {', '.join(BENCHMARKS)}.")

@@ -53,7 +53,10 @@ def token() -> dict[str, str]:
 
 
 def is_own_503(answer: requests.Response) -> bool:
-    """Return whether this is a 503 from the API itself. An ingress would send a different body."""
+    """Return whether this is a 503 from the API itself.
+
+    An ingress would send a different body.
+    """
     try:
         return answer.status_code == 503 and bool(answer.json()["message"]) and "Retry-After" in answer.headers
     except (ValueError, KeyError, TypeError):

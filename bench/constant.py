@@ -1,4 +1,7 @@
-"""A minimal Django service for comparison. It has constant responses, no middleware and no database."""
+"""A minimal Django service for comparison.
+
+It has constant responses, no middleware and no database.
+"""
 
 from argon2 import PasswordHasher
 from django.conf import settings

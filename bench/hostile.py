@@ -62,7 +62,10 @@ KINDS: dict[str, tuple[bytes, bytes]] = {
 
 
 class Hostile:
-    """A hostile client in a thread. Until `stop` is set, it connects again whenever its connection is closed."""
+    """A hostile client in a thread.
+
+    Until `stop` is set, it connects again whenever its connection is closed.
+    """
 
     def __init__(self, port: int, start: bytes, drip: bytes, stop: threading.Event) -> None:
         self.port, self.start, self.drip, self.stop = port, start, drip, stop

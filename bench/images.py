@@ -41,7 +41,10 @@ def layers(registry: str, name: str) -> dict[str, int]:
 
 
 def image_rows(registry: str) -> list[str]:
-    """Build and push each image, twice. Return a row of the first table for each image."""
+    """Build and push each image, twice.
+
+    Return a row of the first table for each image.
+    """
     program = cluster.docker()
     rows = []
     with tempfile.TemporaryDirectory() as folder:

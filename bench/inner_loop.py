@@ -78,7 +78,10 @@ def red() -> bool:
 
 
 def seconds_until(what: str, condition: Callable[[], bool]) -> float:
-    """Wait until `condition` returns True, and return the seconds. The error message contains `what`."""
+    """Wait until `condition` returns True, and return the seconds.
+
+    The error message contains `what`.
+    """
     begin = time.monotonic()
     while not condition():
         if time.monotonic() - begin > GIVE_UP:
@@ -116,7 +119,10 @@ class Kind:
     back: list[float] = field(default_factory=list)  # from each restore until it was live
 
     def edit(self) -> None:
-        """Edit the file and wait until the edit is live. Then restore the file and wait until that is live."""
+        """Edit the file and wait until the edit is live.
+
+        Then restore the file and wait until that is live.
+        """
         before = self.file.read_text() if self.file.exists() else None
         word = f"edit-{time.time_ns()}"
         try:
@@ -130,7 +136,10 @@ class Kind:
 
 
 def shown(name: str, path: str, text: str, instead: str, *urls: str) -> Kind:
-    """Return a kind of edit that replaces `text` with `instead`. It is live when all `urls` return the new word."""
+    """Return a kind of edit that replaces `text` with `instead`.
+
+    It is live when all `urls` return the new word.
+    """
 
     def change(before: str, word: str) -> str:
         if text not in before:

@@ -42,7 +42,10 @@ Send = Callable[[requests.Session, str], requests.Response]
 
 
 def kinds(tokens: list[str], random: Random) -> dict[str, Send]:
-    """Return a function for each kind of request. The function sends one request to a server."""
+    """Return a function for each kind of request.
+
+    The function sends one request to a server.
+    """
     common = list(islice(texts(), SMALL))  # the texts that both databases contain
 
     def cut(shortest: int, longest: int) -> str:

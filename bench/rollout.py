@@ -74,7 +74,10 @@ class User:
         self.written.append(self._call("POST", url, 201, headers=self.token, data={"text": TEXT}).json()["id"])
 
     def delete(self) -> None:
-        """Delete the oldest thought of this client with the API. If there is none, write one."""
+        """Delete the oldest thought of this client with the API.
+
+        If there is none, write one.
+        """
         if not self.written:
             return self.write()
         url = f"http://thoughts.localhost/api/me/thoughts/{self.written.pop(0)}/"
@@ -214,7 +217,10 @@ class Services(Kubectl):
             self.settle(service)
 
     def evict_all(self, service: str) -> int:
-        """Evict all pods, as `kubectl drain` does. Return how often the disruption budget refused an eviction."""
+        """Evict all pods, as `kubectl drain` does.
+
+        Return how often the disruption budget refused an eviction.
+        """
         refused = 0
         for pod in self.pods(service):
             metadata = {"name": pod, "namespace": NAMESPACE}

@@ -29,7 +29,10 @@ TOO_SLOW = 1000  # milliseconds that the 99th percentile must not exceed
 
 @dataclass
 class Step:
-    """The results for a number of users. Response times are in milliseconds, and `rate` is in requests per second."""
+    """The results for a number of users.
+
+    Response times are in milliseconds, and `rate` is in requests per second.
+    """
 
     users: int
     rate: float

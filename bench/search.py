@@ -106,7 +106,9 @@ class Query:
 
 
 class Clock:
-    """A wrapper around database queries. It adds up the CPU time of the PostgreSQL backend, and records the statements.
+    """A wrapper around database queries.
+
+    It adds up the CPU time of the PostgreSQL backend, and records the statements.
 
     Unlike elapsed time, CPU time does not grow if other programs use the CPU. The class works on Linux only.
     """
@@ -139,7 +141,10 @@ def timed(action: Callable[[], Any]) -> tuple[Any, Clock]:
 
 
 def used(action: Callable[[], Any]) -> tuple[float, float]:
-    """Call a function. Return the CPU seconds of this process and the backend together, and the elapsed seconds."""
+    """Call a function.
+
+    Return the CPU seconds of this process and the backend together, and the elapsed seconds.
+    """
     with connection.cursor():  # opens the connection first
         start = time.process_time() + backend_seconds(), time.perf_counter()
         action()
@@ -245,7 +250,9 @@ def pages(corpus: Corpus, random: Random, substring: str) -> list[tuple[range, b
 
 
 def measure(all_queries: list[Query], corpus: Corpus, random: Random) -> tuple[float, float]:
-    """Measure all queries, and set their `shares`. Compare each result with the scan in Python.
+    """Measure all queries, and set their `shares`.
+
+    Compare each result with the scan in Python.
 
     Return two durations of the full scan, in seconds: the CPU time of a single process, and the elapsed time with
     PostgreSQL's parallel workers.
@@ -284,7 +291,10 @@ def measure(all_queries: list[Query], corpus: Corpus, random: Random) -> tuple[f
 
 
 def creating(write: Callable[[str], Any]) -> tuple[float, float]:
-    """Create thoughts with `write`, then delete them. Return the CPU and the elapsed seconds for each creation."""
+    """Create thoughts with `write`, then delete them.
+
+    Return the CPU and the elapsed seconds for each creation.
+    """
     from thoughts_api.models import Thought
 
     written = list(itertools.islice(texts(seed=2), CREATED))

@@ -64,7 +64,10 @@ def proportional_set_size(rollups: str) -> float:
 
 @dataclass
 class Server:
-    """A running gunicorn with one worker. `start` is the number of seconds until it was ready."""
+    """A running gunicorn with one worker.
+
+    `start` is the number of seconds until it was ready.
+    """
 
     url: str
     process: "subprocess.Popen[bytes]"
@@ -90,7 +93,10 @@ class Server:
 
 
 def renewing(users: Server) -> str:
-    """Log in, and return a wrk script that renews tokens. The script sends each refresh token only once."""
+    """Log in, and return a wrk script that renews tokens.
+
+    The script sends each refresh token only once.
+    """
     url = f"{users.url}/api/login/"
     # wrk needs one token more than it has connections, because it builds one request that it does not send.
     tokens = [requests.post(url, LOGIN_BODY, timeout=9).json()["refresh"] for _ in range(CONNECTIONS + 1)]

@@ -1,4 +1,6 @@
-"""Generate realistic texts of thoughts, in several languages. The same seed gives the same texts.
+"""Generate realistic texts of thoughts, in several languages.
+
+The same seed gives the same texts.
 
 Each language has a list of common words. Its rare words are generated from syllables. Word frequencies follow Zipf's
 law, as in natural texts. The texts also contain set phrases, emoji, numbers, punctuation, and names that are popular
@@ -21,7 +23,10 @@ ENDINGS = [".", ".", ".", ".", "!", "?", "…", "", ""]
 
 @dataclass
 class Language:
-    """A language. `share` is its part of all texts, and `between` is the text between two words."""
+    """A language.
+
+    `share` is its part of all texts, and `between` is the text between two words.
+    """
 
     share: float
     common: list[str]
@@ -30,7 +35,10 @@ class Language:
     tail: int = 20_000  # number of rare words
 
     def words(self, random: Random) -> Iterator[str]:
-        """Yield random words without end. Common words are as frequent as in natural texts."""
+        """Yield random words without end.
+
+        Common words are as frequent as in natural texts.
+        """
         made = {"".join(random.choices(self.syllables, k=random.choice((1, 2, 2, 3, 3, 4)))) for _ in range(self.tail)}
         vocabulary = self.common + sorted(made - set(self.common))
         random.shuffle(tail := vocabulary[len(self.common) :])

@@ -1,4 +1,6 @@
-"""Code that users_api, thoughts_api and web share. It has no models, and it imports none of the three projects.
+"""Code that users_api, thoughts_api and web share.
+
+It has no models, and it imports none of the three projects.
 
 tokens      verifies access tokens. Start here.
 api         Django REST framework: authentication, permissions, errors, OpenAPI

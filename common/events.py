@@ -37,7 +37,9 @@ for _event in Event:
 
 
 def record(event: Event, **fields: str | int | None) -> None:
-    """Log an event and count it. The names of `fields` must be in `common.logs.FIELDS`.
+    """Log an event and count it.
+
+    The names of `fields` must be in `common.logs.FIELDS`.
 
     Pass only ids, fixed words and networks, never text that a client sent.
     """

@@ -95,7 +95,10 @@ def _tags(record: logging.LogRecord) -> dict[str, str]:
 
 
 def allowed(event: Any, hint: Any) -> Any:
-    """Return a new event with only the allowed keys. The SDK calls this function just before it sends the event."""
+    """Return a new event with only the allowed keys.
+
+    The SDK calls this function just before it sends the event.
+    """
     tags = _pick(event["tags"], TAGS)
     transaction = {"transaction": f"{tags['method']} {tags['route']}"} if "route" in tags else {}
     values = [_exception(each) for each in event["exception"]["values"]]

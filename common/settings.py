@@ -305,7 +305,10 @@ def logging(level: int, log_format: str = "text", sentry: bool = False) -> dict[
 
 
 def template_loaders(cached: bool) -> list[Any]:
-    """Return the template loaders. They cache each template if `cached`, or else read it whenever it is used."""
+    """Return the template loaders.
+
+    They cache each template if `cached`, or else read it whenever it is used.
+    """
     if cached:
         return [("django.template.loaders.cached.Loader", ["django.template.loaders.app_directories.Loader"])]
     return ["common.server.templates.LastGoodLoader"]

@@ -65,7 +65,10 @@ def start(service: str, version: str) -> None:
 
 
 def sampling_rate() -> float:
-    """Return the share of traces to record, from 0 to 1. Raise SystemExit if the variable is invalid."""
+    """Return the share of traces to record, from 0 to 1.
+
+    Raise SystemExit if the variable is invalid.
+    """
     text = os.environ.get(RATE, "") or str(DEFAULT_RATE)
     try:
         rate = float(text)
@@ -77,7 +80,9 @@ def sampling_rate() -> float:
 
 
 def is_sampled(trace_id: str, traceparent: str = "") -> bool:
-    """Return whether to record the trace of an incoming request. Call this function only if tracing is on.
+    """Return whether to record the trace of an incoming request.
+
+    Call this function only if tracing is on.
 
     If the request has a `traceparent`, its flag `sampled` decides (W3C Trace Context section 3.2.2.5.1). A request that
     is not recorded opens no spans, because even non-recording spans take a tenth of a read request's duration.

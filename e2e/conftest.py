@@ -27,7 +27,10 @@ expect.set_options(timeout=TIMEOUT * 1000)
 
 @pytest.fixture(scope="session")
 def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[str, Any]:
-    """Use the installed Chromium. If root runs the tests, disable its sandbox, which root cannot use."""
+    """Use the installed Chromium.
+
+    If root runs the tests, disable its sandbox, which root cannot use.
+    """
     sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []
     return {**browser_type_launch_args, "executable_path": str(find_or_install()), "args": sandbox}
 

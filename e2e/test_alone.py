@@ -17,7 +17,10 @@ from tools.system import answers, free_ports, within
 
 
 def run(*command: object, cwd: Path, env: dict[str, str]) -> str:
-    """Run a command, and return the output. If the command fails, fail the test and show the output."""
+    """Run a command, and return the output.
+
+    If the command fails, fail the test and show the output.
+    """
     done = subprocess.run(
         [str(part) for part in command],
         cwd=cwd,

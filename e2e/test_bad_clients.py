@@ -39,7 +39,10 @@ THREADS = 3
 
 @contextmanager
 def server(*before: str) -> Iterator[tuple["subprocess.Popen[bytes]", int]]:
-    """Start gunicorn, and yield the process and the port. `before` is prepended to the command."""
+    """Start gunicorn, and yield the process and the port.
+
+    `before` is prepended to the command.
+    """
     (port,) = free_ports(1)
     command = [*before, sys.executable, "-m", "gunicorn", "-c", "python:common.server.gunicorn_conf", APPLICATION]
     environment = os.environ | {

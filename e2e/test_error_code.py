@@ -44,7 +44,10 @@ def code(response: requests.Response) -> str:
 
 
 def wait_for(system: System, request_id: str, loggers: set[str]) -> None:
-    """Wait until these loggers have logged lines with this request id. Assert that their trace id is the request id."""
+    """Wait until these loggers have logged lines with this request id.
+
+    Assert that their trace id is the request id.
+    """
     assert within(TIMEOUT, lambda: {line["logger"] for line in lines(system, request_id=request_id)} >= loggers)
     assert {line.get("trace_id") for line in lines(system, request_id=request_id)} == {request_id}
 

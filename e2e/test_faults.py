@@ -21,7 +21,10 @@ FAULTS = ("slow", "failing", "down")
 
 @pytest.fixture(scope="module")
 def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
-    """Start a system with FAULTS, which `make run` also sets. In an earlier run, web had a fault."""
+    """Start a system with FAULTS, which `make run` also sets.
+
+    In an earlier run, web had a fault.
+    """
     var = tmp_path_factory.mktemp("own")
     write(Local(var, PORTS).fault_file("web"), "failing")
     system = start(var, FAULTS="true")

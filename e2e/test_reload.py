@@ -34,7 +34,10 @@ class Server:
     master: int
 
     def change(self, file: str, before: str, after: str) -> str:
-        """Replace text in a file. Return what the server reports about the changed file: "ok", or the error."""
+        """Replace text in a file.
+
+        Return what the server reports about the changed file: "ok", or the error.
+        """
         path = self.code / file
         text = path.read_text()
         assert before in text

@@ -67,7 +67,10 @@ class Api:
         return [each["text"] for each in answer.json()]
 
     def search(self, text: str) -> list[str]:
-        """Return the texts of the thoughts that the search finds. Return [] if the search fails."""
+        """Return the texts of the thoughts that the search finds.
+
+        Return [] if the search fails.
+        """
         answer = requests.get(f"{self.url}/api/thoughts/", {"search": text}, timeout=SOON)
         self.statuses.append(answer.status_code)
         return [each["text"] for each in answer.json()] if answer.ok else []
@@ -131,7 +134,10 @@ def serve(replicated: Replicated, folder: Path, **environment: str) -> Iterator[
 
 @pytest.fixture(scope="module")
 def api(replicated: Replicated, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
-    """Serve thoughts_api for the tests of this file. One test starts its own server, with other settings."""
+    """Serve thoughts_api for the tests of this file.
+
+    One test starts its own server, with other settings.
+    """
     with serve(replicated, tmp_path_factory.mktemp("api"), REPLICA_MAX_LAG="1", THREADS="5", MAX_PODS="100") as api:
         yield api
 
@@ -215,7 +221,10 @@ def changes(api: Api, before: int) -> str:
 
 
 def disturb(api: Api, interrupt: Callable[[], None], restore: Callable[[], None]) -> None:
-    """Interrupt the replica and restore it, during searches. Check that no search fails."""
+    """Interrupt the replica and restore it, during searches.
+
+    Check that no search fails.
+    """
     before = len(api.log_lines())
     with searches(api):
         interrupt()
@@ -244,7 +253,10 @@ def test_searches_succeed_while_the_replica_is_stuck(replicated: Replicated, api
 
 @contextmanager
 def without_primary(replicated: Replicated, api: Api, stuck: bool) -> Iterator[None]:
-    """Stop the primary, or make it unresponsive, while the block runs. Then restore it."""
+    """Stop the primary, or make it unresponsive, while the block runs.
+
+    Then restore it.
+    """
     primary = replicated.primary
     if stuck:
         primary.signal(signal.SIGSTOP)

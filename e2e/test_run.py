@@ -324,7 +324,10 @@ def test_management_port_in_use_aborts_startup_and_is_reported(tmp_path: Path) -
 
 
 def bare_copy(folder: Path) -> Path:
-    """Copy only the files that `make run` reads before it installs anything. Return the folder of the copy."""
+    """Copy only the files that `make run` reads before it installs anything.
+
+    Return the folder of the copy.
+    """
     copy = folder / "copy"
     (copy / "tools").mkdir(parents=True)
     for name in ("Makefile", "projects.toml"):

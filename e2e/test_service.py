@@ -28,7 +28,10 @@ def run(tree: Path, *command: str) -> "subprocess.CompletedProcess[str]":
 
 
 def passes(tree: Path, *command: str) -> str:
-    """Run a command in this folder, and return the output. If the command fails, fail the test."""
+    """Run a command in this folder, and return the output.
+
+    If the command fails, fail the test.
+    """
     done = run(tree, *command)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout

@@ -60,7 +60,10 @@ def refuses(port: int) -> bool:
 
 @contextmanager
 def server(application: str, processes: int, **environment: str) -> Iterator[tuple["subprocess.Popen[str]", int]]:
-    """Start a server with this number of workers. When it listens, yield the process and the port."""
+    """Start a server with this number of workers.
+
+    When it listens, yield the process and the port.
+    """
     (port,) = free_ports(1)
     command = [sys.executable, "-m", "gunicorn", "-c", "python:common.server.gunicorn_conf", application]
     environment |= {"HOST": "127.0.0.1", "PORT": str(port), "WEB_CONCURRENCY": str(processes)}

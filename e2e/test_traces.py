@@ -1,4 +1,7 @@
-"""One page is one trace, across all services and their databases. The test acts as the collector of the spans."""
+"""One page is one trace, across all services and their databases.
+
+The test acts as the collector of the spans.
+"""
 
 import functools
 import gzip

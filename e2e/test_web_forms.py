@@ -1,4 +1,7 @@
-"""Fuzz the pages and forms of web with schemathesis. The file web.openapi.yaml describes them."""
+"""Fuzz the pages and forms of web with schemathesis.
+
+The file web.openapi.yaml describes them.
+"""
 
 import os
 import re

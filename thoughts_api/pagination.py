@@ -40,7 +40,9 @@ class PageSerializer(serializers.Serializer[Any]):
 
 
 class KeysetPagination(BasePagination):
-    """Pagination by `id`. The body is an array; the Link header (RFC 8288) has the URLs of the next and previous pages.
+    """Pagination by `id`.
+
+    The body is an array; the Link header (RFC 8288) has the URLs of the next and previous pages.
 
     The views have no queryset to paginate. They call `paginate` with a function that reads rows with SQL.
     """

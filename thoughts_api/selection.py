@@ -90,7 +90,10 @@ def execute(using: str, sql: str, params: tuple[Any, ...]) -> list[tuple[Any, ..
 
 
 def order_by(key: str, descending: bool) -> str:
-    """Return the expressions of an ORDER BY clause. `key` is one column, or several separated by commas."""
+    """Return the expressions of an ORDER BY clause.
+
+    `key` is one column, or several separated by commas.
+    """
     return ", ".join(f"{column} {'DESC' if descending else 'ASC'}" for column in key.split(", "))
 
 

@@ -34,7 +34,9 @@ def lock_files() -> list[Path]:
 
 
 def audit(locks: Sequence[Path], databases: Iterable[list[str]]) -> tuple[bool, str]:
-    """Audit lock files. Return whether they passed, and a report that ends with a summary.
+    """Audit lock files.
+
+    Return whether they passed, and a report that ends with a summary.
 
     Each database is given as the pip-audit options that select it. Only the first database that has advisories is
     used. Raise `NoReport` if a lock file is invalid.

@@ -30,7 +30,10 @@ def find() -> Path | None:
 
 
 def find_or_install() -> Path:
-    """Return the path of Chromium. Install it if necessary. Raise SystemExit if that fails."""
+    """Return the path of Chromium.
+
+    Install it if necessary. Raise SystemExit if that fails.
+    """
     program = find() or _from_apt() or _from_playwright()
     if program is None:
         raise SystemExit(NOTHING_WORKS)

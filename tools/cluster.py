@@ -66,7 +66,10 @@ def push(registry: str, tag: str, target: str = "production") -> None:
 
 
 def build(program: str, image: str, project: str, *options: str, tree: Path = ROOT) -> None:
-    """Build the image of a project, from this repository or from a copy of it. Raise `Failed` if that fails."""
+    """Build the image of a project, from this repository or from a copy of it.
+
+    Raise `Failed` if that fails.
+    """
     done = _build(program, f"--build-arg=PROJECT={project}", f"--tag={image}", *options, str(tree))
     if done.returncode:
         raise Failed(f"{image} could not be built.\n{done.stdout}{done.stderr}")
@@ -100,7 +103,10 @@ def _build(program: str, *arguments: str, given: str | None = None) -> "subproce
 
 
 def apply(kubectl: Kubectl, registry: str, tags: dict[str, str], overlay: str = "local") -> str:
-    """Apply an overlay with these image tags and this registry. Return the output of kubectl."""
+    """Apply an overlay with these image tags and this registry.
+
+    Return the output of kubectl.
+    """
     with tempfile.TemporaryDirectory() as folder:
         manifests = configured(Path(folder), registry, tags, overlay)
         return kubectl("apply", "--kustomize", str(manifests / "overlays" / overlay))

@@ -15,7 +15,10 @@ FOLDER = ROOT / "var" / "cluster"
 
 
 def manifests() -> list[dict[str, object]]:
-    """Return the manifests of all Secrets. Create the keys and passwords that do not exist yet."""
+    """Return the manifests of all Secrets.
+
+    Create the keys and passwords that do not exist yet.
+    """
     Local(FOLDER, {}).make_secrets()
     keys = FOLDER / "keys"
     made = {

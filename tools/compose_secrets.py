@@ -18,7 +18,10 @@ SECRETS = {
 
 
 def main(folder: Path) -> None:
-    """Create the secrets that do not exist yet. Only the user that the containers run as can read them."""
+    """Create the secrets that do not exist yet.
+
+    Only the user that the containers run as can read them.
+    """
     for name, make in SECRETS.items():
         path = folder / name
         if not path.exists():

@@ -27,11 +27,17 @@ TOOLS = {
 
 
 class Refused(Exception):
-    """The command is refused. The message states the reason and the remedy in one line."""
+    """The command is refused.
+
+    The message states the reason and the remedy in one line.
+    """
 
 
 def run(*command: str, given: str | None = None) -> None:
-    """Run a command. Raise `Refused` if it fails. The command prints its own messages to the terminal."""
+    """Run a command.
+
+    Raise `Refused` if it fails. The command prints its own messages to the terminal.
+    """
     if subprocess.run(command, input=given, text=True, cwd=ROOT, check=False).returncode:
         raise Refused(f"{' '.join(command[:4])} … failed.")
 
@@ -96,7 +102,10 @@ def start_registry() -> None:
 
 
 def hosting() -> dict[str, object]:
-    """Return the ConfigMap that names the registry (KEP-1755). Tilt and `tools/cluster.py` read it."""
+    """Return the ConfigMap that names the registry (KEP-1755).
+
+    Tilt and `tools/cluster.py` read it.
+    """
     return {
         "apiVersion": "v1",
         "kind": "ConfigMap",
@@ -106,7 +115,10 @@ def hosting() -> dict[str, object]:
 
 
 def delete(tool: str) -> None:
-    """Delete the cluster and its registry, with all data. Raise `Refused` if that fails."""
+    """Delete the cluster and its registry, with all data.
+
+    Raise `Refused` if that fails.
+    """
     check(tool)
     if tool == "k3d":
         run("k3d", "cluster", "delete", "--config", str(FOLDER / "k3d.yaml"))

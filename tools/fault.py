@@ -8,7 +8,10 @@ from tools.projects import PORTS
 
 
 def main(arguments: list[str]) -> None:
-    """Write the file that the service reads on each request. Raise SystemExit if an argument is invalid."""
+    """Write the file that the service reads on each request.
+
+    Raise SystemExit if an argument is invalid.
+    """
     project, fault = arguments if len(arguments) == 2 else ("", "")
     if project not in PROJECTS or fault not in [*Fault]:
         raise SystemExit(f"Name a project ({', '.join(PROJECTS)}) and a fault ({', '.join(Fault)}).")

@@ -1,4 +1,6 @@
-"""Install locked packages into .venv: `python3 tools/install.py run`. It imports only the standard library.
+"""Install locked packages into .venv: `python3 tools/install.py run`.
+
+It imports only the standard library.
 
 A stamp in .venv contains a digest of the installed lock files. If a lock file changes, the packages are installed
 again. If the folder was moved or copied, or its Python is missing, .venv is created again.
@@ -90,7 +92,10 @@ def create(venv: Path) -> None:
 
 
 def pip(python: Path | str, *arguments: str) -> list[str]:
-    """Return the command that runs pip. Run this command in the environment that `sources` returns."""
+    """Return the command that runs pip.
+
+    Run this command in the environment that `sources` returns.
+    """
     return [str(python), "-I", "-m", "pip", "--disable-pip-version-check", "--no-input", *arguments]
 
 

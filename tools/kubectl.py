@@ -14,7 +14,10 @@ class KubectlError(Exception):
 
 
 class Kubectl:
-    """kubectl with a fixed context and namespace. Example: `Kubectl("kind-kind")("get", "pods")`."""
+    """kubectl with a fixed context and namespace.
+
+    Example: `Kubectl("kind-kind")("get", "pods")`.
+    """
 
     def __init__(self, context: str | None = None, namespace: str = NAMESPACE) -> None:
         self.command = ["kubectl", *([f"--context={context}"] if context else []), f"--namespace={namespace}"]

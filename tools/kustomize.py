@@ -47,7 +47,10 @@ def find_or_install() -> list[str]:
 
 
 def render(folder: Path) -> list[dict[str, Any]]:
-    """Return the Kubernetes objects of a kustomization. Raise `RenderError` if it is invalid."""
+    """Return the Kubernetes objects of a kustomization.
+
+    Raise `RenderError` if it is invalid.
+    """
     done = subprocess.run([*find_or_install(), str(folder)], capture_output=True, text=True, check=False)
     if done.returncode:
         raise RenderError(done.stderr.strip())

@@ -16,7 +16,10 @@ RECORD = re.compile(r"(DEBUG|INFO|WARNING|ERROR|CRITICAL) ")
 
 
 def as_text(line: str) -> list[str]:
-    """Return the lines of a log record in JSON as they would be with LOG_FORMAT=text. Other lines stay the same."""
+    """Return the lines of a log record in JSON as they would be with LOG_FORMAT=text.
+
+    Other lines stay the same.
+    """
     try:
         record = json.loads(line)
         text = f"{record['level']} {record['logger']} [{record.get('request_id', '-')}] {record['message']}"
@@ -26,7 +29,10 @@ def as_text(line: str) -> list[str]:
 
 
 def errors(lines: Iterable[str]) -> Iterator[str]:
-    """Yield the errors of a log, each with its traceback. A traceback without a record is an error too."""
+    """Yield the errors of a log, each with its traceback.
+
+    A traceback without a record is an error too.
+    """
     record: list[str] = []
     for line in [*(text for each in lines for text in as_text(each)), "INFO the end"]:
         is_error = bool(record) and record[0].startswith(ERROR)

@@ -124,7 +124,10 @@ class Local:
             list(pool.map(self._prepare_project, PROJECTS))
 
     def manage(self, project: str, *commands: str) -> None:
-        """Run Django commands of a project. All run in one process, because Django takes a second to start."""
+        """Run Django commands of a project.
+
+        All run in one process, because Django takes a second to start.
+        """
         done = subprocess.run(
             [sys.executable, "-c", _RUN_COMMANDS, *commands],
             cwd=ROOT,

@@ -10,7 +10,10 @@ from tools.projects import PORTS
 
 
 def ports(var: Path) -> dict[str, int]:
-    """Return the ports that `make run` uses in a folder. If it is not running, return those in projects.toml."""
+    """Return the ports that `make run` uses in a folder.
+
+    If it is not running, return those in projects.toml.
+    """
     if (var / "lock").exists():
         with (var / "lock").open() as file:
             numbers = file.read().split()

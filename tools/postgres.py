@@ -207,7 +207,10 @@ def _from_wheel() -> Path | None:
 
 
 class _Runner:
-    """Runs PostgreSQL's programs. The server refuses to run as root, so root runs them under another account."""
+    """Runs PostgreSQL's programs.
+
+    The server refuses to run as root, so root runs them under another account.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

@@ -17,7 +17,10 @@ from tools.projects import SERVICES, WITH_DATABASE
 
 
 def manifests(certificates: Path) -> list[dict[str, object]]:
-    """Return all Secrets. Raise SystemExit with one line if a variable or a certificate is missing."""
+    """Return all Secrets.
+
+    Raise SystemExit with one line if a variable or a certificate is missing.
+    """
     made = {
         "users-api": {"SECRET_KEY": secret_key().decode()},
         "users-api-keys": {"signing.pem": signing_key().decode()},

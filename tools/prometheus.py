@@ -12,7 +12,10 @@ def promtool() -> str:
 
 
 def prometheus() -> str:
-    """Return the path of Prometheus. If it is missing, skip the test, or fail it in CI."""
+    """Return the path of Prometheus.
+
+    If it is missing, skip the test, or fail it in CI.
+    """
     return _find("prometheus")
 
 

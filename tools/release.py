@@ -23,7 +23,10 @@ VERSION = re.compile(r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)")
 
 
 class Refused(Exception):
-    """The release is refused. The message states the reason and the remedy in one line."""
+    """The release is refused.
+
+    The message states the reason and the remedy in one line.
+    """
 
 
 def image_tag(version: str) -> str:
@@ -73,7 +76,10 @@ def numbers(version: str) -> tuple[int, ...]:
 
 
 def git(*arguments: str) -> str:
-    """Run git and return its output. Raise `Refused` with its error output if it fails."""
+    """Run git and return its output.
+
+    Raise `Refused` with its error output if it fails.
+    """
     done = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=False)
     if done.returncode:
         raise Refused(f"git {' '.join(arguments)} failed: {' '.join((done.stderr or done.stdout).split())}")

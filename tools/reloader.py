@@ -45,7 +45,10 @@ class Reloadable(Protocol):
 
 
 class Reloader:
-    """The reloader of one project. It watches the files of the project and of `common`."""
+    """The reloader of one project.
+
+    It watches the files of the project and of `common`.
+    """
 
     def __init__(self, process: Reloadable, local: Local, say: Callable[[str, str], None]) -> None:
         self.process, self.local, self.say = process, local, say
@@ -63,7 +66,10 @@ class Reloader:
             self._load([*dict.fromkeys(changed)])
 
     def _load(self, changed: list[str]) -> None:
-        """Load changed files. If they are broken, print the error and keep the old code in use."""
+        """Load changed files.
+
+        If they are broken, print the error and keep the old code in use.
+        """
         name = self.process.name
         for file in changed:
             if file.endswith(ONLY_AT_START):

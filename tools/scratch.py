@@ -24,7 +24,10 @@ def tracked(*folders: str) -> list[str]:
 
 
 def copy(folder: Path, *folders: str) -> Path:
-    """Copy these folders of the repository, or the whole repository, to `folder`. Return `folder`."""
+    """Copy these folders of the repository, or the whole repository, to `folder`.
+
+    Return `folder`.
+    """
     for name in tracked(*folders):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(ROOT / name, folder / name)
@@ -32,7 +35,9 @@ def copy(folder: Path, *folders: str) -> Path:
 
 
 def clone(folder: Path) -> Path:
-    """Copy the repository to `folder`, and make the copy a git repository. Return `folder`.
+    """Copy the repository to `folder`, and make the copy a git repository.
+
+    Return `folder`.
 
     The copy uses the packages of this .venv, through symbolic links. `stamp` keeps `make` from installing them again.
     """

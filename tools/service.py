@@ -33,7 +33,10 @@ RESERVED |= {"services", "tests"}
 
 
 class Refused(Exception):
-    """The command is refused. The message states the reason and the remedy in one line."""
+    """The command is refused.
+
+    The message states the reason and the remedy in one line.
+    """
 
 
 @dataclass(frozen=True)

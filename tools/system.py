@@ -109,7 +109,9 @@ def answers(url: str) -> bool:
 
 
 def within(seconds: float, condition: Callable[[], bool], pause: float = 0.1) -> bool:
-    """Wait until the condition is true. Return False if it is still false after this number of seconds.
+    """Wait until the condition is true.
+
+    Return False if it is still false after this number of seconds.
 
     `pause` is the time between two checks, in seconds.
     """

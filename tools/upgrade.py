@@ -32,7 +32,10 @@ REMEDY = "See docs/development.md, “Migrations”."
 
 @dataclass(frozen=True)
 class Column:
-    """A column as the database describes it. `size` is a number of characters, or None for no limit."""
+    """A column as the database describes it.
+
+    `size` is a number of characters, or None for no limit.
+    """
 
     kind: str
     size: int | None
@@ -155,7 +158,10 @@ def check(connection: Any, models: list[Any], change: Callable[[], object]) -> l
 
 
 def check_project(project: str) -> list[str]:
-    """Check the migrations of the project whose settings are active. The database must be empty."""
+    """Check the migrations of the project whose settings are active.
+
+    The database must be empty.
+    """
     from django.core.management import call_command
     from django.db import connection
     from django.db.migrations.executor import MigrationExecutor

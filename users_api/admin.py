@@ -1,4 +1,7 @@
-"""The Django admin for accounts. Staff create accounts, switch them off, and set passwords."""
+"""The Django admin for accounts.
+
+Staff create accounts, switch them off, and set passwords.
+"""
 
 import re
 from typing import Any

@@ -46,7 +46,10 @@ class AdminSite(admin.AdminSite):
         return allowed
 
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        """Serve the login form. If too many logins have failed, return 429 with a Retry-After header."""
+        """Serve the login form.
+
+        If too many logins have failed, return 429 with a Retry-After header.
+        """
         drop_foreign_next(request)
         try:
             return super().login(request, extra_context)

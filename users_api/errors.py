@@ -1,4 +1,7 @@
-"""Error handlers that show errors in the admin as pages. All other errors are JSON, as in `common.api.errors`."""
+"""Error handlers that show errors in the admin as pages.
+
+All other errors are JSON, as in `common.api.errors`.
+"""
 
 import json
 from collections.abc import Callable

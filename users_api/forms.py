@@ -48,7 +48,10 @@ class UserForm(UserChangeForm):
 
 
 class SetPasswordForm(BoundedPasswords, AdminPasswordChangeForm):
-    """Form that sets the password of an account. Unlike Django's form, it cannot remove the password."""
+    """Form that sets the password of an account.
+
+    Unlike Django's form, it cannot remove the password.
+    """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -9,7 +9,9 @@ _one_at_a_time = threading.Lock()
 
 
 class Argon2idPasswordHasher(Argon2PasswordHasher):
-    """Argon2id with parameters that OWASP recommends. It needs 19 MiB of memory; Django's default needs 100 MiB.
+    """Argon2id with parameters that OWASP recommends.
+
+    It needs 19 MiB of memory; Django's default needs 100 MiB.
 
     https://cheatsheetseries.owasp.org/cheatsheets/Password_Storage_Cheat_Sheet.html#argon2id
     """

@@ -66,7 +66,10 @@ class Folder:
 
 
 class Secret:
-    """A Secret in this pod's namespace. The pod's service account needs the verbs `get` and `update`."""
+    """A Secret in this pod's namespace.
+
+    The pod's service account needs the verbs `get` and `update`.
+    """
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -78,7 +81,10 @@ class Secret:
         return {name: base64.b64decode(value) for name, value in self._manifest.get("data", {}).items()}
 
     def write(self, files: dict[str, bytes]) -> None:
-        """Replace the values. Kubernetes refuses the request if the Secret has changed since `read`."""
+        """Replace the values.
+
+        Kubernetes refuses the request if the Secret has changed since `read`.
+        """
         data = {name: base64.b64encode(content).decode() for name, content in files.items()}
         self._manifest = self._call("PUT", {**self._manifest, "data": data})
 

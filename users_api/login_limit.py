@@ -1,4 +1,6 @@
-"""Limit failed logins. The database stores them, so each limit applies across all processes and pods.
+"""Limit failed logins.
+
+The database stores them, so each limit applies across all processes and pods.
 
 | Failures of | Setting | Within |
 | --- | --- | --- |
@@ -126,7 +128,9 @@ def remember(user: User, address: str) -> None:
 
 
 def delete_old(now: datetime) -> int:
-    """Delete old failures, and networks that are no longer known. Return the number of deleted rows.
+    """Delete old failures, and networks that are no longer known.
+
+    Return the number of deleted rows.
 
     Also delete failures that are far in the future, because they come from a wrong clock.
     """

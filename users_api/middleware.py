@@ -27,7 +27,10 @@ class LoopbackCookiesMiddleware(Middleware):
 
 
 class NotAllowedMiddleware(Middleware):
-    """Middleware that adds a body to a response with status 405. Django's views send none, for example for logout."""
+    """Middleware that adds a body to a response with status 405.
+
+    Django's views send none, for example for logout.
+    """
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         """Call the next middleware, and return its response, or one with a body."""

@@ -148,7 +148,10 @@ class User(AbstractBaseUser, PermissionsMixin):
 
 
 class Session(models.Model):
-    """A user's session, which lasts from login until it expires or is ended. No token is stored."""
+    """A user's session, which lasts from login until it expires or is ended.
+
+    No token is stored.
+    """
 
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="sessions")
     # Tokens contain this key and not the id, because the database may reuse an id after a backup is restored.

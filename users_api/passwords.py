@@ -1,4 +1,7 @@
-"""Password rules. A password has 8 to 128 characters, and is hashed in its Unicode NFC form."""
+"""Password rules.
+
+A password has 8 to 128 characters, and is hashed in its Unicode NFC form.
+"""
 
 import unicodedata
 

@@ -67,7 +67,10 @@ def advance(
 
 
 def replace(files: dict[str, bytes], now: datetime) -> dict[str, bytes]:
-    """Return files whose only key is a new signing key. All tokens signed with other keys become invalid."""
+    """Return files whose only key is a new signing key.
+
+    All tokens signed with other keys become invalid.
+    """
     kept = {name: content for name, content in files.items() if not name.endswith(".pem")}
     return _with_time({**kept, SIGNING: new_key()}, now)
 

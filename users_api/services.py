@@ -27,7 +27,10 @@ CLOSED = "Sign-up is closed. Ask the staff of this site for an account."
 
 
 class TooManySignUps(TooManyRequests):
-    """Response 429, because of too many attempts to sign up from one address. `wait` is in seconds."""
+    """Response 429, because of too many attempts to sign up from one address.
+
+    `wait` is in seconds.
+    """
 
     default_detail = "Too many sign-ups from this address."
 

@@ -1,4 +1,7 @@
-"""Django settings of users_api. In this package, only this module reads environment variables."""
+"""Django settings of users_api.
+
+In this package, only this module reads environment variables.
+"""
 
 from datetime import timedelta
 from logging import INFO

@@ -100,7 +100,10 @@ class AccessToken(tokens.AccessToken):
 
     @classmethod
     def for_session(cls, session: Session) -> Self:
-        """Return a token for the account of a session. The token's id contains the session's key."""
+        """Return a token for the account of a session.
+
+        The token's id contains the session's key.
+        """
         token = cls.for_user(session.user)
         token["jti"] = f"{session.key.hex}.{token['jti']}"
         return token

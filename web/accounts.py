@@ -73,7 +73,10 @@ class Account:
         return account
 
     def log_in(self, authorization: str, refresh: str) -> None:
-        """Keep the tokens that users_api issued at login. `save` stores them in the cookies."""
+        """Keep the tokens that users_api issued at login.
+
+        `save` stores them in the cookies.
+        """
         self.authorization, self.refresh, self.changed = authorization, refresh, True
 
     def log_out(self) -> None:

@@ -5,7 +5,9 @@ from django.http import HttpRequest
 
 
 def links(request: HttpRequest) -> dict[str, str]:
-    """Return the public URLs of the APIs and of the admin. A URL that is not set is "".
+    """Return the public URLs of the APIs and of the admin.
+
+    A URL that is not set is "".
 
     https://docs.djangoproject.com/en/5.2/ref/templates/api/#writing-your-own-context-processors
     """

@@ -111,7 +111,10 @@ def page(request: HttpRequest, error: BackendError) -> HttpResponse:
 def render_with(
     request: HttpRequest, template: str, context: dict[str, Any], error: BackendError | None, status: int = 200
 ) -> HttpResponse:
-    """Render a template. If `error` is given, it determines the status and the `Retry-After` header."""
+    """Render a template.
+
+    If `error` is given, it determines the status and the `Retry-After` header.
+    """
     response = render(request, template, context, status=error.status if error else status)
     if isinstance(error, (Busy, TooManyRequests)):
         response["Retry-After"] = str(error.retry_after)

@@ -1,4 +1,7 @@
-"""Django settings of web. In this package, only this module reads environment variables."""
+"""Django settings of web.
+
+In this package, only this module reads environment variables.
+"""
 
 from logging import INFO
 

@@ -61,7 +61,10 @@ SERVICES = (
 
 @dataclass(frozen=True)
 class Report:
-    """The state of each service in `SERVICES`, and the `time` of the check. `time` is None before the first check."""
+    """The state of each service in `SERVICES`, and the `time` of the check.
+
+    `time` is None before the first check.
+    """
 
     states: tuple[State, ...] = (State.UNKNOWN,) * len(SERVICES)
     time: datetime | None = None
@@ -92,7 +95,9 @@ class Checker:
         self._latest = Report()
 
     def report(self) -> Report:
-        """Return the latest report. If it is older than `MAX_AGE`, check the services first.
+        """Return the latest report.
+
+        If it is older than `MAX_AGE`, check the services first.
 
         While one thread checks, the other threads do not wait. They return the latest report. If it is older than
         `MAX_SHOWN_AGE`, they return a report in which each state is `UNKNOWN`.

@@ -183,7 +183,10 @@ def author(request: Request, name: str) -> HttpResponse:
 def list_page(
     request: Request, template: str, context: dict[str, Any], read: Callable[[dict[str, str]], thoughts_backend.Page]
 ) -> HttpResponse:
-    """Render a public list of thoughts, or the error. `read` returns the page that the query parameters select."""
+    """Render a public list of thoughts, or the error.
+
+    `read` returns the page that the query parameters select.
+    """
     page = error = None
     try:
         page = read(page_parameters(request))
@@ -251,7 +254,10 @@ def replace_session(request: Request, authorization: str, refresh: str) -> None:
 
 
 def login_page(request: Request, form: LoginForm, error: BackendError | None = None, status: int = 200) -> HttpResponse:
-    """Render the login form, without the password. For a GET request, also show the newest thoughts."""
+    """Render the login form, without the password.
+
+    For a GET request, also show the newest thoughts.
+    """
     newest = None
     if request.method != "POST":
         with contextlib.suppress(BackendError):

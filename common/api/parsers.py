@@ -20,7 +20,10 @@ class JSONParser(parsers.JSONParser):
 
 
 class FormParser(parsers.FormParser):
-    """Form parser that refuses invalid UTF-8. Django would replace invalid bytes with U+FFFD."""
+    """Form parser that refuses invalid UTF-8.
+
+    Django would replace invalid bytes with U+FFFD.
+    """
 
     def parse(self, stream: Any, media_type: Any = None, parser_context: Any = None) -> Any:
         """Return the parsed body. Raise `ParseError` (400) if it is not UTF-8."""
@@ -30,7 +33,10 @@ class FormParser(parsers.FormParser):
 
 
 class MultiPartParser(parsers.MultiPartParser):
-    """Multipart parser that refuses invalid UTF-8. No endpoint accepts files, so the whole body must be text."""
+    """Multipart parser that refuses invalid UTF-8.
+
+    No endpoint accepts files, so the whole body must be text.
+    """
 
     def parse(self, stream: Any, media_type: Any = None, parser_context: Any = None) -> Any:
         """Return the parsed body. Raise `ParseError` (400) if it is not UTF-8."""

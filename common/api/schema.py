@@ -161,14 +161,20 @@ def use_64_bits(result: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
 
 
 def drop_unused_tags(result: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
-    """Remove the tags that no operation has. Swagger UI would show them as empty groups."""
+    """Remove the tags that no operation has.
+
+    Swagger UI would show them as empty groups.
+    """
     used = {tag for path in result["paths"].values() for operation in path.values() for tag in operation["tags"]}
     result["tags"] = [tag for tag in result.get("tags", []) if tag["name"] in used]
     return result
 
 
 def _objects(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Yield all objects in a JSON document. The caller may change each object before it requests the next one."""
+    """Yield all objects in a JSON document.
+
+    The caller may change each object before it requests the next one.
+    """
     found: list[Any] = [document]
     for node in found:  # the loop also visits the nodes that are added below
         if isinstance(node, dict):

@@ -12,7 +12,10 @@ from common.api.parsers import check_utf8
 
 
 class TextField(serializers.CharField):
-    """Text field that accepts only strings. Django REST framework's `CharField` also accepts numbers."""
+    """Text field that accepts only strings.
+
+    Django REST framework's `CharField` also accepts numbers.
+    """
 
     default_error_messages = {
         "max_length": "Use at most {max_length} characters.",
@@ -27,7 +30,9 @@ class TextField(serializers.CharField):
 
 
 class IntegerField(serializers.IntegerField):
-    """Integer field for a query parameter. It accepts only integers in JSON notation (RFC 8259 section 6).
+    """Integer field for a query parameter.
+
+    It accepts only integers in JSON notation (RFC 8259 section 6).
 
     Django REST framework's `IntegerField` also accepts `1.0`, `1_0` and ` 1`.
     """

@@ -28,7 +28,9 @@ ERRORS = Counter(
 
 
 def measure(execute: Callable[..., Any], sql: str, params: Any, many: bool, context: dict[str, Any]) -> Any:
-    """Execute a statement and measure it. Django calls this function for each statement.
+    """Execute a statement and measure it.
+
+    Django calls this function for each statement.
 
     https://docs.djangoproject.com/en/5.2/topics/db/instrumentation/
     """

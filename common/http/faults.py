@@ -1,4 +1,6 @@
-"""Simulate faults of a service, in development and tests. The setting FAULTS enables this module.
+"""Simulate faults of a service, in development and tests.
+
+The setting FAULTS enables this module.
 
 There are two ways to choose a fault. The header `X-Fault: thoughts-api=slow` applies to one request, and services pass
 the header on to the services that they call. The file FAULTS_PATH applies to all requests of one service. `make fault`
@@ -57,7 +59,10 @@ class FaultMiddleware(Middleware):
         self.file = Path(settings.FAULTS_PATH)
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        """Choose the fault of this request, then call the next middleware. Return 400 if the header is invalid."""
+        """Choose the fault of this request, then call the next middleware.
+
+        Return 400 if the header is invalid.
+        """
         header = request.headers.get(HEADER, "")
         try:
             chosen = parse(header)
@@ -104,7 +109,10 @@ def parse(header: str) -> dict[str, Fault]:
 
 
 def read(file: Path) -> Fault:
-    """Return the fault in a file. Return `NORMAL` if the file is missing or contains anything else."""
+    """Return the fault in a file.
+
+    Return `NORMAL` if the file is missing or contains anything else.
+    """
     try:
         return Fault(file.read_text().strip())
     except (OSError, ValueError):

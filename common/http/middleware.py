@@ -1,4 +1,7 @@
-"""Middleware that all projects use. `common.operations` has two more, for health and for metrics."""
+"""Middleware that all projects use.
+
+`common.operations` has two more, for health and for metrics.
+"""
 
 import re
 import secrets

@@ -1,4 +1,7 @@
-"""Define routes with an optional trailing slash. Neither form redirects to the other."""
+"""Define routes with an optional trailing slash.
+
+Neither form redirects to the other.
+"""
 
 import re
 from collections.abc import Callable
@@ -26,7 +29,9 @@ def path(route: str, view: Callable[..., Any], name: str | None = None) -> URLPa
 
 
 def local_path(text: str) -> str:
-    """Return the text if it is a path on this site, or else "". Use this function for the parameter `next`.
+    """Return the text if it is a path on this site, or else "".
+
+    Use this function for the parameter `next`.
 
     Django's `url_has_allowed_host_and_scheme` accepts `//`, but in a URL, two slashes precede a host name. Browsers
     treat a backslash as a slash, and ignore tabs and line breaks. So this function refuses a text that starts with two

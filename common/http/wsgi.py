@@ -40,7 +40,10 @@ class UTF8Request(WSGIRequest):
             self.content_type, self.content_params = parse_header_parameters(content_type)
 
     def read(self, *args: Any, **kwargs: Any) -> bytes:
-        """Read from the body. Raise `BadRequest` (400) if the client does not send the whole body."""
+        """Read from the body.
+
+        Raise `BadRequest` (400) if the client does not send the whole body.
+        """
         try:
             return super().read(*args, **kwargs)
         except UnreadablePostError:

@@ -51,5 +51,8 @@ class QuietLogger(Logger):
         self.access_log.info(f"{method} {path} {status} {resp.sent} bytes {milliseconds:.0f} ms [{identifier}]")
 
     def warning(self, msg: object, *args: object, **kwargs: Any) -> None:
-        """Log a warning. Remove quoted parts of a malformed request, which may contain a token."""
+        """Log a warning.
+
+        Remove quoted parts of a malformed request, which may contain a token.
+        """
         super().warning(without_quotation(str(msg)), *args, **kwargs)

@@ -1,4 +1,7 @@
-"""Load templates in development. Check each template before using it, and keep its last working version."""
+"""Load templates in development.
+
+Check each template before using it, and keep its last working version.
+"""
 
 from pathlib import Path
 from typing import Any
@@ -25,7 +28,9 @@ class LastGoodLoader(app_directories.Loader):
         self._good: dict[str, str] = {}
 
     def get_contents(self, origin: Origin) -> str:
-        """Return the text of a template. If the file is missing or broken, return the last working version.
+        """Return the text of a template.
+
+        If the file is missing or broken, return the last working version.
 
         If no version has worked yet, raise the error of the missing or broken file.
         """

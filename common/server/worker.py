@@ -35,7 +35,10 @@ ACCEPT_AT_ONCE = 64  # maximum connections to accept before the event loop handl
 
 
 class ClientSocket(socket.socket):
-    """Socket whose `sendall` never blocks. It keeps the bytes that it could not send in `unsent`."""
+    """Socket whose `sendall` never blocks.
+
+    It keeps the bytes that it could not send in `unsent`.
+    """
 
     unsent: bytearray
 
@@ -74,7 +77,9 @@ class ClientSocket(socket.socket):
 
 
 class Connection(TConn):
-    """Connection to a client. It waits in the event loop, or a thread handles its request.
+    """Connection to a client.
+
+    It waits in the event loop, or a thread handles its request.
 
     `deadline` is the value of `time.monotonic()` at which the event loop stops waiting and closes the connection.
     """
@@ -192,7 +197,10 @@ class BufferingWorker(ThreadWorker):
         return True
 
     def _make_room(self) -> bool:
-        """Close the connection that has been waiting longest. Return False if none is waiting."""
+        """Close the connection that has been waiting longest.
+
+        Return False if none is waiting.
+        """
         now = time.monotonic()
         if now > self._next_warning:
             self._next_warning = now + 60
@@ -232,7 +240,10 @@ class BufferingWorker(ThreadWorker):
             self._guarded(connection, connection.on_event, connection)
 
     def _guarded(self, connection: Connection, action: Callable[..., None], *arguments: Any) -> None:
-        """Run an action. If it fails, close the connection, but keep the event loop running."""
+        """Run an action.
+
+        If it fails, close the connection, but keep the event loop running.
+        """
         try:
             action(*arguments)
         except OSError:  # for example, the client reset the connection
@@ -333,7 +344,10 @@ class BufferingWorker(ThreadWorker):
         self._guarded(conn, self._finish, conn, keep_open)
 
     def _finish(self, connection: Connection, keep_open: bool) -> None:
-        """Send the rest of a response. Then wait for another request, or close the connection."""
+        """Send the rest of a response.
+
+        Then wait for another request, or close the connection.
+        """
         if connection.sock.send_rest():
             self._after_answer(connection, keep_open)
             return

@@ -15,7 +15,10 @@ hypothesis.settings.load_profile("tests")
 
 @pytest.fixture(autouse=True)
 def loads(settings: Settings) -> list[str]:
-    """Use a key set with the key "ours" in each test. Return a list with one entry per load of the set."""
+    """Use a key set with the key "ours" in each test.
+
+    Return a list with one entry per load of the set.
+    """
     calls: list[str] = []
 
     def load() -> object:

@@ -11,7 +11,10 @@ from jwt.algorithms import RSAAlgorithm
 
 
 def private_key(name: str, bits: int = 2048) -> rsa.RSAPrivateKey:
-    """Return the RSA key with this name. Keys are cached, because generating one is slow."""
+    """Return the RSA key with this name.
+
+    Keys are cached, because generating one is slow.
+    """
     return _generate(name, bits)
 
 
@@ -32,7 +35,10 @@ def jwks(*kids: str) -> dict[str, Any]:
 
 
 def claims(**changes: Any) -> dict[str, Any]:
-    """Return the claims of a valid access token with these changes. The value None removes a claim."""
+    """Return the claims of a valid access token with these changes.
+
+    The value None removes a claim.
+    """
     now = int(time.time())
     valid = {
         "username": "bruce",
@@ -50,7 +56,10 @@ def claims(**changes: Any) -> dict[str, Any]:
 def token(
     payload: dict[str, Any] | None = None, *, key: str = "ours", headers: dict[str, Any] | None = None, **changes: Any
 ) -> str:
-    """Return a token signed with RS256. Its header contains `headers`, or by default `key` as the `kid`."""
+    """Return a token signed with RS256.
+
+    Its header contains `headers`, or by default `key` as the `kid`.
+    """
     header = {"alg": "RS256", "typ": "JWT"} | ({"kid": key} if headers is None else headers)
     return signed(as_json(header), as_json(claims(**changes) if payload is None else payload), key)
 

@@ -15,7 +15,10 @@ from common.http.faults import Fault
 
 @pytest.fixture
 def file(settings: Settings, tmp_path: Path) -> Path:
-    """Enable faults. Return the path of the file that contains the fault of this service, whose name is `common`."""
+    """Enable faults.
+
+    Return the path of the file that contains the fault of this service, whose name is `common`.
+    """
     settings.MIDDLEWARE = [*settings.MIDDLEWARE, *common.fault_middleware(True, False)]
     settings.FAULTS_PATH = tmp_path / "fault"
     return tmp_path / "fault"

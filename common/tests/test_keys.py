@@ -43,7 +43,10 @@ class Clock:
 
 
 class Source:
-    """Function that returns a key set. It counts its calls, and raises `error` if one is set."""
+    """Function that returns a key set.
+
+    It counts its calls, and raises `error` if one is set.
+    """
 
     def __init__(self, *kids: str) -> None:
         self.answer: Any = signing.jwks(*kids)

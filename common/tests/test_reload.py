@@ -20,7 +20,10 @@ django.setup()
 
 @pytest.fixture
 def code(tmp_path: Path) -> Iterator[Path]:
-    """Return a folder with an application. Reading the named pipe `pipe` in it starts a check."""
+    """Return a folder with an application.
+
+    Reading the named pipe `pipe` in it starts a check.
+    """
     (tmp_path / "application.py").write_text(GOOD)
     (tmp_path / "views.py").write_text("urlpatterns = []")
     serve = f"from common.server.reload import serve; serve('application', {str(tmp_path / 'pipe')!r})"

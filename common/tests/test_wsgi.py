@@ -26,7 +26,10 @@ def handler() -> BaseHandler:
 
 
 def post_chunked(handler: Any, body: BytesIO) -> tuple[int, Any]:
-    """Send JSON in chunks, without Content-Length. Return the status and the JSON of the response."""
+    """Send JSON in chunks, without Content-Length.
+
+    Return the status and the JSON of the response.
+    """
     environ = RequestFactory().post("/echo/", content_type="application/json").environ
     del environ["CONTENT_LENGTH"]
     environ |= {"HTTP_TRANSFER_ENCODING": "chunked", "wsgi.input": body, "wsgi.input_terminated": True}

@@ -28,7 +28,10 @@ class EchoSerializer(serializers.Serializer[Any]):
 
 
 class FieldsSerializer(serializers.Serializer[Any]):
-    """Text fields with various limits. The OpenAPI document must describe exactly what each field accepts."""
+    """Text fields with various limits.
+
+    The OpenAPI document must describe exactly what each field accepts.
+    """
 
     plain = TextField()
     untrimmed = TextField(trim_whitespace=False)

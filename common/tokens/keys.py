@@ -35,7 +35,10 @@ TIMEOUT = 2.0  # seconds to wait for the connection, and for each part of the re
 
 
 class KeysUnavailable(Exception):
-    """No key set has been loaded yet. The API responds with 503, not 401, because the token may be valid."""
+    """No key set has been loaded yet.
+
+    The API responds with 503, not 401, because the token may be valid.
+    """
 
 
 class UnknownKey(Exception):

@@ -1,4 +1,6 @@
-"""Verify access tokens. They are JSON Web Tokens (RFC 7519) that users_api signs with RS256.
+"""Verify access tokens.
+
+They are JSON Web Tokens (RFC 7519) that users_api signs with RS256.
 
 `from_header` verifies the token of a request. It calls `verify`, which finds the key and checks the token.
 """

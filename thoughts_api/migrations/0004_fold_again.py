@@ -39,7 +39,10 @@ def drop_trigger(apps, schema_editor):
 
 
 def fold_again(apps, schema_editor):
-    """Update the rows whose folded text differs, in short transactions. An interrupted run can be repeated."""
+    """Update the rows whose folded text differs, in short transactions.
+
+    An interrupted run can be repeated.
+    """
     alias = schema_editor.connection.alias
     thoughts = apps.get_model('thoughts_api', 'Thought').objects.using(alias)
     last = 0

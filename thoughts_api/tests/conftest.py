@@ -64,7 +64,10 @@ def sign() -> Sign:
 
 
 def client(token: str | None = None) -> APIClient:
-    """Return a test client. If a view raises, the client returns a 500 response, as a server would."""
+    """Return a test client.
+
+    If a view raises, the client returns a 500 response, as a server would.
+    """
     client = APIClient(raise_request_exception=False)
     if token:
         client.credentials(HTTP_AUTHORIZATION=f"Bearer {token}")

@@ -19,7 +19,10 @@ MULTIPART = "multipart/form-data; boundary=x"
 
 
 def part(value: bytes, more: bytes = b"") -> bytes:
-    """Return a multipart body with one field, `text`. Append `more` to the headers of that field."""
+    """Return a multipart body with one field, `text`.
+
+    Append `more` to the headers of that field.
+    """
     return b'--x\r\nContent-Disposition: form-data; name="text"' + more + b"\r\n\r\n" + value + b"\r\n--x--\r\n"
 
 

@@ -88,7 +88,10 @@ def test_search_finds_the_same_thoughts_as_a_comparison_in_python(bruce: APIClie
 
 
 def walk(api: APIClient, path: str, rel: str, between: Callable[[], None]) -> list[list[int]]:
-    """Follow the links with relation `rel`, and return the ids of each page. Call `between` after each page."""
+    """Follow the links with relation `rel`, and return the ids of each page.
+
+    Call `between` after each page.
+    """
     pages = []
     while path:
         response = api.get(path)

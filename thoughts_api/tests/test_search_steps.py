@@ -29,7 +29,9 @@ def page(substring: str, ids: range = ALL, descending: bool = False, count: int 
 
 
 def steps(substring: str, descending: bool = False, count: int = 3) -> list[str]:
-    """Run a search, and return the kind of each SQL statement. On SQLite, a search has only one statement.
+    """Run a search, and return the kind of each SQL statement.
+
+    On SQLite, a search has only one statement.
 
     "walk" statements read in the order of the primary key. "lowest" statements read the lowest existing id. The others
     use the search index: "spans" within narrow spans, "wide spans" within wide spans, and "all" without spans.

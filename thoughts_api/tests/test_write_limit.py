@@ -21,7 +21,10 @@ MINE = "/api/me/thoughts/"
 
 @pytest.fixture(autouse=True)
 def stopped_clock(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Stop the clock of the limits. Otherwise, a minute could end while a slow machine creates thoughts."""
+    """Stop the clock of the limits.
+
+    Otherwise, a minute could end while a slow machine creates thoughts.
+    """
     now = time.time()
     monkeypatch.setattr(write_limit, "time", SimpleNamespace(time=lambda: now))
 

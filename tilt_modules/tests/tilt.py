@@ -1,4 +1,6 @@
-"""A fake Tilt for tests. It evaluates a Tiltfile in a Starlark interpreter and records the calls of Tilt's functions.
+"""A fake Tilt for tests.
+
+It evaluates a Tiltfile in a Starlark interpreter and records the calls of Tilt's functions.
 
 If a Tiltfile uses a function or an argument that is missing here, add it with the signature in
 https://docs.tilt.dev/api.html.
@@ -53,7 +55,10 @@ class Blob:
 
 @dataclass
 class Tilt:
-    """The state of Tilt after it has evaluated a Tiltfile. `read` raises `StarlarkError` if the Tiltfile is invalid."""
+    """The state of Tilt after it has evaluated a Tiltfile.
+
+    `read` raises `StarlarkError` if the Tiltfile is invalid.
+    """
 
     context: str = "kind-kind"
     arguments: Object = field(default_factory=dict)

@@ -77,7 +77,10 @@ def install() -> None:
 
 
 def documents(folder: Path) -> Iterator[Path]:
-    """Write the OpenAPI document of each API, and of the template of `make service`. Yield the files."""
+    """Write the OpenAPI document of each API, and of the template of `make service`.
+
+    Yield the files.
+    """
     local = Local(folder / "var", PORTS)
     local.make_secrets()
     environments = {project.package: local.environment(project.package) for project in WITH_DATABASE}

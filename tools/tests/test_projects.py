@@ -1,4 +1,7 @@
-"""Some files cannot read projects.toml. Each of them must list every project that is in projects.toml."""
+"""Some files cannot read projects.toml.
+
+Each of them must list every project that is in projects.toml.
+"""
 
 import shutil
 from pathlib import Path

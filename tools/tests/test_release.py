@@ -45,7 +45,10 @@ def git(tree: Path, *arguments: str) -> str:
 
 
 def refusal(tree: Path, version: str = "7.1.0") -> str:
-    """Try to release a version. Check that this changes nothing, and return why the release is refused."""
+    """Try to release a version.
+
+    Check that this changes nothing, and return why the release is refused.
+    """
     before = git(tree, "rev-parse", "HEAD"), git(tree, "status", "--porcelain")
     done = release(tree, version)
     assert done.returncode == 1, done.stdout

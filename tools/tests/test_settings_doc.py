@@ -27,7 +27,10 @@ class Row:
 
 
 def table(text: str) -> dict[str, Row]:
-    """Return the rows by variable. A row may list several variables and their defaults."""
+    """Return the rows by variable.
+
+    A row may list several variables and their defaults.
+    """
     rows: dict[str, Row] = {}
     for line in re.findall(r"^\| (`[A-Z].*) \|$", text, re.MULTILINE):
         variables, projects, defaults, meaning = re.split(r" \| ", line)

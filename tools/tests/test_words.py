@@ -1,4 +1,7 @@
-"""The check finds the words of tools/words.toml in prose, comments and names. It accepts all other words."""
+"""The check finds the words of tools/words.toml in prose, comments and names.
+
+It accepts all other words.
+"""
 
 import subprocess
 from pathlib import Path

@@ -4,7 +4,10 @@ from users_api.models import lookalike_key
 
 
 def fill(apps, schema_editor):
-    """Set `lookalike_key` for existing accounts. If two names look alike, only the older account gets the key."""
+    """Set `lookalike_key` for existing accounts.
+
+    If two names look alike, only the older account gets the key.
+    """
     User = apps.get_model('users_api', 'User')
     taken = set()
     for user in User.objects.order_by('pk').only('username').iterator():

@@ -31,7 +31,10 @@ def write_key(path: Path) -> rsa.RSAPrivateKey:
 
 @pytest.fixture(scope="session")
 def django_db_modify_db_settings(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Store a SQLite database in a file. In memory, all threads would share one connection."""
+    """Store a SQLite database in a file.
+
+    In memory, all threads would share one connection.
+    """
     if connection.vendor == "sqlite":
         connection.settings_dict["TEST"]["NAME"] = str(tmp_path_factory.mktemp("database") / "users.sqlite3")
 

@@ -1,1 +1,4 @@
-"""Functions that call thoughts_api and users_api. Each returns data or raises a `BackendError`."""
+"""Functions that call thoughts_api and users_api.
+
+Each returns data or raises a `BackendError`.
+"""

@@ -76,7 +76,9 @@ class BadAnswer(Unavailable):
 
 
 class Busy(Unavailable):
-    """This process is already making as many slow calls as allowed. `activity` is what the other users are doing.
+    """This process is already making as many slow calls as allowed.
+
+    `activity` is what the other users are doing.
 
     web did not make the call. `retry_after` is in seconds.
     """

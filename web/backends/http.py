@@ -1,4 +1,7 @@
-"""Call the APIs over HTTP, with pooled connections, timeouts and retries. Turn error responses into exceptions."""
+"""Call the APIs over HTTP, with pooled connections, timeouts and retries.
+
+Turn error responses into exceptions.
+"""
 
 import functools
 import json
@@ -52,7 +55,10 @@ _deadline: ContextVar[float] = ContextVar("deadline")  # the `time.monotonic()` 
 
 @dataclass(frozen=True)
 class Answer:
-    """An answer from an API. `body` is the parsed JSON, or None if the body is not JSON."""
+    """An answer from an API.
+
+    `body` is the parsed JSON, or None if the body is not JSON.
+    """
 
     status: int
     body: Any
@@ -61,7 +67,10 @@ class Answer:
 
 
 class Retry(urllib3.Retry):
-    """urllib3's retry policy. It also stops if another attempt could exceed the deadline of the call."""
+    """urllib3's retry policy.
+
+    It also stops if another attempt could exceed the deadline of the call.
+    """
 
     def is_exhausted(self) -> bool:
         """Return True if no further attempt may be made."""
@@ -70,7 +79,9 @@ class Retry(urllib3.Retry):
 
 
 def session() -> requests.Session:
-    """Return the session that all threads share. It keeps connections open, stores no cookies, and retries calls.
+    """Return the session that all threads share.
+
+    It keeps connections open, stores no cookies, and retries calls.
 
     Every `SESSION_AGE` seconds, a new session with new connections replaces it. Kubernetes chooses a pod when a
     connection is opened. Without new connections, pods that start later would get no requests.

@@ -34,7 +34,10 @@ class Thought:
 
     @property
     def time(self) -> str:
-        """Return the timestamp as a page shows it. Django's `date` filter would take ten times as long."""
+        """Return the timestamp as a page shows it.
+
+        Django's `date` filter would take ten times as long.
+        """
         return f"{self.timestamp.day} {self.timestamp:%b %Y, %H:%M} UTC"
 
 
@@ -74,7 +77,10 @@ def check(timeout: float) -> None:
 
 
 def by_author(username: str, page: dict[str, str]) -> Page:
-    """Return a page of a user's thoughts, newest first. For an unknown user, the page is empty."""
+    """Return a page of a user's thoughts, newest first.
+
+    For an unknown user, the page is empty.
+    """
     return _page("/api/thoughts/", {"username": username, **page})
 
 

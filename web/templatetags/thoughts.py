@@ -101,7 +101,10 @@ def _without_punctuation(url: str) -> str:
 
 
 def _is_linkable(url: str) -> bool:
-    """Return whether the URL has a host and no user name. A user name could look like a host."""
+    """Return whether the URL has a host and no user name.
+
+    A user name could look like a host.
+    """
     try:
         parts = urlsplit(url)
         return bool(parts.hostname) and parts.username is None and (parts.port is None or parts.port > 0)

@@ -101,7 +101,10 @@ class Backend:
 
 @pytest.fixture
 def backend(settings: Settings) -> Iterator[Backend]:
-    """Start the fake server. Unless a test sets other answers, lists are empty and logins succeed."""
+    """Start the fake server.
+
+    Unless a test sets other answers, lists are empty and logins succeed.
+    """
     backend = Backend()
 
     class Handler(BaseHTTPRequestHandler):
@@ -190,7 +193,10 @@ def new_session() -> Iterator[None]:
 
 @pytest.fixture
 def visitor() -> Client:
-    """Return a test client without a login. If a view raises an exception, the client gets the 500 page."""
+    """Return a test client without a login.
+
+    If a view raises an exception, the client gets the 500 page.
+    """
     return Client(raise_request_exception=False)
 
 

@@ -188,7 +188,10 @@ def test_every_page_links_to_the_status_page(visitor: Client) -> None:
 
 
 def shown_code(response: Any) -> str:
-    """Return the code on a page, or "" if there is none. Assert that a code is the request id of the response."""
+    """Return the code on a page, or "" if there is none.
+
+    Assert that a code is the request id of the response.
+    """
     codes = CODE.findall(response.text)
     assert codes in ([], [response["X-Request-ID"]])
     return "".join(codes)

@@ -28,7 +28,10 @@ def request() -> Any:
 
 @contextmanager
 def waiting(backend: Backend, count: int) -> Iterator[list["Future[Any]"]]:
-    """Send searches, and wait until the API has received them. On exit, the API answers them."""
+    """Send searches, and wait until the API has received them.
+
+    On exit, the API answers them.
+    """
     arrived, answer, prepared = Semaphore(0), Event(), backend.answers[SEARCH]
 
     def wait(_: object) -> Any:

@@ -37,7 +37,9 @@ class DatabaseWrapper(base.DatabaseWrapper):
         return params
 
     def connect(self) -> None:
-        """Connect to the database. If an error occurs, close the connection and raise the error.
+        """Connect to the database.
+
+        If an error occurs, close the connection and raise the error.
 
         Django's own method leaves the connection open if it cannot set the time zone. Django would then keep using the
         connection with the wrong time zone.
@@ -49,7 +51,9 @@ class DatabaseWrapper(base.DatabaseWrapper):
             raise
 
     def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
-        """Return a new connection. If psycopg raises an error, count it, and release the socket that psycopg opened.
+        """Return a new connection.
+
+        If psycopg raises an error, count it, and release the socket that psycopg opened.
 
         Without this, the exception's traceback would keep the socket open until the next garbage collection. Each
         attempt to connect to an unresponsive server would leave an open socket.

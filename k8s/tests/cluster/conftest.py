@@ -1,4 +1,7 @@
-"""Fixtures for tests in a cluster. `make e2e-cluster` deploys the local overlay before it runs these tests."""
+"""Fixtures for tests in a cluster.
+
+`make e2e-cluster` deploys the local overlay before it runs these tests.
+"""
 
 import os
 from collections.abc import Callable, Iterator

@@ -1,4 +1,6 @@
-"""Tests of Prometheus on the cluster. It scrapes the pods, panels show data, and outages trigger only the right alerts.
+"""Tests of Prometheus on the cluster.
+
+It scrapes the pods, panels show data, and outages trigger only the right alerts.
 
 The tests deploy the overlay of `tilt up -- --observability` without Grafana and Jaeger. Prometheus comes from Debian,
 because the cluster in CI cannot pull images from the internet. It scrapes every second instead of every 15 seconds, and
@@ -151,7 +153,10 @@ def without_data(query: Query, shown: Callable[[str], bool]) -> list[str]:
 
 
 def eventually(get: Callable[[], Result], expected: Result) -> Result:
-    """Call `get` until it returns `expected`, for at most `TIMEOUT` seconds. Return the last result."""
+    """Call `get` until it returns `expected`, for at most `TIMEOUT` seconds.
+
+    Return the last result.
+    """
     results = []
 
     def matches() -> bool:

@@ -1,4 +1,7 @@
-"""Tests of the running pods. They check the privileges of the pods, and that data survives the deletion of a pod."""
+"""Tests of the running pods.
+
+They check the privileges of the pods, and that data survives the deletion of a pod.
+"""
 
 import functools
 

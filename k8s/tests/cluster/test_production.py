@@ -1,4 +1,7 @@
-"""Tests of the production overlay. The commands in docs/production.md deploy it, with an external PostgreSQL."""
+"""Tests of the production overlay.
+
+The commands in docs/production.md deploy it, with an external PostgreSQL.
+"""
 
 import base64
 import contextlib
@@ -139,7 +142,10 @@ def controller(kubectl: Kubectl) -> str:
 
 
 def steps(tree: Path) -> list[str]:
-    """Read docs/production.md in a copy of the repository. Return its commands, one string per step."""
+    """Read docs/production.md in a copy of the repository.
+
+    Return its commands, one string per step.
+    """
     section = (tree / "docs" / "production.md").read_text().partition("## Ten commands\n")[2].partition("\n## ")[0]
     found = [
         textwrap.dedent(block) for block in re.findall(r"^ +```sh\n(.*?)^ +```$", section, re.MULTILINE | re.DOTALL)
@@ -329,7 +335,10 @@ def test_signing_key_is_rotated_without_a_logout_and_a_leaked_key_is_refused_wit
         return session.get(f"{THOUGHTS}/api/me/thoughts/", headers=token, timeout=10).status_code
 
     def rotate(*options: str) -> None:
-        """Run the CronJob's command with these options. Then make the kubelets update the mounted keys at once."""
+        """Run the CronJob's command with these options.
+
+        Then make the kubelets update the mounted keys at once.
+        """
         template = kubectl.json("get", "cronjob", "users-api-rotate-keys")["spec"]["jobTemplate"]
         template["spec"]["template"]["spec"]["containers"][0]["command"].extend(options)
         job = {

@@ -43,7 +43,10 @@ def pods(kubectl: Kubectl, service: str) -> dict[str, bool]:
 
 @contextmanager
 def load() -> Iterator[rollout.Phase]:
-    """Send requests to all services in the background, and yield their results. Delete the written data at the end."""
+    """Send requests to all services in the background, and yield their results.
+
+    Delete the written data at the end.
+    """
     sender = rollout.Load(users=12)
     sender.phase = rollout.Phase("release")
     with sender.running():
@@ -53,7 +56,10 @@ def load() -> Iterator[rollout.Phase]:
 
 @pytest.fixture
 def database(kubectl: Kubectl) -> Iterator[Callable[[str], str]]:
-    """Return a function that runs SQL in the database of thoughts_api. Undo the test's migration afterwards."""
+    """Return a function that runs SQL in the database of thoughts_api.
+
+    Undo the test's migration afterwards.
+    """
 
     def query(sql: str) -> str:
         psql = 'psql --quiet --no-align --tuples-only -U "$POSTGRES_USER" -d "$POSTGRES_DB" -c "$0"'

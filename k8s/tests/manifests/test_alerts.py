@@ -1,4 +1,7 @@
-"""Unit tests of the alerts, with `promtool test rules`. Each test checks that only the expected alerts fire."""
+"""Unit tests of the alerts, with `promtool test rules`.
+
+Each test checks that only the expected alerts fire.
+"""
 
 import re
 import subprocess

@@ -1,4 +1,7 @@
-"""Tests of the objects for Flux, Argo CD and External Secrets. Their schemas come from `crds.py`."""
+"""Tests of the objects for Flux, Argo CD and External Secrets.
+
+Their schemas come from `crds.py`.
+"""
 
 import shutil
 from pathlib import Path

@@ -5,7 +5,10 @@ from rest_framework.pagination import CursorPagination
 
 
 class NotePagination(CursorPagination):
-    """Pagination by id, newest first. The body has the URLs of the `next` and the `previous` page."""
+    """Pagination by id, newest first.
+
+    The body has the URLs of the `next` and the `previous` page.
+    """
 
     ordering = "-id"
     page_size = 100

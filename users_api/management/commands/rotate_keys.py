@@ -48,7 +48,10 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from None
 
     def _advance(self, store: Store, options: dict[str, Any], *, begin: bool) -> timedelta | None:
-        """Perform the step that is due, if any. Return the time until the next step, or None if there is none."""
+        """Perform the step that is due, if any.
+
+        Return the time until the next step, or None if there is none.
+        """
         step = rotation.advance(
             store.read(),
             datetime.now(UTC),
