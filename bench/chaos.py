@@ -3,8 +3,8 @@
 Clients continuously write unique texts and read lists, through the ingress of the local overlay. Meanwhile, this script
 force-deletes the PostgreSQL pod of thoughts_api several times. A write is acknowledged if the API answers 201.
 
-The output shows how many writes were acknowledged, lost, or stored twice, and lists the failures. The exit code
-is 1 if a write was lost or stored twice, or if a request failed in any way other than a 503 from the API itself. Each
+The output shows how many writes were acknowledged, lost, or stored twice, and lists the failures. The exit code is 1 if
+a write was lost or stored twice. It is also 1 if a request failed with anything but a 503 from the API itself. Each
 kill takes about 20 seconds.
 """
 

@@ -420,8 +420,9 @@ Every query returned the same thoughts as a full scan.
 
 The median query takes {each:.1f} ms of CPU. For comparison, other reads take {others}.
 
-The next table shows the slowest query of each kind. For each statement that reads the first page of its results, the
-table shows how PostgreSQL scanned the rows, and the execution time of the statement in milliseconds (EXPLAIN ANALYZE):
+The next table shows the slowest query of each kind. The last column lists each
+statement that reads the first page of its results. It shows how PostgreSQL scanned the rows, and the execution time in
+milliseconds (EXPLAIN ANALYZE):
 
 {plan_table(explained)}
 

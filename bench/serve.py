@@ -320,8 +320,8 @@ def rates(servers: dict[str, Server], constant: Server, rounds: int, seconds: fl
 
 The column "ratio" compares each rate with the rate of the constant view, which does no work. The database contains the
 eight sample thoughts. A page of web takes {whole_page:.2f} times as much CPU as the constant template and the page's
-API call together. A login takes {alone:.2f} times as much CPU as Argon2id alone. A process needs {first:.3f} ms of CPU
-to verify a token for the first time, and {again:.3f} ms to verify the same token again.
+API call together. A login takes {alone:.2f} times as much CPU as Argon2id alone. A process verifies a new token with
+{first:.3f} ms of CPU, and a known token with {again:.3f} ms.
 """
     )
 

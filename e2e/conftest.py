@@ -1,8 +1,8 @@
 """Fixtures: the running system that the tests send requests to.
 
 By default, a fixture starts the system as `make run` does, but on free ports and with a temporary folder. If the
-variables THOUGHTS_URL, USERS_URL and WEB_URL are set, the tests use the system with these URLs, which is already
-running in a cluster or in Docker Compose.
+variables THOUGHTS_URL, USERS_URL and WEB_URL are set, the tests use the system with these URLs. This system is already
+running, in a cluster or in Docker Compose.
 """
 
 import json

@@ -1,8 +1,8 @@
 """`make release version=1.1.0`: check the tree, write the release into it, commit and tag it.
 
-The release consists of a section of CHANGELOG.md, the image tags in k8s/components/release, the versions in the
-pyproject.toml files, and the last migration of each API, which tools/upgrade.py needs to check the next release. The
-command pushes nothing.
+The release consists of a section of CHANGELOG.md, the image tags in k8s/components/release, and the versions in the
+pyproject.toml files. It also contains the last migration of each API, with which tools/upgrade.py checks the next
+release. The command pushes nothing.
 """
 
 import argparse

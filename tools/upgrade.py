@@ -1,10 +1,10 @@
 """Refuse migrations that pods of the previous release cannot survive: `python -m tools.upgrade users_api`.
 
 During a rollout, pods of the previous release use the tables of the new release. After a rollback, they do so for days.
-This command migrates an empty database to the last migration of the previous release (`migration` of `[tool.release]`
-in the project's pyproject.toml), and then to the newest one. It compares the tables, not the migrations, so it also
-detects the effect of raw SQL. It detects neither how long a migration locks a table nor what a data migration does to
-the rows.
+This command migrates an empty database to the last migration of the previous release, and then to the newest one. The
+project's pyproject.toml names the former (`migration` of `[tool.release]`). The command compares the tables, not the
+migrations, so it also detects the effect of raw SQL. It detects neither how long a migration locks a table nor what a
+data migration does to the rows.
 
 DATABASE_URL selects the server. Without it, the database is SQLite.
 """

@@ -35,7 +35,7 @@ def local_path(text: str) -> str:
 
     Django's `url_has_allowed_host_and_scheme` accepts `//`, but in a URL, two slashes precede a host name. Browsers
     treat a backslash as a slash, and ignore tabs and line breaks. So this function refuses a text that starts with two
-    slashes or with a slash and a backslash, and a text that contains tabs or line breaks.
+    slashes, or with a slash and a backslash. It also refuses tabs and line breaks.
     """
     is_path = len(text) <= MAX_PATH_LENGTH and re.match(r"/(?![/\\])", text) and text.isprintable()
     return text if is_path and url_has_allowed_host_and_scheme(text, allowed_hosts=None) else ""

@@ -4,9 +4,9 @@ from common.folding import fold
 
 BATCH = 500  # rows
 
-# During the rollout, pods of the previous release still write texts with the old folding, which keeps invisible
-# characters and does not convert every kind of space to " ". This trigger corrects the rows that those pods write. The
-# next release drops the trigger.
+# During the rollout, pods of the previous release still write texts with the old folding. It keeps invisible characters
+# and does not convert every kind of space to " ". This trigger corrects the rows that those pods write. The next
+# release drops the trigger.
 # The ranges are IGNORABLE of `common.folding`, and the characters for which `str.isspace` is true.
 IGNORABLE = (
     r'\u00AD\u034F\u061C\u115F\u1160\u17B4\u17B5\u180B-\u180F\u200B-\u200F\u202A-\u202E\u2060-\u206F\u3164'

@@ -1,7 +1,7 @@
 """`make cluster`, with stand-ins for docker, kind, k3d and kubectl, because CI has none of them.
 
-The files are also checked by hand with the real kind 0.33 (its parser and its `docker run` command), with the schema
-of k3d 5.8, and by deploying k8s/cluster/traefik to a cluster.
+We also checked the files by hand with the parser of the real kind 0.33, and with its `docker run` command. We checked
+them with the schema of k3d 5.8, and deployed k8s/cluster/traefik to a cluster.
 """
 
 import os

@@ -57,7 +57,7 @@ def wait(condition: Callable[[], bool], timeout: float = 180) -> None:
 def wait_for_status(url: str, status: int = 200, session: requests.Session | None = None) -> None:
     """Wait until a GET request is answered with this status. Fail after a minute.
 
-    The ingress controller needs a moment to find new pods. Until then, it answers with an error of its own, or it sends
+    The ingress controller needs a moment to find new pods. Until then, it answers with an error of its own. Or it sends
     the request to a pod that no longer exists, and the request times out.
     """
 
