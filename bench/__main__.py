@@ -79,6 +79,7 @@ BENCHMARKS: dict[str, tuple[str, Callable[[], str]]] = {
     "search": ("Search among a million thoughts", nothing),
     "serve": ("One worker of each service", nothing),
     "sessions": ("Sessions", history),
+    "tracing": ("Traces", nothing),
     "hostile": ("Hostile clients", nothing),
     "workers": ("gunicorn's workers", nothing),
     "images": ("The images", builder),
@@ -100,6 +101,9 @@ each service takes to start, and its memory in MB.""",
     "sessions": """\
 The benchmark compares logins and refreshes with those of an older commit, which had no sessions. "before" means that
 commit, and "now" means the current one.""",
+    "tracing": """\
+Two servers run the same code of thoughts_api, and one of them records a part of the traces. They receive searches in
+turn. The collector runs on the same CPUs as the servers.""",
     "hostile": """\
 Each row of the first table describes one test. In the first test, there are no hostile clients. In each of the next
 tests, 200 hostile clients of one kind stay connected to thoughts_api. In the last two, other clients keep all threads
