@@ -1,4 +1,6 @@
-"""Read the environment variables for gunicorn's settings and for the connection limit check.
+"""Read the environment variables that configure gunicorn.
+
+The check of PostgreSQL's connection limit also uses this module.
 
 gunicorn's master imports this module, but not `common.settings`. Only the workers import Django and the settings. So
 the master needs little memory, and in development, new workers load the changed code.
@@ -16,10 +18,10 @@ _env = FileEnv(strip_whitespace=True)
 
 
 def available_cpus() -> int:
-    """Return the CPU limit of this container, rounded up, but at most the number of CPUs.
+    """Return the CPU limit of this container, rounded up.
 
-    If there is no limit, return the number of CPUs. Depending on the host, a cgroup v2 or cgroup v1 file contains the
-    limit.
+    If there is no limit, or if the limit exceeds the number of CPUs, return the number of CPUs. Depending on the host,
+    a cgroup v2 or cgroup v1 file contains the limit.
     """
     try:
         quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()

@@ -1,4 +1,4 @@
-"""Fold text so that a search ignores letter case, accents and invisible characters.
+"""Fold text so that searches ignore letter case, accents and invisible characters.
 
 Each character is folded separately. So if a text contains a substring, the folded text contains the folded substring.
 """
@@ -7,9 +7,9 @@ import unicodedata
 
 
 def fold(text: str) -> str:
-    """Return the text in lower case, without accents or invisible characters, and with U+0020 for each space.
+    """Return the text in lower case, without accents or invisible characters.
 
-    Line breaks and tabs count as spaces, as in `str.isspace`.
+    Each space becomes U+0020. Line breaks and tabs count as spaces, as in `str.isspace`.
 
     Every text can be folded. Folding a text twice gives the same result as folding it once.
     """
@@ -43,7 +43,7 @@ _MAX_CHARACTERS = 8192
 
 
 class _Table(dict[int, str]):
-    """Cache of folded characters by code point, in the form that `str.translate` requires."""
+    """Cache that maps code points to folded characters, for `str.translate`."""
 
     def __missing__(self, code_point: int) -> str:
         if len(self) >= _MAX_CHARACTERS:

@@ -18,7 +18,7 @@ FIELDS = (
 
 
 class JSONFormatter(JsonFormatter):
-    """Formatter that writes one JSON object per line, with only the fields in `FIELDS`.
+    """Formatter that writes a JSON object per line, with only the fields in `FIELDS`.
 
     python-json-logger would also write every other attribute of the record. Django adds the request object to some
     records. The string form of this object contains the query string, which may be private.

@@ -1,4 +1,5 @@
-"""Extend Django REST framework: token authentication, one format for errors, strict input, OpenAPI.
+"""Classes and functions that extend Django REST framework.
 
-The setting `common.settings.REST_FRAMEWORK` makes Django REST framework use these classes.
+They authenticate clients by access token, give all errors one format, check input strictly, and extend the OpenAPI
+document. The setting `common.settings.REST_FRAMEWORK` makes Django REST framework use these classes.
 """

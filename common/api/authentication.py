@@ -11,7 +11,7 @@ from common.tokens.keys import KeysUnavailable, key_set
 
 
 class TokenAuthentication(BaseAuthentication):
-    """DRF authentication class that sets `request.user` to a `common.tokens.TokenUser`."""
+    """DRF authentication class that sets `request.user` to a `tokens.TokenUser`."""
 
     def authenticate(self, request: Request) -> tuple[tokens.TokenUser, None] | None:
         """Return `(user, None)`, or None if the request has no Authorization header.

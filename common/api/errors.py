@@ -1,6 +1,6 @@
-"""Give every error response the same JSON body: `{"message": str, "errors": {field: [str]}}`.
+"""Give every error response a JSON body of the same form.
 
-Only a response with status 400 contains `errors`.
+The body is `{"message": str, "errors": {field: [str]}}`. Only a response with status 400 contains `errors`.
 """
 
 import logging
@@ -67,15 +67,16 @@ def log_unavailable(error: BaseException) -> None:
 
 
 def reason(error: BaseException) -> str:
-    """Return the first line of a database error, or the name of its class if that line is empty.
+    """Return the first line of a database error.
 
-    The other lines are not logged, because they may contain the SQL statement and its parameters.
+    If that line is empty, return the name of the error's class. The other lines are not logged, because they may
+    contain the SQL statement and its parameters.
     """
     return str(error).strip().partition("\n")[0] or type(error).__name__
 
 
 def field_errors(detail: Any, name: str = api_settings.NON_FIELD_ERRORS_KEY) -> dict[str, list[str]]:
-    """Return the list of messages for each field, from the `detail` of a DRF exception.
+    """Return the messages for each field, from the `detail` of a DRF exception.
 
     The name of a nested field contains dots, such as `author.name`.
     """
@@ -115,7 +116,10 @@ def forbidden(request: HttpRequest, exception: Exception) -> JsonResponse:
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> JsonResponse:
-    """Respond with 403 if a form of the admin was sent without a valid CSRF token (CSRF_FAILURE_VIEW)."""
+    """Respond with 403 to an admin form that has no valid CSRF token.
+
+    This function is for the setting CSRF_FAILURE_VIEW.
+    """
     events.record(Event.ACCESS_REFUSED, status=403, reason="CSRF")
     message = "This form has expired, or cookies are disabled. Reload the page and try again."
     return JsonResponse({"message": message}, status=403)

@@ -9,7 +9,7 @@ from rest_framework.exceptions import ParseError
 
 
 class JSONParser(parsers.JSONParser):
-    """JSON parser that responds with 400, not 500, to a body that is nested too deeply."""
+    """JSON parser that responds with 400, not 500, to a body nested too deeply."""
 
     def parse(self, stream: Any, media_type: Any = None, parser_context: Any = None) -> Any:
         """Return the parsed body. Raise `ParseError` (400) if it is not JSON."""

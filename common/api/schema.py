@@ -78,10 +78,10 @@ class TokenAuthenticationScheme(OpenApiAuthenticationExtension):
 
 
 class TextFieldPattern(OpenApiSerializerFieldExtension):
-    """Extension that adds a regular expression to the schema of each `TextField` in a request.
+    """Extension that adds a pattern to the schema of each `TextField` in a request.
 
-    The pattern excludes NUL characters. If the field trims spaces, the pattern also limits the length of the trimmed
-    text.
+    The pattern is a regular expression that excludes NUL characters. If the field trims spaces, the pattern also limits
+    the length of the trimmed text.
     """
 
     target_class = "common.api.serializers.TextField"
@@ -97,7 +97,10 @@ class TextFieldPattern(OpenApiSerializerFieldExtension):
 
 
 class CharFieldPattern(TextFieldPattern):
-    """Extension like `TextFieldPattern` for each `CharField`, but not for its subclasses, such as `EmailField`."""
+    """Extension like `TextFieldPattern` for each `CharField`.
+
+    The extension does not apply to subclasses of `CharField`, such as `EmailField`.
+    """
 
     target_class = "rest_framework.fields.CharField"
 
@@ -130,10 +133,10 @@ def trimmed_pattern(field: serializers.CharField) -> str:
 
 
 def drop_redundant_limits(result: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
-    """Remove length limits from the OpenAPI document where a pattern already contains them.
+    """Remove length limits from schemas whose patterns already contain the limits.
 
-    drf-spectacular adds these limits. It then calls this function, which is listed in POSTPROCESSING_HOOKS:
-    https://drf-spectacular.readthedocs.io/en/latest/customization.html
+    drf-spectacular adds these limits to the OpenAPI document. It then calls this function, which is listed in
+    POSTPROCESSING_HOOKS: https://drf-spectacular.readthedocs.io/en/latest/customization.html
     """
     for node in _objects(result):
         # With allow_blank, drf-spectacular adds the empty string as a second alternative. If the pattern also
@@ -149,9 +152,9 @@ def drop_redundant_limits(result: dict[str, Any], **kwargs: Any) -> dict[str, An
 
 
 def use_64_bits(result: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
-    """Give each integer without a maximum the format `int64`, because ids are 64 bits wide.
+    """Give each integer without a maximum the format `int64`.
 
-    Otherwise, generated clients in Go, Java and C# would use 32-bit integers.
+    Ids are 64 bits wide. Without the format, generated clients in Go, Java and C# would use 32-bit integers.
     https://spec.openapis.org/oas/v3.0.3#data-types
     """
     for node in _objects(result):
@@ -197,7 +200,10 @@ class SchemaGenerator(SpectacularSchemaGenerator):
 
 
 class AutoSchema(SpectacularAutoSchema):
-    """Schema of a view, including the error responses that its method and permissions can cause."""
+    """OpenAPI schema of a view, with the error responses that the view can cause.
+
+    These responses depend on the HTTP method, the parameters and the permissions of the view.
+    """
 
     def get_operation(self, *args: Any, **kwargs: Any) -> dict[str, Any] | None:
         """Return the operation with all its responses, or None for an excluded view."""
@@ -209,7 +215,7 @@ class AutoSchema(SpectacularAutoSchema):
         return operation
 
     def get_auth(self) -> list[dict[str, list[str]]]:
-        """Return the security requirement for a token, or [] if the view does not require a token."""
+        """Return the security requirement for a token, or [] if the view needs no token."""
         return super().get_auth() if self._has_permission(HasToken) else []
 
     def get_tags(self) -> list[str]:

@@ -23,7 +23,7 @@ class TextField(serializers.CharField):
     }
 
     def to_internal_value(self, data: Any) -> str:
-        """Return the text, without leading and trailing spaces if `trim_whitespace` is set."""
+        """Return the text, without surrounding spaces if `trim_whitespace` is set."""
         if not isinstance(data, str):
             self.fail("invalid")
         return super().to_internal_value(data)

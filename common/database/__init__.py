@@ -1,4 +1,5 @@
-"""Connect to PostgreSQL: persistent connections, time limits for statements, and a check of the connection limit.
+"""Connect to PostgreSQL, and check that it allows enough connections.
 
-`common.settings.Env.database` selects the database backend in this package for postgresql:// URLs.
+The connections are persistent, and their statements may have a time limit. `common.settings.Env.database` selects the
+database backend in this package for postgresql:// URLs.
 """

@@ -1,4 +1,7 @@
-"""Measure the duration of SQL statements, and count failed statements and connections, for Prometheus."""
+"""Prometheus metrics for SQL statements and database connections.
+
+This module measures the duration of statements, and counts failed statements and connections.
+"""
 
 import functools
 import time

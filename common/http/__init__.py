@@ -1,4 +1,5 @@
-"""Process HTTP requests: WSGI application, middleware, request ids, client addresses, routes.
+"""Process HTTP requests, in all projects.
 
-All projects use this package. It depends on neither `common.tokens` nor Django REST framework.
+This package contains code for the WSGI application, middleware, request ids, client addresses and routes. The package
+depends on neither `common.tokens` nor Django REST framework.
 """

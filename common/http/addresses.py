@@ -53,9 +53,10 @@ def client_network(request: HttpRequest) -> str:
 
 @functools.lru_cache(maxsize=1024)
 def network(address: str) -> str:
-    """Return the /24 (IPv4) or /48 (IPv6) network of an address, or "" if the address is "".
+    """Return the /24 (IPv4) or /48 (IPv6) network of an address.
 
-    Logs and sessions contain this network instead of the address, which would identify a person.
+    If the address is "", return "". Logs and sessions contain the network instead of the address, which would identify
+    a person.
     """
     if not address:
         return ""
@@ -64,7 +65,7 @@ def network(address: str) -> str:
 
 @functools.lru_cache(maxsize=1024)  # each request needs the address, and most come from few proxies and clients
 def _parse(text: str) -> Address | None:
-    """Return the address without its port and its zone (RFC 4007), or None if it is invalid.
+    """Return the address without port or zone (RFC 4007), or None if it is invalid.
 
     An IPv4-mapped IPv6 address becomes an IPv4 address, so that one client never counts as two.
     """

@@ -90,7 +90,7 @@ class FaultMiddleware(Middleware):
 
 
 def _close() -> Iterator[bytes]:
-    """Raise the exception after which gunicorn closes the connection without a response."""
+    """Raise the error that makes gunicorn close the connection without a response."""
     raise ConnectionResetError(errno.ECONNRESET, "simulated fault")  # without the errno, gunicorn logs a traceback
     yield b""  # makes this function a generator, so that it raises when gunicorn reads the body
 

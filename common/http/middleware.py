@@ -46,9 +46,10 @@ class Middleware:
 
 
 class RequestIDMiddleware(Middleware):
-    """Middleware that gives every request an id, and returns the id in the header X-Request-ID.
+    """Middleware that gives every request an id.
 
-    If the client sends this header with a value that is safe to log, that value is the id. Otherwise the id is random.
+    The response contains the id in the header X-Request-ID. If the client sends this header with a value that is safe
+    to log, that value is the id. Otherwise the id is random.
     """
 
     def __call__(self, request: HttpRequest) -> HttpResponse:

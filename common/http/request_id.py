@@ -1,4 +1,7 @@
-"""Keep the id, trace context and log fields of the current request, for logs and for calls to other services."""
+"""Keep the id, trace context and log fields of the current request.
+
+Log lines contain the log fields. Calls to other services pass on the id and the trace context.
+"""
 
 import logging
 import re
@@ -55,7 +58,7 @@ def begin(request: HttpRequest) -> str:
 
 
 def outgoing_headers() -> dict[str, str]:
-    """Return the headers that pass the request id and the trace context to another service."""
+    """Return headers that pass the request id and trace context to another service."""
     return dict(_headers.get())
 
 
@@ -75,7 +78,10 @@ def trace_id() -> str:
 
 
 def add_log_fields(**fields: Any) -> None:
-    """Add fields to the remaining log lines of this request, including its line in the access log."""
+    """Add fields to the remaining log lines of this request.
+
+    The line of this request in the access log also contains the fields.
+    """
     current = _fields.get()
     if current is not None:
         current.update(fields)

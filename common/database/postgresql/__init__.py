@@ -1,1 +1,1 @@
-"""Django's PostgreSQL backend, with cheaper health checks and a time limit for statements."""
+"""Django's PostgreSQL backend with cheaper health checks and statement timeouts."""

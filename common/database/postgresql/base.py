@@ -1,5 +1,6 @@
-"""Subclass Django's PostgreSQL backend to make health checks cheaper and to add a time limit for statements.
+"""A database backend with cheaper health checks and a time limit for statements.
 
+The backend is a subclass of Django's PostgreSQL backend:
 https://docs.djangoproject.com/en/5.2/ref/databases/#subclassing-the-built-in-database-backends
 """
 
