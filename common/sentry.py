@@ -25,11 +25,11 @@ _service = ""
 
 
 def start(dsn: str, environment: str, service: str, version: str) -> None:
-    """Start a background thread that sends exceptions to the Sentry project that `dsn` names.
+    """Start a background thread that sends exceptions to Sentry.
 
-    Call this function after gunicorn has forked the worker, because a fork does not copy threads. Raise SystemExit with
-    a one-line message if the package is not installed, or if `dsn` is invalid. Sentry shows `environment` and
-    `version`.
+    `dsn` names the Sentry project. Sentry shows `environment` and `version`. Call this function after gunicorn has
+    forked the worker, because a fork does not copy threads. Raise SystemExit with a one-line message if the package is
+    not installed, or if `dsn` is invalid.
     """
     global _sentry, _service
     try:
@@ -66,9 +66,10 @@ def start(dsn: str, environment: str, service: str, version: str) -> None:
 
 
 class SentryHandler(logging.Handler):
-    """Log handler that sends the exception of each record that has one, and ignores other records.
+    """Log handler that sends the exceptions of log records to Sentry.
 
-    So a 503, which the services log without a traceback, is not sent. `common.settings.logging` adds the handler.
+    The handler ignores records without an exception. So a 503, which the services log without a traceback, is not sent.
+    `common.settings.logging` adds the handler.
     """
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -82,7 +83,11 @@ class SentryHandler(logging.Handler):
 
 
 def _tags(record: logging.LogRecord) -> dict[str, str]:
-    """Return Sentry's tags for a record, from attributes that Django and `request_id.LogFilter` have added."""
+    """Return Sentry's tags for a record.
+
+    Except for `service`, the values come from attributes that Django and `request_id.LogFilter` have added to the
+    record.
+    """
     tags = {"service": _service}
     for tag, attribute in (("request_id", "request_id"), ("trace_id", "trace_id"), ("status", "status_code")):
         if value := getattr(record, attribute, None):

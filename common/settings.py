@@ -1,4 +1,4 @@
-"""Read settings from the environment, and define the settings that all projects share.
+"""Read settings from the environment, and define settings that all projects share.
 
 The `settings.py` of each project reads its variables from one `Env`. Then it calls `seal()`, which reports missing and
 invalid variables.
@@ -245,7 +245,10 @@ def cookie_prefix(env: Env, project: str) -> str:
 
 
 def service_name(urlconf: str) -> str:
-    """Return the name of this service in Kubernetes, such as "users-api", from the setting ROOT_URLCONF."""
+    """Return the name of this service in Kubernetes, such as "users-api".
+
+    `urlconf` is the setting ROOT_URLCONF.
+    """
     return urlconf.partition(".")[0].replace("_", "-")
 
 
@@ -254,9 +257,10 @@ FAULTS_PATH = Path("/tmp/fault")  # noqa: S108
 
 
 def fault_middleware(faults: bool, behind_tls: bool) -> list[str]:
-    """Return the middleware that simulates faults, or an empty list if the variable FAULTS is false.
+    """Return the middleware that simulates faults, or [] if FAULTS is false.
 
-    Raise SystemExit if FAULTS and BEHIND_TLS are both true, because users of a real site must not cause faults.
+    Raise SystemExit if the variables FAULTS and BEHIND_TLS are both true, because users of a real site must not cause
+    faults.
     """
     if faults and behind_tls:
         raise SystemExit("Invalid environment. FAULTS: not allowed with BEHIND_TLS")

@@ -30,7 +30,7 @@ def is_on() -> bool:
 
 
 def start(service: str, version: str) -> None:
-    """Record traces and send them to the collector that OTEL_EXPORTER_OTLP_ENDPOINT names.
+    """Record traces and send them to the collector at OTEL_EXPORTER_OTLP_ENDPOINT.
 
     Call this function after gunicorn has forked the worker, because it starts a thread that sends the spans. Raise
     SystemExit with a one-line message if the packages are not installed, or if OTEL_TRACES_SAMPLER_ARG is invalid.
@@ -123,9 +123,10 @@ def describe(span: Any, method: str, route: str, status: int) -> None:
 
 
 def span(name: str, **attributes: str) -> AbstractContextManager[Any]:
-    """Open a span for a call to another system if the current span is recorded, or else do nothing.
+    """Open a span for a call to another system if the current span is recorded.
 
-    The new span is a child of the current one. A double underscore in the name of an attribute stands for a dot.
+    Otherwise, do nothing. The new span is a child of the current one. A double underscore in the name of an attribute
+    stands for a dot.
     """
     return _client_span(name, attributes) if _trace_id.get() else nullcontext()
 
@@ -146,7 +147,10 @@ def _client_span(name: str, attributes: Mapping[str, str]) -> Iterator[Any]:
 
 
 def outgoing_headers() -> dict[str, str]:
-    """Return the headers that pass the current span to another service, or {} if no span is recorded."""
+    """Return the headers that pass the current span to another service.
+
+    If no span is recorded, return {}.
+    """
     headers: dict[str, str] = {}
     if _trace_id.get():
         _propagator.inject(headers)
@@ -154,5 +158,5 @@ def outgoing_headers() -> dict[str, str]:
 
 
 def exemplar() -> dict[str, str] | None:
-    """Return the trace id as an exemplar for a metric, or None if the current trace is not recorded."""
+    """Return the trace id as a metric's exemplar, or None if no trace is recorded."""
     return {"trace_id": trace_id} if (trace_id := _trace_id.get()) else None

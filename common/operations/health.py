@@ -132,7 +132,7 @@ def answer(method: str | None, path: str, not_ready: Callable[[], str | None], a
 
 
 class HealthMiddleware(Middleware):
-    """Middleware that responds to PATHS on the public port if there is no management port.
+    """Middleware that serves PATHS on the public port if no management port is set.
 
     It responds before Django checks the Host header, because probes send the IP address of the pod as Host. It ignores
     requests with X-Forwarded-For, because they come through a proxy. So clients on the internet get a 404.

@@ -4,7 +4,7 @@ import logging
 
 
 class ClientFaultFilter(logging.Filter):
-    """Log filter that turns the record of every client error into one WARNING without a traceback.
+    """Log filter that makes each client error a WARNING without a traceback.
 
     Django logs some client errors, such as an unknown host, with a traceback. The filter also removes the traceback of
     a 503, because `common.api.errors` has already logged the reason for the 503.

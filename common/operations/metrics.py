@@ -24,7 +24,7 @@ METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 
 
 class MetricsMiddleware(Middleware):
-    """Middleware that records the duration of every request, by method, route and status.
+    """Middleware that records each request's duration by method, route and status.
 
     It also adds the route to the log fields.
     """

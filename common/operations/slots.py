@@ -9,7 +9,10 @@ logger = logging.getLogger(__name__)
 
 
 class Slots:
-    """Slots for slow work: one fewer than the `threads` of the process, but at least one."""
+    """A limited number of slots for slow work.
+
+    There is one slot fewer than the process has `threads`, but at least one.
+    """
 
     def __init__(self, threads: int) -> None:
         self._threads = threads

@@ -1,4 +1,7 @@
-"""Send error responses to requests that never reach Django, such as those with a malformed header."""
+"""Send error responses to requests that never reach Django.
+
+For example, gunicorn refuses a request with a malformed header.
+"""
 
 import functools
 import socket
@@ -12,7 +15,7 @@ Render = Callable[[int, str], HttpResponse]
 
 
 def as_json(status: int, message: str) -> HttpResponse:
-    """Return an error response whose JSON body has the same format as errors of the APIs."""
+    """Return an error response in the same JSON format as the errors of the APIs."""
     return JsonResponse({"message": message} | ({"errors": {}} if status == 400 else {}), status=status)
 
 

@@ -20,7 +20,7 @@ class TooLarge(Exception):
 
 
 class RequestBuffer:
-    """Buffer of the bytes that a client has sent, and that the worker has not yet passed to a thread.
+    """Buffer of received bytes that the worker has not yet passed to a thread.
 
     The head of a request consists of the request line and the headers. When the head is complete, `framing` contains
     the headers that determine the length of the body, as (NAME, value) pairs. `is_clear` is False if gunicorn might

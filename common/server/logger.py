@@ -11,9 +11,10 @@ from common.server._compat import without_quotation
 
 
 class QuietLogger(Logger):
-    """Logger that writes one line per request, but no lines for /healthz, /readyz and /metrics.
+    """Logger that writes one line per request, except for probes and metrics.
 
-    It does not log query strings, bodies or headers, because they may contain private data or tokens.
+    It does not log requests for /healthz, /readyz and /metrics. It never logs query strings, bodies or headers, because
+    they may contain private data or tokens.
     """
 
     error_fmt = "%(levelname)s gunicorn [-] %(message)s"

@@ -1,7 +1,7 @@
-"""Serve /healthz, /readyz and /metrics on the management port, for Kubernetes and Prometheus.
+"""Serve /healthz, /readyz and /metrics on the management port.
 
-The ingress does not forward requests to this port. Each worker serves it in a background thread, so slow requests do
-not delay probes.
+Kubernetes and Prometheus request these paths. The ingress does not forward requests to the management port. Each
+worker serves the management port in a background thread, so slow requests do not delay probes.
 https://kubernetes.io/docs/concepts/configuration/liveness-readiness-startup-probes/
 """
 
@@ -36,7 +36,7 @@ def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> 
 
 
 def serve(host: str, port: int) -> WSGIServer:
-    """Start the server for the management port, and the readiness checks, in background threads.
+    """Start the management server and the readiness checks in background threads.
 
     Return the server. If the port cannot be used, raise SystemExit with a message that names MANAGEMENT_PORT.
     """

@@ -46,9 +46,9 @@ finally:  # `load` fails if the code is broken
 
 
 def serve(application: str, path: str = PIPE) -> None:
-    """Check the application whenever a process opens the named pipe, in an endless loop.
+    """Check the application whenever a process opens the named pipe.
 
-    That process reads "ok", or the traceback, from the pipe.
+    That process reads "ok", or the traceback, from the pipe. This function never returns.
     """
     signal.signal(
         signal.SIGCHLD, signal.SIG_IGN

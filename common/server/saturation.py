@@ -1,4 +1,4 @@
-"""Prometheus metrics for gunicorn's threads: how many are busy, and how many requests are waiting."""
+"""Prometheus metrics for gunicorn's busy threads and waiting requests."""
 
 from prometheus_client import Gauge
 

@@ -212,7 +212,7 @@ class BufferingWorker(ThreadWorker):
         return True
 
     def requests(self) -> int:
-        """Return the number of requests that threads are handling, or that are waiting for a thread."""
+        """Return the number of requests that a thread handles or that wait for a thread."""
         return max(self.nr_conns - len(self.parked), 0)
 
     # Connections that are waiting in the event loop

@@ -1,4 +1,4 @@
-"""Verify the access tokens that users_api issues, with the public keys that users_api publishes.
+"""Verify the access tokens that users_api issues, with users_api's public keys.
 
 Read `verification.py` first, then `keys.py`. Both need only Django, PyJWT, cryptography and prometheus-client.
 """

@@ -129,7 +129,7 @@ def _rsa_keys(jwks: dict[str, Any]) -> dict[str, jwt.PyJWK]:
 # same object when the set is loaded again.
 @functools.lru_cache(maxsize=16)
 def _key(jwk: str) -> jwt.PyJWK | None:
-    """Return the key for a JWK in JSON, or None if it is not an RSA key or is too short."""
+    """Return the key of a JWK in JSON, or None if the key is too short or not RSA."""
     key = jwt.PyJWK.from_json(jwk)
     if not isinstance(key.key, RSAPublicKey):
         return None

@@ -1,8 +1,6 @@
-"""Verify access tokens.
+"""Verify the JSON Web Tokens (RFC 7519) that users_api signs with RS256.
 
-They are JSON Web Tokens (RFC 7519) that users_api signs with RS256.
-
-`from_header` verifies the token of a request. It calls `verify`, which finds the key and checks the token.
+`from_header` verifies the access token of a request. It calls `verify`, which finds the key and checks the token.
 """
 
 import functools
@@ -93,7 +91,7 @@ def _user(token: str, key: jwt.PyJWK, issuer: str) -> TokenUser:
 
 @functools.lru_cache(maxsize=16)  # all tokens signed with the same key have the same header
 def _key_id(header_segment: str) -> str:
-    """Return the key id (`kid`) from the first segment of a token, which is its encoded header."""
+    """Return the key id (`kid`) from a token's first segment, the encoded header."""
     header = json.loads(base64url_decode(header_segment))
     # Check the algorithm before any key is used (RFC 8725 section 3.1).
     if not isinstance(header, dict) or header.get("alg") != ALGORITHM or "crit" in header:
@@ -105,10 +103,10 @@ def _key_id(header_segment: str) -> str:
 
 
 def from_header(value: str, keys: KeySet) -> TokenUser:
-    """Verify the token in an Authorization header (`Bearer <token>`) and return its user.
+    """Verify the token in an Authorization header, and return the token's user.
 
-    Raise the same exceptions as `verify`. See RFC 6750 section 2.1 for the format. The word "Bearer" is
-    case-insensitive, and several spaces may follow it (RFC 9110 sections 11.1 and 11.4).
+    Raise the same exceptions as `verify`. See RFC 6750 section 2.1 for the format `Bearer <token>`. The word "Bearer"
+    is case-insensitive, and several spaces may follow it (RFC 9110 sections 11.1 and 11.4).
     """
     scheme, _, token = value.partition(" ")
     token = token.lstrip(" ")
