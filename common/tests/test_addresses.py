@@ -1,4 +1,4 @@
-"""Test how the client's address is found, behind trusted proxies and with forged headers."""
+"""Test the client's address, behind trusted proxies and with forged headers."""
 
 import ipaddress
 import threading

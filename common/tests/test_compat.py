@@ -1,4 +1,4 @@
-"""Test that the private parts of libraries that the `_compat.py` files use still behave as expected."""
+"""Test the private parts of libraries that the `_compat.py` files use."""
 
 import inspect
 from types import SimpleNamespace
@@ -21,7 +21,7 @@ from common.server.errors import write_error
 
 @pytest.fixture
 def worker() -> Any:
-    """Return a replacement for gunicorn's worker with the attributes that `Worker.handle_error` needs."""
+    """Return a mock worker with the attributes that `Worker.handle_error` needs."""
     return SimpleNamespace(log=MagicMock(), cfg=Config())
 
 

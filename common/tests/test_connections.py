@@ -1,4 +1,4 @@
-"""Test the warning that PostgreSQL allows fewer connections than the service may open."""
+"""Test the warning that PostgreSQL allows too few connections for the service."""
 
 import socket
 import threading
@@ -46,7 +46,7 @@ def warnings(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, 
 
 
 def postgresql(allowed: int, error: Exception | None = None) -> Any:
-    """Return a mock of a connection to a PostgreSQL server that allows this many connections."""
+    """Return a mock connection to a PostgreSQL server with this connection limit."""
     database = MagicMock(vendor="postgresql")
     database.validation = connections.DatabaseValidation(database)
     database.cursor.side_effect = error

@@ -1,4 +1,7 @@
-"""Test that every error has the same body: a message and, for a 400, the invalid fields."""
+"""Test that the body of every error has the same format.
+
+The body contains a message and, for a 400, the invalid fields.
+"""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""Test simulated faults: the header, the file, the setting, and what each fault does to a request."""
+"""Test simulated faults: header, file, setting and the effect of each fault."""
 
 import errno
 from pathlib import Path

@@ -116,7 +116,10 @@ def test_connection_limit_leaves_file_descriptors_for_other_uses(
 
 
 def cpus(monkeypatch: pytest.MonkeyPatch, files: dict[str, str], cores: int = 8) -> int:
-    """Return the result of `available_cpus` with these files in /sys/fs/cgroup, on a host with this number of CPUs."""
+    """Return the result of `available_cpus` with these files in /sys/fs/cgroup.
+
+    The host has `cores` CPUs.
+    """
 
     def read_text(self: Path) -> str:
         try:

@@ -1,4 +1,7 @@
-"""Test the probes with a mock of the database. users_api and thoughts_api test them with a real one."""
+"""Test the probes with a mock of the database.
+
+users_api and thoughts_api test the probes with a real database.
+"""
 
 from typing import Any
 from unittest.mock import MagicMock
@@ -13,7 +16,7 @@ from common.operations import health
 
 @pytest.fixture
 def database(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Return a mock of a connection to a database in which all migrations have been applied."""
+    """Return a mock connection to a database with all migrations applied."""
     connection = MagicMock(vendor="postgresql", missing=[], accepts_connections=False)
     connection.executor.return_value.migration_plan = lambda targets: connection.missing
     monkeypatch.setattr(health, "connection", connection)

@@ -1,4 +1,7 @@
-"""Test that a client error is logged as one line, and a server error with a traceback."""
+"""Test that client errors are logged on one line, without a traceback.
+
+Server errors are logged with a traceback.
+"""
 
 import logging
 from collections.abc import Iterator

@@ -1,6 +1,7 @@
-"""Test that error tracking is off by default, sends only allowed keys, and does not delay requests.
+"""Test error tracking with Sentry.
 
-The test acts as Sentry's server. The application runs in another process, because the SDK has global state.
+The tests check that error tracking is off by default, sends only allowed keys, and does not delay requests. `Server`
+acts as Sentry's server. The application runs in another process, because the SDK has global state.
 """
 
 import gzip
@@ -61,9 +62,10 @@ print("done", flush=True)
 
 
 class Server(ThreadingHTTPServer):
-    """A server that receives envelopes: https://develop.sentry.dev/sdk/foundations/transport/envelopes/
+    """A server that receives Sentry's envelopes.
 
-    It does not answer before `answering` is set.
+    The server does not answer before `answering` is set.
+    https://develop.sentry.dev/sdk/foundations/transport/envelopes/
     """
 
     def __init__(self) -> None:

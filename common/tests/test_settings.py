@@ -1,4 +1,4 @@
-"""Test the settings that are read from the environment, and the error message for invalid ones."""
+"""Test the settings from the environment, and the error message for invalid ones."""
 
 import ipaddress
 import runpy

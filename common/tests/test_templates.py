@@ -1,4 +1,4 @@
-"""Test how the template loader for development handles changed and broken templates."""
+"""Test changed and broken templates with the template loader for development."""
 
 from collections.abc import Callable
 from pathlib import Path

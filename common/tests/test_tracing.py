@@ -24,7 +24,7 @@ print(sum(name.startswith(("opentelemetry", "google.protobuf")) for name in sys.
 
 
 def imported(monkeypatch: pytest.MonkeyPatch, **environment: str) -> "subprocess.CompletedProcess[str]":
-    """Load an application in a process that prints how many modules it imported for tracing."""
+    """Run `CODE`, which prints how many modules an application imports for tracing."""
     for name, value in (environment | {"DJANGO_SETTINGS_MODULE": "common.tests.settings"}).items():
         monkeypatch.setenv(name, value)
     return subprocess.run([sys.executable, "-c", CODE], cwd=ROOT, capture_output=True, text=True, check=False)
