@@ -45,7 +45,9 @@ manage.example := make manage in=users_api do="changepassword bruce"
 fault.variables := in do
 fault.example := make fault in=thoughts_api do=slow
 service.variables := name model
+service.example := make service name=notes
 remove-service.variables := name
+remove-service.example := make remove-service name=notes
 add.variables := to package
 add.example := make add to=web package=httpx
 lock.variables := upgrade
@@ -63,7 +65,7 @@ KNOWN := PYTHON $(foreach target,$(MAKECMDGOALS),$($(target).variables))
 $(foreach name,$(filter-out $(KNOWN),$(GIVEN)),$(error make $(MAKECMDGOALS) does not accept the variable "$(name)"$(if \
 	$(filter-out PYTHON,$(KNOWN)),. It accepts: $(filter-out PYTHON,$(KNOWN)))))
 endif
-need = $(foreach name,$(1),$(if $($(name)),,$(error $(name)= is missing. Run: $($@.example))))
+need = $(foreach each,$(1),$(if $($(each)),,$(error $(each)= is missing. Run: $($@.example))))
 need_file = $(if $(wildcard $(1)),,$(error There is no $(1). Run: $($@.example)))
 
 .DEFAULT_GOAL := help
@@ -84,7 +86,8 @@ test: ## Run all checks and tests; only="types lint" runs only these
 	@.venv/bin/python -m tools.test $(only)
 
 .PHONY: clients
-clients: .venv/dev ## Install the tools that `make test` needs to generate and compile clients of the APIs
+clients: ## Install the tools that `make test` needs to generate and compile clients of the APIs
+	@$(INSTALL) dev
 	@.venv/bin/python -m tools.clients --install
 
 .PHONY: bench
@@ -150,12 +153,14 @@ production-secrets: ## Print new Secrets for production: certificates=folder
 
 .PHONY: service
 service: ## Create a new API with a database and a lock file: name=notes
+	$(call need,name)
 	@$(INSTALL) dev
 	@.venv/bin/python -m tools.service make "$(name)" "$(model)"
 	@$(MAKE) --silent lock
 
 .PHONY: remove-service
 remove-service: ## Delete an API that `make service` created: name=notes
+	$(call need,name)
 	@$(INSTALL) dev
 	@.venv/bin/python -m tools.service remove "$(name)"
 

@@ -61,7 +61,6 @@ def made(tree: Path) -> Path:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "The service has no name."),
         (["name=Invoices"], "'Invoices' cannot be both a package name and a host name."),
         (["name=my invoices"], "'my invoices' cannot be both a package name"),
         (["name=2invoices"], "'2invoices' cannot be both a package name"),
@@ -92,7 +91,6 @@ def test_invalid_name_is_refused_with_a_one_line_message(tree: Path, arguments: 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "The service has no name."),
         (["name=invoices"], "There is no invoices_api. projects.toml lists "),
         (["name=web"], "There is no web_api. projects.toml lists "),
         (["name=thoughts"], "compose.yaml does not contain these lines, which `make service` added: "),

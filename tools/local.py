@@ -184,14 +184,18 @@ class Local:
 
 
 def without_settings() -> dict[str, str]:
-    """Return this environment without the settings of the projects.
+    """Return this environment without the settings of the projects and of their libraries.
 
-    The user may have exported a database or a key for another program. Tests must not use them.
+    The user may have exported a database or a port for another program. Tests must not use them.
     """
-    files = [ROOT / app / "settings.py" for app in PROJECTS] + [ROOT / "common" / "environment.py"]
+    files = [file for folder in ("common", *PROJECTS) for file in (ROOT / folder).rglob("*.py")]
     text = "".join(file.read_text(encoding="utf-8") for file in files)
-    names = {*re.findall(r'\b(?:env\.\w+|number)\("([A-Z_]+)"', text)}
-    return {name: value for name, value in os.environ.items() if name.removesuffix("_FILE") not in names}
+    names = {*re.findall(r'\b(?:env\.\w+|environ\.get|flag|number|text)\("([A-Z_]+)"', text)}
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if name.removesuffix("_FILE") not in names and not name.startswith(("OTEL_", "PROMETHEUS_"))
+    }
 
 
 def signing_key() -> bytes:

@@ -157,8 +157,6 @@ def make(name: str, model: str) -> Names:
 def check_name(name: str) -> None:
     """Raise `Refused` if this is not a valid name for a service, or if it is already used."""
     usage = "Use lower-case letters and digits, starting with a letter: make service name=notes"
-    if not name:
-        raise Refused(f"The service has no name. {usage}")
     if not re.fullmatch(r"[a-z][a-z0-9]*", name):
         raise Refused(f"{name!r} cannot be both a package name and a host name. {usage}")
     if len(name) > MAX_LENGTH:
@@ -188,7 +186,7 @@ def remove(name: str) -> Names:
     """
     if f"{name}_api" not in TABLE:
         usage = f"projects.toml lists {', '.join(TABLE)}: make remove-service name=notes removes notes_api"
-        raise Refused(f"There is no {name}_api. {usage}" if name else f"The service has no name. {usage}")
+        raise Refused(f"There is no {name}_api. {usage}")
     names = Names(name, TABLE[f"{name}_api"].port)
     for file, content in edited(Insert.remove, names).items():
         file.write_text(content)

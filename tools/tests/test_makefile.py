@@ -1,19 +1,26 @@
 """The Makefile refuses wrong variables, and ignores exported ones."""
 
 import os
+import re
+import shlex
 import subprocess
+from pathlib import Path
 
 import pytest
 
+from tools import scratch
 from tools.local import ROOT
 
+MAKEFILE = (ROOT / "Makefile").read_text()
+TARGETS = re.findall(r"^([a-z0-9-]+):.*## ", MAKEFILE, re.MULTILINE)
 
-def make(*arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+
+def make(*arguments: str, folder: Path = ROOT, **environment: str) -> "subprocess.CompletedProcess[str]":
     """Return what `make` would do, without doing it."""
     own = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
     return subprocess.run(
         ["make", "--dry-run", *arguments],
-        cwd=ROOT,
+        cwd=folder,
         env=own | environment,
         capture_output=True,
         text=True,
@@ -32,6 +39,8 @@ def make(*arguments: str, **environment: str) -> "subprocess.CompletedProcess[st
         ("add package=httpx", "to= is missing. Run: make add to=web package=httpx."),
         ("add to=wbe package=httpx", "There is no wbe/pyproject.toml. Run: make add to=web package=httpx."),
         ("manage in=web", 'do= is missing. Run: make manage in=users_api do="changepassword bruce".'),
+        ("service", "name= is missing. Run: make service name=notes."),
+        ("remove-service", "name= is missing. Run: make remove-service name=notes."),
         ("fault in=web", "do= is missing. Run: make fault in=thoughts_api do=slow."),
         (
             "manage in=wbe do=check",
@@ -45,6 +54,19 @@ def test_wrong_variable_is_reported_in_one_line_before_anything_is_installed(arg
     assert done.stdout == ""
     [line] = done.stderr.splitlines()
     assert line.rstrip().endswith(f"*** {message}  Stop.")
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Copy the files of the repository, without the folder .venv."""
+    return scratch.copy(tmp_path_factory.mktemp("tree"))
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_target_needs_no_file_that_a_new_clone_lacks(tree: Path, target: str) -> None:
+    example = re.search(rf"^{target}\.example := make {target} (.*)$", MAKEFILE, re.MULTILINE)
+    done = make(target, *(shlex.split(example[1]) if example else ()), folder=tree)
+    assert "No rule to make target" not in done.stderr
 
 
 def test_exported_variables_are_ignored() -> None:
