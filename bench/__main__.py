@@ -38,20 +38,23 @@ def nothing() -> str:
 
 
 def overlay() -> str:
-    """Return "" if the local overlay is running in a cluster, else a description of this requirement."""
+    """Return the missing requirement, or "" if the local overlay runs in a cluster."""
     running = _answers("get", "deployment", "web", "thoughts-api", "users-api")
     return "" if running else "the local overlay in a cluster (tilt up)"
 
 
 def tilt() -> str:
-    """Return "" if Tilt and a cluster can be used, else a description of the missing requirement."""
+    """Return the missing requirement, or "" if Tilt and a cluster can be used."""
     if not shutil.which(inner_loop.TILT) or not _answers("version"):
         return "Tilt and a cluster"
     return "that the running Tilt is stopped, because it starts Tilt" if inner_loop.resources() else ""
 
 
 def builder() -> str:
-    """Return "" if Docker can build images and a registry is running, else a description of what is missing."""
+    """Return "" if Docker can build images and a registry is running.
+
+    Otherwise, return a description of both requirements.
+    """
     try:
         cluster.docker()
         urlopen(f"http://{images.REGISTRY}/v2/", timeout=5).close()
@@ -61,7 +64,7 @@ def builder() -> str:
 
 
 def history() -> str:
-    """Return "" if the git repository has the commit BEFORE, else a description of this requirement."""
+    """Return the missing requirement, or "" if the repository has the commit BEFORE."""
     command = ["git", "cat-file", "-e", sessions.BEFORE]
     known = subprocess.run(command, cwd=ROOT, capture_output=True, check=False)
     return "" if known.returncode == 0 else f"git's commit {sessions.BEFORE}"

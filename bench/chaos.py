@@ -1,4 +1,6 @@
-"""Kill PostgreSQL under load, and check that no acknowledged write is lost: `python -m bench.chaos [--kills 7]`.
+"""Kill PostgreSQL under load, and check that no acknowledged write is lost.
+
+Run this script with `python -m bench.chaos [--kills 7]`.
 
 Clients continuously write unique texts and read lists, through the ingress of the local overlay. Meanwhile, this script
 force-deletes the PostgreSQL pod of thoughts_api several times. A write is acknowledged if the API answers 201.
@@ -36,7 +38,7 @@ UNLIMITED = {"WRITES_PER_MINUTE": "1000000", "WRITES_PER_DAY": "1000000"}
 
 @dataclass
 class Outcome:
-    """The results of all clients: the acknowledged texts, and how often each kind of failure occurred."""
+    """The clients' results: acknowledged texts, and counts of reads and failures."""
 
     acknowledged: list[str] = field(default_factory=list)
     read: int = 0
@@ -166,7 +168,7 @@ def unlimited(kubectl: Kubectl) -> Iterator[None]:
 
 
 def _set_environment(kubectl: Kubectl, *variables: str) -> None:
-    """Change environment variables of thoughts_api, and wait until all pods with the old values have terminated."""
+    """Change variables of thoughts_api, and wait until all old pods have terminated."""
     kubectl("set", "env", "deployment/thoughts-api", *variables)
     kubectl("rollout", "status", "deployment/thoughts-api", "--timeout=120s")
     selector = "--selector=app.kubernetes.io/name=thoughts-api,app.kubernetes.io/component=server"
@@ -192,7 +194,10 @@ def run(kubectl: Kubectl, kills: int) -> tuple[Outcome, Counter[str]]:
 
 
 def lost_and_twice(outcome: Outcome, found: Counter[str]) -> tuple[int, int]:
-    """Return how many acknowledged texts are not stored, and how many texts are stored more than once."""
+    """Return the number of lost texts and the number of texts stored more than once.
+
+    An acknowledged text is lost if it is not stored.
+    """
     return sum(not found[text] for text in outcome.acknowledged), sum(count > 1 for count in found.values())
 
 

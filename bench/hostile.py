@@ -1,4 +1,6 @@
-"""Measure how much hostile clients slow down normal requests and probes: `python -m bench.hostile`.
+"""Measure how much hostile clients slow down normal requests and probes.
+
+Run this script with `python -m bench.hostile`.
 
 The script serves thoughts_api and users_api with PostgreSQL, each with one worker and a management port. For each kind
 of attack, 200 hostile clients connect. They connect again when the server closes a connection. Meanwhile, an honest
@@ -97,7 +99,7 @@ class Hostile:
 
 
 def timed(action: Callable[[], object], seconds: float) -> list[float]:
-    """Repeat an action for this number of seconds, and return the duration of each call in milliseconds."""
+    """Repeat an action for `seconds`, and return the duration of each call in ms."""
     durations, end = [], time.monotonic() + seconds
     while time.monotonic() < end:
         begin = time.perf_counter()
@@ -108,7 +110,10 @@ def timed(action: Callable[[], object], seconds: float) -> list[float]:
 
 
 def get(url: str, expected: int = 200) -> Callable[[], None]:
-    """Return a function that sends a GET request on a new connection, and checks the status."""
+    """Return a function that sends a GET request on a new connection.
+
+    The function raises `RuntimeError` if the status is not `expected`.
+    """
 
     def action() -> None:
         status = requests.get(url, timeout=60, headers={"Connection": "close"}).status_code
@@ -125,7 +130,7 @@ def post(url: str, body: dict[str, str]) -> None:
 
 
 def row(name: str, honest: Callable[[], object], probe: Callable[[], object], seconds: float) -> str:
-    """Measure honest requests and probes at the same time, and return a row of the table."""
+    """Measure honest requests and probes at the same time, and return a table row."""
     probes: list[float] = []
     watching = threading.Thread(target=lambda: probes.extend(timed(probe, seconds)))
     watching.start()
@@ -176,7 +181,10 @@ def repeated(action: Callable[[], object], threads: int) -> Iterator[None]:
 
 
 def bodies(users: Server, rounds: int = 10) -> str:
-    """Send expensive bodies, and return a table with the status, the duration and the memory for each."""
+    """Send expensive bodies, and return a table with a row for each body.
+
+    A row contains the statuses, the durations and the added memory.
+    """
     lines = [
         "| Body, eight at a time | Status | One alone: median, ms | Longest | Memory added, MB |",
         "| --- | --: | --: | --: | --: |",

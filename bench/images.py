@@ -1,4 +1,6 @@
-"""Measure image sizes, rebuild times, and a shutdown under load: `python -m bench.images`.
+"""Measure image sizes, rebuild times, and a shutdown under load.
+
+Run this script with `python -m bench.images`.
 
 The script builds the production images from a copy of the repository, and pushes them. Then it changes one line in the
 copy, and measures how long it takes to build and push the images again. Finally, it stops a container of

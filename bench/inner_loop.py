@@ -1,4 +1,6 @@
-"""Measure how long a developer waits until an edit is live: python -m bench.inner_loop [--edits 20]
+"""Measure how long a developer waits until an edit is live.
+
+Run this script with `python -m bench.inner_loop [--edits 20]`.
 
 The script runs `tilt up` twice. The first time, no service is running, for example after `tilt down`. The second time,
 all services are already running. Then the script edits files of this repository, and restores them. There are several
@@ -67,7 +69,10 @@ def resources() -> dict[str, Any]:
 
 
 def green() -> bool:
-    """Return whether all resources are green, except those that run tests, which Tilt does not start."""
+    """Return whether all resources that Tilt starts are green.
+
+    Tilt does not start the resources that run tests.
+    """
     states = [(status.get("updateStatus"), status.get("runtimeStatus")) for status in resources().values()]
     return ("ok", "ok") in states and {each for both in states for each in both} <= {"ok", "none", "not_applicable"}
 
@@ -167,7 +172,7 @@ def in_pod(resource: str, script: str, word: str = "") -> str:
 
 
 def migration() -> str:
-    """Return the code of a migration without operations, which depends on the last existing one."""
+    """Return the code of an empty migration that depends on the last existing one."""
     last = max(each.stem for each in MIGRATION.parent.glob("0*.py"))
     return f"""from django.db import migrations
 
@@ -179,13 +184,13 @@ class Migration(migrations.Migration):
 
 
 def bench_migration(statement: str) -> str:
-    """Run an SQL statement on the new migration's row in django_migrations, and return the output."""
+    """Run SQL on the new migration's row in django_migrations, and return the output."""
     sql = f"{statement} django_migrations WHERE name = '{MIGRATION.stem}'"
     return in_pod("statefulset/thoughts-postgres", 'psql -U "$POSTGRES_USER" -d "$POSTGRES_DB" -qtAc "$0"', sql)
 
 
 def has_lock_line(word: str) -> str:
-    """Return how many lines of the lock file in a pod of thoughts-api contain this word."""
+    """Return how many lines of the lock file in a thoughts-api pod contain `word`."""
     return in_pod("deployment/thoughts-api", 'grep --count "$0" thoughts_api/requirements.txt || true', word)
 
 
@@ -241,7 +246,10 @@ KINDS = [
 
 
 class Load:
-    """Threads that send requests to all services, on persistent connections and without retries."""
+    """Threads that send requests to all services.
+
+    The threads use persistent connections, and do not retry requests.
+    """
 
     def __init__(self) -> None:
         self.sent = 0

@@ -1,4 +1,4 @@
-"""Compare the HTTP latency of thoughts_api with a million thoughts to its latency with a thousand.
+"""Compare the HTTP latency of thoughts_api for a thousand and a million thoughts.
 
 There are two databases on one PostgreSQL server, a small one and a large one. Each has its own thoughts_api server.
 Requests are sent at a fixed rate, alternately to both servers. Every round contains all kinds of requests. So if
@@ -78,7 +78,7 @@ def kinds(tokens: list[str], random: Random) -> dict[str, Send]:
 
 
 def measure(urls: dict[str, str], send: Send) -> dict[str, list[float]]:
-    """Send requests alternately to these servers, and return the durations for each in milliseconds."""
+    """Send requests to the servers in turn, and return each server's durations in ms."""
     session = requests.Session()
     session.mount("http://", requests.adapters.HTTPAdapter(pool_maxsize=CLIENTS))
     times: dict[str, list[float]] = {name: [] for name in urls}

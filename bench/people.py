@@ -1,8 +1,8 @@
-"""Simulated users for the load generator locust: people with a browser, and apps that call the APIs.
+"""Simulated users for locust: people with a browser, and apps that call the APIs.
 
 A simulated user logs in once, reads much more often than it writes, and pauses between requests. `python -m
-bench.scaling` runs locust with this file. You can also run it directly, with the address of the ingress:
-`locust --locustfile bench/people.py --host http://127.0.0.1`.
+bench.scaling` runs the load generator locust with this file. You can also run locust directly, with the address of the
+ingress: `locust --locustfile bench/people.py --host http://127.0.0.1`.
 """
 
 import random

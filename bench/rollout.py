@@ -143,7 +143,7 @@ class Phase:
 
 
 class Load:
-    """Load generator that sends requests at a constant rate, even if responses are slow."""
+    """A load generator whose request rate is constant, even if responses are slow."""
 
     def __init__(self, users: int = 32) -> None:
         self.phase = Phase("")
@@ -188,7 +188,7 @@ class Load:
 
 
 class Services(Kubectl):
-    """A wrapper around kubectl, with methods that restart, delete and evict the pods of a service."""
+    """A wrapper around kubectl that restarts, deletes and evicts a service's pods."""
 
     def pods(self, service: str) -> list[str]:
         """Return the names of a service's pods that are not terminating."""
@@ -240,7 +240,7 @@ class Services(Kubectl):
 
 
 def phases(cluster: Services) -> Iterator[tuple[str, Callable[[], object]]]:
-    """Yield the name of each phase, and the function that disrupts the services during that phase."""
+    """Yield each phase as a name and a function that disrupts the services."""
     yield "nothing", lambda: time.sleep(10)
     for name, act in [
         ("rollout restart", cluster.restart),

@@ -1,4 +1,6 @@
-"""Measure the throughput with one, two and three pods of each service: `python -m bench.scaling`.
+"""Measure the throughput with one, two and three pods of each service.
+
+Run this script with `python -m bench.scaling`.
 
 Simulated users (bench/people.py) send requests through the ingress of the local overlay. The number of users grows in
 steps, until a request fails or until the 99th percentile of the response times exceeds a second. The output is the last
@@ -47,7 +49,7 @@ class Step:
 
 
 def run(users: int, seconds: int) -> Step:
-    """Run locust with this number of users for this number of seconds, and return the results."""
+    """Run locust with this number of users for `seconds`, and return the results."""
     with tempfile.TemporaryDirectory() as folder:
         options = (f"--users={users}", f"--spawn-rate={max(5, users // 4)}", f"--run-time={seconds}s")
         report = Path(folder) / "report"
@@ -80,13 +82,13 @@ def run(users: int, seconds: int) -> Step:
 
 
 def memory(kubectl: Kubectl, deployment: str) -> float:
-    """Return the memory of all gunicorn processes in a pod, as proportional set size in MB."""
+    """Return the total proportional set size of a pod's gunicorn processes, in MB."""
     script = "cd /proc; for pid in 1 $(cat 1/task/1/children); do cat $pid/smaps_rollup; done"
     return proportional_set_size(kubectl("exec", f"deployment/{deployment}", "--", "sh", "-c", script))
 
 
 def percentile(times: dict[float, int], share: float) -> float:
-    """Return the duration that the given share of requests, from 0 to 1, does not exceed.
+    """Return the duration that a share of the requests (0 to 1) does not exceed.
 
     `times` maps each duration to the number of requests with this duration.
     """

@@ -1,4 +1,6 @@
-"""Compare searches in a million thoughts on PostgreSQL with a full scan: `python -m bench.search`.
+"""Compare searches in a million thoughts on PostgreSQL with a full scan.
+
+Run this script with `python -m bench.search`.
 
 The script runs many queries, in the same way as the API. For each query, it reads three pages: the oldest matches, the
 newest matches, and page 1000. If there are fewer pages, the third page starts at a random id. Every result is
@@ -79,7 +81,7 @@ class Corpus:
         self.starts = list(itertools.accumulate((len(text) + 1 for text in encoded[:-1]), initial=0))
 
     def scan(self, substring: str, ids: range, descending: bool) -> Iterator[int]:
-        """Yield the ids of the texts that contain a folded substring, in ascending or descending order."""
+        """Yield the ids of texts that contain a folded substring, ascending or descending."""
         needle = substring.encode()
         first, last = bisect.bisect_left(self.ids, ids.start), bisect.bisect_left(self.ids, ids.stop)
         start = self.starts[first] if first < len(self.starts) else len(self.text)
@@ -98,7 +100,7 @@ class Corpus:
 
 @dataclass
 class Query:
-    """A search text, and the time for each page of the search as a share of a full scan."""
+    """A search text, and the time of each result page as a share of a full scan."""
 
     kind: str
     text: str
@@ -128,7 +130,7 @@ class Clock:
 
 
 def backend_seconds() -> float:
-    """Return the CPU seconds that the PostgreSQL backend of our connection has used so far."""
+    """Return the CPU seconds that the PostgreSQL backend of `connection` has used."""
     # https://docs.kernel.org/scheduler/sched-stats.html#proc-pid-schedstat
     return int(Path(f"/proc/{connection.connection.info.backend_pid}/schedstat").read_text().split()[0]) / 1e9
 
@@ -174,7 +176,10 @@ def index() -> None:
 
 
 def queries(random: Random, folded: list[str], corpus: Corpus, count: int) -> list[Query]:
-    """Return queries of all kinds: substrings of texts, frequent words, symbols, and texts without matches."""
+    """Return queries of all kinds.
+
+    The kinds are substrings of texts, frequent words, symbols, and texts without matches.
+    """
     ids = range(corpus.ids[0], corpus.ids[-1] + 1)
     cut = [
         Query("substrings of " + kind, substring) for kind, substring in itertools.islice(_cut(random, folded), count)
@@ -239,7 +244,7 @@ def _cut(random: Random, folded: list[str]) -> Iterator[tuple[str, str]]:
 
 
 def pages(corpus: Corpus, random: Random, substring: str) -> list[tuple[range, bool]]:
-    """Return three pages to read, each as a range of ids and whether the order is descending.
+    """Return three pages, each as a range of ids and whether the order is descending.
 
     The first two are the pages with the lowest and with the highest ids. The third is page 1000, or starts at a
     random id if there are fewer pages.
@@ -307,7 +312,10 @@ def creating(write: Callable[[str], Any]) -> tuple[float, float]:
 
 
 def writers(authorization: str) -> dict[str, Callable[[str], Any]]:
-    """Return two functions that create a thought: one with a request to the API, one with the ORM alone."""
+    """Return two functions that create a thought.
+
+    One function sends a request to the API, the other uses the ORM alone.
+    """
     from thoughts_api.models import Thought
 
     client = Client(headers={"Authorization": authorization, "Host": "localhost"})
@@ -331,7 +339,7 @@ def reading() -> dict[str, float]:
 
 
 def plans(all_queries: list[Query]) -> Iterator[tuple[Query, list[list[str]]]]:
-    """Yield the slowest query of each kind, with the execution plan of each of its statements."""
+    """Yield the slowest query of each kind, with the execution plan of each statement."""
     from thoughts_api.search import search
 
     for _, group in itertools.groupby(sorted(all_queries, key=lambda query: query.kind), lambda query: query.kind):
@@ -346,7 +354,7 @@ def plans(all_queries: list[Query]) -> Iterator[tuple[Query, list[list[str]]]]:
 
 
 def plan_table(explained: list[tuple[Query, list[list[str]]]]) -> str:
-    """Return a Markdown table with the type of scan and the execution time of each statement, in milliseconds."""
+    """Return a Markdown table with the scan type and the time in ms of each statement."""
     lines = ["| | query | statements |", "| --- | --- | --- |"]
     for query, statements in explained:
         steps = []

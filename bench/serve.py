@@ -1,4 +1,6 @@
-"""Compare the speed of each service with that of constant views: `python -m bench.serve`.
+"""Compare the speed of each service with that of constant views.
+
+Run this script with `python -m bench.serve`.
 
 The constant views (bench/constant.py) always return the same response. The constant views and the services run in
 gunicorn, with one worker each. The services use a temporary PostgreSQL. The load generator `wrk` sends requests to one
@@ -58,7 +60,7 @@ LOGIN = post(LOGIN_BODY)
 
 
 def proportional_set_size(rollups: str) -> float:
-    """Return the total PSS in MB, from the contents of several /proc/<pid>/smaps_rollup files."""
+    """Return the total PSS in MB, given the text of /proc/<pid>/smaps_rollup files."""
     return sum(map(int, re.findall(r"^Pss: +(\d+) kB$", rollups, re.MULTILINE))) * 1024 / 1e6
 
 
@@ -128,7 +130,7 @@ class Case:
     cpu: list[float] = field(default_factory=list)
 
     def round(self, seconds: float) -> None:
-        """Send requests for this number of seconds, and record the rate and the CPU time per request."""
+        """Send requests for `seconds`, and record the rate and the CPU time per request."""
         script = self.script if isinstance(self.script, str) else self.script()
         before = sum(server.cpu() for server in self.servers)
         count, rate, _ = wrk(self.servers[0].url + self.path, seconds, self.headers, script)
@@ -193,7 +195,7 @@ def gunicorn(
     options: Sequence[str] = (),
     root: Path = ROOT,
 ) -> Iterator[Server]:
-    """Run gunicorn with one worker, unless `options` say otherwise, and wait until `path` answers."""
+    """Run gunicorn, by default with one worker, and wait until `path` answers."""
     begin = time.perf_counter()
     process = subprocess.Popen(
         [sys.executable, "-m", "gunicorn", "-c", "python:common.server.gunicorn_conf", *options, application],
@@ -259,7 +261,7 @@ def system() -> Iterator[tuple[dict[str, Server], Server]]:
 
 
 def authorizations(folder: Path, *names: str) -> list[str]:
-    """Write a key set to folder/jwks.json, and return an Authorization header for each user name."""
+    """Write a key set to jwks.json, and return an Authorization header for each name."""
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     jwk = RSAAlgorithm.to_jwk(key.public_key(), as_dict=True) | {"kid": "bench", "use": "sig"}
     (folder / "jwks.json").write_text(json.dumps({"keys": [jwk]}))
@@ -272,14 +274,14 @@ def authorizations(folder: Path, *names: str) -> list[str]:
 
 
 def forget_created(thoughts: Server) -> None:
-    """Delete the thoughts that a round created, so that every round reads the same rows."""
+    """Delete the thoughts of a round, so that every round reads the same rows."""
     with psycopg.connect(thoughts.environment["DATABASE_URL"], autocommit=True) as database:
         database.execute("DELETE FROM thoughts_api_thought WHERE text = %s", [CREATED])
         database.execute("VACUUM (FULL, ANALYZE) thoughts_api_thought")
 
 
 def rates(servers: dict[str, Server], constant: Server, rounds: int, seconds: float) -> str:
-    """Run all cases in several rounds, and return their rates, ratios and CPU times as Markdown."""
+    """Run all cases in rounds, and return rates, ratios and CPU times as Markdown."""
     answer = requests.post(
         f"{servers['users_api'].url}/api/login/", {"username": "bruce", "password": "bruce"}, timeout=9
     )
@@ -327,7 +329,7 @@ API call together. A login takes {alone:.2f} times as much CPU as Argon2id alone
 
 
 def verifying(authorization: str, users: Server) -> tuple[float, float]:
-    """Return the CPU milliseconds that it takes to verify a token the first time, and to verify it again."""
+    """Return the CPU time in ms for the first and a repeated verification of a token."""
     from django.conf import settings
 
     from common import tokens
@@ -352,7 +354,7 @@ def verifying(authorization: str, users: Server) -> tuple[float, float]:
 
 
 def during_logins(users: Server, seconds: float) -> tuple[float, float]:
-    """Return the 99th percentile of read times in ms, first without other load and then during logins."""
+    """Return the 99th percentile of read times in ms: first alone, then during logins."""
     read = f"{users.url}/.well-known/jwks.json"
     alone = wrk(read, seconds)[2]
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as file:
@@ -378,7 +380,10 @@ def reads(users: Server, seconds: float) -> str:
 
 
 def connections(servers: dict[str, Server], pages: int = 1000) -> str:
-    """Return a sentence about how many connections web opens to the APIs for a thousand pages."""
+    """Return a sentence with the number of connections that web opens to the APIs.
+
+    Meanwhile, web serves `pages` pages.
+    """
     ports = {int(servers[name].url.rpartition(":")[2]) for name in ("thoughts_api", "users_api")}
 
     def seen() -> set[str]:
@@ -407,7 +412,10 @@ def weight(web: Server) -> str:
 
 
 def needs(servers: dict[str, Server]) -> str:
-    """Return a table with how long each service takes to start, and its memory after many requests."""
+    """Return a table with the startup time and the memory of each service.
+
+    The table shows the memory at startup and after many requests.
+    """
     lines = [
         "| | ready after s | MB at startup | after 5,000 requests | after 10,000 |",
         "| --- | --: | --: | --: | --: |",

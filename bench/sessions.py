@@ -1,4 +1,6 @@
-"""Compare logins and refreshes with those of an earlier commit: `python -m bench.sessions`.
+"""Compare logins and refreshes with those of an earlier commit.
+
+Run this script with `python -m bench.sessions`.
 
 The script runs two versions of users_api: that of this tree, and that of the commit BEFORE. Each has its own database.
 The script sends requests to the two versions in turn. In the old version, refresh tokens were random strings, and a
@@ -70,7 +72,7 @@ def start(stack: ExitStack, root: Path, database_url: str, folder: Path, port: i
 
 
 def verifying(root: Path, server: Server, authorization: str) -> list[float]:
-    """Return the CPU microseconds that it takes to verify a token the first time, and to verify it again."""
+    """Return the CPU time in µs for the first and a repeated verification of a token."""
     done = subprocess.run(
         [sys.executable, "-c", VERIFY, server.url, authorization],
         cwd=root,

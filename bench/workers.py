@@ -1,4 +1,6 @@
-"""Compare numbers of processes and threads for gunicorn: `python -m bench.workers`.
+"""Compare numbers of processes and threads for gunicorn.
+
+Run this script with `python -m bench.workers`.
 
 For each pair of numbers, the script starts thoughts_api and users_api. They all use the same PostgreSQL server. In each
 round, the load generator `wrk` first sends searches to thoughts_api. Then it reads from users_api, first without other
