@@ -1,4 +1,4 @@
-"""Tests of the paths that the ingress makes public, and of those that it must not make public."""
+"""Tests of the paths that the ingress must expose, and of those that it must not."""
 
 import json
 from collections.abc import Iterator
@@ -47,7 +47,7 @@ def nginx(kubectl: Kubectl) -> Iterator[None]:
 
 
 def get(ingress_class: str, host: str, path: str, **headers: str) -> requests.Response:
-    """Send a GET request for a host through the ingress controller of an ingress class."""
+    """Send a GET request for a host through the controller of an ingress class."""
     name = host if ingress_class == "default" else f"nginx.{host}"
     return requests.get(f"{INGRESS}{path}", headers={"Host": name, **headers}, timeout=10, allow_redirects=False)
 

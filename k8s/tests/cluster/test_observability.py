@@ -49,7 +49,7 @@ Result = TypeVar("Result")
 
 
 def shorten(manifests: Path) -> None:
-    """Shorten Prometheus's intervals and the `for` durations of the alerts, in a copy of k8s/."""
+    """Shorten Prometheus's intervals and the alerts' `for` times in a copy of k8s/."""
     config = manifests / "components" / "local-observability" / "prometheus" / "prometheus.yaml"
     config.write_text(config.read_text().replace("15s", f"{15 // SHORTER}s"))
     alerts = manifests / "components" / "observability" / "alerts.yaml"
@@ -68,7 +68,7 @@ def as_list(objects: list[Object]) -> str:
 
 
 def settle() -> None:
-    """Wait until all pods of the services are ready, and the services answer through the ingress."""
+    """Wait until all pods are ready, and the services answer through the ingress."""
     services = rollout.Services()
     for name in cluster.IMAGES:
         services.settle(name)
@@ -105,9 +105,9 @@ def traffic() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def query(kubectl: Kubectl, registry: str, tag: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Query]:
-    """Deploy Prometheus, send requests to all services, and yield a function that runs a query.
+    """Deploy Prometheus, and yield a function that runs a query.
 
-    Finally, restore the local overlay.
+    While the tests run, send requests to all services. Finally, restore the local overlay.
     """
     cluster.derive(f"{registry}/prometheus:{tag}", IMAGE)
     tags = dict.fromkeys(cluster.IMAGES, tag)
@@ -146,7 +146,7 @@ def panels() -> list[dict[str, Any]]:
 
 
 def without_data(query: Query, shown: Callable[[str], bool]) -> list[str]:
-    """Return the queries without a result, of all panels for whose title `shown` returns True."""
+    """Return all queries without a result in the panels whose title `shown` accepts."""
     expressions = [target["expr"] for panel in panels() if shown(panel["title"]) for target in panel["targets"]]
     assert expressions
     return [each for each in expressions if not query(each)]

@@ -111,7 +111,7 @@ def certificate(name: str, host: str, folder: Path) -> None:
 
 @pytest.fixture(scope="module")
 def outside(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kubectl]:
-    """Run PostgreSQL with TLS in another namespace, and yield a kubectl that uses this namespace."""
+    """Yield a kubectl for another namespace, in which PostgreSQL runs with TLS."""
     folder = tmp_path_factory.mktemp("postgres")
     certificate("postgres", f"postgres.{OUTSIDE}.svc", folder)
     with own_namespace(OUTSIDE) as outside:

@@ -1,4 +1,4 @@
-"""Test of an upgrade, of a release whose migration fails, and of a rollback, applied with `kubectl apply`."""
+"""Test of an upgrade, a failed migration and a rollback, all with `kubectl apply`."""
 
 import time
 from collections.abc import Callable, Iterator

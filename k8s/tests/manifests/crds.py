@@ -1,4 +1,4 @@
-"""Schemas of the custom resources in k8s/, made from the definitions that their projects publish.
+"""Schemas of the custom resources in k8s/, made from published definitions.
 
 `python -m k8s.tests.manifests.crds MODULE@VERSION FILE...` writes the schemas of the definitions in these files,
 without their descriptions. Download the files first: they are in the folder `config/crd/bases` or `manifests/crds` of
@@ -18,13 +18,19 @@ DROPPED = ("description", "x-kubernetes-validations", "format")
 
 
 def validate(each: dict[str, Any]) -> None:
-    """Raise `jsonschema.ValidationError` if a custom resource does not match its schema, or has an unknown field."""
+    """Raise `jsonschema.ValidationError` if a custom resource violates its schema.
+
+    The schemas also refuse unknown fields.
+    """
     schema = json.loads((FOLDER / f"{each['kind']}.json").read_text())["versions"][each["apiVersion"]]
     jsonschema.Draft202012Validator(schema).validate(each)
 
 
 def schemas(definition: dict[str, Any]) -> dict[str, Any]:
-    """Return the schema of each served version of a CustomResourceDefinition, by apiVersion."""
+    """Return the schema of each served version of a CustomResourceDefinition.
+
+    The keys are the apiVersions.
+    """
     group = definition["spec"]["group"]
     return {
         f"{group}/{version['name']}": _strict(version["schema"]["openAPIV3Schema"])
@@ -34,7 +40,10 @@ def schemas(definition: dict[str, Any]) -> dict[str, Any]:
 
 
 def _strict(node: Any, name: str = "") -> Any:
-    """Return a copy of a schema that refuses unknown fields, as the API server does with strict validation."""
+    """Return a stricter copy of a schema, which refuses unknown fields.
+
+    With strict validation, the API server refuses unknown fields too.
+    """
     if isinstance(node, list):
         return [_strict(each) for each in node]
     if not isinstance(node, dict):

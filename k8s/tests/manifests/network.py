@@ -1,4 +1,7 @@
-"""Evaluate NetworkPolicies: https://kubernetes.io/docs/concepts/services-networking/network-policies/"""
+"""Evaluate NetworkPolicies.
+
+See https://kubernetes.io/docs/concepts/services-networking/network-policies/ for the rules.
+"""
 
 import ipaddress
 from dataclasses import dataclass, field
@@ -8,7 +11,10 @@ from k8s.tests.manifests.objects import Object, selects
 
 @dataclass(frozen=True)
 class Peer:
-    """An endpoint of a connection: a pod, or an address outside the cluster, which has no namespace."""
+    """An endpoint of a connection: a pod, or an address outside the cluster.
+
+    An address outside the cluster has no namespace.
+    """
 
     name: str
     labels: dict[str, str] = field(default_factory=dict)

@@ -1,4 +1,7 @@
-"""Tests that names, ports, hosts and settings in the manifests match those of the images and the projects."""
+"""Tests that the manifests match the images and the projects.
+
+The tests compare names, ports, hosts and settings.
+"""
 
 import ast
 import os
@@ -24,7 +27,7 @@ DUMMIES = {"DATABASE_URL": "postgresql://name@host/name", "SECRET_KEY": "x"}
 
 
 def images(overlay: Overlay) -> dict[str, str]:
-    """Return a dict that maps the name of each image, without its registry, to its tag."""
+    """Return a dict that maps each image name, without the registry, to the tag."""
     found: dict[str, str] = {}
     for _, container in overlay.containers:
         name, _, tag = container["image"].rpartition("/")[2].partition("@")[0].partition(":")
@@ -182,7 +185,7 @@ def variables(*files: str | Path) -> set[str]:
 
 
 def project_containers(overlay: Overlay) -> list[tuple[str, Object]]:
-    """Return the containers that run a project's code, each with the name of the project."""
+    """Return the containers that run a project's code, each with the project's name."""
     return [
         (cluster.IMAGES[name], container)
         for _, container in overlay.containers

@@ -1,4 +1,4 @@
-"""Tests of the overlay that adds Prometheus, Grafana and Jaeger to the local overlay."""
+"""Tests of the overlay that adds Prometheus, Grafana and Jaeger to the local one."""
 
 import copy
 import json

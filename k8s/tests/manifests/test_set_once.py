@@ -1,4 +1,4 @@
-"""Test that operators can make the changes described in docs/production.md without breaking other tests."""
+"""Test that the changes described in docs/production.md break no other tests."""
 
 import re
 import shutil
