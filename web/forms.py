@@ -71,7 +71,7 @@ class ThoughtForm(BackendForm):
     )
 
     def clean_text(self) -> str:
-        """Replace the line endings that browsers send (CRLF) with LF, then check the length."""
+        """Replace the browser's line endings (CRLF) with LF, then check the length."""
         text: str = self.cleaned_data["text"].replace("\r\n", "\n")
         if len(text) > TEXT_MAX_LENGTH:
             raise forms.ValidationError(f"This is {len(text)} characters long. Shorten it to {TEXT_MAX_LENGTH}.")

@@ -26,7 +26,7 @@ class GZipMiddleware(gzip.GZipMiddleware):
 
 
 class AccountMiddleware(Middleware):
-    """Middleware that adds `request.account`, and saves changes to the account in cookies."""
+    """Middleware that adds `request.account`, and saves account changes in cookies."""
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         account = request.account = Account.from_request(request)  # type: ignore[attr-defined]
@@ -41,7 +41,7 @@ class AccountMiddleware(Middleware):
 
 
 class ErrorPageMiddleware(Middleware):
-    """Middleware that returns an error page if a view raises `BackendError` or answers 405."""
+    """Middleware that returns an error page for a `BackendError` or a status of 405."""
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         response = self.get_response(request)

@@ -64,7 +64,7 @@ class TooManyRequests(BackendError):
 
 
 class TooManyThoughts(TooManyRequests):
-    """The user has written too many thoughts, and may write again after `retry_after` seconds."""
+    """The user wrote too many thoughts, and may retry after `retry_after` seconds."""
 
 
 class Unavailable(BackendError):
@@ -72,7 +72,7 @@ class Unavailable(BackendError):
 
 
 class BadAnswer(Unavailable):
-    """The API answered, but with a status of 5xx, an unexpected status or an unexpected body."""
+    """The API answered with a status of 5xx, or an unexpected status or body."""
 
 
 class Busy(Unavailable):

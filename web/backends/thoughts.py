@@ -72,7 +72,10 @@ def newest() -> list[Thought]:
 
 
 def check(timeout: float) -> None:
-    """Raise a `BackendError` if the API does not read a list from its database within `timeout` seconds."""
+    """Raise a `BackendError` if the API returns no list within `timeout` seconds.
+
+    The API reads the list from its database.
+    """
     _page("/api/thoughts/", {"limit": "1"}, read_timeout=timeout)
 
 

@@ -31,7 +31,7 @@ class Session:
 
 
 def client(request: HttpRequest) -> dict[str, str]:
-    """Return headers that tell users_api the address and the User-Agent of the browser."""
+    """Return headers that tell users_api the browser's address and User-Agent."""
     agent = re.sub(r"[^\x20-\x7e]", "", request.META.get("HTTP_USER_AGENT", "")).strip()
     return {"X-Forwarded-For": client_address(request), "User-Agent": agent[:500] or "unknown"}
 
@@ -42,7 +42,10 @@ def log_in(username: str, password: str, client: dict[str, str]) -> tuple[str, s
 
 
 def refresh(refresh: str, client: dict[str, str]) -> tuple[str, str]:
-    """Exchange a refresh token for a new value of the Authorization header and a new refresh token."""
+    """Exchange a refresh token for new tokens.
+
+    Return a new value for the Authorization header, and a new refresh token.
+    """
     return _tokens(_post("/api/token/refresh/", {"refresh": refresh}, headers=client))
 
 
@@ -84,7 +87,10 @@ def end_other_sessions(authorization: str) -> None:
 
 
 def check(timeout: float) -> None:
-    """Raise a `BackendError` if the API does not say within `timeout` seconds that it can read its database."""
+    """Raise a `BackendError` unless the API reports success within `timeout` seconds.
+
+    The API reports success if it can read its database.
+    """
     _call("GET", "/api/status/", expected=204, read_timeout=timeout)
 
 

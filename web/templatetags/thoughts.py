@@ -21,7 +21,7 @@ BRACKETS = {")": "(", "]": "[", "}": "{"}
 
 @register.filter
 def highlight(text: str, search: str) -> SafeString:
-    """Return the text as HTML, with http(s) links, and with each match of the search in `<mark>`.
+    """Return the text as HTML, with http(s) links and with search matches in `<mark>`.
 
     Like the search of thoughts_api, the filter ignores letter case and accents.
     """
@@ -40,10 +40,11 @@ def highlight(text: str, search: str) -> SafeString:
 
 @register.filter
 def isolate(text: str) -> str:
-    """Return the text between U+2068 and U+2069, so that a right-to-left text does not reorder the text around it.
+    """Return the text between U+2068 and U+2069, which isolate the text's direction.
 
-    Use this filter where HTML allows no `<bdi>`, such as in `<title>`. See Unicode Standard Annex #9, section 2.4. The
-    filter removes such characters from the text itself. Otherwise, a U+2069 in the text would end the isolate early.
+    Without these characters, a right-to-left text would reorder the surrounding text. Use this filter where HTML allows
+    no `<bdi>`, such as in `<title>`. See Unicode Standard Annex #9, section 2.4. The filter removes such characters
+    from the text itself. Otherwise, a U+2069 in the text would end the isolate early.
     """
     return f"\u2068{text.translate(ISOLATES)}\u2069"
 
@@ -91,7 +92,7 @@ def _links(text: str) -> Iterator[tuple[int, str]]:
 
 
 def _without_punctuation(url: str) -> str:
-    """Remove trailing punctuation, but keep a closing bracket whose opening bracket is in the URL."""
+    """Remove trailing punctuation from a URL, but keep matched closing brackets."""
     while url and unicodedata.category(url[-1]).startswith("P") and url[-1] not in "/-_#%&@*":
         opening = BRACKETS.get(url[-1])
         if opening and url.count(url[-1]) <= url.count(opening):

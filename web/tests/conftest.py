@@ -1,4 +1,7 @@
-"""Fixtures: a fake HTTP server in place of both APIs, and test clients with and without a login."""
+"""Fixtures: a fake HTTP server in place of both APIs, and test clients.
+
+Some of the test clients are logged in.
+"""
 
 import json
 import time
@@ -59,7 +62,7 @@ def session(id: int = 1, **changed: Any) -> dict[str, Any]:
 
 
 def authorization(username: str = "bruce", expires_in: int = 900, **claims: Any) -> str:
-    """Return a value for the Authorization header, with an access token like those that users_api issues."""
+    """Return an Authorization header value with an access token like users_api's."""
     now = int(time.time())
     payload = {"username": username, "user_id": 1, "is_staff": False, "iss": "users-api", "iat": now}
     payload |= {"token_type": "access", "exp": now + expires_in} | claims
@@ -79,7 +82,7 @@ class Received:
 
 @dataclass
 class Backend:
-    """The fake server: the requests that it has received, and the answers that it gives.
+    """The fake server, with the requests it received and the answers it gives.
 
     An answer is a tuple `(status, body, headers)`, or a function that receives the request handler and may return such
     a tuple.

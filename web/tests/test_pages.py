@@ -1,4 +1,4 @@
-"""Test the pages that list the user's own thoughts, and the search page, which lists the thoughts of all users."""
+"""Test the lists of the user's own thoughts, and the search of all thoughts."""
 
 import re
 import time

@@ -1,4 +1,4 @@
-"""Test the login page, the author page, the page of a single thought, and deletion from every page."""
+"""Test the login, author and thought pages, and deletion from every page."""
 
 import re
 from threading import Event

@@ -36,7 +36,7 @@ def checker(monkeypatch: pytest.MonkeyPatch, backend: Backend) -> status.Checker
 
 @pytest.fixture
 def age(checker: status.Checker) -> Callable[[float], None]:
-    """Return a function that makes the latest report older by the given number of seconds."""
+    """Return a function that makes the latest report older by a number of seconds."""
 
     def age(seconds: float) -> None:
         checker._latest = replace(checker._latest, monotonic=checker._latest.monotonic - seconds)
