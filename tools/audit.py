@@ -1,6 +1,6 @@
-"""Audit the lock files for known vulnerabilities, with pip-audit: `python -m tools.audit`.
+"""Audit the lock files with pip-audit: `python -m tools.audit`.
 
-pip-audit looks up vulnerabilities in an advisory database. A package mirror may answer instead of this database
+pip-audit looks up known vulnerabilities in an advisory database. A package mirror may answer instead of this database
 and have no advisories. So the script first checks that the database reports the known vulnerability of an old release.
 If no database does, the script prints "not audited", and the audit passes.
 """

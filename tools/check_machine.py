@@ -1,4 +1,4 @@
-"""Check the requirements of `make`, and print the first that is not met, with its remedy.
+"""Check the requirements of `make`, and print the first problem and its remedy.
 
 This file must also run on old Pythons, because it tells their users to install a newer one.
 """

@@ -22,7 +22,10 @@ NOTHING_WORKS = (
 
 
 def find() -> Path | None:
-    """Return the path of an installed Chromium, or of the one that Playwright downloaded, or None."""
+    """Return the path of Chromium, or None if this machine has none.
+
+    Prefer an installed Chromium to the one that Playwright downloaded.
+    """
     on_path = next((path for path in map(shutil.which, NAMES) if path), None)
     if on_path:
         return Path(on_path)

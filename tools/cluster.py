@@ -1,4 +1,7 @@
-"""Build the images of a release, push them, and apply the manifests to a local cluster, without Tilt."""
+"""Deploy a release to a local cluster without Tilt.
+
+This module builds the images, pushes them, and applies the manifests.
+"""
 
 import os
 import re
@@ -113,7 +116,10 @@ def apply(kubectl: Kubectl, registry: str, tags: dict[str, str], overlay: str = 
 
 
 def configured(folder: Path, registry: str, tags: dict[str, str], overlay: str) -> Path:
-    """Copy k8s/ to a folder, set the image tags and the registry in the copy, and return its path."""
+    """Copy k8s/ to `folder`, and set the image tags and the registry in the copy.
+
+    Return the path of the copy.
+    """
     copy = Path(shutil.copytree(ROOT / "k8s", folder / "k8s"))
     release = copy / "components" / "release" / "kustomization.yaml"
     lines = release.read_text().splitlines()
@@ -136,6 +142,9 @@ def secrets(kubectl: Kubectl) -> None:
 
 
 def wait(kubectl: Kubectl, timeout: int = 240) -> None:
-    """Wait until the rollout of every Deployment is complete, up to `timeout` seconds for each."""
+    """Wait until the rollout of every Deployment is complete.
+
+    Wait up to `timeout` seconds for each Deployment.
+    """
     for name in IMAGES:
         kubectl("rollout", "status", f"deployment/{name}", f"--timeout={timeout}s")

@@ -1,7 +1,7 @@
-"""Print the Secrets of the local overlay: `python -m tools.cluster_secrets | kubectl apply -f -`.
+"""Print the Secrets of the local overlay: `python -m tools.cluster_secrets`.
 
-The first run creates keys and passwords in var/cluster. Later runs print the same ones, because each database keeps the
-password that it was created with.
+To create the Secrets, pipe the output to `kubectl apply -f -`. The first run creates keys and passwords in var/cluster.
+Later runs print the same ones, because each database keeps the password that it was created with.
 """
 
 import json

@@ -1,6 +1,7 @@
-"""Create the secrets of compose.yaml: `python -m tools.compose_secrets FOLDER`, in a container, as root.
+"""Create the secrets of compose.yaml: `python -m tools.compose_secrets FOLDER`.
 
-Existing secrets are kept, because new ones would invalidate all tokens and forms signed with the old ones.
+Run this command in a container, as root. The command keeps existing secrets, because new ones would invalidate all
+tokens and forms signed with the old ones.
 """
 
 import os

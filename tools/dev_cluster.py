@@ -1,7 +1,7 @@
-"""`make cluster` and `make cluster-down`: create or delete a local cluster for `tilt up`, with kind or k3d.
+"""Create or delete a local cluster: `make cluster` and `make cluster-down`.
 
-It has a registry at 127.0.0.1:5001, and an ingress controller on ports 80 and 443 of 127.0.0.1. k8s/cluster/ pins
-the versions.
+kind or k3d creates the cluster, and `tilt up` deploys the system to it. The cluster has a registry at 127.0.0.1:5001,
+and an ingress controller on ports 80 and 443 of 127.0.0.1. k8s/cluster/ pins the versions.
 """
 
 import argparse
@@ -82,7 +82,10 @@ def create(tool: str) -> None:
 
 
 def start_registry() -> None:
-    """Start the registry, and tell the node where it is: https://kind.sigs.k8s.io/docs/user/local-registry/"""
+    """Start the registry, and tell the node the address of the registry.
+
+    See https://kind.sigs.k8s.io/docs/user/local-registry/.
+    """
     if output("docker", "container", "inspect", REGISTRY) is None:
         publish = f"--publish=127.0.0.1:{REGISTRY_PORT}:5000"
         run("docker", "run", "--detach", "--restart=always", publish, f"--name={REGISTRY}", REGISTRY_IMAGE)

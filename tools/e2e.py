@@ -1,4 +1,7 @@
-"""Run the end-to-end tests against a system that is running in a cluster or in Docker Compose."""
+"""Run the end-to-end tests against a system in a cluster or in Docker Compose.
+
+The system must already be running.
+"""
 
 import os
 import subprocess
@@ -54,7 +57,7 @@ def run(*command: str, **env: str) -> None:
 
 
 def test(*more: str, thoughts: str, users: str, web: str, **env: str) -> None:
-    """Run the tests in e2e/ and in the folders `more` against the system with these URLs.
+    """Run the tests in e2e/ and in the folders `more` against these URLs.
 
     Raise `Failed` if a test fails.
     """

@@ -1,7 +1,8 @@
-"""`make e2e-cluster`: deploy the local overlay to a local cluster, and test it through the ingress.
+"""Deploy and test the local overlay in a local cluster: `make e2e-cluster`.
 
-The cluster is the one in kubectl's current context. Set KUBECONFIG to use another one. If Tilt is on the PATH,
-`tilt ci` deploys the overlay. At the end, the script deletes the namespace, unless it existed before.
+The tests send their requests through the ingress. The cluster is the one in kubectl's current context. Set KUBECONFIG
+to use another one. If Tilt is on the PATH, `tilt ci` deploys the overlay. At the end, the script deletes the namespace,
+unless it existed before.
 """
 
 import os

@@ -1,4 +1,7 @@
-"""`make e2e-compose`: start the services of compose.yaml with separate volumes, and test the services."""
+"""Start and test the services of compose.yaml: `make e2e-compose`.
+
+The script gives the services separate volumes, so the data of `docker compose up` stays unchanged.
+"""
 
 import os
 import subprocess

@@ -45,9 +45,10 @@ def digest(name: str, root: Path = ROOT) -> str:
 
 
 def usable(venv: Path) -> bool:
-    """Return whether a virtual environment was created in this folder, and whether its Python has pip.
+    """Return whether this folder contains a usable virtual environment.
 
-    A copy made by `cp -r` still refers to the original folder. After a system upgrade, its Python may be missing.
+    The environment must have been created in this folder, and its Python must have pip. A copy made by `cp -r` still
+    refers to the original folder. After a system upgrade, the Python of an environment may be missing.
     """
     python, settings = venv / "bin" / "python", venv / "pyvenv.cfg"
     if not python.exists() or f" {venv.resolve()}\n" not in _read(settings):
@@ -100,9 +101,11 @@ def pip(python: Path | str, *arguments: str) -> list[str]:
 
 
 def sources(python: Path | str) -> dict[str, str]:
-    """Return an environment in which pip uses the user's package index, but none of the user's other settings.
+    """Return an environment in which pip uses the user's package index.
 
-    For example, `user = true` in pip.conf would make pip refuse a virtual environment.
+    Of the user's settings for pip, the environment contains only those in `SOURCES`. Another setting could break the
+    installation: with `user = true` in pip.conf, pip would refuse a virtual environment.
+
     Raise SystemExit if pip cannot read its configuration.
     """
     listed = subprocess.run(pip(python, "config", "list"), capture_output=True, text=True, check=False)
@@ -122,7 +125,10 @@ def sources(python: Path | str) -> dict[str, str]:
 
 
 class Progress:
-    """A message on stderr that counts packages and seconds, so that a slow installation does not look stuck."""
+    """A message on stderr that counts packages and seconds.
+
+    The counts show that a slow installation is not stuck.
+    """
 
     def __init__(self, title: str) -> None:
         self.title = title

@@ -28,7 +28,10 @@ class RenderError(Exception):
 
 
 def find() -> list[str] | None:
-    """Return the command that renders a kustomization, or None if no suitable program is installed."""
+    """Return the command that renders a kustomization.
+
+    Return None if no suitable program is installed.
+    """
     for program in (shutil.which("kubectl"), shutil.which("kustomize"), shutil.which("kubectl", path=WHEEL / "bin")):
         if program and _version(program) >= MIN_VERSION:
             return [program, "kustomize" if Path(program).stem == "kubectl" else "build"]
@@ -58,7 +61,7 @@ def render(folder: Path) -> list[dict[str, Any]]:
 
 
 def _version(program: str) -> tuple[int, ...]:
-    """Return the version of kustomize that a program contains, or () if the version is unknown."""
+    """Return the kustomize version of a program, or () if the version is unknown."""
     is_kubectl = Path(program).stem == "kubectl"
     arguments = ["version", "--client", "--output=json"] if is_kubectl else ["version"]
     printed = subprocess.run([program, *arguments], capture_output=True, text=True, check=False).stdout

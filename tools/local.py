@@ -1,4 +1,7 @@
-"""Prepare everything that the system needs without a cluster: environment variables, keys, databases and files."""
+"""Prepare the system to run without a cluster.
+
+This module prepares environment variables, keys, databases and files.
+"""
 
 import compileall
 import hashlib
@@ -43,10 +46,11 @@ for command in sys.argv[1:]:
 
 @dataclass(frozen=True)
 class Local:
-    """An instance of the system on this machine, with a folder for its files and a port for each project.
+    """An instance of the system on this machine.
 
-    If `pipes` is a folder, the projects run in development mode. Each project then has a named pipe in that folder, for
-    its load checks (`common/server/reload.py`).
+    Each instance has a folder for its files, and a port for each project. If `pipes` is a folder, the projects run in
+    development mode. Each project then has a named pipe in that folder, for its load checks
+    (`common/server/reload.py`).
     """
 
     var: Path
@@ -102,16 +106,16 @@ class Local:
         return {**passed, **shared, **development, **own}
 
     def pipe(self, project: str) -> Path:
-        """Return the path of the named pipe from which to read a project's load-check results."""
+        """Return the path of the named pipe with a project's load-check results."""
         assert self.pipes
         return self.pipes / project
 
     def fault_file(self, project: str) -> Path:
-        """Return the path of the file that contains a project's simulated fault (`make fault`)."""
+        """Return the path of the file with a project's simulated fault (`make fault`)."""
         return self.var / "faults" / project
 
     def prepare(self) -> None:
-        """Create the keys, secrets, database tables, sample data and static files that do not exist yet.
+        """Create missing keys, secrets, database tables, sample data and static files.
 
         Also end the faults that `make fault` started.
         """
@@ -231,9 +235,9 @@ def compile_code() -> None:
 
 
 def _static_state(environment: dict[str, str]) -> str:
-    """Return a digest of the static files, of the lock files and of the settings that `collectstatic` depends on.
+    """Return a digest of the files and settings that `collectstatic` depends on.
 
-    It includes the lock files, because installed packages contain static files too.
+    The digest covers the static files, and also the lock files, because installed packages contain static files too.
     """
     static = [file for app in ("common", *PROJECTS) for file in (ROOT / app / "static").rglob("*")]
     files = [file for file in (*static, *ROOT.glob("*/requirements.txt")) if file.is_file()]

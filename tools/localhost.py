@@ -1,7 +1,7 @@
-"""Resolve every host name that ends with .localhost to 127.0.0.1, as RFC 6761, section 6.3, requires.
+"""Resolve host names that end with .localhost to 127.0.0.1.
 
-Not every system does this. Call `resolve` before you send requests to such a host, or run pytest with
-`-p tools.localhost`.
+RFC 6761, section 6.3, requires this, but not every system does it. Call `resolve` before you send requests to such a
+host, or run pytest with `-p tools.localhost`.
 """
 
 import socket
@@ -21,6 +21,6 @@ def pytest_configure() -> None:
 
 
 def getaddrinfo(host: Any, *args: Any, **kwargs: Any) -> Any:
-    """Call `socket.getaddrinfo`, with 127.0.0.1 in place of a host name that ends with .localhost."""
+    """Call `socket.getaddrinfo`, but resolve .localhost names to 127.0.0.1."""
     name = host.decode() if isinstance(host, bytes) else host
     return _getaddrinfo("127.0.0.1" if name and name.endswith(".localhost") else host, *args, **kwargs)

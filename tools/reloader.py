@@ -1,4 +1,7 @@
-"""Reload changed code in projects that `make run` started, as pods of `tilt up` do (`common/server/reload.py`)."""
+"""Reload changed code in projects that `make run` started.
+
+The pods of `tilt up` reload code in the same way (`common/server/reload.py`).
+"""
 
 import os
 import subprocess

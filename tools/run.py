@@ -1,4 +1,7 @@
-"""`make run`: start the projects in the Procfile, keep them running, and stop them together."""
+"""Run the projects in the Procfile: `make run`.
+
+This script starts the projects, restarts a project that crashes, and stops all projects together.
+"""
 
 import argparse
 import contextlib
@@ -56,7 +59,7 @@ class Process:
         threading.Thread(target=self._relay, args=(self.child,), daemon=True).start()
 
     def watch(self) -> None:
-        """If the process has crashed, print a message, and restart it after `RESTART_AFTER` seconds."""
+        """Report a crash, and restart the process after `RESTART_AFTER` seconds."""
         if self.restart_at and time.monotonic() >= self.restart_at:
             self.start()
         elif self.restart_at is None and self.crashed():
@@ -69,7 +72,7 @@ class Process:
         return self.child is not None and self.child.poll() is not None
 
     def ending(self) -> str:
-        """Return how the process ended: its exit code, or the name of the signal that killed it."""
+        """Return the exit code of the process, or the name of the signal that killed it."""
         code = self.child.returncode if self.child else 0
         return signal.Signals(-code).name if code < 0 else f"exit code {code}"
 

