@@ -12,12 +12,18 @@ INSTALLED = ("bin", "include", "kubectl", "lib", "lib64", "postgres")  # folders
 
 
 def git_environment() -> dict[str, str]:
-    """Return this environment without variables such as GIT_DIR, in which git tells a hook where its repository is."""
+    """Return this environment without git's variables, such as GIT_DIR.
+
+    When git runs a hook, git sets these variables to tell the hook where the repository is.
+    """
     return {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
 
 
 def tracked(*folders: str) -> list[str]:
-    """Return the files that `git add .` would track, in these folders or in the whole repository."""
+    """Return the files in these folders that `git add .` would track.
+
+    If no folder is given, search the whole repository.
+    """
     command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", *folders]
     done = subprocess.run(command, cwd=ROOT, env=git_environment(), capture_output=True, text=True, check=True)
     return [name for name in done.stdout.splitlines() if (ROOT / name).exists()]
@@ -57,6 +63,6 @@ def clone(folder: Path) -> Path:
 
 
 def stamp(folder: Path) -> None:
-    """Create the files that tell `make` that the packages in the lock files of a clone are installed."""
+    """Create the files that tell `make` that the packages of a clone are installed."""
     for name in ("dev", "run"):
         install.stamp(name, folder).write_text(install.digest(name, folder))

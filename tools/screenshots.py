@@ -1,7 +1,7 @@
-"""`make screenshots`: take a screenshot of every page and state of web, in var/screenshots/.
+"""Take a screenshot of every page and state of web: `make screenshots`.
 
-Each is taken at four widths, in light and dark mode. var/screenshots/index.html shows all of them. With `--docs`, take
-the README's screenshots instead.
+The script takes each screenshot at four widths, in light and dark mode, and stores it in var/screenshots/.
+var/screenshots/index.html shows all of them. With `--docs`, the script takes the README's screenshots instead.
 """
 
 import argparse
@@ -51,7 +51,10 @@ def create(system: System) -> None:
 
 @contextmanager
 def broken(system: System, var: Path) -> Iterator[str]:
-    """Start a second web service that cannot reach thoughts_api and has sign-up closed. Yield its URL."""
+    """Start a second web service, and yield its URL.
+
+    This service cannot reach thoughts_api, and sign-up is closed.
+    """
     (port,) = free_ports(1)
     ports = {name: urlsplit(url).port or 0 for name, url in zip(PROJECTS, _urls(system), strict=True)}
     environment = Local(var, ports | {"web": port}).environment("web")

@@ -1,8 +1,8 @@
-"""Create a Django project from tools/template, or remove it: `python -m tools.service make notes`.
+"""Create or remove a Django project: `python -m tools.service make notes`.
 
-The template is a project `notes_api` with its manifests. `make service` copies these files and replaces `notes` with
-the new name. A new project also needs lines in existing files, such as the Procfile. tools/template/inserts.toml lists
-them.
+tools/template contains a project `notes_api` with its manifests. `make service` copies these files and replaces `notes`
+with the new name. A new project also needs lines in existing files, such as the Procfile. tools/template/inserts.toml
+lists them.
 """
 
 import argparse
@@ -155,7 +155,7 @@ def make(name: str, model: str) -> Names:
 
 
 def check_name(name: str) -> None:
-    """Raise `Refused` if this is not a valid name for a service, or if it is already used."""
+    """Raise `Refused` if this name for a service is invalid or already used."""
     usage = "Use lower-case letters and digits, starting with a letter: make service name=notes"
     if not re.fullmatch(r"[a-z][a-z0-9]*", name):
         raise Refused(f"{name!r} cannot be both a package name and a host name. {usage}")
@@ -169,9 +169,9 @@ def check_name(name: str) -> None:
 
 
 def edited(edit: Callable[[Insert, str], str], names: Names) -> dict[Path, str]:
-    """Insert or remove the lines of a service, and return the new content of each file.
+    """Insert or remove the lines of a service, and return the new contents by file.
 
-    No file is written. Raise `Refused` if a file cannot be edited.
+    The function does not write these files. Raise `Refused` if a file cannot be edited.
     """
     contents: dict[Path, str] = {}
     for insert in Insert.of(names):

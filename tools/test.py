@@ -116,7 +116,11 @@ def steps(local: Local, database_url: str) -> Iterator[Step]:
 
 
 def chosen(names: list[str], only: list[str]) -> list[str]:
-    """Return the names that `only` selects: one full name, or all names that contain one of the words."""
+    """Return the names that `only` selects.
+
+    If the words of `only` form a full name, return this name. Otherwise, return all names that contain one of the
+    words. Without words, return all names.
+    """
     if not only:
         return names
     if (whole := " ".join(only)) in names:

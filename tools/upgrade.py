@@ -1,6 +1,8 @@
-"""Refuse migrations that pods of the previous release cannot survive: `python -m tools.upgrade users_api`.
+"""Refuse migrations that pods of the previous release cannot survive.
 
-During a rollout, pods of the previous release use the tables of the new release. After a rollback, they do so for days.
+`python -m tools.upgrade users_api` checks the migrations of users_api. During a rollout, pods of the previous release
+use the tables of the new release. After a rollback, they do so for days.
+
 This command migrates an empty database to the last migration of the previous release, and then to the newest one. The
 project's pyproject.toml names the former (`migration` of `[tool.release]`). The command compares the tables, not the
 migrations, so it also detects the effect of raw SQL. It detects neither how long a migration locks a table nor what a
@@ -55,7 +57,10 @@ class Table:
 
 
 def released_migration(project: str) -> str:
-    """Return the name of the last migration of the previous release, or "" if the project has not been released."""
+    """Return the name of the last migration of the previous release.
+
+    Return "" if the project has not been released.
+    """
     text = (ROOT / project / "pyproject.toml").read_text()
     return str(tomllib.loads(text).get("tool", {}).get("release", {}).get("migration", ""))
 
@@ -93,7 +98,10 @@ def _size(size: int | None) -> int | None:
 
 
 def find_conflicts(models: list[Any], before: dict[str, Table], after: dict[str, Table]) -> Iterator[str]:
-    """Yield a sentence for each change that breaks the previous release, whose code uses these models."""
+    """Yield a sentence for each change that breaks the previous release.
+
+    The code of the previous release uses these models.
+    """
     for model in models:
         table = model._meta.db_table
         if table not in after:
@@ -143,7 +151,10 @@ def _describe(column: Column) -> str:
 
 
 def _binds(kind: str, columns: tuple[str, ...], used: Any, new: dict[str, Column]) -> bool:
-    """Return whether a new constraint can refuse a row from code that sets only the columns `used`."""
+    """Return whether a new constraint can refuse rows of the previous release.
+
+    The code of that release sets only the columns `used`.
+    """
     if kind == "unique":  # rows with NULL in a column are never duplicates
         left_null = [name for name in columns if name not in used and new[name].nullable and not new[name].has_default]
         return not left_null
@@ -151,7 +162,10 @@ def _binds(kind: str, columns: tuple[str, ...], used: Any, new: dict[str, Column
 
 
 def check(connection: Any, models: list[Any], change: Callable[[], object]) -> list[str]:
-    """Apply a change to a database, and return what breaks code that uses these models."""
+    """Apply a change to a database, and return the resulting conflicts.
+
+    A conflict breaks code that uses these models.
+    """
     before = read_tables(connection)
     change()
     return list(find_conflicts(models, before, read_tables(connection)))
@@ -176,7 +190,11 @@ def check_project(project: str) -> list[str]:
 
 
 def empty_database(project: str, folder: Path) -> str:
-    """Create an empty database on the server of DATABASE_URL, or as a file in the folder, and return its URL."""
+    """Create an empty database, and return its URL.
+
+    The server of DATABASE_URL stores the database. Without a PostgreSQL server, SQLite stores it as a file in the
+    folder.
+    """
     import psycopg
     from psycopg import sql
 

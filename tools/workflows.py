@@ -42,7 +42,10 @@ def find_or_install() -> str:
 
 
 def _compile(go: str, folder: str) -> None:
-    """Compile actionlint in `folder`, and move the complete program, because two steps may do this at the same time."""
+    """Compile actionlint in `folder`, then move the program to its final path.
+
+    Two steps may do this at the same time. The move keeps each step from using an incomplete program.
+    """
     environment = {name: value for name, value in os.environ.items() if name not in ("GOFLAGS", "GOOS", "GOARCH")}
     environment["GOBIN"] = f"{folder}/bin"
     if subprocess.run([go, "install", MODULE], env=environment, check=False).returncode == 0:

@@ -1,4 +1,7 @@
-"""The audit of the lock files, with the real pip-audit and a fake advisory database that has the API of OSV."""
+"""Tests of the audit of the lock files, with the real pip-audit.
+
+The advisory database is fake, and has the API of OSV.
+"""
 
 import json
 import threading
@@ -18,7 +21,7 @@ LOCK = "requests==2.34.2 --hash=sha256:00\nidna==3.20 --hash=sha256:00\n"
 
 @contextmanager
 def database(*vulnerable: str, fail_on: str = "") -> Iterator[list[str]]:
-    """Serve an advisory database in which each of these packages has one vulnerability.
+    """Serve an advisory database with one vulnerability for each of these packages.
 
     Yield the options with which pip-audit uses this database.
     """

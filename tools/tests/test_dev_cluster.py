@@ -1,7 +1,8 @@
-"""`make cluster`, with stand-ins for docker, kind, k3d and kubectl, because CI has none of them.
+"""Tests of `make cluster` with stand-ins for docker, kind, k3d and kubectl.
 
-We also checked the files by hand with the parser of the real kind 0.33, and with its `docker run` command. We checked
-them with the schema of k3d 5.8, and deployed k8s/cluster/traefik to a cluster.
+CI has none of these programs. We also checked the files in k8s/cluster/ by hand with the parser of the real kind 0.33,
+and with its `docker run` command. We checked them with the schema of k3d 5.8, and deployed k8s/cluster/traefik to a
+cluster.
 """
 
 import os

@@ -1,4 +1,7 @@
-"""`make fault` writes the file that the service reads, and refuses unknown arguments."""
+"""Tests of `make fault`.
+
+`make fault` writes the file that the service reads, and refuses unknown arguments.
+"""
 
 from pathlib import Path
 

@@ -1,4 +1,7 @@
-"""The installation of packages, also in a copied or moved folder and with the user's pip settings."""
+"""Tests of the installation of packages.
+
+Some tests copy or move a clone of the repository. Others set options of pip, as a user may do.
+"""
 
 import shutil
 import sys

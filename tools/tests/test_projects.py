@@ -14,7 +14,7 @@ from tools.projects import TABLE, Project
 
 
 def expected(project: Project) -> list[tuple[str, str]]:
-    """Return the lines that a project needs in other files, as pairs of a file and a line."""
+    """Return pairs of a file and a line that a project needs in that file."""
     package, service = project.package, project.service
     lines = [
         ("Procfile", f"{package}: gunicorn -c python:common.server.gunicorn_conf {package}.wsgi"),
@@ -56,7 +56,7 @@ def expected(project: Project) -> list[tuple[str, str]]:
 
 
 def missing(tree: Path, project: Project) -> list[str]:
-    """Return a message for each line that the project needs and that is missing from a tree."""
+    """Return a message for each line that the project needs but a tree lacks."""
     found = []
     for name, line in expected(project):
         file = tree / name

@@ -1,4 +1,7 @@
-"""docs/security.md names only files, identifiers and tests that exist, and its counts are correct."""
+"""Tests of the references and counts in docs/security.md.
+
+The document must name only files, identifiers and tests that exist, and its counts must be correct.
+"""
 
 import re
 import subprocess
@@ -32,7 +35,10 @@ def functions() -> frozenset[str]:
 
 
 def stale(evidence: str) -> list[str]:
-    """Return the words in backticks that name no test, no file, and no identifier in the last file named before."""
+    """Return the words in backticks that name a missing test, file or identifier.
+
+    An identifier must occur in the last file that the text names before the identifier.
+    """
     missing, before = [], ""
     for word in re.findall(r"`([^`]+)`", evidence):
         if word.startswith("test_"):

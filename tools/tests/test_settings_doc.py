@@ -1,4 +1,7 @@
-"""The table of settings in docs/operations.md has the variables that the projects read, with their defaults."""
+"""Tests of the table of settings in docs/operations.md.
+
+The table must list the variables that the projects read, with their defaults.
+"""
 
 import ast
 import re
@@ -43,7 +46,10 @@ def table(text: str) -> dict[str, Row]:
 
 
 def read_by(*files: str) -> dict[str, object]:
-    """Return the variables that Python files read, with the default if it is a literal, else None."""
+    """Return the variables that Python files read, with their defaults.
+
+    A variable without a literal as its default has the value None.
+    """
     calls = [node for file in files for node in ast.walk(ast.parse((ROOT / file).read_text()))]
     found: dict[str, object] = {}
     for call in calls:

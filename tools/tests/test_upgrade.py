@@ -1,4 +1,7 @@
-"""Migrations that pods of the previous release can or cannot survive, on SQLite and PostgreSQL."""
+"""Tests of migrations that pods of the previous release can or cannot survive.
+
+The tests use SQLite and PostgreSQL.
+"""
 
 import subprocess
 import sys
@@ -92,7 +95,10 @@ def apply(connection: Any, operations: list[Operation], state: ProjectState) -> 
 
 
 def conflicts(alias: str, operations: list[Operation]) -> list[str]:
-    """Create the table of books, apply the operations, and return what they break for code that uses the old table."""
+    """Return what the operations break for code that uses the old table of books.
+
+    The function first creates the old table, and then applies the operations.
+    """
     connection = connections[alias]
     with connection.cursor() as cursor:
         for table in connection.introspection.table_names(cursor):
