@@ -1,4 +1,4 @@
-"""Tests of the error messages for invalid arguments of the Tiltfile and its functions."""
+"""Tests of the errors for invalid arguments of the Tiltfile and its functions."""
 
 import re
 

@@ -187,7 +187,7 @@ def test_tests_and_last_errors_run_only_on_demand(tilt: Tilt) -> None:
 
 
 def manual(tilt: Tilt) -> set[str]:
-    """Return the resources that Tilt updates only when the developer triggers an update."""
+    """Return the resources that Tilt updates only at the developer's request."""
     return {name for name, each in tilt.resources.items() if each["trigger_mode"] == "manual"}
 
 
@@ -208,7 +208,7 @@ def kubectl(arguments: str) -> str:
 
 
 def expected_buttons() -> dict[str, tuple[str, str, list[str]]]:
-    """Return a dict from the name of each button to its expected resource, text and command."""
+    """Return the expected resource, text and command of each button, by name."""
     buttons: dict[str, tuple[str, str, list[str]]] = {}
     for service in APIS:
         project = cluster.IMAGES[service]
