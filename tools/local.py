@@ -188,7 +188,7 @@ class Local:
 
 
 def without_settings() -> dict[str, str]:
-    """Return this environment without the settings of the projects and of their libraries.
+    """Return this environment without the settings of projects and libraries.
 
     The user may have exported a database or a port for another program. Tests must not use them.
     """

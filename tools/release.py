@@ -1,4 +1,4 @@
-"""`make release version=1.1.0`: check the tree, write the release into it, commit and tag it.
+"""Check the tree, and create a release in it: `make release version=1.1.0`.
 
 The release consists of a section of CHANGELOG.md, the image tags in k8s/components/release, and the versions in the
 pyproject.toml files. It also contains the last migration of each API, with which tools/upgrade.py checks the next
