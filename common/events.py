@@ -31,9 +31,13 @@ class Event(StrEnum):
     KEYS_REPLACED = "keys.replaced"
 
 
-# Create each counter now: Prometheus can compute a rate only for a counter that exists before the first event.
-for _event in Event:
-    COUNT.labels(_event)
+def start() -> None:
+    """Create the counter of each event, with the value 0.
+
+    Prometheus can compute a rate only for a counter that exists before the first event.
+    """
+    for event in Event:
+        COUNT.labels(event)
 
 
 def record(event: Event, **fields: str | int | None) -> None:

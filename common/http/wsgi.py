@@ -12,7 +12,7 @@ from django.http import HttpResponse, UnreadablePostError
 from django.http.response import HttpResponseBase
 from django.utils.http import parse_header_parameters
 
-from common import sentry, tracing
+from common import events, sentry, tracing
 from common.database import statements
 from common.http.middleware import ENCODED_PARAMETER
 from common.settings import service_name
@@ -75,7 +75,7 @@ class Handler(WSGIHandler):
 
 
 def get_wsgi_application() -> Handler:
-    """Return the WSGI application, and set the time limit for its SQL statements.
+    """Return the WSGI application, start its metrics, and set the time limit for its SQL statements.
 
     Projects call this function instead of `django.core.wsgi.get_wsgi_application`. `common.database.postgresql`
     enforces the limit.
@@ -83,6 +83,7 @@ def get_wsgi_application() -> Handler:
     django.setup(set_prefix=False)
     for database in settings.DATABASES.values():
         database.setdefault("STATEMENT_TIMEOUT", STATEMENT_TIMEOUT)
+    events.start()
     statements.start()
     service = service_name(settings.ROOT_URLCONF)
     if os.environ.get(tracing.ENDPOINT):

@@ -1,6 +1,8 @@
 """Test the Prometheus metrics of requests."""
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -8,7 +10,9 @@ from django.test import Client
 from prometheus_client import multiprocess
 
 from common import tracing
+from common.events import Event
 from common.server import gunicorn_conf
+from common.settings import ROOT
 
 
 def count(api: Client, method: str, route: str, status: int) -> float:
@@ -50,6 +54,22 @@ def test_client_cannot_create_a_new_time_series(api: Client) -> None:
     api.generic("CHOSEN", "/open/")
     assert (count(api, "GET", "unknown", 404), count(api, "other", "/open/", 405)) == (before[0] + 1, before[1] + 1)
     assert "chosen" not in api.get("/metrics").text.lower()
+
+
+CODE = """
+from common import events, registry
+from common.http.wsgi import get_wsgi_application
+from prometheus_client import generate_latest
+print(generate_latest(registry.REGISTRY).decode().count("security_events_total{"))
+get_wsgi_application()
+print(generate_latest(registry.REGISTRY).decode().count("security_events_total{"))
+"""
+
+
+def test_application_creates_the_counter_of_each_event(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DJANGO_SETTINGS_MODULE", "common.tests.settings")
+    done = subprocess.run([sys.executable, "-c", CODE], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["0", str(len(Event))]
 
 
 def test_probes_are_not_counted(api: Client) -> None:
