@@ -122,18 +122,18 @@ def describe(span: Any, method: str, route: str, status: int) -> None:
         span.set_status(_otel.StatusCode.ERROR)
 
 
-def span(name: str, **attributes: str) -> AbstractContextManager[Any]:
+def span(name: str, **attributes: str | int) -> AbstractContextManager[Any]:
     """Open a span for a call to another system if the current span is recorded.
 
     Otherwise, do nothing. The new span is a child of the current one. A double underscore in the name of an attribute
-    stands for a dot.
+    stands for a dot. The span does not get the attributes whose value is empty.
     """
     return _client_span(name, attributes) if _trace_id.get() else nullcontext()
 
 
 @contextmanager
-def _client_span(name: str, attributes: Mapping[str, str]) -> Iterator[Any]:
-    values = {key.replace("__", "."): value for key, value in attributes.items()}
+def _client_span(name: str, attributes: Mapping[str, str | int]) -> Iterator[Any]:
+    values = {key.replace("__", "."): value for key, value in attributes.items() if value}
     with _tracer.start_as_current_span(
         name, kind=_otel.SpanKind.CLIENT, attributes=values, record_exception=False, set_status_on_exception=False
     ) as span:

@@ -6,6 +6,8 @@ import subprocess
 import pytest
 import requests
 
+from common.events import Event
+from tools.projects import SERVICES
 from tools.prometheus import promtool
 from tools.system import System, answers, within
 
@@ -26,6 +28,11 @@ def test_metrics_of_a_service(system: System, service: str) -> None:
     text = requests.get(url, timeout=TIMEOUT).text
     names = set(re.findall(r"^# TYPE (\S+)", text, re.MULTILINE))
     assert names >= EXPECTED[service]
+    assert {*re.findall(r'^security_events_total\{event="(\S+)"\} ', text, re.MULTILINE)} == {*Event}
+    if service == "web":
+        called = re.findall(r'^backend_call_duration_seconds_count\{.*service="(\S+)"\} ', text, re.MULTILINE)
+        assert "thoughts-api" in called
+        assert {*called} <= {*SERVICES}
     assert "canary5b1f" not in text
     done = subprocess.run([promtool(), "check", "metrics"], input=text, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import urlsplit
 
 import pytest
 import requests
@@ -138,6 +139,15 @@ def test_a_page_is_one_trace(own: System, collector: Collector) -> None:
     spans = collector.spans(search.headers["X-Request-ID"])
     [statement] = [span for span in spans if span.name == "SQL"]
     assert statement.attributes["db.query.text"].startswith("SELECT id, username")
+    assert statement.attributes["db.namespace"].endswith("thoughts.sqlite3")
+    assert "server.address" not in statement.attributes  # SQLite has no server
+    [call] = [span for span in spans if span.name == "GET"]
+    assert call.attributes == {
+        "http.request.method": "GET",
+        "peer.service": "thoughts-api",
+        "server.address": "127.0.0.1",
+        "server.port": str(urlsplit(own.thoughts).port),
+    }
     assert not [body for body in collector.bodies if CANARY.encode() in body]
 
 

@@ -128,7 +128,7 @@ class Account:
             self.user, self.refused = None, True
         except (BackendError, tokens.InvalidToken, KeysUnavailable) as error:
             if isinstance(error, tokens.InvalidToken):
-                logger.error("web refuses the token that the %s service has just issued: %s", users.SERVICE, error)
+                logger.error("web refuses the token that %s has just issued: %s", users.SERVICE, error)
             # If the access token has not expired yet, the user stays logged in.
             if self.user is None:
                 self.error = error if isinstance(error, BackendError) else Unavailable(users.SERVICE)

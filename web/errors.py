@@ -9,7 +9,7 @@ from django.shortcuts import render
 
 from common.http import request_id
 from common.http.urls import local_path
-from web.backends import thoughts
+from web.backends import thoughts, users
 from web.backends.exceptions import (
     BackendError,
     Busy,
@@ -60,7 +60,7 @@ def _advice(error: BackendError) -> str:
         case Busy():
             return f"Many people are {error.activity} right now. Try again in a second."
         case Unavailable():
-            return f"The {error.service} service is temporarily unavailable. Try again in a moment."
+            return f"The {NAMES[error.service]} service is temporarily unavailable. Try again in a moment."
         case TooManyThoughts():
             return f"You are posting too fast. Try again in {_duration(error.retry_after)}."
         case TooManyRequests():
@@ -96,6 +96,8 @@ TITLES = {
     500: "Something went wrong",
     503: "Temporarily unavailable",
 }
+# What pages call the APIs.
+NAMES = {thoughts.SERVICE: "thoughts", users.SERVICE: "login"}
 KINDS = {401: "login", 429: "slow", 503: "unavailable"}
 TEMPORARY = {429, 500, 503}
 # Pages with these statuses show the request id, so that staff can find the cause in the log.

@@ -37,11 +37,18 @@ def measure(execute: Callable[..., Any], sql: str, params: Any, many: bool, cont
 
     https://docs.djangoproject.com/en/5.2/topics/db/instrumentation/
     """
-    alias, vendor = context["connection"].alias, context["connection"].vendor
+    connection = context["connection"]
+    alias, database = connection.alias, connection.settings_dict
     start = time.perf_counter()
     try:
         # https://opentelemetry.io/docs/specs/semconv/database/database-spans/
-        with tracing.span("SQL", db__system__name=vendor, db__namespace=alias, db__query__text=sql[: tracing.MAX_SQL]):
+        with tracing.span(
+            "SQL",
+            db__system__name=connection.vendor,
+            db__namespace=str(database["NAME"]),
+            server__address=database["HOST"],
+            db__query__text=sql[: tracing.MAX_SQL],
+        ):
             return execute(sql, params, many, context)
     except (DatabaseError, InterfaceError) as error:
         count_error(alias, error)

@@ -1,17 +1,20 @@
 """Test the metrics of gunicorn's threads and of SQL statements."""
 
+from contextlib import AbstractContextManager, nullcontext
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from django.db import DatabaseError, OperationalError
 
+from common import tracing
 from common.database import statements
 from common.registry import REGISTRY
 from common.server import saturation
 from common.server.worker import BufferingWorker
 
-CONTEXT = {"connection": SimpleNamespace(alias="default", vendor="sqlite")}
+DATABASE = {"NAME": "thoughts", "HOST": "thoughts-postgres"}
+CONTEXT = {"connection": SimpleNamespace(alias="default", vendor="postgresql", settings_dict=DATABASE)}
 
 
 @pytest.mark.parametrize(("open_", "parked", "busy", "queue"), [(5, 5, 0, 0), (5, 3, 2, 0), (9, 2, 3, 4), (1, 2, 0, 0)])
@@ -32,6 +35,25 @@ def test_statement_is_measured() -> None:
     before = count()
     assert statements.measure(lambda *arguments: arguments[0], "SELECT 1", (), False, CONTEXT) == "SELECT 1"
     assert count() == before + 1
+
+
+def test_span_of_a_statement_names_the_database_and_its_host(monkeypatch: pytest.MonkeyPatch) -> None:
+    spans: list[dict[str, object]] = []
+
+    def span(name: str, **attributes: object) -> AbstractContextManager[None]:
+        spans.append(attributes)
+        return nullcontext()
+
+    monkeypatch.setattr(tracing, "span", span)
+    statements.measure(lambda *arguments: None, "SELECT 1", (), False, CONTEXT)
+    assert spans == [
+        {
+            "db__system__name": "postgresql",
+            "db__namespace": "thoughts",
+            "server__address": "thoughts-postgres",
+            "db__query__text": "SELECT 1",
+        }
+    ]
 
 
 def test_database_error_is_counted_by_its_class() -> None:

@@ -15,7 +15,7 @@ BackendError
 
 
 class BackendError(Exception):
-    """A call to an API failed. `service` is the name of the API, as pages show it."""
+    """A call to an API failed. `service` is the name of the API, such as users-api."""
 
     status = 503
 

@@ -11,6 +11,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any
+from urllib.parse import urlsplit
 
 import requests
 import urllib3
@@ -113,14 +114,21 @@ def _session(age: int) -> requests.Session:
 def call(
     service: str, method: str, url: str, *, expected: int, read_timeout: float | None = None, **kwargs: Any
 ) -> Answer:
-    """Send a request to an API and return the answer. Record the duration in a metric.
+    """Send a request to the API `service` and return the answer. Record the duration in a metric.
 
     If `read_timeout` is given, the call waits at most that many seconds for an answer, and is not retried. Raise a
     `BackendError` if the call fails, or if the status of the answer is not `expected`.
     """
-    start, outcome = time.perf_counter(), "ok"
+    start, outcome, address = time.perf_counter(), "ok", urlsplit(url)
     try:
-        with tracing.span(method, http__request__method=method, server__address=service):
+        # https://opentelemetry.io/docs/specs/semconv/http/http-spans/#http-client-span
+        with tracing.span(
+            method,
+            http__request__method=method,
+            server__address=address.hostname or "",
+            server__port=address.port or {"http": 80, "https": 443}[address.scheme],
+            peer__service=service,
+        ):
             return _call(service, method, url, expected, read_timeout, **kwargs)
     except BackendError as error:
         outcome = "unavailable" if isinstance(error, Unavailable) else "refused"
@@ -161,7 +169,7 @@ def unexpected_body(service: str) -> BadAnswer:
 
     The body itself is not logged, because it may contain a user's thoughts or a token.
     """
-    logger.error("The %s service answered with an unexpected body.", service)
+    logger.error("%s answered with an unexpected body.", service)
     return BadAnswer(service)
 
 

@@ -15,7 +15,7 @@ from common.operations.slots import Slots
 from web.backends import http
 from web.backends.exceptions import Busy, TooManyRequests, TooManyThoughts
 
-SERVICE = "thoughts"
+SERVICE = "thoughts-api"
 LIMIT = 20  # thoughts on a page
 NEWEST_LIMIT = 5  # thoughts on the login page
 NEWEST_TIMEOUT = 1.0  # seconds; after this time, the login page is shown without thoughts

@@ -14,7 +14,7 @@ from django.http import HttpRequest
 from common.http.addresses import client_address
 from web.backends import http
 
-SERVICE = "login"
+SERVICE = "users-api"
 
 
 @dataclass(frozen=True)

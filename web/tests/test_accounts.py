@@ -102,9 +102,7 @@ def test_refusal_of_a_renewed_token_is_logged_with_the_reason(
     issued = authorization(iss="somebody")
     backend.answer(REFRESH, 200, {"Authorized": issued, "refresh": "r"})
     assert browser.get("/thoughts/").status_code == 503
-    assert (
-        "web refuses the token that the login service has just issued: The token is from another issuer." in caplog.text
-    )
+    assert "web refuses the token that users-api has just issued: The token is from another issuer." in caplog.text
     assert issued.removeprefix("Bearer ") not in caplog.text
 
 

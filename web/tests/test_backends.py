@@ -70,7 +70,7 @@ def test_the_request_id_and_the_trace_context_are_passed_on(backend: Backend) ->
 @pytest.mark.parametrize(("status", "outcome"), [(200, "ok"), (400, "refused"), (429, "refused"), (500, "unavailable")])
 def test_call_is_counted_by_service_and_outcome(backend: Backend, status: int, outcome: str) -> None:
     def count() -> float:
-        labels = {"service": "thoughts", "outcome": outcome}
+        labels = {"service": "thoughts-api", "outcome": outcome}
         return REGISTRY.get_sample_value("backend_call_duration_seconds_count", labels) or 0
 
     before = count()
@@ -152,9 +152,7 @@ def test_invalid_list_is_treated_as_unavailable(backend: Backend, caplog: pytest
     backend.answer(SEARCH, 200, body)
     with pytest.raises(Unavailable):
         thoughts.search("", {})
-    assert [record.getMessage() for record in caplog.records] == [
-        "The thoughts service answered with an unexpected body."
-    ]
+    assert [record.getMessage() for record in caplog.records] == ["thoughts-api answered with an unexpected body."]
 
 
 @pytest.mark.parametrize("body", [b"rubbish", {}, [], {"Authorized": 1, "refresh": "r"}, {"Authorized": "Bearer x"}])
@@ -164,7 +162,7 @@ def test_invalid_login_answer_is_treated_as_unavailable(
     backend.answer(LOGIN, 200, body)
     with pytest.raises(Unavailable):
         users.log_in("a", "b", CLIENT)
-    assert [record.getMessage() for record in caplog.records] == ["The login service answered with an unexpected body."]
+    assert [record.getMessage() for record in caplog.records] == ["users-api answered with an unexpected body."]
 
 
 @pytest.mark.parametrize(
