@@ -7,6 +7,7 @@ positions of both servers in that log. Requests do not wait for the checks.
 
 import functools
 import logging
+import math
 import threading
 import time
 from collections import deque
@@ -37,7 +38,8 @@ USABLE = Gauge(
 
 LAG = Gauge(
     "database_replica_lag_bytes",
-    "Bytes of the write-ahead log that the replica has not replayed yet.",
+    "Bytes of the write-ahead log that the replica has not replayed yet, or NaN if unknown.",
+    ["database"],
     registry=REGISTRY,
     multiprocess_mode="livemax",
 )
@@ -119,24 +121,29 @@ class Replica:
         The age of the last replayed change does not measure the lag, because that age also grows while the primary is
         idle.
         """
-        if replayed is not None and self._written:
-            LAG.set(max(self._written[-1][1] - replayed, 0))
         if replayed is None:
             self.remove("it is not in recovery")
-        elif self._written and replayed >= self._written[0][1]:
-            self._set(True)
         elif self._written:
-            self.remove(f"it lags by more than {self.max_lag} s")
+            lag = max(self._written[-1][1] - replayed, 0)
+            if replayed >= self._written[0][1]:
+                self._set(True, lag)
+            else:
+                self._set(False, lag, f"it lags by more than {self.max_lag} s")
 
     def remove(self, reason: str) -> None:
-        """Remove the replica from rotation until a later check finds that it is usable."""
-        self._set(False, reason)
+        """Remove the replica from rotation until a later check finds that it is usable.
 
-    def _set(self, usable: bool, reason: str = "") -> None:
+        Until then, the lag is unknown.
+        """
+        self._set(False, math.nan, reason)
+
+    def _set(self, usable: bool, lag: float, reason: str = "") -> None:
         with self._lock:
             before, self.usable = self.usable, usable
             self.outages += before is not False and not usable
             USABLE.labels(ALIAS).set(usable)
+            # With several workers, prometheus_client cannot remove a value, so set NaN.
+            LAG.labels(ALIAS).set(lag)
         if usable and not before:
             logger.info("the replica is in rotation for searches")
         elif before is not False and not usable:

@@ -1,6 +1,10 @@
 """Test how searches are routed to the replica, with fake connections. e2e/test_replica.py uses two real servers."""
 
 import logging
+import math
+import re
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -9,6 +13,7 @@ from pytest_django import Settings
 from rest_framework.test import APIClient
 
 from common.registry import REGISTRY
+from common.settings import ROOT
 from thoughts_api import replica
 from thoughts_api.models import Thought
 from thoughts_api.replica import ALIAS, Replica
@@ -141,10 +146,52 @@ def test_metric_shows_whether_the_replica_is_usable(watched: Replica, anonymous:
     assert 'database_usable{database="replica"} 0.0' in anonymous.get("/metrics").content.decode()
 
 
+def lag() -> float | None:
+    """Return the lag in the metrics, in bytes. Return None if the metrics do not contain the lag."""
+    return REGISTRY.get_sample_value("database_replica_lag_bytes", {"database": ALIAS})
+
+
 def test_metric_shows_how_far_the_replica_lags(watched: Replica) -> None:
     watched.record(5_000, now=1)
     watched.compare(2_000)
-    assert REGISTRY.get_sample_value("database_replica_lag_bytes") == 3_000
+    assert lag() == 3_000
+
+
+def test_metric_shows_the_lag_of_a_replica_that_lags_too_much(watched: Replica) -> None:
+    watched.record(5_000, now=1)
+    watched.record(9_000, now=1 + LAG)
+    watched.compare(2_000)
+    assert watched.usable is False
+    assert lag() == 7_000
+
+
+def test_metrics_of_the_replica_are_missing_before_the_first_check() -> None:
+    code = (
+        "import django; django.setup(); from thoughts_api import replica; from prometheus_client import generate_latest"
+    )
+    code += "; print(generate_latest(replica.REGISTRY).decode())"
+    printed = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert "# TYPE database_replica_lag_bytes gauge" in printed
+    assert not re.search(r"^database_(replica|usable)", printed, re.MULTILINE)
+
+
+def test_lag_is_unknown_until_the_primary_has_been_checked(connection: FakeConnection) -> None:
+    replica.LAG.clear()
+    Replica(LAG).compare(2_000)
+    assert lag() is None
+
+
+def test_lag_of_an_unreachable_replica_is_unknown(watched: Replica) -> None:
+    assert lag() == 0
+    watched.check_replica()
+    assert math.isnan(lag() or 0)
+    watched.compare(0)
+    assert lag() == 0
+
+
+def test_lag_of_a_promoted_replica_is_unknown(watched: Replica) -> None:
+    watched.compare(None)
+    assert math.isnan(lag() or 0)
 
 
 def test_nothing_is_checked_if_no_replica_is_configured(monkeypatch: pytest.MonkeyPatch) -> None:
