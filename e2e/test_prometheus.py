@@ -14,6 +14,7 @@ import yaml
 
 from k8s.tests.manifests.test_alerts import RULES
 from tools.dashboards import FOLDER
+from tools.kubectl import NAMESPACE
 from tools.prometheus import prometheus
 from tools.system import System, answers, free_ports, outage, start, stop, within
 
@@ -44,7 +45,12 @@ def query(own: System, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Que
         "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
         "rule_files": ["rules.yaml"],
         "scrape_configs": [
-            {"job_name": name, "static_configs": [{"targets": [f"127.0.0.1:{urlsplit(url).port}"]}]}
+            {
+                "job_name": name,
+                "static_configs": [
+                    {"targets": [f"127.0.0.1:{urlsplit(url).port}"], "labels": {"namespace": NAMESPACE}}
+                ],
+            }
             for name, url in targets.items()
         ],
     }

@@ -8,43 +8,50 @@ import json
 from pathlib import Path
 from typing import Any
 
+from tools.kubectl import NAMESPACE
 from tools.local import ROOT
 
 FOLDER = ROOT / "k8s" / "components" / "observability" / "dashboards"
 TEMPLATE = ROOT / "tools" / "template" / FOLDER.relative_to(ROOT)
 WIDTH, HEIGHT = 12, 8  # the size of a panel in grid units; Grafana's grid has 24 columns
 
-# A panel: title, unit, and a list of queries with their legends. `$job` is the name of the service.
+# A panel: title, unit, and a list of queries with their legends. `$system` selects the metrics of our namespace, and
+# `$service` those of the dashboard's service. Without either, a panel would also show other systems.
 Panel = tuple[str, str, list[tuple[str, str]]]
 
 SYSTEM: list[Panel] = [
-    ("Requests", "reqps", [("sum by (job) (rate(http_request_duration_seconds_count[5m]))", "{{job}}")]),
-    ("Share of failed requests", "percentunit", [("job:http_request_errors:ratio_rate5m", "{{job}}")]),
+    ("Requests", "reqps", [("sum by (job) (rate(http_request_duration_seconds_count{$system}[5m]))", "{{job}}")]),
+    ("Share of failed requests", "percentunit", [("job:http_request_errors:ratio_rate5m{$system}", "{{job}}")]),
     (
         "Duration, 95th percentile",
         "s",
-        [("histogram_quantile(0.95, sum by (job, le) (rate(http_request_duration_seconds_bucket[5m])))", "{{job}}")],
+        [
+            (
+                "histogram_quantile(0.95, sum by (job, le) (rate(http_request_duration_seconds_bucket{$system}[5m])))",
+                "{{job}}",
+            )
+        ],
     ),
     (
         "Busy threads",
         "percentunit",
-        [("sum by (job) (gunicorn_busy_threads) / sum by (job) (gunicorn_threads)", "{{job}}")],
+        [("sum by (job) (gunicorn_busy_threads{$system}) / sum by (job) (gunicorn_threads{$system})", "{{job}}")],
     ),
-    ("Requests waiting for a thread", "short", [("sum by (job) (gunicorn_queued_requests)", "{{job}}")]),
-    ("Pods", "short", [('count by (job) (up{job=~".*-api|web"} == 1)', "{{job}}")]),
-    ("Security events", "short", [("sum by (event) (increase(security_events_total[5m]))", "{{event}}")]),
-    ("Alerts", "short", [('sum by (alertname) (ALERTS{alertstate="firing"})', "{{alertname}}")]),
+    ("Requests waiting for a thread", "short", [("sum by (job) (gunicorn_queued_requests{$system})", "{{job}}")]),
+    ("Pods", "short", [('count by (job) (up{$system,job=~".*-api|web"} == 1)', "{{job}}")]),
+    ("Security events", "short", [("sum by (event) (increase(security_events_total{$system}[5m]))", "{{event}}")]),
+    ("Alerts", "short", [('sum by (alertname) (ALERTS{$system,alertstate="firing"})', "{{alertname}}")]),
 ]
 SERVICE: list[Panel] = [
     (
         "Requests",
         "reqps",
-        [('sum by (route) (rate(http_request_duration_seconds_count{job="$job"}[5m]))', "{{route}}")],
+        [("sum by (route) (rate(http_request_duration_seconds_count{$service}[5m]))", "{{route}}")],
     ),
     (
         "Responses by status",
         "reqps",
-        [('sum by (status) (rate(http_request_duration_seconds_count{job="$job"}[5m]))', "{{status}}")],
+        [("sum by (status) (rate(http_request_duration_seconds_count{$service}[5m]))", "{{status}}")],
     ),
     (
         "Duration, 95th percentile",
@@ -52,7 +59,7 @@ SERVICE: list[Panel] = [
         [
             (
                 "histogram_quantile(0.95, sum by (route, le) "
-                '(rate(http_request_duration_seconds_bucket{job="$job"}[5m])))',
+                "(rate(http_request_duration_seconds_bucket{$service}[5m])))",
                 "{{route}}",
             )
         ],
@@ -61,9 +68,9 @@ SERVICE: list[Panel] = [
         "Threads",
         "short",
         [
-            ('sum(gunicorn_busy_threads{job="$job"})', "busy"),
-            ('sum(gunicorn_queued_requests{job="$job"})', "waiting requests"),
-            ('sum(gunicorn_threads{job="$job"})', "all"),
+            ("sum(gunicorn_busy_threads{$service})", "busy"),
+            ("sum(gunicorn_queued_requests{$service})", "waiting requests"),
+            ("sum(gunicorn_threads{$service})", "all"),
         ],
     ),
 ]
@@ -71,7 +78,7 @@ DATABASE: list[Panel] = [
     (
         "SQL statements",
         "ops",
-        [('sum by (database) (rate(database_statement_duration_seconds_count{job="$job"}[5m]))', "{{database}}")],
+        [("sum by (database) (rate(database_statement_duration_seconds_count{$service}[5m]))", "{{database}}")],
     ),
     (
         "SQL statements, 95th percentile",
@@ -79,7 +86,7 @@ DATABASE: list[Panel] = [
         [
             (
                 "histogram_quantile(0.95, sum by (database, le) "
-                '(rate(database_statement_duration_seconds_bucket{job="$job"}[5m])))',
+                "(rate(database_statement_duration_seconds_bucket{$service}[5m])))",
                 "{{database}}",
             )
         ],
@@ -87,7 +94,7 @@ DATABASE: list[Panel] = [
     (
         "Database errors",
         "ops",
-        [('sum by (database, error) (rate(database_errors_total{job="$job"}[5m]))', "{{database}} {{error}}")],
+        [("sum by (database, error) (rate(database_errors_total{$service}[5m]))", "{{database}} {{error}}")],
     ),
 ]
 OWN: dict[str, list[Panel]] = {
@@ -95,12 +102,12 @@ OWN: dict[str, list[Panel]] = {
         (
             "Logins",
             "short",
-            [('sum by (event) (increase(security_events_total{event=~"login.+"}[5m]))', "{{event}}")],
+            [('sum by (event) (increase(security_events_total{$service,event=~"login.+"}[5m]))', "{{event}}")],
         ),
         (
             "Sessions",
             "short",
-            [('sum by (event) (increase(security_events_total{event=~"logout|session.+"}[5m]))', "{{event}}")],
+            [('sum by (event) (increase(security_events_total{$service,event=~"logout|session.+"}[5m]))', "{{event}}")],
         ),
         (
             # A session that is in use gets an access token every 15 minutes, by a login or a refresh.
@@ -108,26 +115,31 @@ OWN: dict[str, list[Panel]] = {
             "short",
             [
                 (
-                    'sum(increase(http_request_duration_seconds_count{job="$job",'
+                    "sum(increase(http_request_duration_seconds_count{$service,"
                     'route=~"/api/(login|token/refresh)/",status="200"}[15m]))',
                     "sessions",
                 )
             ],
         ),
-        ("Age of the signing key", "s", [("time() - max(signing_key_timestamp_seconds)", "age")]),
+        ("Age of the signing key", "s", [("time() - max(signing_key_timestamp_seconds{$service})", "age")]),
     ],
     "thoughts-api": [
         (
             "Steps of a search",
             "short",
-            [("rate(search_steps_sum[5m]) / rate(search_steps_count[5m])", "average, {{instance}}")],
+            [
+                (
+                    "rate(search_steps_sum{$service}[5m]) / rate(search_steps_count{$service}[5m])",
+                    "average, {{instance}}",
+                )
+            ],
         ),
         (
             "Thoughts written",
             "ops",
             [
                 (
-                    'sum(rate(http_request_duration_seconds_count{job="$job",method="POST",'
+                    'sum(rate(http_request_duration_seconds_count{$service,method="POST",'
                     'route="/api/me/thoughts/",status="201"}[5m]))',
                     "thoughts",
                 )
@@ -136,21 +148,30 @@ OWN: dict[str, list[Panel]] = {
         (
             "Read replica",
             "short",
-            [("min(database_usable)", "usable"), ("max(database_replica_lag_bytes)", "lag in bytes")],
+            [
+                ("min(database_usable{$service})", "usable"),
+                ("max(database_replica_lag_bytes{$service})", "lag in bytes"),
+            ],
         ),
     ],
     "web": [
         (
             "Calls to the APIs",
             "reqps",
-            [("sum by (service, outcome) (rate(backend_call_duration_seconds_count[5m]))", "{{service}} {{outcome}}")],
+            [
+                (
+                    "sum by (service, outcome) (rate(backend_call_duration_seconds_count{$service}[5m]))",
+                    "{{service}} {{outcome}}",
+                )
+            ],
         ),
         (
             "Calls to the APIs, 95th percentile",
             "s",
             [
                 (
-                    "histogram_quantile(0.95, sum by (service, le) (rate(backend_call_duration_seconds_bucket[5m])))",
+                    "histogram_quantile(0.95, sum by (service, le) "
+                    "(rate(backend_call_duration_seconds_bucket{$service}[5m])))",
                     "{{service}}",
                 )
             ],
@@ -161,6 +182,8 @@ OWN: dict[str, list[Panel]] = {
 
 def dashboard(name: str, panels: list[Panel]) -> dict[str, Any]:
     """Return the JSON of a dashboard. `name` is a service, or "system"."""
+    system = f'namespace="{NAMESPACE}"'
+    service = f'{system},job="{name}"'
     return {
         "uid": f"thoughts-{name}",
         "title": f"Thoughts: {name}",
@@ -181,7 +204,7 @@ def dashboard(name: str, panels: list[Panel]) -> dict[str, Any]:
                 "targets": [
                     {
                         "refId": chr(ord("A") + place),
-                        "expr": query.replace("$job", name),
+                        "expr": query.replace("$system", system).replace("$service", service),
                         "legendFormat": legend,
                         "exemplar": "duration_seconds_bucket" in query,
                     }

@@ -1,6 +1,7 @@
 """The Grafana dashboards are up to date, and Prometheus can parse their queries."""
 
 import json
+import re
 from pathlib import Path
 
 import yaml
@@ -8,11 +9,22 @@ import yaml
 from k8s.tests.manifests.objects import K8S
 from tools import kustomize
 from tools.dashboards import dashboards
+from tools.kubectl import NAMESPACE
 
 
 def test_files_are_up_to_date() -> None:
     outdated = [file for file, content in dashboards().items() if not file.exists() or file.read_text() != content]
     assert outdated == [], "Run: python -m tools.dashboards"
+
+
+def test_queries_read_only_metrics_of_our_namespace() -> None:
+    panels = [panel for content in dashboards().values() for panel in json.loads(content)["panels"]]
+    for query in [target["expr"] for panel in panels for target in panel["targets"]]:
+        limited = rf'[\w:]+\{{namespace="{NAMESPACE}"[^}}]*\}}(\[\w+\])?'
+        rest, count = re.subn(limited, "", re.sub(r"by \(.*?\)", "", query))
+        assert count
+        # The remaining words are functions.
+        assert re.findall(r"\b[A-Za-z_]\w*\b(?! *\()", rest) == [], query
 
 
 def test_observability_component_contains_every_dashboard_and_the_rules(tmp_path: Path) -> None:

@@ -31,12 +31,15 @@ def test_documented_changes_break_no_test(tmp_path: Path) -> None:
         (tree / name).write_text(text)
     docs = (ROOT / "docs" / "production.md").read_text()
     commands = re.findall(r"^(?:\| .* \| `| +)(git grep .*?)(?:` \|)?$", docs, re.MULTILINE)
-    assert len(commands) == 3
+    assert len(commands) == 4
     script = "\n".join(["git init --quiet", "git add .", *commands]).replace("\\|", "|")
     subprocess.run(["sh", "-e", "-c", script], cwd=tree, check=True)
     assert "namespace: your-namespace" in (tree / "k8s/overlays/local/kustomization.yaml").read_text()
     assert "newName: ghcr.io/acme/web" in (tree / "k8s/overlays/production/kustomization.yaml").read_text()
     assert "frontend.your.domain" in (tree / "k8s/base/web/ingress.yaml").read_text()
+    alerts = (tree / "k8s/components/observability/alerts.yaml").read_text()
+    assert 'up{namespace="your-namespace",job="web"}' in alerts
+    assert "https://github.com/acme/thoughts/blob/main/docs/observability.md#nopods" in alerts
     tests = ("k8s/tests/manifests", "tilt_modules/tests", f"--ignore=k8s/tests/manifests/{Path(__file__).name}")
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "--quiet", "-p", "no:cacheprovider", "-c", "e2e/pytest.ini", *tests],
