@@ -75,10 +75,10 @@ class Handler(WSGIHandler):
 
 
 def get_wsgi_application() -> Handler:
-    """Return the WSGI application, start its metrics, and set the time limit for its SQL statements.
+    """Return the WSGI application.
 
-    Projects call this function instead of `django.core.wsgi.get_wsgi_application`. `common.database.postgresql`
-    enforces the limit.
+    Start its metrics, and set the time limit for its SQL statements, which `common.database.postgresql` enforces.
+    Projects call this function instead of `django.core.wsgi.get_wsgi_application`.
     """
     django.setup(set_prefix=False)
     for database in settings.DATABASES.values():

@@ -147,7 +147,7 @@ def test_metric_shows_whether_the_replica_is_usable(watched: Replica, anonymous:
 
 
 def lag() -> float | None:
-    """Return the lag in the metrics, in bytes. Return None if the metrics do not contain the lag."""
+    """Return the lag in the metrics, in bytes, or None if it is missing."""
     return REGISTRY.get_sample_value("database_replica_lag_bytes", {"database": ALIAS})
 
 

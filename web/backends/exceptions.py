@@ -15,7 +15,10 @@ BackendError
 
 
 class BackendError(Exception):
-    """A call to an API failed. `service` is the name of the API, such as users-api."""
+    """A call to an API failed.
+
+    `service` is the name of the API, such as users-api.
+    """
 
     status = 503
 

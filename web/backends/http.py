@@ -114,10 +114,10 @@ def _session(age: int) -> requests.Session:
 def call(
     service: str, method: str, url: str, *, expected: int, read_timeout: float | None = None, **kwargs: Any
 ) -> Answer:
-    """Send a request to the API `service` and return the answer. Record the duration in a metric.
+    """Send a request to the API `service` and return the answer.
 
-    If `read_timeout` is given, the call waits at most that many seconds for an answer, and is not retried. Raise a
-    `BackendError` if the call fails, or if the status of the answer is not `expected`.
+    Record the duration in a metric. If `read_timeout` is given, the call waits at most that many seconds for an answer,
+    and is not retried. Raise a `BackendError` if the call fails, or if the status of the answer is not `expected`.
     """
     start, outcome, address = time.perf_counter(), "ok", urlsplit(url)
     try:

@@ -105,8 +105,11 @@ SCENARIOS: list[tuple[dict[str, str], set[str]]] = [
     # The key has never been rotated.
     ({'kube_cronjob_status_last_successful_time{cronjob="users-api-rotate-keys"}': "_x1000"}, {"CronJobFails"}),
 ]
-# Everything has failed. `BROKEN` also has a service that is not ours.
-BROKEN = HEALTHY | {'up{job="billing-api",instance="1"}': "0x1000"}
+# Everything has failed. `BROKEN` also has a service and a certificate that are not ours.
+BROKEN = HEALTHY | {
+    'up{job="billing-api",instance="1"}': "0x1000",
+    'certmanager_certificate_ready_status{name="billing-tls",condition="True"}': "0x1000",
+}
 for changed, alerts in SCENARIOS:
     if alerts:
         BROKEN |= changed
