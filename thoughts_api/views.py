@@ -132,5 +132,5 @@ class AdminThoughtView(APIView):
             logger.info(
                 "staff deleted a thought: %r deleted thought %s of %r", request.user.username, id, thought.username
             )
-            events.record(Event.STAFF_ACTED, action="delete thought", target=id)
+            events.record(Event.STAFF_ACTED, action="delete_thought", target=id)
         return Response(status=status.HTTP_204_NO_CONTENT)

@@ -13,15 +13,17 @@ from django.contrib.auth.models import Group
 from django.core.exceptions import BadRequest
 from django.db import IntegrityError
 from django.db.models import QuerySet
+from django.forms import ModelForm
 from django.http import HttpRequest, HttpResponse
 from django.utils.formats import date_format
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import mark_safe
 from django.utils.timezone import localtime
 
-from users_api import sessions
+from users_api import services, sessions
 from users_api.forms import SetPasswordForm, UserCreationForm, UserForm
 from users_api.models import USERNAME_MAX_LENGTH, User
+from users_api.services import StaffAction
 
 MAX_SESSIONS = 100  # shown on an account's page
 
@@ -119,6 +121,16 @@ class UserAdmin(DjangoUserAdmin):
             raise BadRequest("The search is too long or contains a NUL character.")
         return super().get_search_results(request, queryset, search_term)
 
+    def save_model(self, request: HttpRequest, obj: User, form: "ModelForm[User]", change: bool) -> None:
+        """Store the account, and record what staff did to it."""
+        super().save_model(request, obj, form, change)
+        if not change:
+            services.record_staff_action(StaffAction.CREATE_ACCOUNT, obj)
+        if "is_active" in form.changed_data:
+            services.record_staff_action(StaffAction.SWITCH_ON if obj.is_active else StaffAction.SWITCH_OFF, obj)
+        if {"is_staff", "is_superuser"} & set(form.changed_data):
+            services.record_staff_action(StaffAction.CHANGE_RIGHTS, obj)
+
     @admin.display(description="Password")
     def set_password(self, user: User) -> str:
         return format_html('<a href="{}">Set a new password</a>', "../password/")
@@ -148,8 +160,9 @@ class UserAdmin(DjangoUserAdmin):
         selected = list(queryset)
         changed = [user for user in selected if self.has_change_permission(request, user)]
         for user in changed:
-            user.sessions.all().delete()
+            user.end_sessions()
             self.log_change(request, user, "Ended the sessions.")
+            services.record_staff_action(StaffAction.END_SESSIONS, user)
         self._report(request, "Accounts whose sessions were ended", len(changed), len(selected))
 
     def _switch(self, request: HttpRequest, queryset: QuerySet[User], *, on: bool) -> None:
@@ -159,6 +172,7 @@ class UserAdmin(DjangoUserAdmin):
             user.is_active = on
             user.save(update_fields=["is_active"])
             self.log_change(request, user, f"Switched {'on' if on else 'off'}.")
+            services.record_staff_action(StaffAction.SWITCH_ON if on else StaffAction.SWITCH_OFF, user)
         self._report(request, f"Accounts switched {'on' if on else 'off'}", len(changed), len(selected))
 
     def _report(self, request: HttpRequest, done: str, changed: int, selected: int) -> None:

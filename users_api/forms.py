@@ -13,6 +13,7 @@ from common.events import Event
 from users_api import login_limit, services
 from users_api.models import USERNAME_TAKEN, User
 from users_api.passwords import PASSWORD_MAX_LENGTH, TOO_LONG
+from users_api.services import StaffAction
 
 
 class BoundedPasswords(forms.BaseForm):
@@ -58,8 +59,9 @@ class SetPasswordForm(BoundedPasswords, AdminPasswordChangeForm):
         self.fields.pop("usable_password", None)
 
     def save(self, commit: bool = True) -> User:
-        """Store the password and end all sessions of the account."""
+        """Store the password, end all sessions of the account, and record what staff did."""
         services.set_password(self.user, self.cleaned_data["password1"])
+        services.record_staff_action(StaffAction.SET_PASSWORD, self.user)
         return self.user
 
 

@@ -15,6 +15,8 @@ from django.db import IntegrityError, models, transaction
 from django.db.models import Q
 from django.utils import timezone
 
+from common import events
+from common.events import Event
 from users_api import passwords
 from users_api.lookalikes import latin_lookalike
 
@@ -114,7 +116,16 @@ class User(AbstractBaseUser, PermissionsMixin):
         with transaction.atomic():
             super().save(*args, **kwargs)
             if not (self.is_active and self.has_usable_password()):
-                self.sessions.all().delete()
+                self.end_sessions()
+
+    def end_sessions(self, keep: "Session | None" = None) -> None:
+        """End all sessions of the account, except `keep`.
+
+        If the account had at least one such session, record one `session.ended` event.
+        """
+        others = self.sessions.exclude(pk=keep.pk) if keep else self.sessions.all()
+        if others.delete()[0]:
+            events.record(Event.SESSION_ENDED, target=self.pk)
 
     @classmethod
     def normalize_username(cls, username: str) -> str:

@@ -1,7 +1,8 @@
-"""Limit sign-ups, log the creation of accounts, and set passwords."""
+"""Limit sign-ups, log what staff do, and set passwords."""
 
 import math
 from datetime import datetime, timedelta
+from enum import StrEnum
 
 from django.conf import settings
 from django.contrib.admin.models import ADDITION, LogEntry
@@ -10,7 +11,7 @@ from django.contrib.auth.signals import user_logged_in, user_logged_out
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.db.models import Q
-from django.db.models.signals import post_save
+from django.db.models.signals import pre_delete
 from django.dispatch import receiver
 from django.http import HttpRequest
 from django.utils import timezone
@@ -20,7 +21,7 @@ from common import events
 from common.api.exceptions import TooManyRequests
 from common.events import Event
 from common.http.addresses import client_address
-from users_api import login_limit, sessions
+from users_api import login_limit
 from users_api.models import Session, SignUp, User
 
 CLOSED = "Sign-up is closed. Ask the staff of this site for an account."
@@ -35,16 +36,32 @@ class TooManySignUps(TooManyRequests):
     default_detail = "Too many sign-ups from this address."
 
 
+class StaffAction(StrEnum):
+    """Names of what staff do to an account. The log contains them in the field `action`."""
+
+    CREATE_ACCOUNT = "create_account"
+    CHANGE_RIGHTS = "change_rights"
+    SWITCH_ON = "switch_on"
+    SWITCH_OFF = "switch_off"
+    SET_PASSWORD = "set_password"  # noqa: S105
+    END_SESSIONS = "end_sessions"
+
+
+def record_staff_action(action: StaffAction, account: User) -> None:
+    """Record that the staff user of the current request did something to an account."""
+    events.record(Event.STAFF_ACTED, action=action, target=account.pk)
+
+
 def log_creation(staff: User, created: User) -> None:
-    """Add an entry to the admin's log after staff have created an account with the API."""
+    """Record that staff have created an account with the API, also in the admin's log."""
     LogEntry.objects.log_actions(staff.pk, [created], ADDITION, change_message=[{"added": {}}], single_object=True)
+    record_staff_action(StaffAction.CREATE_ACCOUNT, created)
 
 
-@receiver(post_save, sender=LogEntry)
-def record_staff_action(instance: LogEntry, **kwargs: object) -> None:
-    """Record an event for a new entry in the admin's log."""
-    action = instance.get_action_flag_display()
-    events.record(Event.STAFF_ACTED, account=instance.user_id, action=str(action).lower(), target=instance.object_id)
+@receiver(pre_delete, sender=User)
+def end_sessions_of_deleted_account(instance: User, **kwargs: object) -> None:
+    """End the sessions of an account before it is deleted, so that the event is recorded."""
+    instance.end_sessions()
 
 
 @receiver(user_logged_in)
@@ -94,7 +111,7 @@ def set_password(user: User, password: str, keep: Session | None = None) -> None
     user.set_password(password)
     with transaction.atomic():
         user.save(update_fields=["password", "password_set"])
-        sessions.end_others(user, keep)
+        user.end_sessions(keep)
         if keep:
             user.sessions.update(password_checked=user.password_set)
     events.record(Event.PASSWORD_CHANGED, target=user.pk)

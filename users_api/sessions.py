@@ -140,8 +140,7 @@ def end_by_token(text: str) -> None:
         session = Session.objects.filter(key=RefreshToken(text).key).first()
     except TokenError:
         return
-    if session:
-        session.delete()
+    if session and session.delete()[0]:  # else another request has ended the session since it was read
         events.record(Event.LOGGED_OUT, account=session.user_id)
 
 
@@ -156,12 +155,6 @@ def end(user: User, session_id: int) -> bool:
     if ended:
         events.record(Event.SESSION_ENDED, target=user.pk)
     return ended
-
-
-def end_others(user: User, current: Session | None) -> None:
-    """End all sessions of an account except the current one."""
-    if user.sessions.exclude(pk=current.pk if current else 0).delete()[0]:
-        events.record(Event.SESSION_ENDED, target=user.pk)
 
 
 def delete_expired(now: datetime) -> int:

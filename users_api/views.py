@@ -92,7 +92,7 @@ class SessionsView(APIView):
     @extend_schema(operation_id="end_sessions", responses={204: None})
     def delete(self, request: Request) -> Response:
         """End all of your sessions except this one."""
-        sessions.end_others(request.user, request.auth)
+        request.user.end_sessions(keep=request.auth)
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 

@@ -92,7 +92,7 @@ def test_deletion_by_staff_is_logged_once_without_the_text(
         f"staff deleted a thought: 'admin' deleted thought {thought.id} of 'bruce'"
     ]
     [event] = [record.__dict__ for record in caplog.records if record.name == "events"]
-    assert (event["event"], event["action"], event["target"]) == ("staff.acted", "delete thought", thought.id)
+    assert (event["event"], event["action"], event["target"]) == ("staff.acted", "delete_thought", thought.id)
 
 
 def test_name_cannot_forge_a_log_line(sign: Sign, caplog: pytest.LogCaptureFixture) -> None:

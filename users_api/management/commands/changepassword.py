@@ -6,7 +6,8 @@ from typing import Any
 from django.contrib.auth.management.commands import changepassword
 from django.db import transaction
 
-from users_api import sessions
+from common import events
+from common.events import Event
 from users_api.models import User
 
 
@@ -17,5 +18,6 @@ class Command(changepassword.Command):
         with transaction.atomic():
             message: str | None = super().handle(*args, **options)
             user = User.objects.get_by_natural_key(options["username"] or getpass.getuser())
-            sessions.end_others(user, None)
+            user.end_sessions()
+        events.record(Event.PASSWORD_CHANGED, target=user.pk)
         return message
