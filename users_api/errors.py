@@ -11,10 +11,13 @@ from typing import Any
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.template.loader import render_to_string
+from django.urls import reverse
 from django.utils.cache import patch_vary_headers
 
 from common.api import errors
 from common.http import request_id
+
+TEMPORARY = {500, 503}  # if a response has one of these statuses, the same request may succeed later
 
 
 def page_in_admin(handler: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
@@ -28,13 +31,17 @@ def page_in_admin(handler: Callable[..., HttpResponse]) -> Callable[..., HttpRes
         patch_vary_headers(response, ["Accept"])  # RFC 9110 section 12.5.5
         if request.get_preferred_type(["application/json", "text/html"]) != "text/html":
             return response
+        temporary = response.status_code in TEMPORARY
         context = {
             "site_header": admin.site.site_header,
             "site_title": admin.site.site_title,
+            "site_url": admin.site.site_url,
             "title": response.reason_phrase,
             "message": json.loads(response.content)["message"],
             # With this id, staff can find the log lines of the request.
             "code": request_id.current() if response.status_code >= 500 else None,
+            "retry_url": request.get_full_path() if temporary and request.method == "GET" else None,
+            "form_url": _form_url(request) if temporary and request.method == "POST" else None,
         }
         # Render the page without the request, because reading the request's user would fail while the database is down.
         response.content = render_to_string("admin/error.html", context).encode()
@@ -42,6 +49,11 @@ def page_in_admin(handler: Callable[..., HttpResponse]) -> Callable[..., HttpRes
         return response
 
     return respond
+
+
+def _form_url(request: HttpRequest) -> str | None:
+    """Return the URL of the form that was sent. Return None for logout, whose form is on every page."""
+    return None if request.path == reverse("admin:logout") else request.get_full_path()
 
 
 @page_in_admin

@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from pathlib import Path
 from threading import Barrier
 from typing import Any
 from urllib.parse import urlencode
@@ -16,6 +17,8 @@ from django.contrib.staticfiles import finders
 from django.db import OperationalError, connection, connections
 from django.test import Client, override_settings
 from django.utils import timezone
+from django.utils.html import escape
+from pytest_django import Settings
 
 from users_api.models import User
 from users_api.tests.conftest import PASSWORD
@@ -56,6 +59,62 @@ def test_admin_pages_have_an_icon(superuser: Client, path: str) -> None:
 
 def test_admin_links_to_the_app(superuser: Client) -> None:
     assert '<a href="https://frontend.example">View site</a>' in superuser.get("/admin/").content.decode()
+
+
+def test_every_admin_page_links_to_the_app_once(
+    superuser: Client, bruce: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    html = {"Accept": "text/html"}
+    anonymous = Client(headers=html)
+    not_staff = Client(headers=html)
+    not_staff.force_login(bruce)
+    new = {"old_password": PASSWORD, "new_password1": "another horse battery", "new_password2": "another horse battery"}
+
+    def pages() -> list[Any]:
+        inside = ["/admin/", USERS, f"{USERS}add/", page(bruce), page(bruce, "password"), "/admin/password_change/"]
+        return [
+            anonymous.get("/admin/login/"),
+            anonymous.post("/admin/login/", {"username": "admin", "password": ""}),
+            not_staff.get("/admin/login/"),
+            anonymous.get("/admin/nothing"),
+            *map(superuser.get, inside),
+            superuser.get("/admin/nothing", headers=html),
+        ]
+
+    last = [
+        superuser.post("/admin/password_change/", new, follow=True),
+        superuser.post("/admin/logout/"),
+    ]
+    superuser.force_login(User.objects.get(username="admin"))
+    for response in pages() + last:
+        address = response.request["PATH_INFO"]
+        assert response["Content-Type"].startswith("text/html"), address
+        assert response.text.count('<a href="https://frontend.example">View site</a>') == 1, address
+    monkeypatch.setattr("django.contrib.admin.site.site_url", None)
+    assert not any("View site" in response.text for response in pages())
+
+
+def test_page_of_a_temporary_error_links_to_the_same_page(
+    api: Client, admin: User, bruce: User, settings: Settings, tmp_path: Path
+) -> None:
+    settings.MIDDLEWARE = [*settings.MIDDLEWARE, "common.http.faults.FaultMiddleware"]
+    settings.FAULTS_PATH = tmp_path / "fault"
+    api.force_login(admin)
+
+    def fail(method: str, path: str) -> str:
+        headers = {"Accept": "text/html", "X-Fault": "users-api=failing"}
+        response = api.generic(method, path, headers=headers)
+        assert response.status_code == 500
+        return response.text
+
+    search = f"{USERS}?q=a&is_active__exact=1"
+    assert f'<a href="{escape(search)}">Try again</a>' in fail("GET", search)
+    for path in ("/admin/login/?next=/admin/", "/admin/", search, page(bruce), page(bruce, "password")):
+        text = fail("POST", path)
+        assert f'<a href="{escape(path)}">Go back to the form and try again</a>' in text
+        assert ">Try again<" not in text
+        assert api.get(path).status_code in (200, 302)
+    assert "ry again" not in fail("POST", "/admin/logout/")  # a GET request for this path is a 405
 
 
 def test_new_account_can_log_in_immediately(superuser: Client, log_in: LogIn) -> None:
@@ -309,6 +368,7 @@ def test_admin_errors_are_pages_in_a_browser(admin: User, bruce: User, monkeypat
         assert "Thoughts: accounts" in response.text
         assert f"<p>{message}" in response.text
         assert (f"<code>{response['X-Request-ID']}</code>" in response.text) == (status >= 500)
+        assert (f'<a href="{USERS}">Try again</a>' in response.text) == (status >= 500)
     assert int(pages[4][2]["Retry-After"]) > 0
 
 

@@ -392,8 +392,10 @@ def test_admin_and_api_logins_share_the_limit(admin: User, api: Client, log_in: 
     # Failures in the admin and in the API count together.
     fail(log_in, 5, "admin")
 
-    response = api.post("/admin/login/", form | {"password": PASSWORD}, REMOTE_ADDR="192.0.2.1")
+    path = "/admin/login/?next=/admin/users_api/user/"
+    response = api.post(path, form | {"password": PASSWORD}, REMOTE_ADDR="192.0.2.1")
     assert response.status_code == 429
+    assert f'<a href="{path}">login page</a>' in response.text
     assert 1 <= int(response["Retry-After"]) <= 15 * 60
     assert "Too many failed logins" in response.text
     assert "Try again in 15 minutes" in response.text
