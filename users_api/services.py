@@ -37,7 +37,10 @@ class TooManySignUps(TooManyRequests):
 
 
 class StaffAction(StrEnum):
-    """Names of what staff do to an account. The log contains them in the field `action`."""
+    """An action of staff on an account.
+
+    The events `staff.acted` contain its value in the field `action`. Alerts may use the values, so do not rename them.
+    """
 
     CREATE_ACCOUNT = "create_account"
     CHANGE_RIGHTS = "change_rights"
@@ -48,7 +51,10 @@ class StaffAction(StrEnum):
 
 
 def record_staff_action(action: StaffAction, account: User) -> None:
-    """Record that the staff user of the current request did something to an account."""
+    """Record an action on an account.
+
+    The log adds the staff user, because they sent the current request.
+    """
     events.record(Event.STAFF_ACTED, action=action, target=account.pk)
 
 
