@@ -67,12 +67,17 @@ def log_unavailable(error: BaseException) -> None:
 
 
 def reason(error: BaseException) -> str:
-    """Return the first line of a database error.
+    """Return why a database call failed, for the log.
 
-    If that line is empty, return the name of the error's class. The other lines are not logged, because they may
-    contain the SQL statement and its parameters.
+    If PostgreSQL reported the error, return its class and SQLSTATE, because the message may quote a value. Otherwise
+    the service could not connect, or lost the connection: return the first line, which may name the host and the port.
+    The other lines are not returned, because they may contain the SQL statement and its parameters.
+    https://www.postgresql.org/docs/current/errcodes-appendix.html
     """
-    return str(error).strip().partition("\n")[0] or type(error).__name__
+    if sqlstate := getattr(error.__cause__, "sqlstate", None):
+        return f"{type(error.__cause__).__name__} (SQLSTATE {sqlstate})"
+    line = str(error).strip().partition("\n")[0] if isinstance(error, UNAVAILABLE) else ""
+    return line or type(error).__name__
 
 
 def field_errors(detail: Any, name: str = api_settings.NON_FIELD_ERRORS_KEY) -> dict[str, list[str]]:

@@ -6,10 +6,14 @@ The body contains a message and, for a 400, the invalid fields.
 import json
 from typing import Any
 
+import psycopg
 import pytest
+from django.db import DataError, IntegrityError, OperationalError
 from django.test import Client
 from django.test.client import MULTIPART_CONTENT
+from psycopg import errors
 
+from common.api.errors import reason
 from common.tests import signing
 
 
@@ -19,9 +23,9 @@ def assert_bad(response: Any, *fields: str) -> None:
     assert list(response.json()) == ["message", "errors"]
     assert isinstance(response.json()["message"], str)
     assert response.json()["message"]
-    errors = response.json()["errors"]
-    assert sorted(errors) == sorted(fields)
-    assert all(messages and all(isinstance(message, str) for message in messages) for messages in errors.values())
+    found = response.json()["errors"]
+    assert sorted(found) == sorted(fields)
+    assert all(messages and all(isinstance(message, str) for message in messages) for messages in found.values())
 
 
 @pytest.mark.parametrize(
@@ -81,6 +85,22 @@ def test_database_error_is_logged_without_the_statement(
     assert api.get(f"/raise/{name}/").status_code == 503
     [record] = [record for record in caplog.records if record.name == "common.api.errors"]
     assert (record.levelname, record.getMessage()) == ("WARNING", line)
+
+
+@pytest.mark.parametrize(
+    ("error", "cause", "sqlstate"),
+    [
+        (DataError, errors.InvalidTextRepresentation('invalid input syntax for type uuid: "canary"'), "22P02"),
+        (IntegrityError, errors.UniqueViolation("DETAIL: Key (username)=(canary) already exists."), "23505"),
+        (OperationalError, errors.QueryCanceled("canceling statement due to statement timeout"), "57014"),
+        (DataError, psycopg.DataError("canary"), ""),
+    ],
+)
+def test_reason_of_a_database_error_has_no_value(error: type[Exception], cause: Exception, sqlstate: str) -> None:
+    raised = error(str(cause))
+    raised.__cause__ = cause  # as Django does
+    expected = f"{type(cause).__name__} (SQLSTATE {sqlstate})" if sqlstate else "DataError"
+    assert reason(raised) == expected
 
 
 def test_message_of_a_400_names_the_fields(api: Client) -> None:

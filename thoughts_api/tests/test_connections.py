@@ -7,9 +7,10 @@ from typing import Any
 
 import psycopg
 import pytest
-from django.db import OperationalError, connection
+from django.db import DatabaseError, OperationalError, connection
 from django.db.backends.postgresql import base
 
+from common.api.errors import reason
 from common.database.postgresql import base as postgresql
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -52,6 +53,12 @@ def test_connection_with_an_unread_notification_is_usable() -> None:
     assert connection.is_usable()
 
 
+def test_reason_of_a_database_error_does_not_quote_the_query() -> None:
+    with pytest.raises(DatabaseError, match="my illness") as raised, connection.cursor() as cursor:
+        cursor.execute("SELECT %s::int", ["my illness"])
+    assert reason(raised.value) == "InvalidTextRepresentation (SQLSTATE 22P02)"
+
+
 def test_connection_closed_by_the_client_is_not_usable() -> None:
     connection.ensure_connection()
     connection.connection.close()
@@ -81,8 +88,9 @@ def test_statement_timeout_keeps_the_connection(short_timeout: Any, monkeypatch:
     monkeypatch.setattr(postgresql, "HANGING", 60)
     short_timeout.ensure_connection()
     same = short_timeout.connection
-    with pytest.raises(OperationalError, match="statement timeout"):
+    with pytest.raises(OperationalError, match="statement timeout") as raised:
         short_timeout.cursor().execute("SELECT pg_sleep(60)")
+    assert reason(raised.value) == "QueryCanceled (SQLSTATE 57014)"
     short_timeout.close_if_unusable_or_obsolete()  # Django does this at the end of each request
     with short_timeout.cursor() as cursor:
         cursor.execute("SELECT 1")

@@ -215,15 +215,15 @@ def test_connection_from_before_an_outage_is_closed(watched: Replica, connection
 
 
 @pytest.mark.parametrize(
-    "error",
+    ("error", "reason"),
     [
-        OperationalError("server closed the connection\nLINE 1: the searched text"),
-        InterfaceError("connection is closed"),
-        ProgrammingError("a migration is missing"),
+        (OperationalError("server closed the connection\nLINE 1: the searched text"), "server closed the connection"),
+        (InterfaceError("connection is closed"), "connection is closed"),
+        (ProgrammingError("a migration is missing"), "ProgrammingError"),
     ],
 )
 def test_query_that_fails_on_the_replica_runs_on_the_primary(
-    watched: Replica, connection: FakeConnection, caplog: pytest.LogCaptureFixture, error: Exception
+    watched: Replica, connection: FakeConnection, caplog: pytest.LogCaptureFixture, error: Exception, reason: str
 ) -> None:
     def query(alias: str) -> str:
         if alias == ALIAS:
@@ -233,9 +233,7 @@ def test_query_that_fails_on_the_replica_runs_on_the_primary(
     assert replica.read(query) == DEFAULT_DB_ALIAS
     assert watched.usable is False
     assert connection.closed == 1
-    assert [record.getMessage() for record in caplog.records] == [
-        f"the replica is removed from rotation: {str(error).partition(chr(10))[0]}"
-    ]
+    assert [record.getMessage() for record in caplog.records] == [f"the replica is removed from rotation: {reason}"]
 
 
 @pytest.mark.django_db
