@@ -4,11 +4,15 @@ gunicorn's master imports this module, so it must not import Django.
 """
 
 import logging
+import traceback
+from collections.abc import Iterator
+from http.client import responses
 from typing import Any
 
 from pythonjsonlogger.json import JsonFormatter
 
-TEXT = "%(levelname)s %(name)s [%(request_id)s] %(message)s"
+TIME = "%H:%M:%S"
+TEXT = "%(asctime)s.%(msecs)03d %(levelname)s %(name)s [%(request_id)s] %(message)s"
 LOG_FIELDS = "thoughts.log_fields"  # the key of the request's log fields in the WSGI environ
 # The fields of a log line in JSON. docs/observability.md explains them.
 FIELDS = (
@@ -21,7 +25,8 @@ class JSONFormatter(JsonFormatter):
     """Formatter that writes a JSON object per line, with only the fields in `FIELDS`.
 
     python-json-logger would also write every other attribute of the record. Django adds the request object to some
-    records. The string form of this object contains the query string, which may be private.
+    records. The string form of this object contains the query string, which may be private. An exception is written
+    without its message, which may contain a user's data.
     """
 
     def __init__(self) -> None:
@@ -29,10 +34,53 @@ class JSONFormatter(JsonFormatter):
         super().__init__("%(levelname)s %(name)s %(message)s", timestamp="time", rename_fields=names)
 
     def process_log_record(self, log_data: dict[str, Any]) -> dict[str, Any]:
-        """Return the fields that have a value."""
+        """Return the fields that have a value.
+
+        Django's messages about a request contain its path, and may quote its headers. So the phrase of the status, such
+        as "Not Found", replaces such a message.
+        """
+        if "request" in log_data and "status_code" in log_data:
+            log_data["message"] = responses.get(log_data["status_code"], "Unknown Status Code")
+            match = getattr(log_data["request"], "resolver_match", None)
+            log_data.setdefault("route", f"/{match.route}" if match else "unknown")
         return {name: value for name in FIELDS if (value := log_data.get(name)) not in (None, "")}
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802 - the name in `logging.Formatter`
+        """Return the frames and classes of an exception, without messages.
+
+        Include the exceptions that it chains or groups.
+        """
+        return "\n".join(_lines(ei[1]))
+
+
+def _lines(error: BaseException | None, groups: tuple[BaseException, ...] = ()) -> Iterator[str]:
+    """Yield the lines of a traceback, without messages and source code.
+
+    The exception that was raised last comes last. `groups` are the groups that contain the exception. This function
+    does not follow them again, because exceptions may refer to each other.
+    """
+    chain: list[BaseException] = []
+    while error and error not in (*chain, *groups):
+        chain.append(error)
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    for each in reversed(chain):
+        yield "Traceback (most recent call last):"
+        frames = [(frame.f_code, line) for frame, line in traceback.walk_tb(each.__traceback__)]
+        # The empty text stands for the line of source code. The summary shortens a recursion.
+        summary = traceback.StackSummary.from_list(
+            [(code.co_filename, line, code.co_name, "") for code, line in frames]
+        )
+        yield from (text.rstrip("\n") for text in summary.format())
+        yield f"{type(each).__module__}.{type(each).__qualname__}".removeprefix("builtins.")
+        if isinstance(each, BaseExceptionGroup):
+            for number, inner in enumerate(each.exceptions, start=1):
+                yield f"  {number} of {len(each.exceptions)}:"
+                yield from (f"    {text}" for text in _lines(inner, (*groups, each)))
 
 
 def formatter(name: str, text: str = TEXT) -> logging.Formatter:
-    """Return the formatter for a value of LOG_FORMAT: "text" or "json"."""
-    return JSONFormatter() if name == "json" else logging.Formatter(text)
+    """Return the formatter for a value of LOG_FORMAT: "text" or "json".
+
+    `text` is the format of a line of text, without a date.
+    """
+    return JSONFormatter() if name == "json" else logging.Formatter(text, TIME)

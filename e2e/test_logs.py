@@ -24,7 +24,7 @@ PASSWORD = f"{CANARY}-wire"
 @pytest.fixture(scope="module")
 def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     """Start a system that logs JSON."""
-    system = start(tmp_path_factory.mktemp("own"), LOG_FORMAT="json")
+    system = start(tmp_path_factory.mktemp("own"), LOG_FORMAT="json", FAULTS="true")
     yield system
     stop(system)
 
@@ -92,8 +92,31 @@ def use_apis(system: System) -> None:
         raw(url, f"GET /x?{CANARY} HTTP/9.9\r\nAuthorization: {CANARY}\r\n\r\n")
         raw(url, f"{CANARY}\r\n\r\n")
         raw(url, f"GET /x?{CANARY} HTTP/1.1\r\nAuthorization {CANARY}\r\n\r\n")
-        raw(url, f"GET /x?{CANARY} HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\nCookie: {CANARY}\r\n\r\n")
+        raw(url, f"GET /x?{CANARY} HTTP/1.1\r\nHost: {CANARY}.example\r\nConnection: close\r\nCookie: {CANARY}\r\n\r\n")
         raw(url, f"POST /x?{CANARY} HTTP/1.1\r\nHost: localhost\r\nContent-Length: x{CANARY}\r\n\r\n")
+
+
+def use_paths(system: System) -> None:
+    """Send canaries in the paths of requests that fail."""
+    web, users, thoughts = system.web, system.users, system.thoughts
+
+    def status(method: str, url: str, fault: str = "") -> int:
+        headers = {"X-Fault": fault} if fault else {}
+        return requests.request(method, url, headers=headers, timeout=TIMEOUT).status_code
+
+    for url in (web, users, thoughts):
+        assert status("GET", f"{url}/{CANARY}") == 404
+        host = f"{url.rpartition('/')[2]}"
+        raw(url, f"GET /@{CANARY} HTTP/1.1\r\nHost: {host}\r\nX-Long: {'x' * 40_000}\r\n\r\n")
+        raw(url, f"GET /{CANARY * 1000} HTTP/1.1\r\nHost: {host}\r\n\r\n")
+        raw(url, f"POST /@{CANARY} HTTP/1.1\r\nHost: {host}\r\nContent-Length: 1000000\r\n\r\n")
+        raw(url, f"GET /{CANARY} HTTP/1.1\r\n\r\n")  # without a Host
+    assert status("GET", f"{thoughts}/api/thoughts/eyJ{CANARY}") == 404
+    assert status("GET", f"{web}/@{CANARY}", "thoughts-api=failing") == 503
+    assert status("GET", f"{web}/@{CANARY}", "web=failing") == 500
+    assert status("OPTIONS", f"{web}/@{CANARY}") == 405
+    assert status("POST", f"{web}/@{CANARY}") == 403  # without a CSRF token
+    assert status("POST", f"{users}/admin/users_api/user/{CANARY}/change/") == 403
 
 
 def use_pages(system: System) -> None:
@@ -122,14 +145,25 @@ secrets: set[str] = set()  # the tokens that the system has issued
 def test_log_contains_no_private_data(own: System) -> None:
     use_apis(own)
     use_pages(own)
+    use_paths(own)
     with outage(own, "thoughts_api"):
         search = requests.get(f"{own.web}/search", params={"search": CANARY}, timeout=TIMEOUT)
         assert search.status_code == 503
-    assert within(TIMEOUT, lambda: bool(lines(own, status=503, logger="gunicorn.access")))
+    assert within(TIMEOUT, lambda: bool(lines(own, status=503, route="/search")))
     assert own.log
     log = own.log.read_text(errors="replace")
     assert [line for line in log.splitlines() if CANARY in line or any(secret in line for secret in secrets)] == []
     assert len(secrets) >= 6
+    # The exception that X-Fault causes is logged without its message.
+    assert "This exception was requested" not in log
+    errors = [line["exc_info"].splitlines()[-1] for line in lines(own, message="Internal Server Error")]
+    assert "common.http.faults.SimulatedFault" in errors
+    # The event loop, gunicorn and Django refused requests. The log contains the network of their client.
+    refused = lines(own, route="unknown", network="127.0.0.0/24")
+    assert {line.get("status") for line in refused} >= {404, 413, 431}
+    messages = [line["message"] for line in lines(own, logger="gunicorn.error", network="127.0.0.0/24")]
+    assert any(message.startswith("Invalid request from 127.0.0.0/24: ") for message in messages)
+    assert not any("127.0.0.1" in message for message in messages)
     # The calls above caused these events, so the services did receive the canaries.
     expected = {
         "login.succeeded", "login.failed", "logout", "session.ended", "password.changed", "account.created",

@@ -217,7 +217,7 @@ def test_replica_of_an_idle_primary_stays_in_rotation(replicated: Replicated, ap
 
 def changes(api: Api, before: int) -> str:
     """Return the log levels of the lines about the replica, without the first `before` lines."""
-    return " ".join(line.split()[0] for line in api.log_lines()[before:])
+    return " ".join(line.split()[1] for line in api.log_lines()[before:])
 
 
 def disturb(api: Api, interrupt: Callable[[], None], restore: Callable[[], None]) -> None:
@@ -336,8 +336,8 @@ def test_startup_warns_if_the_pods_may_open_too_many_connections(api: Api) -> No
 
     assert within(SOON, lambda: len(warnings()) >= 2)
     begin = (
-        "WARNING common.database.connections [-] "
+        " WARNING common.database.connections [-] "
         "100 pods x 1 workers x (5 threads + 1) may open 600 connections to the database"
     )
     for line, alias in zip(warnings(), ["default", "replica"], strict=True):
-        assert line.startswith(f"{begin} '{alias}', which allows 197:")
+        assert line[len("20:28:27.801") :].startswith(f"{begin} '{alias}', which allows 197:")

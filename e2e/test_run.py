@@ -294,7 +294,7 @@ def test_invalid_environment_is_reported_in_one_line_that_names_the_variable(tmp
             command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60, check=False
         )
         assert done.returncode != 0
-        lines = [line for line in done.stderr.splitlines() if not line.startswith("INFO ")]
+        lines = [line for line in done.stderr.splitlines() if " INFO " not in line]
         assert len(lines) == 1, done.stderr
         assert lines[0].startswith("Invalid environment.")
         assert name in lines[0]

@@ -4,15 +4,18 @@ import json
 import re
 import sys
 from collections.abc import Iterable, Iterator
+from datetime import datetime
 
 from tools.kubectl import Kubectl, KubectlError
 from tools.projects import SERVICES
 
 COUNT = 5  # errors to print for each service
 LINES = 5000  # lines of each pod's log to search
-# A log record starts with its level. All other lines, such as those of a traceback, belong to the previous record.
-ERROR = ("ERROR ", "CRITICAL ", "Traceback ")
-RECORD = re.compile(r"(DEBUG|INFO|WARNING|ERROR|CRITICAL) ")
+# A log record starts with its time and its level. All other lines, such as those of a traceback, belong to the previous
+# record.
+TIME = r"(\d\d:\d\d:\d\d\.\d{3} )?"
+ERROR = re.compile(rf"{TIME}(ERROR|CRITICAL|Traceback) ")
+RECORD = re.compile(rf"{TIME}(DEBUG|INFO|WARNING|ERROR|CRITICAL) ")
 
 
 def as_text(line: str) -> list[str]:
@@ -22,7 +25,8 @@ def as_text(line: str) -> list[str]:
     """
     try:
         record = json.loads(line)
-        text = f"{record['level']} {record['logger']} [{record.get('request_id', '-')}] {record['message']}"
+        time = f"{datetime.fromisoformat(record['time']):%H:%M:%S.%f}"[:-3]
+        text = f"{time} {record['level']} {record['logger']} [{record.get('request_id', '-')}] {record['message']}"
     except (ValueError, TypeError, KeyError):
         return [line]
     return [*text.splitlines(), *record.get("exc_info", "").splitlines()]
@@ -35,7 +39,7 @@ def errors(lines: Iterable[str]) -> Iterator[str]:
     """
     record: list[str] = []
     for line in [*(text for each in lines for text in as_text(each)), "INFO the end"]:
-        is_error = bool(record) and record[0].startswith(ERROR)
+        is_error = bool(record) and bool(ERROR.match(record[0]))
         if RECORD.match(line) or (line.startswith("Traceback ") and not is_error):
             if is_error:
                 yield "\n".join(record)

@@ -38,10 +38,10 @@ def client_address(request: HttpRequest) -> str:
         if address is None and not _warned.is_set():
             _warned.set()
             logger.warning(
-                "The proxy %s sent an invalid address in X-Forwarded-For: %.60r. Until it sends valid addresses, all "
-                "its clients share one limit on failed logins.",
+                "The proxy %s sent an invalid address in X-Forwarded-For: %s characters that are not an IP address. "
+                "Until it sends valid addresses, all its clients share one limit on failed logins.",
                 proxy,
-                hop,
+                len(hop),  # the text itself may contain a client's address
             )
     return str(address or peer or "")
 
@@ -55,12 +55,11 @@ def client_network(request: HttpRequest) -> str:
 def network(address: str) -> str:
     """Return the /24 (IPv4) or /48 (IPv6) network of an address.
 
-    If the address is "", return "". Logs and sessions contain the network instead of the address, which would identify
-    a person.
+    If the address is invalid, return "". Logs and sessions contain the network instead of the address, which would
+    identify a person.
     """
-    if not address:
-        return ""
-    return str(ipaddress.ip_network((address, 48 if ":" in address else 24), strict=False))
+    parsed = _parse(address)
+    return str(ipaddress.ip_network((parsed, 24 if parsed.version == 4 else 48), strict=False)) if parsed else ""
 
 
 @functools.lru_cache(maxsize=1024)  # each request needs the address, and most come from few proxies and clients

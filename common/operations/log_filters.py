@@ -7,13 +7,16 @@ class ClientFaultFilter(logging.Filter):
     """Log filter that makes each client error a WARNING without a traceback.
 
     Django logs some client errors, such as an unknown host, with a traceback. The filter also removes the traceback of
-    a 503, because `common.api.errors` has already logged the reason for the 503.
+    a 503, because `common.api.errors` has already logged the reason for the 503. The field `reason` keeps the class of
+    the exception.
     """
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Change the record, and return True to keep it."""
         status = getattr(record, "status_code", 500)
         if record.name.startswith("django.") and (status < 500 or status == 503):
+            if record.exc_info and record.exc_info[0]:
+                record.reason = record.exc_info[0].__name__
             record.exc_info = record.exc_text = None
             if status < 500:
                 record.levelno, record.levelname = logging.WARNING, "WARNING"

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from gunicorn import util
 
 _QUOTED = re.compile(r": b?['\"].*", re.DOTALL)
+_INVALID = re.compile(r"Invalid request from ip=(\S*): (.*)", re.DOTALL)
 
 
 def set_error_writer(write_error: Callable[..., None]) -> None:
@@ -19,10 +20,20 @@ def set_error_writer(write_error: Callable[..., None]) -> None:
     util.write_error = write_error
 
 
-def without_quotation(message: str) -> str:
-    """Return one of gunicorn's log messages without the request data that it quotes.
+def invalid_request(message: str) -> tuple[str, str] | None:
+    """Parse gunicorn's log message about an invalid request.
 
-    gunicorn's worker formats the message before it calls the logger. So the logger cannot remove the data from the
-    arguments.
+    Return the client's address and the error, or None for any other message. The error does not contain the request
+    data that gunicorn quotes. gunicorn's worker formats the message before it calls the logger. So the logger cannot
+    remove the data from the arguments.
     """
-    return _QUOTED.sub("", message) if message.startswith("Invalid request") else message
+    found = _INVALID.fullmatch(message)
+    return (found[1], _QUOTED.sub("", found[2])) if found else None
+
+
+def without_target(message: str) -> str:
+    """Return gunicorn's log message about an exception without placeholders.
+
+    They stand for the method and the URI, which contains the query.
+    """
+    return "Error handling request" if message.startswith("Error handling request") else message

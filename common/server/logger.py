@@ -7,7 +7,7 @@ from typing import Any
 from gunicorn.glogging import Logger
 
 from common import environment, logs
-from common.server._compat import without_quotation
+from common.server._compat import invalid_request, without_target
 
 
 class QuietLogger(Logger):
@@ -17,16 +17,17 @@ class QuietLogger(Logger):
     they may contain private data or tokens.
     """
 
-    error_fmt = "%(levelname)s gunicorn [-] %(message)s"
-    access_fmt = "%(levelname)s gunicorn.access %(message)s"
+    error_fmt = "%(asctime)s.%(msecs)03d %(levelname)s gunicorn [-] %(message)s"
+    access_fmt = "%(asctime)s.%(msecs)03d %(levelname)s gunicorn.access %(message)s"
 
     def setup(self, cfg: Any) -> None:
         """Set up gunicorn's loggers, with the format that the variable LOG_FORMAT names."""
         super().setup(cfg)
-        self.json = environment.text("LOG_FORMAT", "text") == "json"
-        if self.json:
-            for handler in (*self.error_log.handlers, *self.access_log.handlers):
-                handler.setFormatter(logs.JSONFormatter())
+        name = environment.text("LOG_FORMAT", "text")
+        self.json = name == "json"
+        for log, text in ((self.error_log, self.error_fmt), (self.access_log, self.access_fmt)):
+            for handler in log.handlers:
+                handler.setFormatter(logs.formatter(name, text))
 
     def access(self, resp: Any, req: Any, environ: MutableMapping[str, Any], request_time: timedelta) -> None:
         """Log one request.
@@ -51,9 +52,34 @@ class QuietLogger(Logger):
         identifier = next((value for name, value in resp.headers if name == "X-Request-ID"), "-")
         self.access_log.info(f"{method} {path} {status} {resp.sent} bytes {milliseconds:.0f} ms [{identifier}]")
 
+    def refused(self, request_line: str, status: int, reason: str, address: str) -> None:
+        """Log that the event loop has refused a request from this address.
+
+        With LOG_FORMAT=json, `request_line` is left out, because it contains the path.
+        """
+        fields = {"status": status, "route": "unknown", "network": _network(address)}
+        line = "a request" if self.json else request_line
+        self.info("Refused %s from %s: %s %s", line, fields["network"], status, reason, extra=fields)
+
     def warning(self, msg: object, *args: object, **kwargs: Any) -> None:
         """Log a warning.
 
-        Remove quoted parts of a malformed request, which may contain a token.
+        If the warning is about a malformed request, log the client's network instead of its address, and remove quoted
+        parts of the request, which may contain a token.
         """
-        super().warning(without_quotation(str(msg)), *args, **kwargs)
+        if invalid := invalid_request(str(msg)):
+            network = _network(invalid[0])
+            msg, args = "Invalid request from %s: %s", (network, invalid[1])
+            kwargs["extra"] = {"network": network}
+        super().warning(msg, *args, **kwargs)
+
+    def exception(self, msg: object, *args: object, **kwargs: Any) -> None:
+        """Log an exception with its traceback, but without the URI of the request."""
+        message = without_target(str(msg))
+        super().exception(message, *(args if message == msg else ()), **kwargs)
+
+
+def _network(address: str) -> str:
+    from common.http.addresses import network  # it imports Django, which gunicorn's master must not import
+
+    return network(address)

@@ -5,6 +5,7 @@ worker serves the management port in a background thread, so slow requests do no
 https://kubernetes.io/docs/concepts/configuration/liveness-readiness-startup-probes/
 """
 
+import logging
 import socket
 import threading
 from collections.abc import Callable, Iterable
@@ -14,10 +15,19 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
 from common.operations import health
 
+logger = logging.getLogger(__name__)
+
 
 class _Server(ThreadingMixIn, WSGIServer):
     daemon_threads = True
     allow_reuse_port = True  # all workers listen on the port; the kernel chooses one for each connection
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Log an exception, for example because a client disconnected.
+
+        The base class would print the traceback and the client's address.
+        """
+        logger.warning("A request to the management port failed.", exc_info=True)
 
 
 class _Handler(WSGIRequestHandler):

@@ -22,6 +22,7 @@ from gunicorn.http.errors import InvalidHeader
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
 from common.server.framing import RequestBuffer, TooLarge
+from common.server.logger import QuietLogger
 
 REQUEST_TIMEOUT = 10.0  # maximum seconds between the first and the last byte of a request
 SEND_TIMEOUT = 30.0  # seconds to send the rest of a response that a thread could not send immediately
@@ -121,6 +122,8 @@ class BufferingWorker(ThreadWorker):
     If a client connects when there are too many connections, the worker closes the connection that has been waiting in
     the event loop longest.
     """
+
+    log: QuietLogger
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -329,7 +332,7 @@ class BufferingWorker(ThreadWorker):
 
     def _refuse(self, connection: Connection, status: int, reason: str, message: str) -> None:
         """Respond to an invalid request in the event loop, and close the connection."""
-        self.log.info("%s %s from %s: %s", connection.buffer.request_line(), status, connection.client[0], reason)
+        self.log.refused(connection.buffer.request_line(), status, reason, connection.client[0])
         util.write_error(connection.sock, status, reason, message)
         self._finish(connection, keep_open=False)
 

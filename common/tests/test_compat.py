@@ -10,7 +10,7 @@ import psycopg
 import pytest
 from gunicorn import util
 from gunicorn.config import Config
-from gunicorn.http.errors import InvalidRequestLine
+from gunicorn.http.errors import InvalidHeader, InvalidRequestLine
 from gunicorn.workers.base import Worker
 from psycopg import errors
 
@@ -39,7 +39,17 @@ def test_quoted_request_is_removed_from_a_gunicorn_log_message(worker: Any) -> N
     Worker.handle_error(worker, None, MagicMock(), ("192.0.2.1", 1), InvalidRequestLine("GET /?search=secret"))
     [message] = worker.log.warning.call_args.args
     assert "secret" in message
-    assert _compat.without_quotation(message) == "Invalid request from ip=192.0.2.1: Invalid HTTP request line"
+    assert _compat.invalid_request(message) == ("192.0.2.1", "Invalid HTTP request line")
+    Worker.handle_error(worker, None, MagicMock(), ("2001:db8::1", 1), InvalidHeader("Authorization secret"))
+    assert _compat.invalid_request(worker.log.warning.call_args.args[0]) == ("2001:db8::1", "Invalid HTTP Header")
+
+
+def test_uri_of_a_request_is_removed_from_a_gunicorn_log_message(worker: Any) -> None:
+    request = MagicMock(method="GET", uri="/?search=secret", headers=[])
+    Worker.handle_error(worker, request, MagicMock(), ("192.0.2.1", 1), RuntimeError())
+    message, *arguments = worker.log.exception.call_args.args
+    assert "/?search=secret" in arguments
+    assert _compat.without_target(message) == "Error handling request"
 
 
 def test_psycopg_waits_for_a_query_with_our_timeout(monkeypatch: pytest.MonkeyPatch) -> None:

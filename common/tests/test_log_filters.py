@@ -4,6 +4,7 @@ Server errors are logged with a traceback.
 """
 
 import logging
+import re
 from collections.abc import Iterator
 from io import StringIO
 
@@ -11,12 +12,22 @@ import pytest
 from django.test import Client
 
 
+class WithoutTime(StringIO):
+    """Text stream that checks and removes the time at the start of each log record."""
+
+    def write(self, text: str) -> int:
+        """Write a log record."""
+        time, _, rest = text.partition(" ")
+        assert re.fullmatch(r"\d\d:\d\d:\d\d\.\d{3}", time)
+        return super().write(rest)
+
+
 @pytest.fixture
 def log() -> Iterator[StringIO]:
-    """Return the log that the process would write to stderr."""
+    """Return the log that the process would write to stderr, without times."""
     handlers = [each for each in logging.getLogger().handlers if each.get_name() == "stderr"]
     assert isinstance(handlers[0], logging.StreamHandler)
-    stream = StringIO()
+    stream = WithoutTime()
     before = handlers[0].setStream(stream)
     yield stream
     handlers[0].setStream(before)

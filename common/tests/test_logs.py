@@ -18,6 +18,7 @@ from common import events, logs
 from common.events import Event
 from common.logs import LOG_FIELDS
 from common.registry import REGISTRY
+from common.server import management
 from common.server.logger import QuietLogger
 from common.tests import signing
 from common.tokens import keys
@@ -59,7 +60,7 @@ def test_line_has_time_level_request_and_trace(api: Client, lines: Lines) -> Non
     assert line == {
         "level": "WARNING",
         "logger": "django.request",
-        "message": "Not Found: /nothing/",
+        "message": "Not Found",
         "request_id": "abc",
         "trace_id": trace,
         "network": "192.0.2.0/24",
@@ -73,9 +74,78 @@ def test_line_has_the_account_of_a_token(api: Client, lines: Lines) -> None:
     assert (refused["event"], refused["status"], refused["account"]) == ("access.refused", 403, 7)
 
 
-def test_line_has_the_traceback(api: Client, lines: Lines) -> None:
+def test_line_of_a_server_error_has_the_route_and_the_traceback(api: Client, lines: Lines) -> None:
     api.get("/boom/")
-    assert "RuntimeError: a fault of ours" in lines()[-1]["exc_info"]
+    line = lines()[-1]
+    assert (line["message"], line["route"]) == ("Internal Server Error", "/boom/")
+    *_, frame, error = line["exc_info"].splitlines()
+    assert re.fullmatch(r'  File ".*/common/tests/urls\.py", line \d+, in boom', frame)
+    assert error == "RuntimeError"  # without the message
+
+
+def test_traceback_has_no_messages_of_chained_and_grouped_exceptions(lines: Lines) -> None:
+    try:
+        try:
+            raise KeyError(CANARY)
+        except KeyError as error:
+            error.add_note(CANARY)
+            raise ExceptionGroup(CANARY, [ValueError(f"password={CANARY}"), OSError(CANARY)]) from error
+    except ExceptionGroup:
+        logging.getLogger("x").exception("It failed.")
+    [line] = lines()
+    texts = line["exc_info"].splitlines()
+    assert texts[0] == "Traceback (most recent call last):"
+    classes = [text for text in texts if not text.strip().startswith(("Traceback", "File"))]
+    assert classes == ["KeyError", "ExceptionGroup", "  1 of 2:", "    ValueError", "  2 of 2:", "    OSError"]
+    assert CANARY not in str(line)
+
+
+def test_traceback_of_exceptions_that_refer_to_each_other_ends(lines: Lines) -> None:
+    first, second = ValueError(), TypeError()
+    group = ExceptionGroup("", [first])
+    first.__context__, second.__context__ = second, group
+    group.__context__ = first
+    logging.getLogger("x").error("It failed.", exc_info=first)
+    logging.getLogger("x").error("It failed.", exc_info=group)
+    assert [line["exc_info"].splitlines()[-1].strip() for line in lines()] == ["ValueError", "ValueError"]
+
+
+def test_traceback_of_a_recursion_is_short(lines: Lines) -> None:
+    def recurse() -> None:
+        recurse()
+
+    try:
+        recurse()
+    except RecursionError:
+        logging.getLogger("x").exception("It failed.")
+    assert len(lines()[0]["exc_info"].splitlines()) < 20
+
+
+@pytest.mark.parametrize(
+    ("path", "message", "route"),
+    [
+        (f"/{CANARY}", "Not Found", "unknown"),
+        (f"/items/{CANARY}/", "Not Found", "unknown"),
+        (f"/refuse/PermissionDenied/?{CANARY}", "Forbidden", "/refuse/<str:name>/"),
+        (f"/refuse/SuspiciousOperation/?{CANARY}", "Bad Request", "/refuse/<str:name>/"),
+        (f"/raise/{CANARY}/", "Internal Server Error", "/raise/<str:name>/"),
+        ("/raise/timeout/", "Service Unavailable", "/raise/<str:name>/"),
+    ],
+)
+def test_line_has_the_route_instead_of_the_path(api: Client, lines: Lines, path: str, message: str, route: str) -> None:
+    api.get(path)
+    line = lines()[-1]
+    assert (line["message"], line["route"]) == (message, route)
+    assert CANARY not in str(lines())
+    assert "of the client" not in str(lines())  # part of the exception's message
+
+
+def test_line_of_a_client_error_has_the_class_of_the_exception(api: Client, lines: Lines) -> None:
+    api.get("/open/", headers={"Host": f"{CANARY}.example"})
+    [line] = lines()
+    assert (line["logger"], line["message"]) == ("django.security.DisallowedHost", "Bad Request")
+    assert line["reason"] == "DisallowedHost"
+    assert CANARY not in str(line)
 
 
 def test_request_id_is_the_trace_id_if_there_is_no_trace_context(api: Client, lines: Lines) -> None:
@@ -122,6 +192,57 @@ def test_access_line_of_a_malformed_request(
     monkeypatch.setenv("LOG_FORMAT", "json")
     line = access_line(capsys, {})
     assert (line["method"], line["route"], line["status"]) == ("-", "unknown", 200)
+
+
+@pytest.mark.parametrize("log_format", ["json", "text"])
+def test_refused_request_is_logged_with_its_network(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], log_format: str
+) -> None:
+    monkeypatch.setenv("LOG_FORMAT", log_format)
+    QuietLogger(Config()).refused(f"GET /{CANARY}", 431, "Request Header Fields Too Large", "192.0.2.77")
+    log = capsys.readouterr().err
+    if log_format == "text":
+        assert log.endswith(f"Refused GET /{CANARY} from 192.0.2.0/24: 431 Request Header Fields Too Large\n")
+        return
+    line = json.loads(log)
+    assert (line["status"], line["route"], line["network"]) == (431, "unknown", "192.0.2.0/24")
+    assert line["message"] == "Refused a request from 192.0.2.0/24: 431 Request Header Fields Too Large"
+
+
+def test_invalid_request_is_logged_with_its_network(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("LOG_FORMAT", "json")
+    QuietLogger(Config()).warning("Invalid request from ip=2001:db8::1: Invalid HTTP Header: 'canary-5b1f'")
+    line = json.loads(capsys.readouterr().err)
+    assert (line["message"], line["network"]) == (
+        "Invalid request from 2001:db8::/48: Invalid HTTP Header",
+        "2001:db8::/48",
+    )
+
+
+@pytest.mark.parametrize("log_format", ["json", "text"])
+def test_uri_of_a_failed_request_is_not_logged(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], log_format: str
+) -> None:
+    monkeypatch.setenv("LOG_FORMAT", log_format)
+    QuietLogger(Config()).exception("Error handling request %s %s", "GET", f"/?search={CANARY}")
+    log = capsys.readouterr().err
+    assert "Error handling request" in log
+    assert CANARY not in log
+
+
+def test_failed_request_to_the_management_port_is_logged_without_the_address(
+    lines: Lines, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with management._Server(("127.0.0.1", 0), management._Handler) as server:
+        try:
+            raise ConnectionResetError(CANARY)
+        except ConnectionResetError:
+            server.handle_error(None, ("192.0.2.77", 4001))
+    [line] = lines()
+    assert line["exc_info"].splitlines()[-1] == "ConnectionResetError"
+    assert capsys.readouterr().err == ""
 
 
 def test_unknown_attributes_are_not_written() -> None:

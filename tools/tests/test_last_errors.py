@@ -4,17 +4,18 @@ import json
 
 from tools.last_errors import errors
 
+TIME = "2026-11-28T20:28:27.801074+00:00"
 LOG = """\
-INFO gunicorn [-] Listening
-ERROR django.request [a] Internal Server Error: /x
+20:28:27.801 INFO gunicorn [-] Listening
+20:28:27.802 ERROR django.request [a] Internal Server Error: /x
 Traceback (most recent call last):
   File "x.py", line 1, in x
 ValueError: x
-WARNING django.request [b] Not Found: /y
+20:28:27.803 WARNING django.request [b] Not Found: /y
 Traceback (most recent call last):
 SyntaxError: a worker could not start
-INFO gunicorn.access GET /x 500
-CRITICAL gunicorn [-] WORKER TIMEOUT"""
+20:28:27.804 INFO gunicorn.access GET /x 500
+20:28:27.805 CRITICAL gunicorn [-] WORKER TIMEOUT"""
 
 
 def test_errors_have_their_tracebacks() -> None:
@@ -26,22 +27,23 @@ def test_errors_have_their_tracebacks() -> None:
 
 
 def test_error_in_json_is_printed_as_text() -> None:
-    record = {"level": "ERROR", "logger": "django.request", "request_id": "a", "message": "Internal Server Error: /x"}
+    record = {"time": TIME, "level": "ERROR", "logger": "django.request", "request_id": "a"}
+    record |= {"message": "Internal Server Error"}
     lines = [
-        json.dumps({"level": "INFO", "logger": "gunicorn.access", "message": "request"}),
+        json.dumps({"time": TIME, "level": "INFO", "logger": "gunicorn.access", "message": "request"}),
         json.dumps({**record, "exc_info": 'Traceback (most recent call last):\n  File "x.py"\nValueError: x'}),
-        json.dumps({"level": "CRITICAL", "logger": "gunicorn", "message": "WORKER TIMEOUT"}),
+        json.dumps({"time": TIME, "level": "CRITICAL", "logger": "gunicorn", "message": "WORKER TIMEOUT"}),
     ]
     assert [error.splitlines() for error in errors(lines)] == [
         [
-            "ERROR django.request [a] Internal Server Error: /x",
+            "20:28:27.801 ERROR django.request [a] Internal Server Error",
             "Traceback (most recent call last):",
             '  File "x.py"',
             "ValueError: x",
         ],
-        ["CRITICAL gunicorn [-] WORKER TIMEOUT"],
+        ["20:28:27.801 CRITICAL gunicorn [-] WORKER TIMEOUT"],
     ]
 
 
 def test_log_without_errors_is_empty() -> None:
-    assert list(errors(["INFO gunicorn [-] Listening", "DEBUG x"])) == []
+    assert list(errors(["20:28:27.801 INFO gunicorn [-] Listening", "20:28:27.802 DEBUG x"])) == []
