@@ -105,7 +105,10 @@ def accepts_connections() -> bool:
     known = {option.keyword.decode() for option in Conninfo.get_defaults()} - {"password", "options"}
     parameters = {name: value for name, value in connection.get_connection_params().items() if name in known}
     conninfo = make_conninfo("", **parameters)
-    done = subprocess.run([sys.executable, "-c", PING, conninfo], check=False, capture_output=True, timeout=10)
+    try:
+        done = subprocess.run([sys.executable, "-c", PING, conninfo], check=False, capture_output=True, timeout=10)
+    except subprocess.TimeoutExpired:
+        return False
     return done.returncode == ACCEPTS_CONNECTIONS
 
 

@@ -3,8 +3,9 @@
 users_api and thoughts_api test the probes with a real database.
 """
 
+import subprocess
 from typing import Any
-from unittest.mock import MagicMock
+from unittest.mock import MagicMock, Mock
 
 import pytest
 from django.db import DatabaseError, InterfaceError, OperationalError
@@ -109,6 +110,14 @@ def test_pod_stays_ready_if_the_database_starts_during_a_check(api: Client, data
     database.accepts_connections = True
     database.cursor.side_effect = [error, database.cursor.return_value]
     assert api.get("/readyz").status_code == 200
+
+
+def test_server_without_an_answer_accepts_no_connections(monkeypatch: pytest.MonkeyPatch) -> None:
+    connection = MagicMock(vendor="postgresql")
+    connection.get_connection_params.return_value = {"host": "127.0.0.1"}
+    monkeypatch.setattr(health, "connection", connection)
+    monkeypatch.setattr(health.subprocess, "run", Mock(side_effect=subprocess.TimeoutExpired("ping", 10)))
+    assert not health.accepts_connections()
 
 
 def test_probe_releases_its_connection(api: Client, database: Any) -> None:
