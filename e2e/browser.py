@@ -49,7 +49,7 @@ def wait_until_everything_works(system: System) -> None:
 
 
 def write(system: System, user: User, texts: list[str]) -> None:
-    """Log in to the API as this user, and create a thought for each text, in this order."""
+    """Log in to the API as `user`, and create a thought for each text, in order."""
     body = {"username": user[0], "password": user[1]}
     with requests.Session() as session:
         token = session.post(f"{system.users}/api/login/", body, timeout=TIMEOUT).json()["Authorized"]

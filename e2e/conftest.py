@@ -37,7 +37,10 @@ def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[s
 
 @pytest.fixture(scope="session")
 def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
-    """Return the system whose URLs are in the environment, or start one for the whole test session."""
+    """Return the system whose URLs are in the environment, or start a new one.
+
+    The new system runs for the whole test session.
+    """
     thoughts, users, web = (os.environ.get(f"{name}_URL", "").rstrip("/") for name in ("THOUGHTS", "USERS", "WEB"))
     if thoughts and users and web:
         yield System(thoughts, users, web)
@@ -57,7 +60,10 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
 
 @pytest.fixture
 def no_page_errors(context: BrowserContext, system: System) -> Iterator[None]:
-    """Fail a test if a page logs an error, violates its Content-Security-Policy, or sends a request to another host."""
+    """Fail a test if a page logs an error or sends a request to another host.
+
+    The browser also logs violations of the page's Content-Security-Policy as errors.
+    """
     errors: list[str] = []
 
     def foreign(request: Request) -> None:
@@ -86,7 +92,7 @@ def admin(system: System) -> dict[str, str]:
 
 @pytest.fixture
 def new_user(system: System, admin: dict[str, str]) -> Callable[..., User]:
-    """Return a function that creates an account, and returns the name and the password."""
+    """Return a function that creates an account and returns `(name, password)`."""
 
     def new_user(name: str = "") -> User:
         name, password = name or f"grace-{uuid.uuid4().hex[:8]}", secrets.token_urlsafe(12)

@@ -1,6 +1,7 @@
-"""Accessibility of all pages, in light and dark mode, checked with axe-core (https://github.com/dequelabs/axe-core).
+"""Check the accessibility of all pages, in light and dark mode.
 
-A page is checked in all its states, for example empty, with an error, and during an outage.
+The tests check each page in all its states, for example empty, with an error, and during an outage. The tests use
+axe-core: https://github.com/dequelabs/axe-core
 """
 
 import uuid

@@ -1,7 +1,8 @@
-"""Install, test and run each project alone, with its own lock file and `common`, but without the other projects.
+"""Install, test and run each project alone, without the other projects.
 
-A project may import a package that its lock file lacks. Only this test finds that, because the development environment
-contains the packages of all projects.
+Each test copies one project and `common`, and installs the packages in the project's lock file. A project may import a
+package that its lock file lacks. Only this test finds such an import, because the development environment contains the
+packages of all projects.
 """
 
 import os

@@ -1,4 +1,7 @@
-"""Slow, silent, broken and hostile clients of gunicorn, which serves the test project of `common`."""
+"""Test gunicorn with slow, silent, broken and hostile clients.
+
+gunicorn serves the test project of `common`.
+"""
 
 import os
 import socket

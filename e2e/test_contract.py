@@ -1,4 +1,4 @@
-"""Call the HTTP APIs as clients that were written for the first version of this system do."""
+"""Call the HTTP APIs like clients written for the first version of this system."""
 
 import re
 from concurrent.futures import ThreadPoolExecutor

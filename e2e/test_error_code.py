@@ -19,7 +19,10 @@ TIMEOUT = 30
 
 @pytest.fixture(scope="module")
 def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
-    """Start a system that logs JSON, refuses logins after one failure, and cannot render the page /logout/."""
+    """Start a system that cannot render the page /logout/.
+
+    The system logs JSON, and refuses logins after one failure.
+    """
     tree = scratch.copy(tmp_path_factory.mktemp("tree"))
     # Django looks for the included template, which does not exist, only when it renders the page.
     change(tree / "web" / "templates" / "logout.html", "<h1>", "{% include missing %}<h1>")

@@ -1,4 +1,4 @@
-"""Test what users of the running system see while a service is slow, failing or down."""
+"""Test what users see while a service is slow, failing or down."""
 
 import re
 import subprocess

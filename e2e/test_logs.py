@@ -1,6 +1,7 @@
-"""The log of the whole system, as JSON: no private data, one trace id per page, and the events.
+"""Test that the system's JSON log is complete and contains no private data.
 
-The tests send canaries (unusual words) wherever a request can contain private data, then look for them in the log.
+The log must contain the events, and a single trace id for each page. The tests send canaries (unusual words) wherever a
+request can contain private data, then look for them in the log.
 """
 
 import json

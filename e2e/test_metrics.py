@@ -1,4 +1,7 @@
-"""The metrics of the running system: complete, named as Prometheus recommends, and without private data."""
+"""Test that the system's metrics are complete and contain no private data.
+
+The names of the metrics must follow Prometheus's recommendations.
+"""
 
 import re
 import subprocess

@@ -1,4 +1,7 @@
-"""Prometheus scrapes the running system: the dashboards show data, and an outage triggers only the right alerts."""
+"""Test the dashboards and the alerts with a Prometheus that scrapes the system.
+
+The dashboards must show data. An outage must trigger only the right alerts.
+"""
 
 import json
 import subprocess
@@ -33,7 +36,10 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
 
 @pytest.fixture(scope="module")
 def query(own: System, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Query]:
-    """Start a Prometheus that scrapes the system every second, and return a function that runs a query."""
+    """Start a Prometheus for the system, and return a function that runs a query.
+
+    Prometheus scrapes the system every second.
+    """
     folder = tmp_path_factory.mktemp("prometheus")
     rules = json.loads(json.dumps(RULES))
     for group in rules["groups"]:

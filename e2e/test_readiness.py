@@ -1,4 +1,7 @@
-"""Readiness and other probes on the management port of thoughts_api, while PostgreSQL fails in different ways."""
+"""Test the probes of thoughts_api while PostgreSQL fails in different ways.
+
+thoughts_api answers readiness and other probes on its management port.
+"""
 
 import os
 import signal
@@ -24,7 +27,10 @@ PROBE = 1.0  # seconds within which thoughts_api must answer a probe
 
 @dataclass
 class Api:
-    """A running thoughts_api: its URL, the URL of its management port, and its database server."""
+    """A running thoughts_api and its database server.
+
+    `management` is the URL of the management port.
+    """
 
     url: str
     management: str

@@ -1,4 +1,7 @@
-"""The commands in README.md print what README.md says, when they are run against a new system."""
+"""Test that the commands in README.md print what README.md says.
+
+The commands run against a new system.
+"""
 
 import re
 import subprocess
@@ -21,7 +24,7 @@ def fresh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
 
 
 def examples() -> list[tuple[str, str]]:
-    """Return each command in a console block of README.md, with the output printed below it."""
+    """Return pairs `(command, output)` from the console blocks of README.md."""
     readme = (ROOT / "README.md").read_text()
     blocks = re.findall(r"^```console\n(.*?)^```$", readme, re.MULTILINE | re.DOTALL)
     return [

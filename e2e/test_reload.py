@@ -1,4 +1,7 @@
-"""Reloading in development: the server checks changed code first, and does not load code that is broken."""
+"""Test how the development server reloads code.
+
+The server checks changed code first, and does not load broken code.
+"""
 
 import os
 import re

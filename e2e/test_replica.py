@@ -1,4 +1,7 @@
-"""Searches of thoughts_api on a read replica, with two real PostgreSQL servers and streaming replication."""
+"""Test searches of thoughts_api on a read replica.
+
+The tests use two real PostgreSQL servers with streaming replication.
+"""
 
 import json
 import re
@@ -47,7 +50,7 @@ def query(server: postgres.Server, statement: str) -> Any:
 
 @dataclass
 class Api:
-    """A running thoughts_api, the token of a user, and the status codes of all searches."""
+    """A running thoughts_api, a user's token, and the status codes of all searches."""
 
     url: str
     token: str
@@ -96,7 +99,10 @@ def replicated() -> Iterator[Replicated]:
 
 @contextmanager
 def serve(replicated: Replicated, folder: Path, **environment: str) -> Iterator[Api]:
-    """Serve thoughts_api with both database servers, and wait until searches use the replica."""
+    """Serve thoughts_api with both database servers.
+
+    The block starts when searches use the replica.
+    """
     local = Local(folder, dict(zip(PROJECTS, free_ports(len(PROJECTS)), strict=True)))
     local.make_secrets()
     key: Any = load_pem_private_key((folder / "keys" / "signing.pem").read_bytes(), None)
@@ -144,7 +150,10 @@ def api(replicated: Replicated, tmp_path_factory: pytest.TempPathFactory) -> Ite
 
 @contextmanager
 def searches(api: Api) -> Iterator[None]:
-    """Search continuously from four threads while the block runs, and check that all searches succeed."""
+    """Search continuously from four threads while the block runs.
+
+    After the block, check that all searches succeeded.
+    """
     api.statuses.clear()
     end = threading.Event()
 
@@ -216,7 +225,10 @@ def test_replica_of_an_idle_primary_stays_in_rotation(replicated: Replicated, ap
 
 
 def changes(api: Api, before: int) -> str:
-    """Return the log levels of the lines about the replica, without the first `before` lines."""
+    """Return the levels of the log lines about the replica, such as "WARNING INFO".
+
+    Skip the first `before` lines.
+    """
     return " ".join(line.split()[1] for line in api.log_lines()[before:])
 
 

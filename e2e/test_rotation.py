@@ -1,4 +1,4 @@
-"""The signing key is replaced while users are logged in, with `manage.py rotate_keys`."""
+"""Replace the signing key with `manage.py rotate_keys` while users are logged in."""
 
 import base64
 import json
@@ -17,7 +17,7 @@ TIMEOUT = 30
 
 
 def rotate(var: Path, *options: str) -> str:
-    """Run `rotate_keys` on the keys of the system in this folder, and return its output."""
+    """Run `rotate_keys` for the system in the folder `var`, and return the output."""
     environment = Local(var, PORTS).environment("users_api")
     command = [sys.executable, "users_api/manage.py", "rotate_keys", *options]
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)

@@ -1,4 +1,7 @@
-"""`make run`: it starts the projects, restarts them after a crash, reports errors, and stops them."""
+"""Test how `make run` starts, restarts and stops projects, and reports errors.
+
+`make run` restarts a project after a crash.
+"""
 
 import json
 import os
@@ -357,7 +360,10 @@ def make_run(copy: Path, **variables: str) -> "subprocess.CompletedProcess[str]"
 
 
 def assert_nothing_made(copy: Path, done: "subprocess.CompletedProcess[str]") -> None:
-    """Assert that one line was printed, apart from make's own line, and that no file was created."""
+    """Assert that one line was printed, and that no file was created.
+
+    The line that make itself prints does not count.
+    """
     assert len([line for line in done.stderr.splitlines() if not line.startswith("make: ***")]) == 1
     assert {path.name for path in copy.iterdir()} <= {"Makefile", "projects.toml", "tools", "pretend.py"}
     assert not (copy / ".venv").exists()

@@ -1,4 +1,7 @@
-"""Fuzz both APIs with schemathesis, which generates requests from the OpenAPI documents and checks the answers."""
+"""Fuzz both APIs with schemathesis.
+
+schemathesis generates requests from the OpenAPI documents, and checks the responses.
+"""
 
 import os
 import subprocess

@@ -50,7 +50,7 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def made(tree: Path) -> Path:
-    """Create the service invoices_api in the clone, and return the folder of the clone."""
+    """Create the service invoices_api in the clone, and return the clone's folder."""
     output = passes(tree, ".venv/bin/python", "-m", "tools.service", "make", "invoices")
     assert "Made invoices_api. It listens on port 8003" in output
     passes(tree, "make", "lock")

@@ -1,4 +1,7 @@
-"""Login sessions in the whole system: threads that share the cookies of a session, and a stolen refresh token."""
+"""Test login sessions in the whole system.
+
+In one test, threads share the cookies of a session. In the other, a refresh token is stolen.
+"""
 
 import os
 import re

@@ -113,9 +113,10 @@ def test_server_answers_connected_clients_after_sigterm_and_refuses_new_ones(pro
 
 @pytest.fixture
 def slow(tmp_path: Path) -> str:
-    """Write a module like `bench.constant`, in which /readyz takes 2 s and /slow takes 60 s. Return its folder.
+    """Write a module with slow paths, and return the module's folder.
 
-    When a request for /slow starts, the module creates the file `slow.started` in this folder.
+    The module is like `bench.constant`, but /readyz takes 2 s and /slow takes 60 s. When a request for /slow starts,
+    the module creates the file `slow.started` in this folder.
     """
     (tmp_path / "slow.py").write_text(SLOW)
     return str(tmp_path)

@@ -37,7 +37,10 @@ class Span:
 
 
 class Collector(ThreadingHTTPServer):
-    """A server that receives spans by OTLP over HTTP: https://opentelemetry.io/docs/specs/otlp/#otlphttp"""
+    """A server that receives spans by OTLP over HTTP.
+
+    OpenTelemetry specifies this protocol: https://opentelemetry.io/docs/specs/otlp/#otlphttp
+    """
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)

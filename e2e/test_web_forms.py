@@ -63,7 +63,10 @@ def visitor(own: System, request: pytest.FixtureRequest) -> dict[str, dict[str, 
 
 
 def is_a_page(context: schemathesis.CheckContext, response: schemathesis.Response, case: schemathesis.Case) -> None:
-    """Check that an answer has a strict Content-Security-Policy, and is a page of web or a redirect within the site."""
+    """Check that the answer is a page of web, or a redirect within the site.
+
+    The answer must also have a strict Content-Security-Policy.
+    """
     policy = response.headers.get("content-security-policy", [""])[0]
     assert "default-src 'none'" in policy
     assert "unsafe" not in policy
