@@ -1,4 +1,4 @@
-"""Thoughts, and counts of the thoughts that each user has written in the current minute and day."""
+"""Thoughts, and each user's count of thoughts in the current minute and day."""
 
 from typing import Any
 
@@ -30,7 +30,7 @@ class Thought(models.Model):
 
 
 class WriteCount(models.Model):
-    """Count of the thoughts that a user has written in the current minute and in the current day.
+    """Count of the thoughts that a user has written in the current minute and day.
 
     `minute_start` and `day_start` are times in seconds since 1970.
     """

@@ -88,8 +88,9 @@ class KeysetPagination(BasePagination):
 
 
 def _ends(rows: Sequence[dict[str, Any]], anchor: int | None, descending: bool) -> tuple[int, int]:
-    """Return two ids: `before` for the link to the previous page, and `after` for the link to the next page.
+    """Return the ids for the links to the previous page and to the next page.
 
+    The link to the previous page has the first id as `before`. The link to the next page has the second id as `after`.
     `anchor` is the value of the request's `after` or `before` parameter.
     """
     if rows:

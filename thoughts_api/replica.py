@@ -93,7 +93,11 @@ class Replica:
             connections[DEFAULT_DB_ALIAS].close()
 
     def check_replica(self) -> None:
-        """Query the position of the replica, and remove the replica from rotation or restore it."""
+        """Query the replica's position, and remove or restore the replica.
+
+        If the query fails, remove the replica from rotation. Otherwise, `compare` decides whether to remove or restore
+        the replica.
+        """
         try:
             replayed = _query(ALIAS, REPLAYED)
         except ERRORS as error:

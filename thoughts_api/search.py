@@ -1,4 +1,4 @@
-"""Search for a substring of the text, ignoring letter case, accents and invisible characters.
+"""Search for a substring, ignoring letter case, accents and invisible characters.
 
 The column `folded` holds the text of a thought as `common.folding` folds it. A thought matches if its `folded`
 contains the folded search text (`LIKE '%…%'`). On SQLite, a search tests every row.
@@ -53,7 +53,7 @@ slots = Slots(settings.THREADS)  # slow searches take seconds, so they must leav
 
 
 class TooManySearches(ServiceUnavailable):
-    """Response 503, because this process is already running the maximum number of searches."""
+    """Response 503, because this process already runs the maximum number of searches."""
 
     default_detail = "Too many searches are running. Try again in a second."
     wait = 1
@@ -134,10 +134,10 @@ def walk(matches: Selection, ids: range, descending: bool, count: int, width: in
 
 
 def walk_of_author(matches: Selection, ids: range, descending: bool, count: int) -> tuple[list[Row], range]:
-    """Read the matches among the author's first WALK_OF_AUTHOR thoughts, in the order of their ids.
+    """Read the matches among the author's first WALK_OF_AUTHOR thoughts.
 
-    Return up to `count` rows, and the ids that remain to be searched. The remaining ids end at the author's last
-    thought.
+    The thoughts are in the order of their ids, ascending or descending. Return up to `count` rows, and the ids that
+    remain to be searched. The remaining ids end at the author's last thought.
     """
     own = replace(EVERYONE, author=matches.author, using=matches.using).with_ids(ids)
     own_rows = f"thoughts_api_thought WHERE {own.condition} ORDER BY"
@@ -188,9 +188,9 @@ def by_index(matches: Selection, folded: str, ids: range) -> Selection:
 
 
 def ngrams(folded: str) -> list[int]:
-    """Return the n-grams of a search text that the search looks up in the index, as numbers.
+    """Return, as numbers, the n-grams that a search looks up in the index.
 
-    The candidates are overlapping n-grams that together cover every character of the text. The rarest of these
+    The candidates are overlapping n-grams that together cover every character of the search text. The rarest of these
     candidates, at most MAX_NGRAMS, are returned. The rarity of an n-gram is estimated from its letters. The SQL
     function `thought_pieces` computes the same numbers for the text of a thought.
     """
@@ -210,12 +210,12 @@ def _rarity(ngram: str) -> int:
 
 
 def _number(ngram: str) -> int:
-    """Return the number of an n-gram, as the SQL function `thought_pieces` computes it."""
+    """Convert an n-gram to a number, as the SQL function `thought_pieces` does."""
     return reduce(lambda number, letter: (number * 0x110000 + ord(letter)) % (2**31 - 1), ngram, 0)
 
 
 def _split(ids: range, width: int, descending: bool) -> tuple[range, range]:
-    """Split `ids` into the `width` ids that the next step covers, and the remaining ones."""
+    """Split `ids` into the `width` ids of the next step, and the remaining ids."""
     return (ids[-width:], ids[:-width]) if descending else (ids[:width], ids[width:])
 
 

@@ -22,10 +22,11 @@ ReadPage = Callable[[range, bool, int], list[Row]]
 
 @dataclass(frozen=True)
 class Selection:
-    """The thoughts that match an SQL condition, in the database with the alias `using`.
+    """The thoughts that match an SQL condition.
 
-    `params` are the values for the `%s` placeholders of the condition. Like a queryset, a selection is lazy: only
-    `fetch` and `page` run a query. If `author` is set, `with_ids` and `page` select only the thoughts of that user.
+    `using` is the alias of the database. `params` are the values for the `%s` placeholders of the condition. Like a
+    queryset, a selection is lazy: only `fetch` and `page` run a query. If `author` is set, `with_ids` and `page` select
+    only the thoughts of that user.
     """
 
     condition: str = "TRUE"
@@ -38,7 +39,10 @@ class Selection:
         return replace(self, condition=f"{self.condition} AND {condition}", params=(*self.params, *params))
 
     def with_ids(self, ids: range) -> "Selection":
-        """Return a selection limited to this range of ids, and to the thoughts of `author` if it is set."""
+        """Return a selection limited to this range of ids.
+
+        If `author` is set, also limit the selection to the thoughts of that user.
+        """
         if self.author is None:
             return self.filter("id >= %s AND id < %s", ids.start, ids.stop)
         if connections[self.using].vendor == "postgresql":

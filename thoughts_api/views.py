@@ -49,7 +49,10 @@ class ListView(generics.ListAPIView[Thought]):
         raise NotImplementedError
 
     def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        """Return a page of thoughts, with links to the next and previous pages in the Link header."""
+        """Return a page of thoughts.
+
+        The Link header contains links to the next and previous pages.
+        """
         return self.paginator.get_paginated_response(self.paginator.paginate(self.page_reader(), request))
 
 

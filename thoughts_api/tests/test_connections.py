@@ -1,4 +1,7 @@
-"""Test persistent connections to PostgreSQL. conftest.py excludes this file on SQLite."""
+"""Test persistent connections to PostgreSQL.
+
+conftest.py excludes this file on SQLite.
+"""
 
 import gc
 import socket

@@ -27,7 +27,10 @@ def part(value: bytes, more: bytes = b"") -> bytes:
 
 
 def assert_refused(response: Any, *fields: str) -> None:
-    """Assert that the response is 400 with errors for exactly these fields, and that no thought is stored."""
+    """Assert that the response is 400 with errors for exactly these fields.
+
+    Also assert that no thought is stored.
+    """
     assert response.status_code == 400, response.content
     assert list(response.json()) == ["message", "errors"]
     assert isinstance(response.json()["message"], str)

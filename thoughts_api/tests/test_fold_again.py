@@ -19,7 +19,10 @@ def migrate(transactional_db: None) -> Callable[[str], object]:
 
 
 def written_by_the_previous_release(*texts: str) -> None:
-    """Write texts with the old folding, which kept invisible characters and all kinds of spaces."""
+    """Store thoughts with the folding of the previous release.
+
+    That folding kept invisible characters and all kinds of spaces.
+    """
     Thought.objects.bulk_create(
         Thought(username="bruce", text=text, folded="".join(map(old_fold, text))) for text in texts
     )

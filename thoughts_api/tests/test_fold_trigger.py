@@ -1,4 +1,7 @@
-"""Test the trigger that corrects rows from the previous release. conftest.py excludes this file on SQLite."""
+"""Test the trigger that corrects rows from the previous release.
+
+conftest.py excludes this file on SQLite.
+"""
 
 import sys
 from importlib import import_module

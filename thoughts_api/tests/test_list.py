@@ -1,4 +1,4 @@
-"""Test how clients read all thoughts, one thought, and the logged-in user's thoughts."""
+"""Test reading all thoughts, one thought, and the logged-in user's thoughts."""
 
 import re
 from datetime import UTC, datetime, timedelta

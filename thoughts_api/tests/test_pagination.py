@@ -16,7 +16,7 @@ pytestmark = pytest.mark.django_db
 
 
 def write(count: int, text: str = "Thought") -> list[int]:
-    """Create `count` thoughts by bruce, and return the ids of all thoughts in the database."""
+    """Create `count` thoughts by bruce, and return the ids of all thoughts."""
     texts = [f"{text} {number}" for number in range(count)]
     Thought.objects.bulk_create(Thought(username="bruce", text=text, folded=fold(text)) for text in texts)
     return list(Thought.objects.order_by("id").values_list("id", flat=True))

@@ -1,4 +1,7 @@
-"""Test properties of search and pagination with Hypothesis (https://hypothesis.readthedocs.io)."""
+"""Test properties of search and pagination with Hypothesis.
+
+Hypothesis generates the examples: https://hypothesis.readthedocs.io
+"""
 
 import unicodedata
 from collections.abc import Callable

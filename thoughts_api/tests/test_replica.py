@@ -1,4 +1,7 @@
-"""Test how searches are routed to the replica, with fake connections. e2e/test_replica.py uses two real servers."""
+"""Test how searches are routed to the replica, with fake connections.
+
+e2e/test_replica.py uses two real servers.
+"""
 
 import logging
 import math
@@ -36,7 +39,7 @@ class FakeConnection:
 
 @pytest.fixture
 def connection(monkeypatch: pytest.MonkeyPatch) -> FakeConnection:
-    """Replace the connections to the replica and to the primary with a fake connection."""
+    """Use a fake connection for both the replica and the primary."""
     connection = FakeConnection()
     monkeypatch.setattr(replica, "connections", {ALIAS: connection, DEFAULT_DB_ALIAS: connection})
     return connection
@@ -54,7 +57,7 @@ def watched(settings: Settings, connection: FakeConnection, monkeypatch: pytest.
 
 
 def usable(written: list[tuple[float, int]], replayed: int | None) -> bool | None:
-    """Return whether a replica that has replayed up to the position `replayed` is usable.
+    """Return whether a replica at the position `replayed` is usable.
 
     `written` lists the checks of the primary. Each has a time in seconds and the primary's position at that time.
     """

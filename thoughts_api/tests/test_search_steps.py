@@ -44,7 +44,7 @@ def steps(substring: str, descending: bool = False, count: int = 3) -> list[str]
 
 @pytest.fixture
 def small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make each step cover fewer ids, so that a search of a small table needs all steps."""
+    """Make steps cover fewer ids, so that searching a small table needs all steps."""
     monkeypatch.setattr(search, "WALK", 2)
     monkeypatch.setattr(search, "NEAR", 20)
     monkeypatch.setattr(search, "FAR", 200_000)
@@ -146,9 +146,9 @@ def test_page_has_the_same_rows_as_a_scan_of_the_table(
 
 @pytest.fixture
 def drop_the_index(transactional_db: None) -> Iterator[Callable[[], object]]:
-    """Return a function that drops the search index, by reverting the migrations after 0001.
+    """Return a function that drops the search index.
 
-    After the test, the fixture applies the migrations again.
+    The function reverts the migrations after 0001. After the test, the fixture applies these migrations again.
     """
     yield lambda: call_command("migrate", "thoughts_api", "0001", verbosity=0)
     call_command("migrate", "thoughts_api", verbosity=0)

@@ -1,4 +1,7 @@
-"""Test the limits on searches and writes with concurrent requests. conftest.py excludes this file on SQLite."""
+"""Test the limits on searches and writes with concurrent requests.
+
+conftest.py excludes this file on SQLite.
+"""
 
 import time
 from collections.abc import Callable, Iterator
@@ -25,7 +28,10 @@ SLOW_TEXT, SLOW_SEARCH = "a" * 120 + "b" + "a" * 129, "a" * 125 + "b" + "a" * 10
 
 
 def concurrently(calls: int, call: Callable[[int], int]) -> list[int]:
-    """Make `calls` calls from THREADS threads that start together, and return the results."""
+    """Make `calls` calls from THREADS threads, and return the results.
+
+    The threads start together.
+    """
     together = Barrier(THREADS)
 
     def run(number: int) -> int:
@@ -69,9 +75,10 @@ def test_concurrent_users_do_not_share_a_limit(sign: Sign, settings: Settings) -
 
 @contextmanager
 def blocked_searches(count: int) -> Iterator[list["Future[Any]"]]:
-    """Lock the table, start `count` searches, and yield their futures once all of them are waiting for the lock.
+    """Lock the table, start `count` searches, and yield their futures.
 
-    On exit, release the lock and wait until the searches have finished.
+    The block starts when all searches are waiting for the lock. On exit, release the lock and wait until the searches
+    have finished.
     """
 
     def search(_: int) -> Any:

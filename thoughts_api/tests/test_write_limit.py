@@ -38,7 +38,10 @@ def write(api: APIClient, times: int = 1) -> Any:
 
 
 def assert_refused(api: APIClient, shortest: int, longest: int) -> None:
-    """Assert that a thought is refused, with a `Retry-After` from `shortest` to `longest` seconds."""
+    """Assert that a thought is refused with the status 429.
+
+    `Retry-After` must be between `shortest` and `longest` seconds.
+    """
     before = list(Thought.objects.values()), list(WriteCount.objects.values())
     response = api.post(MINE, {"text": "Tea first."}, format="json")
     assert response.status_code == 429
