@@ -39,7 +39,10 @@ class AdminSite(admin.AdminSite):
     final_catch_all_view = False  # all users get a 404 for an unknown path, as in the rest of the API
 
     def has_permission(self, request: HttpRequest) -> bool:
-        """Return whether the user may use the admin, and add the account to the log fields."""
+        """Return whether the user may use the admin.
+
+        If so, add the account to the log fields.
+        """
         allowed = super().has_permission(request)
         if allowed:
             add_log_fields(account=request.user.pk)

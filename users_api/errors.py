@@ -21,7 +21,10 @@ TEMPORARY = {500, 503}  # if a response has one of these statuses, the same requ
 
 
 def page_in_admin(handler: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
-    """Return an error handler that sends browsers a page for paths in the admin, and JSON otherwise."""
+    """Return an error handler that sends browsers a page for paths in the admin.
+
+    All other responses are JSON.
+    """
 
     @wraps(handler)
     def respond(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:

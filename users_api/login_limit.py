@@ -48,7 +48,10 @@ class TooManyFailures(TooManyRequests):
 
 @dataclass(frozen=True)
 class Limit:
-    """A limit on failed logins: the failures, their maximum number, and the time for which each of them counts."""
+    """A limit on failed logins, and the failures that currently count.
+
+    `maximum` is the maximum number of failures. Each failure counts for the time `window`.
+    """
 
     failures: list[Any]  # rows with `id` and `time`
     maximum: int
@@ -74,9 +77,9 @@ def origin(address: str, bits: int = 64) -> str | None:
 
 
 def check(username: str, address: str) -> int:
-    """Return how many logins with this name have failed from this address's network in the last 15 minutes.
+    """Raise `TooManyFailures` if a limit has been reached.
 
-    Raise `TooManyFailures` if a limit has been reached.
+    Otherwise, return how many logins with this name have failed from this address's network in the last 15 minutes.
     """
     now = timezone.now()
     limits = _limits(username, address, now)
@@ -106,7 +109,10 @@ def record(username: str, address: str) -> None:
 
 
 def forget(username: str, address: str) -> None:
-    """After a successful login, delete the failures with this name from the network of this address."""
+    """Delete the failures with this name from the network of this address.
+
+    Call this function after a successful login.
+    """
     LoginFailure.objects.filter(name_digest=_digest(username), address=origin(address)).delete()
 
 

@@ -38,5 +38,5 @@ LATIN = str.maketrans({letter: latin for latin, letters in CONFUSABLE.items() fo
 
 
 def latin_lookalike(username: str) -> str:
-    """Return the name, with each letter replaced by the Latin letter that it looks like."""
+    """Return the name with each letter replaced by its Latin lookalike, if any."""
     return unicodedata.normalize("NFKC", username).translate(LATIN)

@@ -18,7 +18,7 @@ class LoopbackCookiesMiddleware(Middleware):
     """
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        """Return the response of the next middleware, with cookies that every browser accepts."""
+        """Return the response, with cookies that every browser accepts."""
         response = self.get_response(request)
         if response.cookies and not request.is_secure() and split_domain_port(request.get_host())[0] in LOOPBACK:
             for cookie in response.cookies.values():

@@ -27,7 +27,7 @@ USERNAME_LOOKS_TAKEN = "This name looks like that of another account. Choose a d
 
 
 def username_key(username: str) -> str:
-    """Return a key that is the same for all names that differ only in letter case or Unicode form.
+    """Return a key that does not depend on a name's letter case or Unicode form.
 
     Raise `ValidationError` if the name is too long, because normalizing it could take seconds.
     """
@@ -93,7 +93,10 @@ class User(AbstractBaseUser, PermissionsMixin):
         ordering = ["username"]
 
     def clean(self) -> None:
-        """Raise `ValidationError` if the name is taken, or if a new account's name looks like a taken one."""
+        """Raise `ValidationError` if the name is taken, or looks like a taken one.
+
+        The check for lookalikes applies only to new accounts.
+        """
         super().clean()
         if not self.username or len(self.username) > USERNAME_MAX_LENGTH:  # the field's validators refuse it
             return

@@ -8,9 +8,10 @@ from users_api.models import User
 
 
 class IsStaff(HasStaffToken):
-    """Permission for accounts that are staff in the database, because the claim in a token may be out of date.
+    """Permission for accounts that are staff in the database.
 
-    Requests without a token get a 401. Accounts that are not staff get a 403.
+    The class ignores the token's claim `is_staff`, which may be out of date. Requests without a token get a 401.
+    Accounts that are not staff get a 403.
     """
 
     def has_permission(self, request: Request, view: APIView) -> bool:

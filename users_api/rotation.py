@@ -1,4 +1,6 @@
-"""The steps that replace the signing key: publish a new key, sign with it, remove the old key.
+"""Replace the signing key in three steps.
+
+The steps are: publish a new key, sign with the new key, and remove the old key.
 
 The functions receive and return a dict of file names and contents, as in the folder TOKENS_KEYS. The file
 `rotation.json` contains the time of the last step.
@@ -30,9 +32,10 @@ RETIRED = PROPAGATION + settings.ACCESS_TOKEN_LIFETIME + timedelta(seconds=CLOCK
 
 @dataclass(frozen=True)
 class Step:
-    """The result of a step: the new files, what happened, and how long to wait for the next step.
+    """The result of a step in a rotation.
 
-    `wait` is None if no rotation is in progress. `files` is None if no step was due.
+    `files` contains the new files, or is None if no step was due. `message` says what happened. `wait` is the time
+    until the next step, or None if no rotation is in progress.
     """
 
     files: dict[str, bytes] | None

@@ -59,7 +59,7 @@ def record_staff_action(action: StaffAction, account: User) -> None:
 
 
 def log_creation(staff: User, created: User) -> None:
-    """Record that staff have created an account with the API, also in the admin's log."""
+    """Record that staff created an account with the API, also in the admin's log."""
     LogEntry.objects.log_actions(staff.pk, [created], ADDITION, change_message=[{"added": {}}], single_object=True)
     record_staff_action(StaffAction.CREATE_ACCOUNT, created)
 

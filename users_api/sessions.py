@@ -145,7 +145,7 @@ def end_by_token(text: str) -> None:
 
 
 def usable(user: User) -> QuerySet[Session]:
-    """Return the sessions of an account that can still be used, most recently used first."""
+    """Return the sessions that an account can still use, most recently used first."""
     return user.sessions.filter(password_checked__gte=user.password_set).exclude(_expired(timezone.now()))
 
 
@@ -165,15 +165,19 @@ def delete_expired(now: datetime) -> int:
 def is_usable(session: Session) -> bool:
     """Return whether the session can still be used.
 
-    It cannot be used if it has expired, if its account is switched off, or if the password was changed elsewhere, in
-    another session or by staff.
+    The session cannot be used if it has expired, or if its account is switched off. The session also cannot be used if
+    the password was changed in another session or by staff after this session's login.
     """
     user = session.user
     return timezone.now() < session.expires and user.is_active and session.password_checked >= user.password_set
 
 
 def device(request: HttpRequest) -> str:
-    """Return the client's browser and operating system, such as "Firefox on Linux", or ""."""
+    """Return the client's browser and operating system, such as "Firefox on Linux".
+
+    If the client is not a browser, return the product name in the User-Agent, such as "curl". Return "" if the
+    User-Agent has no product name.
+    """
     agent = request.META.get("HTTP_USER_AGENT", "")
     if not agent.startswith("Mozilla/"):
         product = re.match(r"[A-Za-z0-9._-]{1,50}", agent)

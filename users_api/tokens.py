@@ -1,4 +1,6 @@
-"""Sign and read tokens, with subclasses of djangorestframework-simplejwt's classes.
+"""Sign and read tokens.
+
+The classes are subclasses of djangorestframework-simplejwt's classes.
 
 All projects verify access tokens with `common.tokens`. Only users_api reads refresh tokens, with this module.
 """
@@ -22,9 +24,9 @@ from users_api.models import Session
 
 
 class AccessTokenBackend(TokenBackend):
-    """Backend that signs access tokens with RS256 and the private key in `signing.pem`.
+    """Backend that signs access tokens with RS256.
 
-    The header of a token contains `kid` and `typ: at+jwt` (RFC 9068 section 2.1).
+    The private key is in `signing.pem`. The header of a token contains `kid` and `typ: at+jwt` (RFC 9068 section 2.1).
     """
 
     def encode(self, payload: dict[str, Any]) -> str:
@@ -110,7 +112,7 @@ class AccessToken(tokens.AccessToken):
 
 
 class RefreshToken(tokens.RefreshToken):
-    """A JWT that contains the key of a session, and the number of this token in the session.
+    """A JWT with the key of a session, and the number of this token in the session.
 
     The other claims come from the session's row. So the server can create the same token again, and does not need
     to store it.
@@ -140,7 +142,10 @@ class RefreshToken(tokens.RefreshToken):
         return token
 
     def verify(self) -> None:
-        """Raise `TokenError` if the token is invalid, or does not contain a session key and a token number."""
+        """Raise `TokenError` if the token is invalid.
+
+        A valid token contains a session key and a token number.
+        """
         super().verify()
         try:
             UUID(self.payload["sid"])
@@ -171,7 +176,7 @@ class RefreshToken(tokens.RefreshToken):
 
 
 def session_key(jti: str) -> UUID | None:
-    """Return the session key in the `jti` of an access token, or None if it contains no key."""
+    """Return the session key in an access token's `jti`, or None if there is none."""
     try:
         return UUID(jti.partition(".")[0]) if "." in jti else None
     except ValueError:

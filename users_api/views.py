@@ -38,7 +38,10 @@ MAX_SESSIONS = 100  # in one response
 
 
 class TokenView(TokenViewBase):
-    """djangorestframework-simplejwt's view, with responses that must not be cached (RFC 6749 section 5.1)."""
+    """Base class of the views that return tokens.
+
+    The class extends djangorestframework-simplejwt's view. Caches must not store the responses (RFC 6749 section 5.1).
+    """
 
     def post(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         response = super().post(request, *args, **kwargs)

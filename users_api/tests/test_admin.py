@@ -1,4 +1,4 @@
-"""Test the Django admin: create accounts, switch them off, set passwords, end sessions."""
+"""Test the admin: create accounts, switch them off, set passwords, end sessions."""
 
 import logging
 import re

@@ -128,7 +128,10 @@ def test_names_that_are_too_long_count_as_one_name(db: None, log_in: LogIn) -> N
 
 
 def text_fields(module: Any, base: type, field: type) -> list[tuple[str, Any]]:
-    """Return the fields of the type `field`, with their names, of all subclasses of `base` in a module."""
+    """Return the fields of type `field` in all subclasses of `base` in a module.
+
+    Each result is a tuple of the field's name and the field.
+    """
     found = []
     for name, each in vars(module).items():
         if isinstance(each, type) and issubclass(each, base) and each.__module__ == module.__name__:

@@ -1,4 +1,4 @@
-"""Test the command `rotate_keys`: the steps of a rotation, and the option `--emergency`."""
+"""Test the steps of the command `rotate_keys`, and the option `--emergency`."""
 
 import base64
 import json

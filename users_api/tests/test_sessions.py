@@ -1,4 +1,4 @@
-"""Test sessions: how refresh tokens rotate, how reuse is detected, and how sessions end."""
+"""Test how refresh tokens rotate, how reuse is detected, and how sessions end."""
 
 import logging
 from collections.abc import Callable

@@ -12,7 +12,7 @@ from users_api.models import User
 
 
 class Command(changepassword.Command):
-    """Django's `changepassword` command, which here also ends the sessions of the account."""
+    """Django's `changepassword` command, extended to end the account's sessions."""
 
     def handle(self, *args: Any, **options: Any) -> str | None:
         with transaction.atomic():
