@@ -5,6 +5,7 @@ module parses only the parts of a request that determine its length (RFC 9112). 
 request, and refuses it if it is malformed.
 """
 
+MAX_LINE = 8190  # bytes of the request line; gunicorn does not allow a higher limit
 MAX_HEAD = 32 * 1024  # bytes of the request line and all headers; nginx's default limit is the same
 MAX_BODY = 64 * 1024  # bytes; no request needs more than a few kB
 MAX_CHUNKED_BODY = 2 * MAX_BODY  # bytes, including chunk sizes and line endings
@@ -86,9 +87,10 @@ class RequestBuffer:
         start = 2 if self.data.startswith(b"\r\n") else 0
         found = self.data.find(b"\r\n\r\n", max(start, self._position - 3))
         self._position = len(self.data)
-        if found < 0 and self._is_malformed(start):
+        too_large = (found if found >= 0 else len(self.data)) > MAX_HEAD
+        if (found < 0 and self._is_malformed(start)) or (too_large and self._is_line_too_long(start)):
             self._end_here()
-        elif max(found, len(self.data) if found < 0 else 0) > MAX_HEAD:
+        elif too_large:
             raise TooLarge(431, "Request Header Fields Too Large", f"Send at most {MAX_HEAD} bytes of headers.")
         elif found >= 0:
             self._head = self._position = found + 4
@@ -98,14 +100,15 @@ class RequestBuffer:
     def _is_malformed(self, start: int) -> bool:
         """Return whether gunicorn will refuse the request, whatever bytes follow.
 
-        gunicorn refuses a TLS handshake, a line that does not end with CRLF, and a line that is too long.
+        gunicorn refuses a TLS handshake, and a line that does not end with CRLF.
         """
         first = self.data[start : start + 1]
-        return (
-            (bool(first) and not first.isalpha() and first != b"\r")
-            or self.data.count(b"\n") != self.data.count(b"\r\n")
-            or (len(self.data) > MAX_HEAD and self.data.find(b"\r\n", start) < 0)
-        )
+        is_other_protocol = bool(first) and not first.isalpha() and first != b"\r"
+        return is_other_protocol or self.data.count(b"\n") != self.data.count(b"\r\n")
+
+    def _is_line_too_long(self, start: int) -> bool:
+        """Return whether gunicorn will refuse the request line with status 414."""
+        return self.data.find(b"\r\n", start, start + MAX_LINE + 2) < 0
 
     def _end_here(self) -> None:
         """Treat the malformed request as complete, so that gunicorn refuses it."""

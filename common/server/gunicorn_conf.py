@@ -17,6 +17,7 @@ from gunicorn.workers.base import Worker
 
 from common import environment
 from common.server._compat import set_error_writer
+from common.server.framing import MAX_LINE
 from common.server.logger import QuietLogger
 from common.server.reload import load_libraries, serve
 from common.server.worker import BufferingWorker
@@ -32,7 +33,7 @@ threads = environment.threads()
 # The maximum number of clients that are connected to a worker. It leaves enough file descriptors for files and database
 # connections. If another client connects, `BufferingWorker` closes the connection that has been waiting longest.
 worker_connections = max(threads + 1, min(1000, resource.getrlimit(resource.RLIMIT_NOFILE)[0] - 4 * threads - 64))
-limit_request_line = 8190  # bytes, the maximum that gunicorn allows
+limit_request_line = MAX_LINE
 sendfile = False  # with a slow client, sendfile would block a thread
 pods = environment.pods()
 timeout = 30

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.server.framing import MAX_BODY, MAX_CHUNKED_BODY, MAX_HEAD, RequestBuffer, TooLarge
+from common.server.framing import MAX_BODY, MAX_CHUNKED_BODY, MAX_HEAD, MAX_LINE, RequestBuffer, TooLarge
 
 GET = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
 POST = b"POST / HTTP/1.1\r\nHost: localhost\r\n"
@@ -56,6 +56,9 @@ def test_pipelined_requests_are_split_wherever_the_data_is_cut(requests: list[by
         b"\x16\x03\x01\x02\x00\x01",  # TLS
         b"GET / HTTP/1.1\nHost: localhost\n",
         b"GET /" + b"x" * MAX_HEAD,
+        b"GET /" + b"x" * MAX_HEAD + b" HTTP/1.1\r\n",
+        b"GET /" + b"x" * MAX_HEAD + b" HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        b"GET /" + b"x" * MAX_LINE + b" HTTP/1.1\r\nX: " + b"x" * MAX_HEAD,
         POST + b"Content-Length: 5\r\nContent-Length: 6\r\n\r\n",
         POST + b"Content-Length: +5\r\n\r\n",
         POST + "Content-Length: ٥\r\n\r\n".encode(),
@@ -80,6 +83,7 @@ def test_malformed_request_is_complete_but_its_end_is_not_clear(request_: bytes)
         (POST + b"Transfer-Encoding: chunked\r\n\r\n1;" + b"x" * MAX_CHUNKED_BODY, 413),
         (POST + b"X: " + b"x" * MAX_HEAD, 431),
         (POST + b"X: " + b"x" * MAX_HEAD + b"\r\n\r\n", 431),
+        ((b"GET /" + b"x" * MAX_LINE)[: MAX_LINE - 9] + b" HTTP/1.1\r\nX: " + b"x" * MAX_HEAD, 431),
     ],
 )
 def test_oversized_request_is_refused_before_it_is_complete(request_: bytes, status: int) -> None:
