@@ -1,6 +1,5 @@
 """Error pages for requests that gunicorn rejects before they reach Django."""
 
-from django.conf import settings
 from django.http import HttpResponse
 from django.template.loader import render_to_string
 
@@ -29,5 +28,4 @@ def page(status: int, message: str) -> HttpResponse:
         "title": TITLES.get(status, "Invalid request"),
         "text": TEXTS.get(status, "Your browser sent an invalid request. Go back and try again."),
     }
-    headers = {"Content-Security-Policy": settings.CONTENT_SECURITY_POLICY, "Cache-Control": "no-store"}
-    return HttpResponse(render_to_string("error.html", {"error": error}), status=status, headers=headers)
+    return HttpResponse(render_to_string("error.html", {"error": error}), status=status)

@@ -15,6 +15,7 @@ from django.core.exceptions import BadRequest, MiddlewareNotUsed, RequestDataToo
 from django.http import HttpRequest, HttpResponse
 from django.http.response import FileResponse, HttpResponseBase
 from django.middleware import http
+from django.middleware.security import SecurityMiddleware
 from django.utils.http import parse_header_parameters, quote_etag
 from whitenoise import middleware as whitenoise
 
@@ -120,6 +121,18 @@ class ContentSecurityPolicyMiddleware(Middleware):
         response = self.get_response(request)
         response["Content-Security-Policy"] = settings.CONTENT_SECURITY_POLICY
         return response
+
+
+def add_security_headers(response: HttpResponse) -> HttpResponse:
+    """Add the security headers to a response that does not pass through the middleware, and return it.
+
+    The headers have the same values as those of other responses, because the same middleware adds them.
+    """
+    request = HttpRequest()
+    if settings.SECURE_PROXY_SSL_HEADER:  # SecurityMiddleware sends Strict-Transport-Security only over https
+        request.META = dict([settings.SECURE_PROXY_SSL_HEADER])
+    SecurityMiddleware(lambda _: response).process_response(request, response)
+    return ContentSecurityPolicyMiddleware(lambda _: response)(request)
 
 
 class ConditionalGetMiddleware(http.ConditionalGetMiddleware):

@@ -17,7 +17,7 @@ from django.db import DatabaseError, InterfaceError, connection
 from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
-from common.http.middleware import GetResponse, Middleware
+from common.http.middleware import GetResponse, Middleware, add_security_headers
 from common.operations import metrics
 
 PERIOD = 2.0  # seconds between two readiness checks
@@ -149,5 +149,6 @@ class HealthMiddleware(Middleware):
     def __call__(self, request: HttpRequest) -> HttpResponse:
         """Return the response for one of PATHS, or call the next middleware."""
         if request.path_info.removesuffix("/") in PATHS and "HTTP_X_FORWARDED_FOR" not in request.META:
-            return answer(request.method, request.path_info, readiness.check, request.headers.get("Accept", ""))
+            accept = request.headers.get("Accept", "")
+            return add_security_headers(answer(request.method, request.path_info, readiness.check, accept))
         return self.get_response(request)

@@ -13,6 +13,7 @@ from socketserver import ThreadingMixIn
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
+from common.http.middleware import add_security_headers
 from common.operations import health
 
 logger = logging.getLogger(__name__)
@@ -40,7 +41,7 @@ class _Handler(WSGIRequestHandler):
 def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
     """Respond to Kubernetes or Prometheus. This is a WSGI application."""
     method, path, accept = environ["REQUEST_METHOD"], environ["PATH_INFO"], environ.get("HTTP_ACCEPT", "")
-    response = health.answer(method, path, health.readiness.last, accept)
+    response = add_security_headers(health.answer(method, path, health.readiness.last, accept))
     start_response(f"{response.status_code} {response.reason_phrase}", list(response.items()))
     return [response.content] if method != "HEAD" else []
 

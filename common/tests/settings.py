@@ -28,6 +28,7 @@ SENTRY_ENVIRONMENT = "tests"
 LOGGING = common.logging(INFO, sentry=bool(SENTRY_DSN))
 USE_I18N = False
 USE_TZ = True
+CONTENT_SECURITY_POLICY = common.API_CONTENT_SECURITY_POLICY
 
 TOKENS_JWKS = "set by tests/conftest.py"
 TOKENS_ISSUER = "users-api"

@@ -13,6 +13,7 @@ from django.test import Client
 from pytest_django import Settings
 
 from common.operations import health
+from common.server import management
 
 
 @pytest.fixture
@@ -47,6 +48,20 @@ def test_probe_accepts_any_host_header(api: Client, path: str) -> None:
     assert api.get(path, headers={"Host": "10.1.2.3:8000"}).status_code == 200
     assert api.get(path, headers={"Host": "users_api"}).status_code == 200
     assert api.head(path).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics", "/nowhere"])
+def test_probe_has_security_headers_on_both_ports(api: Client, settings: Settings, path: str) -> None:
+    management_headers: list[tuple[str, str]] = []
+    environ = {"REQUEST_METHOD": "GET", "PATH_INFO": path}
+    management.application(environ, lambda status, headers: management_headers.extend(headers))
+    found = [dict(management_headers)]
+    if path in health.PATHS:
+        found.append(dict(api.get(path).headers))
+    for headers in found:
+        assert headers["Content-Security-Policy"] == settings.CONTENT_SECURITY_POLICY
+        assert headers["X-Content-Type-Options"] == "nosniff"
+        assert headers["Referrer-Policy"] == "same-origin"
 
 
 def test_readyz_is_503_until_the_migrations_are_applied(api: Client, database: Any) -> None:
