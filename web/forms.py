@@ -13,6 +13,16 @@ TOO_LONG = "Use at most %(limit_value)d characters. You have typed %(show_value)
 USERNAME_ATTRS = {"autocomplete": "username", "autocapitalize": "none", "spellcheck": "false", "dir": "auto"}
 
 
+class BoundedField(forms.CharField):
+    """A text field that accepts at most `limit` characters, and keeps leading and trailing spaces.
+
+    The HTML has no `maxlength` attribute, because browsers would then silently truncate pasted text.
+    """
+
+    def __init__(self, *, limit: int, **kwargs: Any) -> None:
+        super().__init__(strip=False, validators=[MaxLengthValidator(limit, TOO_LONG)], **kwargs)
+
+
 class FocusedField(forms.BoundField):
     """A form field. It gets the focus if `BackendForm.focused` returns its name."""
 
@@ -81,17 +91,14 @@ class ThoughtForm(BackendForm):
 class LoginForm(BackendForm):
     autofocus = True
 
-    # The fields have no maxlength, because it makes browsers silently truncate pasted text.
-    username = forms.CharField(
+    username = BoundedField(
         label="User name",
-        strip=False,
-        validators=[MaxLengthValidator(USERNAME_MAX_LENGTH, TOO_LONG)],
+        limit=USERNAME_MAX_LENGTH,
         widget=forms.TextInput(attrs=USERNAME_ATTRS),
     )
-    password = forms.CharField(
+    password = BoundedField(
         label="Password",
-        strip=False,
-        validators=[MaxLengthValidator(PASSWORD_MAX_LENGTH, TOO_LONG)],
+        limit=PASSWORD_MAX_LENGTH,
         widget=forms.PasswordInput(attrs={"autocomplete": "current-password"}),
     )
 
@@ -99,29 +106,29 @@ class LoginForm(BackendForm):
 class SignUpForm(BackendForm):
     autofocus = True
 
-    username = forms.CharField(
+    username = BoundedField(
         label="User name",
-        strip=False,
+        limit=USERNAME_MAX_LENGTH,
         help_text="Up to 50 letters, digits or the characters @.+-_",
         widget=forms.TextInput(attrs=USERNAME_ATTRS),
     )
-    password = forms.CharField(
+    password = BoundedField(
         label="Password",
-        strip=False,
+        limit=PASSWORD_MAX_LENGTH,
         help_text="At least 8 characters.",
         widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
     )
 
 
 class PasswordForm(BackendForm):
-    old_password = forms.CharField(
+    old_password = BoundedField(
         label="Current password",
-        strip=False,
+        limit=PASSWORD_MAX_LENGTH,
         widget=forms.PasswordInput(attrs={"autocomplete": "current-password"}),
     )
-    new_password = forms.CharField(
+    new_password = BoundedField(
         label="New password",
-        strip=False,
+        limit=PASSWORD_MAX_LENGTH,
         help_text="At least 8 characters.",
         widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
     )
