@@ -4,8 +4,6 @@ import logging
 from typing import Any
 
 from django.db import transaction
-from django.utils.decorators import method_decorator
-from django.views.decorators.cache import cache_control
 from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework import generics, status
 from rest_framework.exceptions import NotFound
@@ -14,6 +12,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from common import events
+from common.api.caching import own, public
 from common.api.permissions import HasStaffToken, HasToken
 from common.api.schema import Error
 from common.api.serializers import validated_query
@@ -26,11 +25,6 @@ from thoughts_api.selection import EVERYONE, ReadPage, by_author
 from thoughts_api.serializers import SearchSerializer, ThoughtSerializer
 
 logger = logging.getLogger(__name__)
-
-# HTTP caches (RFC 9111) may store public responses, but must revalidate them before each use. They must not store
-# responses that belong to one user.
-public = method_decorator(cache_control(public=True, no_cache=True), name="dispatch")
-own = method_decorator(cache_control(private=True, no_store=True), name="dispatch")
 
 
 class ListView(generics.ListAPIView[Thought]):

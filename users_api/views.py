@@ -14,6 +14,7 @@ from rest_framework.views import APIView
 from rest_framework_simplejwt.views import TokenViewBase
 
 from common import events
+from common.api.caching import own
 from common.api.permissions import HasToken
 from common.api.schema import Error
 from common.api.serializers import validated
@@ -37,20 +38,9 @@ from users_api.serializers import (
 MAX_SESSIONS = 100  # in one response
 
 
-class TokenView(TokenViewBase):
-    """Base class of the views that return tokens.
-
-    The class extends djangorestframework-simplejwt's view. Caches must not store the responses (RFC 6749 section 5.1).
-    """
-
-    def post(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        response = super().post(request, *args, **kwargs)
-        response["Cache-Control"] = "no-store"
-        return response
-
-
+@own
 @method_decorator(sensitive_post_parameters(), name="dispatch")
-class LoginView(TokenView):
+class LoginView(TokenViewBase):
     serializer_class = LoginSerializer
 
     @extend_schema(
@@ -63,7 +53,8 @@ class LoginView(TokenView):
         return super().post(request, *args, **kwargs)
 
 
-class TokenRefreshView(TokenView):
+@own
+class TokenRefreshView(TokenViewBase):
     serializer_class = TokenRefreshSerializer
 
     @extend_schema(operation_id="refresh", request=RefreshSerializer, responses={200: TokensSerializer, 401: Error})
@@ -72,6 +63,7 @@ class TokenRefreshView(TokenView):
         return super().post(request, *args, **kwargs)
 
 
+@own
 class LogoutView(APIView):
     authentication_classes = []
 
@@ -82,6 +74,7 @@ class LogoutView(APIView):
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
+@own
 class SessionsView(APIView):
     authentication_classes = [AccountAuthentication]
     permission_classes = [HasToken]
@@ -99,6 +92,7 @@ class SessionsView(APIView):
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
+@own
 class SessionView(APIView):
     authentication_classes = [AccountAuthentication]
     permission_classes = [HasToken]
@@ -111,6 +105,7 @@ class SessionView(APIView):
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
+@own
 @method_decorator(sensitive_post_parameters(), name="dispatch")
 class PasswordView(APIView):
     authentication_classes = [AccountAuthentication]
@@ -126,6 +121,7 @@ class PasswordView(APIView):
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
+@own
 @method_decorator(sensitive_post_parameters(), name="dispatch")
 @extend_schema_view(post=extend_schema(operation_id="create_user", description="Create an account."))
 class UsersView(generics.CreateAPIView):
@@ -139,6 +135,7 @@ class UsersView(generics.CreateAPIView):
         services.log_creation(self.request.user, serializer.save())
 
 
+@own
 @method_decorator(sensitive_post_parameters(), name="dispatch")
 @extend_schema_view(
     post=extend_schema(

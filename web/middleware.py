@@ -36,7 +36,9 @@ class AccountMiddleware(Middleware):
         account.save(request, response)
         # Pages depend on the cookies: they contain a CSRF token, and the name of a logged-in user.
         patch_vary_headers(response, ["Cookie"])
-        response.setdefault("Cache-Control", "private, no-store" if account.user else "private, no-cache")
+        # Responses to a logged-in user contain personal data. Changed cookies contain tokens.
+        storage = "no-store" if account.user or account.changed else "no-cache"
+        response.setdefault("Cache-Control", f"private, {storage}")
         return response
 
 

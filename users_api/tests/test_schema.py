@@ -48,7 +48,7 @@ def test_operations_that_require_a_token_are_secured(schema: Any) -> None:
     assert secured == {"create_user", "sessions", "end_sessions", "end_session", "change_password"}
 
 
-def test_no_response_contains_a_password(schema: Any) -> None:
+def test_schema_describes_no_response_with_a_password(schema: Any) -> None:
     assert list(schema["components"]["schemas"]["User"]["properties"]) == ["id", "username", "creation"]
     assert schema["components"]["schemas"]["UserRequest"]["properties"]["password"]["writeOnly"] is True
 

@@ -229,8 +229,23 @@ def test_cookies_for_a_long_non_latin_name_fit_the_browser_limit(visitor: Client
 
 
 def test_pages_of_logged_in_users_are_not_cached(bruce: Client, backend: Backend) -> None:
-    for path in ("/", "/thoughts/", "/search", "/logout/", "/nowhere"):
+    paths = ("/", "/thoughts/", "/search", "/logout/", "/nowhere", "/account/", "/@bruce", "/thoughts/7", "/status")
+    for path in paths:
         assert bruce.get(path)["Cache-Control"] == "private, no-store", path
+    for path, form in (("/thoughts/new", {"text": "Tea."}), ("/account/password", {}), ("/login/", {})):
+        assert bruce.post(path, form)["Cache-Control"] == "private, no-store", path
+
+
+def test_response_that_sets_the_login_cookies_is_not_cached(visitor: Client, backend: Backend) -> None:
+    response = visitor.post("/login/", {"username": "bruce", "password": "secret"})
+    assert {SESSION_COOKIE, REFRESH_COOKIE} <= response.cookies.keys()
+    assert response["Cache-Control"] == "private, no-store"
+
+
+def test_renewed_tokens_are_not_cached(log_in_as: LogInAs, backend: Backend) -> None:
+    response = log_in_as().get("/search")
+    assert {SESSION_COOKIE, REFRESH_COOKIE} <= response.cookies.keys()
+    assert response["Cache-Control"] == "private, no-store"
 
 
 def test_public_pages_are_not_stored_by_shared_caches(visitor: Client, backend: Backend) -> None:

@@ -3,6 +3,7 @@ from typing import Any
 from django.db.models import QuerySet
 from rest_framework import generics
 
+from common.api.caching import own
 from common.api.permissions import HasToken
 from notes_api.models import Note
 from notes_api.pagination import NotePagination
@@ -20,6 +21,7 @@ class OwnNotesMixin(generics.GenericAPIView[Note]):
         return super().get_queryset().filter(username=self.request.user.username)
 
 
+@own
 class NoteListView(OwnNotesMixin, generics.ListCreateAPIView[Note]):
     """List your own notes, or create one."""
 
@@ -29,5 +31,6 @@ class NoteListView(OwnNotesMixin, generics.ListCreateAPIView[Note]):
         serializer.save(username=self.request.user.username)
 
 
+@own
 class NoteDetailView(OwnNotesMixin, generics.RetrieveUpdateDestroyAPIView[Note]):
     """Read, change or delete one of your own notes."""

@@ -49,6 +49,14 @@ def test_invalid_text_is_refused_with_the_reason(bruce: APIClient, text: str | N
     assert bruce.get(URL).json()["results"] == []
 
 
+def test_responses_are_not_cached(bruce: APIClient, anonymous: APIClient) -> None:
+    created = bruce.post(URL, {"text": "Buy tea."})
+    one = f"{URL}{created.json()['id']}/"
+    for response in (created, bruce.get(URL), bruce.get(one), anonymous.get(URL)):
+        assert set(response["Cache-Control"].split(", ")) == {"private", "no-store"}
+        assert "ETag" not in response
+
+
 @pytest.mark.parametrize("method", ["get", "post"])
 def test_request_without_a_token_is_refused(anonymous: APIClient, method: str) -> None:
     response = getattr(anonymous, method)(URL)
