@@ -184,7 +184,7 @@ lock: ## Update all lock files; upgrade=1 upgrades all packages
 	$(UV_COMPILE) --no-deps --group go -o tools/requirements-go.txt
 	$(UV_COMPILE) -c requirements-dev.txt --group clients -o tools/requirements-clients.txt
 	$(UV_COMPILE) -c requirements-dev.txt common/pyproject.toml --extra telemetry -o common/requirements-telemetry.txt
-	$(UV_COMPILE) -c requirements-dev.txt --group bench -o bench/requirements.txt
+	$(UV_COMPILE) -c requirements-dev.txt --group bench -o tools/requirements-bench.txt
 	$(foreach project,$(PROJECTS),$(UV_COMPILE) -c requirements-dev.txt common/pyproject.toml $(project)/pyproject.toml \
 		$(if $(filter %_api,$(project)),--extra api) -o $(project)/requirements.txt &&) true
 

@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.chaos import unlimited
 from bench.serve import proportional_set_size
 from tools import cluster
+from tools.cluster import unlimited
 from tools.kubectl import Kubectl
 from tools.local import ROOT
 

@@ -1,6 +1,7 @@
 """Use web in a browser, as a person does."""
 
 import requests
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
 
 from tools.system import System, within
@@ -57,3 +58,20 @@ def write(system: System, user: User, texts: list[str]) -> None:
         for text in texts:
             response = session.post(f"{system.thoughts}/api/me/thoughts/", json={"text": text}, timeout=TIMEOUT)
             assert response.status_code == 201, response.text
+
+
+class Findings:
+    """Checks pages with axe-core, and collects the violations."""
+
+    def __init__(self) -> None:
+        self.found: list[str] = []
+        self.axe = Axe()
+
+    def __call__(self, page: Page, state: str) -> None:
+        """Check a page in its current state. `state` names it in the list of violations."""
+        page.wait_for_load_state()
+        # A notice fades out after 10 seconds. While it fades, its contrast would be too low.
+        page.evaluate("document.getAnimations().forEach(each => each.cancel())")
+        for violation in self.axe.run(page).response["violations"]:
+            targets = [node["target"] for node in violation["nodes"]]
+            self.found.append(f"{state}: {violation['impact']} {violation['id']} at {targets}: {violation['help']}")

@@ -19,7 +19,7 @@ import requests
 from playwright.sync_api import BrowserContext, ConsoleMessage, Request, expect
 
 from e2e.browser import TIMEOUT, User
-from tools.chromium import find_or_install
+from tools.chromium import launch_options
 from tools.system import System, start, stop
 
 expect.set_options(timeout=TIMEOUT * 1000)
@@ -27,12 +27,8 @@ expect.set_options(timeout=TIMEOUT * 1000)
 
 @pytest.fixture(scope="session")
 def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[str, Any]:
-    """Use the installed Chromium.
-
-    If root runs the tests, disable its sandbox, which root cannot use.
-    """
-    sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []
-    return {**browser_type_launch_args, "executable_path": str(find_or_install()), "args": sandbox}
+    """Use the installed Chromium."""
+    return browser_type_launch_args | launch_options()
 
 
 @pytest.fixture(scope="session")

@@ -7,28 +7,10 @@ axe-core: https://github.com/dequelabs/axe-core
 import uuid
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
-from e2e.browser import fill_in, log_in, open_menu, search, share, wait_until_everything_works
+from e2e.browser import Findings, fill_in, log_in, open_menu, search, share, wait_until_everything_works
 from tools.system import System, answers, outage, within
-
-
-class Findings:
-    """Checks pages with axe-core, and collects the violations."""
-
-    def __init__(self) -> None:
-        self.found: list[str] = []
-        self.axe = Axe()
-
-    def __call__(self, page: Page, state: str) -> None:
-        """Check a page in its current state. `state` names it in the list of violations."""
-        page.wait_for_load_state()
-        # A notice fades out after 10 seconds. While it fades, its contrast would be too low.
-        page.evaluate("document.getAnimations().forEach(each => each.cancel())")
-        for violation in self.axe.run(page).response["violations"]:
-            targets = [node["target"] for node in violation["nodes"]]
-            self.found.append(f"{state}: {violation['impact']} {violation['id']} at {targets}: {violation['help']}")
 
 
 @pytest.fixture(params=["light", "dark"])

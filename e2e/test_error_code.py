@@ -9,8 +9,8 @@ import pytest
 import requests
 from playwright.sync_api import Browser, expect
 
-from e2e.test_accessibility import Findings
-from e2e.test_logs import form, lines
+from e2e.browser import Findings
+from e2e.helpers import form, lines
 from tools import scratch
 from tools.system import System, kill, start, stop, within
 

@@ -10,7 +10,7 @@ import pytest
 import requests
 
 from common.http.faults import DELAY
-from e2e.test_logs import form
+from e2e.helpers import form
 from tools.local import ROOT, Local
 from tools.projects import PORTS
 from tools.system import System, start, stop

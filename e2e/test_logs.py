@@ -4,21 +4,18 @@ The log must contain the events, and a single trace id for each page. The tests 
 request can contain private data, then look for them in the log.
 """
 
-import json
-import re
 import socket
 import uuid
 from collections.abc import Iterator
-from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 import requests
 
+from e2e.helpers import CANARY, form, lines
 from tools.system import System, answers, outage, start, stop, within
 
 TIMEOUT = 30
-CANARY = "canary5b1f"
 PASSWORD = f"{CANARY}-wire"
 
 
@@ -28,23 +25,6 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     system = start(tmp_path_factory.mktemp("own"), LOG_FORMAT="json", FAULTS="true")
     yield system
     stop(system)
-
-
-def lines(system: System, **fields: Any) -> list[dict[str, Any]]:
-    """Return the complete log lines that are JSON objects and have these fields."""
-    assert system.log
-    complete = system.log.read_text(errors="replace").rpartition("\n")[0]
-    texts = [line.partition(" | ")[2] for line in complete.splitlines()]
-    found = [json.loads(text) for text in texts if text.startswith("{")]
-    return [line for line in found if fields.items() <= line.items()]
-
-
-def form(browser: requests.Session, url: str, **data: str) -> requests.Response:
-    """Open a page, and submit its form with these values."""
-    token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', browser.get(url, timeout=TIMEOUT).text)
-    assert token
-    fields = {"csrfmiddlewaretoken": token[1], **data}
-    return browser.post(url, data=fields, headers={"Referer": url}, timeout=TIMEOUT)
 
 
 def raw(url: str, request: str) -> None:

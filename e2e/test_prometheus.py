@@ -15,9 +15,9 @@ import pytest
 import requests
 import yaml
 
-from k8s.tests.manifests.test_alerts import RULES
 from tools.dashboards import FOLDER
 from tools.kubectl import NAMESPACE
+from tools.local import ROOT
 from tools.prometheus import prometheus
 from tools.system import System, answers, free_ports, outage, start, stop, within
 
@@ -41,7 +41,8 @@ def query(own: System, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Que
     Prometheus scrapes the system every second.
     """
     folder = tmp_path_factory.mktemp("prometheus")
-    rules = json.loads(json.dumps(RULES))
+    alerts = ROOT / "k8s" / "components" / "observability" / "alerts.yaml"
+    rules = yaml.safe_load(alerts.read_text())["spec"]
     for group in rules["groups"]:
         for rule in group["rules"]:
             rule.pop("for", None)  # fire alerts immediately, not after several minutes

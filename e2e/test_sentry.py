@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import pytest
 import requests
 
-from common.tests.test_sentry import Server
-from e2e.test_logs import CANARY, form
+from common.tests.sentry_server import Server
+from e2e.helpers import CANARY, form
 from tools.system import System, start, stop, within
 
 TIMEOUT = 60

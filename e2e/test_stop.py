@@ -16,17 +16,26 @@ import pytest
 from tools.local import ROOT
 from tools.system import answers, children, free_ports, within
 
-SLOW = """
+# In this Django project, /readyz takes 2 s and /slow takes 60 s. Each request creates a file, such as `slow.started`.
+APPLICATION = """
 import pathlib
 import time
 
-from bench.constant import application as constant
+from django.conf import settings
+from django.core.wsgi import get_wsgi_application
+from django.http import HttpResponse
+from django.urls import path
 
 
-def application(environ, start_response):
-    pathlib.Path(__file__).with_name(environ["PATH_INFO"].strip("/") + ".started").touch()
-    time.sleep({"/readyz": 2, "/slow": 60}.get(environ["PATH_INFO"], 0))
-    return constant(environ, start_response)
+def page(request, name=""):
+    pathlib.Path(__file__).with_name(f"{name}.started").touch()
+    time.sleep({"readyz": 2, "slow": 60}.get(name, 0))
+    return HttpResponse("ok")
+
+
+urlpatterns = [path("", page), path("<name>", page)]
+settings.configure(ALLOWED_HOSTS=["*"], ROOT_URLCONF=__name__, MIDDLEWARE=[], USE_TZ=True)
+application = get_wsgi_application()
 """
 
 
@@ -59,14 +68,16 @@ def refuses(port: int) -> bool:
 
 
 @contextmanager
-def server(application: str, processes: int, **environment: str) -> Iterator[tuple["subprocess.Popen[str]", int]]:
-    """Start a server with this number of workers.
+def server(folder: Path, processes: int, **environment: str) -> Iterator[tuple["subprocess.Popen[str]", int]]:
+    """Write `APPLICATION` to `folder`, and start a server of it with this number of workers.
 
-    When it listens, yield the process and the port.
+    When the server listens, yield its process and its port.
     """
+    (folder / "slow.py").write_text(APPLICATION)
     (port,) = free_ports(1)
-    command = [sys.executable, "-m", "gunicorn", "-c", "python:common.server.gunicorn_conf", application]
+    command = [sys.executable, "-m", "gunicorn", "-c", "python:common.server.gunicorn_conf", "slow"]
     environment |= {"HOST": "127.0.0.1", "PORT": str(port), "WEB_CONCURRENCY": str(processes)}
+    environment["PYTHONPATH"] = str(folder)
     with subprocess.Popen(
         command, cwd=ROOT, env={**os.environ, **environment}, stderr=subprocess.PIPE, text=True, start_new_session=True
     ) as process:
@@ -86,8 +97,8 @@ def workers(process_id: int) -> list[int]:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs /proc to see pending signals")
 @pytest.mark.parametrize("processes", [1, 2])
-def test_server_answers_connected_clients_after_sigterm_and_refuses_new_ones(processes: int) -> None:
-    with server("bench.constant", processes) as (process, port):
+def test_server_answers_connected_clients_after_sigterm_and_refuses_new_ones(tmp_path: Path, processes: int) -> None:
+    with server(tmp_path, processes) as (process, port):
         assert within(20, lambda: answers(f"http://127.0.0.1:{port}/"))
         assert within(20, lambda: len(workers(process.pid)) == processes)
         # Clients connect while all workers are suspended. When the workers continue, they handle SIGTERM first.
@@ -111,38 +122,27 @@ def test_server_answers_connected_clients_after_sigterm_and_refuses_new_ones(pro
         assert process.wait(timeout=30) == 0
 
 
-@pytest.fixture
-def slow(tmp_path: Path) -> str:
-    """Write a module with slow paths, and return the module's folder.
-
-    The module is like `bench.constant`, but /readyz takes 2 s and /slow takes 60 s. When a request for /slow starts,
-    the module creates the file `slow.started` in this folder.
-    """
-    (tmp_path / "slow.py").write_text(SLOW)
-    return str(tmp_path)
-
-
 @pytest.mark.parametrize("processes", [1, 2])
-def test_sigterm_stops_a_starting_server(slow: str, processes: int) -> None:
-    with server("slow", processes, PYTHONPATH=slow) as (process, _):
+def test_sigterm_stops_a_starting_server(tmp_path: Path, processes: int) -> None:
+    with server(tmp_path, processes) as (process, _):
         process.terminate()
         assert process.wait(timeout=30) == 0
 
 
 @pytest.mark.parametrize("processes", [1, 2])
-def test_server_stops_within_the_graceful_timeout_after_sigterm(slow: str, processes: int) -> None:
-    with server("slow", processes, PYTHONPATH=slow, GRACEFUL_TIMEOUT="1") as (process, port):
+def test_server_stops_within_the_graceful_timeout_after_sigterm(tmp_path: Path, processes: int) -> None:
+    with server(tmp_path, processes, GRACEFUL_TIMEOUT="1") as (process, port):
         assert within(20, lambda: answers(f"http://127.0.0.1:{port}/"))
         with socket.create_connection(("127.0.0.1", port), timeout=30) as client:
             client.sendall(b"GET /slow HTTP/1.1\r\nHost: localhost\r\n\r\n")
-            assert within(20, Path(slow, "slow.started").exists)
+            assert within(20, (tmp_path / "slow.started").exists)
             process.terminate()
             assert process.wait(timeout=30) == 0
             assert client.recv(1000) == b""
 
 
-def test_killed_worker_is_replaced() -> None:
-    with server("bench.constant", 1) as (process, port):
+def test_killed_worker_is_replaced(tmp_path: Path) -> None:
+    with server(tmp_path, 1) as (process, port):
         assert within(20, lambda: answers(f"http://127.0.0.1:{port}/"))
         [worker] = workers(process.pid)
         os.kill(worker, signal.SIGKILL)

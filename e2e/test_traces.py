@@ -17,7 +17,7 @@ import requests
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from requests.cookies import cookiejar_from_dict
 
-from e2e.test_logs import CANARY, form
+from e2e.helpers import CANARY, form
 from tools.system import System, start, stop, within
 
 TIMEOUT = 30

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 from playwright.sync_api import sync_playwright
 
@@ -41,6 +42,15 @@ def find_or_install() -> Path:
     if program is None:
         raise SystemExit(NOTHING_WORKS)
     return program
+
+
+def launch_options() -> dict[str, Any]:
+    """Return the options with which Playwright starts the installed Chromium.
+
+    If root starts Chromium, disable its sandbox, which root cannot use.
+    """
+    sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []
+    return {"executable_path": str(find_or_install()), "args": sandbox}
 
 
 def _playwrights() -> Path | None:

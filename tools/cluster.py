@@ -8,7 +8,10 @@ import re
 import shutil
 import subprocess
 import tempfile
+import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import yaml
@@ -22,6 +25,7 @@ from tools.projects import SERVICES
 IMAGES = {service: project.package for service, project in SERVICES.items()}
 # Use a tag, not a digest, because a local cluster may have an image `postgres` with a different digest.
 POSTGRES = '  - name: postgres\n    newTag: "17"\n'
+UNLIMITED = {"WRITES_PER_MINUTE": "1000000", "WRITES_PER_DAY": "1000000"}
 HOSTING = ("--namespace=kube-public", "get", "configmap", "local-registry-hosting")
 
 
@@ -148,3 +152,35 @@ def wait(kubectl: Kubectl, timeout: int = 240) -> None:
     """
     for name in IMAGES:
         kubectl("rollout", "status", f"deployment/{name}", f"--timeout={timeout}s")
+
+
+@contextmanager
+def unlimited(kubectl: Kubectl) -> Iterator[None]:
+    """Let users write without limits while the block runs.
+
+    Afterwards, delete the counts of these writes. Otherwise, the API could refuse these users' writes for up to a day.
+    If the limits are already disabled, change nothing.
+    """
+    names = "--output=jsonpath={.spec.template.spec.containers[0].env[*].name}"
+    if "WRITES_PER_MINUTE" in kubectl("get", "deployment", "thoughts-api", names):
+        yield
+        return
+    _set_environment(kubectl, *(f"{name}={value}" for name, value in UNLIMITED.items()))
+    try:
+        yield
+    finally:
+        _set_environment(kubectl, *(f"{name}-" for name in UNLIMITED))
+        forget = 'psql -U "$POSTGRES_USER" -d "$POSTGRES_DB" -c "DELETE FROM thoughts_api_writecount"'
+        kubectl("exec", "thoughts-postgres-0", "--", "sh", "-c", forget)
+
+
+def _set_environment(kubectl: Kubectl, *variables: str) -> None:
+    """Change variables of thoughts_api, and wait until all old pods have terminated."""
+    kubectl("set", "env", "deployment/thoughts-api", *variables)
+    kubectl("rollout", "status", "deployment/thoughts-api", "--timeout=120s")
+    selector = "--selector=app.kubernetes.io/name=thoughts-api,app.kubernetes.io/component=server"
+    deadline = time.monotonic() + 120
+    while any("deletionTimestamp" in pod["metadata"] for pod in kubectl.json("get", "pods", selector)["items"]):
+        if time.monotonic() > deadline:
+            raise SystemExit("A pod of thoughts-api is still terminating after two minutes.")
+        time.sleep(0.5)

@@ -13,8 +13,8 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
-from bench.chaos import unlimited
 from tools import chromium, cluster, e2e
+from tools.cluster import unlimited
 from tools.kubectl import NAMESPACE, Kubectl, KubectlError
 
 URLS = {"thoughts": "http://thoughts.localhost", "users": "http://users.localhost", "web": "http://frontend.localhost"}
@@ -81,7 +81,7 @@ def main() -> None:
                 cluster.apply(kubectl, registry, dict.fromkeys(cluster.IMAGES, tag))
                 cluster.wait(kubectl)
         stack.enter_context(unlimited(kubectl))
-        e2e.run(sys.executable, "-m", "bench.rollout")
+        e2e.run(sys.executable, "-m", "tools.rollout")
         e2e.test("k8s/tests/cluster", **URLS, REGISTRY=registry, TAG=tag)
 
 

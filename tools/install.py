@@ -28,7 +28,7 @@ def locks(name: str, root: Path = ROOT) -> list[Path]:
     """Return the lock files of a set of packages: run, dev or locust."""
     if name == "run":
         return [root / project / "requirements.txt" for project in tomllib.loads(_read(root / "projects.toml"))]
-    return [root / {"dev": "requirements-dev.txt", "locust": "bench/requirements.txt"}[name]]
+    return [root / {"dev": "requirements-dev.txt", "locust": "tools/requirements-bench.txt"}[name]]
 
 
 def stamp(name: str, root: Path = ROOT) -> Path:

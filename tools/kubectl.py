@@ -44,3 +44,9 @@ class Kubectl:
     def json(self, *arguments: str) -> Any:
         """Run kubectl with `--output=json`, and return the parsed output."""
         return json.loads(self(*arguments, "--output=json"))
+
+
+def is_ready(pod: dict[str, dict[str, list[dict[str, str]]]]) -> bool:
+    """Return whether a pod is ready."""
+    conditions = pod["status"].get("conditions", [])
+    return any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)

@@ -5,7 +5,6 @@ var/screenshots/index.html shows all of them. With `--docs`, the script takes th
 """
 
 import argparse
-import os
 import re
 import subprocess
 import sys
@@ -20,7 +19,7 @@ from urllib.parse import urlsplit
 import requests
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from tools.chromium import find_or_install
+from tools.chromium import launch_options
 from tools.local import PROJECTS, ROOT, Local
 from tools.system import NO_LIMITS, System, answers, free_ports, start, stop
 
@@ -246,8 +245,7 @@ def main(docs: bool) -> None:
         system = start(var, **NO_LIMITS)
         stack.callback(stop, system)
         playwright = stack.enter_context(sync_playwright())
-        sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []
-        browser = playwright.chromium.launch(executable_path=find_or_install(), args=sandbox)
+        browser = playwright.chromium.launch(**launch_options())
         if docs:
             take_docs(browser, system)
         else:

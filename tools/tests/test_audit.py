@@ -124,5 +124,5 @@ def test_command_exits_with_1_for_a_known_vulnerability(
 def test_every_lock_file_is_audited() -> None:
     names = {str(path.relative_to(ROOT)) for path in audit.lock_files()}
 
-    assert {"requirements-dev.txt", "requirements-test.txt", "bench/requirements.txt"} < names
+    assert {"requirements-dev.txt", "requirements-test.txt", "tools/requirements-bench.txt"} < names
     assert {"users_api/requirements.txt", "thoughts_api/requirements.txt", "web/requirements.txt"} < names

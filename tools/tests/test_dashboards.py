@@ -6,10 +6,10 @@ from pathlib import Path
 
 import yaml
 
-from k8s.tests.manifests.objects import K8S
 from tools import kustomize
 from tools.dashboards import dashboards
 from tools.kubectl import NAMESPACE
+from tools.local import ROOT
 
 
 def test_files_are_up_to_date() -> None:
@@ -28,7 +28,7 @@ def test_queries_read_only_metrics_of_our_namespace() -> None:
 
 
 def test_observability_component_contains_every_dashboard_and_the_rules(tmp_path: Path) -> None:
-    folder = K8S / "components" / "observability"
+    folder = ROOT / "k8s" / "components" / "observability"
     content = {
         "apiVersion": "kustomize.config.k8s.io/v1beta1",
         "kind": "Kustomization",

@@ -6,15 +6,20 @@
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 import requests
 
-from e2e.conftest import browser_type_launch_args
+from tools.chromium import launch_options
 from tools.kubectl import Kubectl
 from tools.system import within
 
-__all__ = ["browser_type_launch_args"]
+
+@pytest.fixture(scope="session")
+def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[str, Any]:
+    """Use the installed Chromium."""
+    return browser_type_launch_args | launch_options()
 
 
 @pytest.fixture(scope="session")

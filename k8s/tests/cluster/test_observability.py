@@ -19,11 +19,10 @@ from typing import Any, TypeVar
 import pytest
 import requests
 
-from bench import rollout
-from bench.chaos import unlimited
 from k8s.tests.cluster.conftest import wait_for_status
 from k8s.tests.manifests.objects import Object, name_of
-from tools import cluster, kustomize
+from tools import cluster, kustomize, rollout
+from tools.cluster import unlimited
 from tools.dashboards import FOLDER
 from tools.kubectl import Kubectl
 from tools.projects import WITH_DATABASE

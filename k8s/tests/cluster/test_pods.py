@@ -8,9 +8,8 @@ import functools
 import pytest
 import requests
 
-from bench.chaos import is_ready
 from k8s.tests.cluster.conftest import wait, wait_for_status
-from tools.kubectl import Kubectl, KubectlError
+from tools.kubectl import Kubectl, KubectlError, is_ready
 from tools.projects import SERVICES
 
 

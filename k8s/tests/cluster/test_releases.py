@@ -6,10 +6,9 @@ from contextlib import contextmanager
 
 import pytest
 
-from bench import rollout
-from bench.chaos import unlimited
 from k8s.tests.cluster.conftest import manage
-from tools import cluster
+from tools import cluster, rollout
+from tools.cluster import unlimited
 from tools.kubectl import Kubectl
 from tools.local import ROOT
 
