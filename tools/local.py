@@ -23,6 +23,8 @@ from tools.projects import TABLE
 
 ROOT = Path(__file__).resolve().parent.parent
 PROJECTS = tuple(TABLE)
+# A user of this repository may delete these files and folders. README.md describes how.
+OPTIONAL = ("bench", "compose.yaml", "k8s", "Tiltfile", "tilt_modules", ".github")
 WRONG = "Invalid environment."
 # Only these exported variables are passed to the services: variables of the system, and settings for experiments. Other
 # variables, such as DATABASE_URL_FILE, PYTHONWARNINGS or GUNICORN_CMD_ARGS, may be meant for another program.
@@ -42,6 +44,12 @@ django.setup()
 for command in sys.argv[1:]:
     call_command(*command.split())
 """
+
+
+def is_deleted(path: str) -> bool:
+    """Return whether this path, relative to the repository, is in an optional folder that no longer exists."""
+    top = path.partition("/")[0]
+    return top in OPTIONAL and not (ROOT / top).exists()
 
 
 @dataclass(frozen=True)

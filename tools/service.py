@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from tools.local import ROOT
+from tools.local import ROOT, is_deleted
 from tools.projects import TABLE
 
 TEMPLATE = ROOT / "tools" / "template"
@@ -73,8 +73,9 @@ class Names:
     def files(self) -> Iterator[tuple[Path, Path]]:
         """Yield each file of the template, with the path of its copy."""
         for file in sorted(TEMPLATE.rglob("*")):
-            if file.is_file() and file != INSERTS and file.suffix != ".pyc":
-                yield file, ROOT / self.render(str(file.relative_to(TEMPLATE)))
+            name = str(file.relative_to(TEMPLATE))
+            if file.is_file() and file != INSERTS and file.suffix != ".pyc" and not is_deleted(name):
+                yield file, ROOT / self.render(name)
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,7 @@ class Insert:
     @classmethod
     def of(cls, names: Names) -> list["Insert"]:
         """Return all inserts that the service with these names needs."""
-        rows = tomllib.loads(INSERTS.read_text())["insert"]
+        rows = [row for row in tomllib.loads(INSERTS.read_text())["insert"] if not is_deleted(row["file"])]
         return [cls(**{**row, "file": ROOT / row["file"], "text": names.render(row["text"])}) for row in rows]
 
     def insert(self, content: str) -> str:
