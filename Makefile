@@ -116,6 +116,11 @@ screenshots: ## Save screenshots of every page in var/screenshots; docs=1 update
 	@$(INSTALL) dev
 	@.venv/bin/python -m tools.screenshots $(if $(docs),--docs)
 
+.PHONY: lighthouse
+lighthouse: ## Rate the main pages with Lighthouse, which needs Node.js
+	@$(INSTALL) dev
+	@.venv/bin/python -m tools.lighthouse
+
 .PHONY: e2e-cluster
 e2e-cluster: ## Deploy the whole system to a local cluster and test it
 	@$(INSTALL) dev

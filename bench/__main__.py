@@ -25,7 +25,7 @@ from tools.local import ROOT
 FILE = ROOT / "docs" / "performance.md"
 INTRODUCTION = """# Performance
 
-`make bench` writes this page, except the last section. The benchmarks run on a shared machine, where the same
+`make bench` writes this page, except the last two sections. The benchmarks run on a shared machine, where the same
 measurement can vary by a factor of two. So compare the figures within a table, and not those of different sections.
 
 A column with the title "99 %" contains the 99th percentile: 99 % of the measured values are not higher.
