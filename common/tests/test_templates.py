@@ -103,6 +103,11 @@ def test_unknown_template_or_url_is_an_error(shop: Path, engine: Engine, content
     assert vars(caught.value)["token"].lineno == 1 + content.count("\n")
 
 
+def test_known_template_and_url_are_accepted(shop: Path, engine: Engine) -> None:
+    shop.write_text("{% include 'base.html' %}{% url 'schema' %}")
+    assert engine.get_template("shop.html").render(Context()).endswith("/schema/")
+
+
 @pytest.mark.parametrize(
     "content",
     [
