@@ -10,10 +10,13 @@ from typing import Any
 
 import pytest
 import requests
+from playwright.sync_api import expect
 
 from tools.chromium import launch_options
 from tools.kubectl import Kubectl
 from tools.system import within
+
+expect.set_options(timeout=30_000)  # milliseconds, because the browser and the cluster may share a busy machine
 
 
 @pytest.fixture(scope="session")
