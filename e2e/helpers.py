@@ -1,4 +1,4 @@
-"""Helpers for tests that send requests without a browser, and for tests that read the log."""
+"""Submit forms without a browser, and read the log of a system."""
 
 import json
 import re

@@ -47,7 +47,10 @@ for command in sys.argv[1:]:
 
 
 def is_deleted(path: str) -> bool:
-    """Return whether this path, relative to the repository, is in an optional folder that no longer exists."""
+    """Return whether this path is in an optional folder that was deleted.
+
+    The path is relative to the repository.
+    """
     top = path.partition("/")[0]
     return top in OPTIONAL and not (ROOT / top).exists()
 

@@ -1,4 +1,7 @@
-"""The import rules in pyproject.toml reject forbidden imports, also in a service that `make service` creates."""
+"""Test that the import rules in pyproject.toml reject forbidden imports.
+
+They also apply to a service that `make service` creates.
+"""
 
 import shutil
 import subprocess
@@ -20,7 +23,10 @@ TOOLS = "tools imports no optional folder, and no tests of other packages"
 
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Copy the packages, add the service invoices_api as `make service` does, and return the folder."""
+    """Copy the packages, and add the service invoices_api as `make service` does.
+
+    Return the folder of the copy.
+    """
     folder = scratch.copy(tmp_path_factory.mktemp("imports"), "common", "tools", *PROJECTS)
     names = Names("invoices", 8999, "Invoice")
     settings = (ROOT / "pyproject.toml").read_text()
