@@ -16,7 +16,7 @@ TIMEOUT = 10
 
 
 def send(url: str, *pieces: bytes) -> tuple[HTTPResponse, str]:
-    """Send the pieces of a request one after another. Return the response and its body."""
+    """Send a request in pieces, and return the response and the response's body."""
     address = urlsplit(url)
     with socket.create_connection((address.hostname, address.port), timeout=TIMEOUT) as client:
         client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, True)

@@ -66,7 +66,10 @@ def log_creation(staff: User, created: User) -> None:
 
 @receiver(pre_delete, sender=User)
 def end_sessions_of_deleted_account(instance: User, **kwargs: object) -> None:
-    """End the sessions of an account before it is deleted, so that the event is recorded."""
+    """End the sessions of an account before the account is deleted.
+
+    The deletion alone would not record the event that the sessions ended.
+    """
     instance.end_sessions()
 
 

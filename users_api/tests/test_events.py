@@ -1,4 +1,7 @@
-"""Test that users_api records each event once, with what staff did and with the account."""
+"""Test that users_api records each event exactly once.
+
+The tests also check the accounts and the actions of staff in the events.
+"""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -31,9 +34,10 @@ def superuser(admin: User) -> Client:
 
 @pytest.fixture
 def recorded(bruce: User, caplog: pytest.LogCaptureFixture) -> Events:
-    """Return a function that returns the name and the action of each event since its last call.
+    """Return a function that returns the events since the function's last call.
 
-    The function ignores refused requests, and fails if an event is about another account than bruce.
+    Each event is a tuple `(name, action)`. `action` is the action of staff, or None. The function ignores refused
+    requests, and fails if an event is about another account than bruce.
     """
     caplog.set_level("INFO", logger="events")
     pk = bruce.pk  # `bruce` has no `pk` after it is deleted

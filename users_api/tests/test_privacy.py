@@ -1,4 +1,7 @@
-"""Make each call of the API, and test that the responses reveal no password and are not cached."""
+"""Test that the responses of the API reveal no password and are not cached.
+
+The tests make each call of the API.
+"""
 
 import json
 import re
