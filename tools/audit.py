@@ -1,4 +1,4 @@
-"""Audit the lock files with pip-audit: `python -m tools.audit`.
+"""Audit the Python lock files with pip-audit: `python -m tools.audit`.
 
 pip-audit looks up known vulnerabilities in an advisory database. A package mirror may answer instead of this database
 and have no advisories. So the script first checks that the database reports the known vulnerability of an old release.
@@ -29,7 +29,7 @@ class NoReport(Exception):
 
 
 def lock_files() -> list[Path]:
-    """Return all lock files of the repository."""
+    """Return all Python lock files of the repository."""
     return sorted([*ROOT.glob("requirements*.txt"), *ROOT.glob("*/requirements*.txt")])
 
 

@@ -1,4 +1,4 @@
-"""Tests of the audit of the lock files, with the real pip-audit.
+"""Tests of the audit of the Python lock files, with the real pip-audit.
 
 The advisory database is fake, and has the API of OSV.
 """
@@ -121,7 +121,7 @@ def test_command_exits_with_1_for_a_known_vulnerability(
     assert "CVE-idna" in capsys.readouterr().out
 
 
-def test_every_lock_file_is_audited() -> None:
+def test_every_python_lock_file_is_audited() -> None:
     names = {str(path.relative_to(ROOT)) for path in audit.lock_files()}
 
     assert {"requirements-dev.txt", "requirements-test.txt", "tools/requirements-bench.txt"} < names

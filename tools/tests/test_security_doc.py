@@ -82,7 +82,7 @@ def test_counts_match_the_table() -> None:
         "`test_nothing`",
         "`common/nothing.py`",
         "`common/tokens/keys.py` (`NOTHING`)",
-        "`test_every_lock_file_is_audited`, `x.py`",
+        "`test_every_python_lock_file_is_audited`, `x.py`",
     ],
 )
 def test_stale_evidence_is_found(evidence: str) -> None:

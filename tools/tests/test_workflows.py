@@ -4,12 +4,12 @@ import re
 import shlex
 import subprocess
 import sys
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import pytest
 import yaml
 
-from tools import test, workflows
+from tools import scratch, test, workflows
 from tools.local import ROOT, Local
 from tools.projects import PORTS
 
@@ -66,6 +66,27 @@ def test_github_file_is_valid_yaml_with_its_required_keys(file: str) -> None:
     content = yaml.safe_load((GITHUB / file).read_text())
     required = {"version", "updates"} if file == "dependabot.yml" else {"name", "description", "body"}
     assert required <= content.keys()
+
+
+def test_dependabot_updates_every_list_of_packages() -> None:
+    updates = yaml.safe_load((GITHUB / "dependabot.yml").read_text())["updates"]
+    covered = [
+        (each["package-ecosystem"], folder)
+        for each in updates
+        for folder in each.get("directories", [each.get("directory")])
+    ]
+    lists = [(PurePosixPath("/", name), kind) for name in scratch.tracked() for kind in [package_manager(name)] if kind]
+    assert {kind for _, kind in lists} == {"docker", "docker-compose", "npm", "pip"}
+    for path, kind in lists:
+        assert any(kind == each and path.parent.match(folder) for each, folder in covered), path
+
+
+def package_manager(name: str) -> str | None:
+    """Return Dependabot's name of the package manager that reads this file, or None."""
+    file = Path(name).name
+    if file.startswith("requirements") and file.endswith(".txt"):
+        return "pip"
+    return {"package-lock.json": "npm", "Dockerfile": "docker", "compose.yaml": "docker-compose"}.get(file)
 
 
 def test_release_notes_are_the_changelog_section_of_the_version(tmp_path: Path) -> None:
