@@ -1,4 +1,8 @@
-"""Test of an upgrade, a failed migration and a rollback, all with `kubectl apply`."""
+"""Test of an upgrade, a failed migration and a rollback, all with `kubectl apply`.
+
+The upgrade starts from the current images and ends with a synthetic release, which the test derives from them. The test
+does not run the previous release. `tools/upgrade.py` checks the step from the previous release to the current code.
+"""
 
 import time
 from collections.abc import Callable, Iterator
@@ -12,7 +16,7 @@ from tools.cluster import unlimited
 from tools.kubectl import Kubectl
 from tools.local import ROOT
 
-# A release of thoughts_api with a new field.
+# Turns the image of thoughts_api into that of a synthetic release, which has a new field.
 MOOD = """USER 0
 RUN printf '%s\\n' \\
     'from django.db import migrations, models' \\
@@ -71,7 +75,7 @@ def database(kubectl: Kubectl) -> Iterator[Callable[[str], str]]:
 def test_no_request_fails_during_an_upgrade_a_failed_migration_or_a_rollback(
     kubectl: Kubectl, registry: str, tag: str, database: Callable[[str], str]
 ) -> None:
-    previous, following, bad = (dict.fromkeys(cluster.IMAGES, f"{tag}{suffix}") for suffix in ("", "-next", "-bad"))
+    current, following, bad = (dict.fromkeys(cluster.IMAGES, f"{tag}{suffix}") for suffix in ("", "-next", "-bad"))
     for name, version in following.items():
         change = MOOD if name == "thoughts-api" else ""
         cluster.derive(f"{registry}/{name}:{version}", f"FROM {registry}/{name}:{tag}\nENV VERSION={version}\n{change}")
@@ -81,7 +85,7 @@ def test_no_request_fails_during_an_upgrade_a_failed_migration_or_a_rollback(
     cluster.derive(f"{registry}/thoughts-api:{tag}-bad", f"FROM {registry}/thoughts-api:{tag}-next\n{broken}")
 
     with unlimited(kubectl), load() as results:
-        # The next release adds a NOT NULL column. Old pods insert rows until the rollout is complete.
+        # The synthetic release adds a NOT NULL column. Old pods insert rows until the rollout is complete.
         cluster.apply(kubectl, registry, following)
         cluster.wait(kubectl)
         for name in ("users-api", "thoughts-api"):
@@ -100,8 +104,8 @@ def test_no_request_fails_during_an_upgrade_a_failed_migration_or_a_rollback(
         assert serving.items() <= now.items()
         assert not any(ready for name, ready in now.items() if name not in serving)
 
-        # To roll back, apply the first release. Its pods insert rows into the table that has the new column.
-        cluster.apply(kubectl, registry, previous)
+        # To roll back, apply the current images. Their pods insert rows into the table that has the new column.
+        cluster.apply(kubectl, registry, current)
         cluster.wait(kubectl)
         for name in cluster.IMAGES:
             assert f"{tag}-next" not in manage(kubectl, name, "healthz")
