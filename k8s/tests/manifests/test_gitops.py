@@ -11,9 +11,10 @@ import pytest
 import yaml
 
 from k8s.tests.manifests.crds import validate
-from k8s.tests.manifests.objects import K8S, Object, Overlay, name_of
+from k8s.tests.manifests.objects import K8S, Object, Overlay, name_of, pod
 from tools import kustomize
 from tools.kubectl import NAMESPACE
+from tools.projects import WITH_DATABASE
 
 OVERLAY = "k8s/overlays/production"
 
@@ -73,6 +74,32 @@ def test_patches_keep_completed_migrations(tmp_path: Path) -> None:
         jobs = [each for each in kustomize.render(overlay) if each["kind"] == "Job"]
         assert jobs
         assert not any("ttlSecondsAfterFinished" in job["spec"] for job in jobs)
+
+
+def test_gitops_does_not_wait_for_volumes_that_only_jobs_use() -> None:
+    site = next(each for each in rendered("flux") if each["kind"] == "Kustomization")["spec"]
+    production = Overlay("production", rendered("overlays/production"))
+    used_at_once = {
+        volume["persistentVolumeClaim"]["claimName"]
+        for workload in production.of_kind("Deployment", "StatefulSet")
+        for volume in pod(workload).get("volumes", [])
+        if "persistentVolumeClaim" in volume
+    }
+    claims = {name_of(each): each for each in production.of_kind("PersistentVolumeClaim")}
+    late = claims.keys() - used_at_once
+    assert {f"{project.service}-backups" for project in WITH_DATABASE} <= late
+    # https://fluxcd.io/flux/components/kustomize/kustomizations/#health-check-expressions
+    [check] = [each for each in site["healthCheckExprs"] if each["kind"] == "PersistentVolumeClaim"]
+    assert (check["apiVersion"], check["current"]) == ("v1", "status.phase in ['Pending', 'Bound']")
+    # https://argo-cd.readthedocs.io/en/stable/operator-manual/health/
+    for name in late:
+        assert claims[name]["metadata"]["annotations"]["argocd.argoproj.io/ignore-healthcheck"] == "true", name
+
+
+def test_flux_waits_for_migrations_and_pods() -> None:
+    site = next(each for each in rendered("flux") if each["kind"] == "Kustomization")["spec"]
+    assert site["wait"] is True
+    assert {each["kind"] for each in site["healthCheckExprs"]} == {"PersistentVolumeClaim"}
 
 
 def test_external_secrets_provide_every_secret(with_external_secrets: Overlay) -> None:
