@@ -113,10 +113,12 @@ def test_pinned_base_image_has_the_tag_of_the_dockerfile() -> None:
     assert pinned[1] == used[1]
 
 
-def test_release_workflow_uses_the_pinned_base_image_and_dependabot_updates_it() -> None:
+def test_images_of_a_release_use_the_pinned_base_image_and_dependabot_updates_it() -> None:
     workflow = (ROOT / ".github/workflows/release.yml").read_text()
-    command = re.search(r"--build-arg=PYTHON=\"\$\((.*?)\)\"", workflow)
-    assert command
-    printed = subprocess.run(["sh", "-c", command[1]], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    assert re.fullmatch(r"python:\S+@sha256:[0-9a-f]{64}\n", printed)
+    page = (ROOT / "docs/production.md").read_text()
+    assert "--build-arg PYTHON=$base " in page
+    for text, start in ((workflow, '--build-arg=PYTHON="$('), (page, "base=$(")):
+        command = text.partition(start)[2].partition(")")[0]
+        printed = subprocess.run(["sh", "-c", command], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+        assert re.fullmatch(r"python:\S+@sha256:[0-9a-f]{64}\n", printed)
     assert "/.github/base-images," in (ROOT / ".github/dependabot.yml").read_text()

@@ -154,6 +154,15 @@ def steps(tree: Path) -> list[str]:
     return found
 
 
+def printed(tree: Path, title: str) -> list[str]:
+    """Return the commands in a section of docs/production.md, one string per block.
+
+    Leave out the commands of numbered steps.
+    """
+    section = (tree / "docs" / "production.md").read_text().partition(f"## {title}\n")[2].partition("\n## ")[0]
+    return re.findall(r"^```sh\n(.*?)^```$", section, re.MULTILINE | re.DOTALL)
+
+
 def set_namespace() -> str:
     """Return the command in docs/production.md that changes the namespace."""
     found = re.search(r"`(git grep [^`]*your-namespace[^`]*)`", (ROOT / "docs" / "production.md").read_text())
@@ -180,6 +189,12 @@ def production(
     overlay.write_text(overlay.read_text() + cluster.POSTGRES)
     policy = tree / "k8s" / "components" / "network-policies" / "ingress-controller.yaml"
     policy.write_text(policy.read_text().replace("[ingress-nginx, traefik]", f"[{controller(Kubectl())}]"))
+
+    # The cluster's registry may have its own copy of the base image, with another digest.
+    base = tree / ".github" / "base-images" / "Dockerfile"
+    base.write_text(re.sub("@sha256:.*", "", base.read_text()))
+    for name in ("user.name", "user.email"):
+        subprocess.run(["git", "config", name, "x"], cwd=tree, check=True)
 
     # All pods of this overlay and of the local one must fit on a test cluster's single node, so request less CPU.
     for file in (tree / "k8s").glob("**/*.yaml"):
@@ -211,7 +226,8 @@ def production(
     with own_namespace(NAMESPACE) as kubectl:
         *deploy, administrator = steps(tree)[2:]
         assert ADMINISTRATOR in administrator
-        run("\n".join(deploy))
+        [commit] = printed(tree, "Ten commands")
+        run("\n".join([*deploy, commit]))
         wait(lambda: all(ready(kubectl, name) == 3 for name in cluster.IMAGES))
         yield kubectl, tree
 
@@ -247,6 +263,42 @@ def test_autoscaler_starts_three_pods_and_apply_keeps_them(production: tuple[Kub
         kubectl("rollout", "status", f"deployment/{name}", "--timeout=60s")
         assert ready(kubectl, name) == 3
     assert pods() == before
+
+
+def test_commands_run_migrations_again_and_roll_back(production: tuple[Kubectl, Path]) -> None:
+    kubectl, tree = production
+
+    def run(commands: str) -> None:
+        subprocess.run(["sh", "-e", "-c", commands], cwd=tree, check=True)
+
+    def migrations() -> dict[str, str]:
+        jobs = kubectl.json("get", "jobs", "--selector=app.kubernetes.io/component=migration")["items"]
+        return {job["metadata"]["name"]: job["metadata"]["uid"] for job in jobs}
+
+    def most_pods() -> int:
+        most: int = kubectl.json("get", "horizontalpodautoscaler", "web")["spec"]["maxReplicas"]
+        return most
+
+    before, apply = migrations(), steps(tree)[7]
+    assert len(before) == len(WITH_DATABASE)
+    _, delete_jobs = printed(tree, "The next release")
+    [roll_back] = printed(tree, "Rolling back a release")
+
+    # The next release allows more pods. A change of the image would restart all pods, which takes minutes.
+    autoscaler = tree / "k8s" / "components" / "autoscaling" / "web.yaml"
+    tagged = autoscaler.read_text()
+    assert "maxReplicas: 10\n" in tagged
+    autoscaler.write_text(tagged.replace("maxReplicas: 10\n", "maxReplicas: 11\n"))
+    run(f"{delete_jobs}{apply}")
+    assert most_pods() == 11
+    for name in before:
+        kubectl("wait", f"job/{name}", "--for=condition=Complete", "--timeout=120s")
+    assert migrations().keys() == before.keys()
+    assert not set(migrations().values()) & set(before.values())
+
+    run(roll_back)
+    assert most_pods() == 10
+    autoscaler.write_text(tagged)
 
 
 def test_http_redirects_to_https_with_hsts(session: requests.Session) -> None:
