@@ -26,7 +26,8 @@ FILE = ROOT / "docs" / "performance.md"
 INTRODUCTION = """# Performance
 
 `make bench` writes this page, except the last two sections. The benchmarks run on a shared machine, where the same
-measurement can vary by a factor of two. So compare the figures within a table, and not those of different sections.
+measurement can vary by a factor of two. So compare only figures within one table, and not figures from different
+sections.
 
 A column with the title "99 %" contains the 99th percentile: 99 % of the measured values are not higher.
 """

@@ -124,9 +124,10 @@ class ContentSecurityPolicyMiddleware(Middleware):
 
 
 def add_security_headers(response: HttpResponse) -> HttpResponse:
-    """Add the security headers to a response that does not pass through the middleware, and return it.
+    """Add the security headers to a response, and return it.
 
-    The headers have the same values as those of other responses, because the same middleware adds them.
+    Call this function for a response that does not pass through the middleware. The headers have the same values as
+    those of other responses, because the same middleware adds them.
     """
     request = HttpRequest()
     if settings.SECURE_PROXY_SSL_HEADER:  # SecurityMiddleware sends Strict-Transport-Security only over https

@@ -6,9 +6,9 @@ from common.http.urls import load_views
 
 
 def unbounded_text_fields(package: str) -> set[str]:
-    """Return the text fields without a maximum length, as "Serializer.field", of all serializers in a package.
+    """Return the text fields without a maximum length, as "Serializer.field".
 
-    Fields that are only in responses are not returned.
+    The function searches all serializers in a package, but ignores fields that are only in responses.
     """
     load_views()
     found, classes = set(), list(Serializer.__subclasses__())

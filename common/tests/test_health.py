@@ -131,7 +131,7 @@ def test_server_without_an_answer_accepts_no_connections(monkeypatch: pytest.Mon
     connection = MagicMock(vendor="postgresql")
     connection.get_connection_params.return_value = {"host": "127.0.0.1"}
     monkeypatch.setattr(health, "connection", connection)
-    monkeypatch.setattr(health.subprocess, "run", Mock(side_effect=subprocess.TimeoutExpired("ping", 10)))
+    monkeypatch.setattr(subprocess, "run", Mock(side_effect=subprocess.TimeoutExpired("ping", 10)))
     assert not health.accepts_connections()
 
 

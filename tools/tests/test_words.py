@@ -55,11 +55,22 @@ def test_code_in_markdown_is_not_checked() -> None:
     assert words.without_code("a `anew\nb` c") == "a `\n` c"
 
 
+def test_long_first_line_of_a_docstring_is_found() -> None:
+    fine = f'"""{"a" * words.FIRST_LINE}\n\n{"b" * 100}\n"""\n'
+    function = f'def test() -> None:\n    """{"a" * words.FIRST_LINE}."""\n'
+    assert list(words.long_docstrings(fine)) == []
+    assert list(words.long_docstrings(fine + function)) == [(6, words.FIRST_LINE + 1)]
+
+
 def test_exit_code_is_1_for_a_finding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     subprocess.run(["git", "init", "--quiet", tmp_path], check=True)
     (tmp_path / "a.py").write_text("# Read it anew.\n")
+    (tmp_path / "b.py").write_text(f'"""{"b" * 100}"""\n')
     (tmp_path / "image.png").write_bytes(b"\0anew")
     monkeypatch.setattr(words, "ROOT", tmp_path)
     monkeypatch.setattr(words, "FILE", tmp_path / "words.toml")
-    assert words.findings(["."]) == ["a.py:1: 'anew'. Write: again."]
+    assert words.findings(["."]) == [
+        "a.py:1: 'anew'. Write: again.",
+        "b.py:1: The first line has 100 characters. Use at most 80.",
+    ]
     assert words.main(["."]) == 1
