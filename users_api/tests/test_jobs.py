@@ -1,4 +1,7 @@
-"""Test that the commands of CronJobs work without the secret key, because the CronJobs do not have it."""
+"""Test that the commands of CronJobs work without the secret key.
+
+The CronJobs do not have it.
+"""
 
 from pathlib import Path
 
