@@ -130,7 +130,7 @@ def post(url: str, body: dict[str, str]) -> None:
 
 
 def row(name: str, honest: Callable[[], object], probe: Callable[[], object], seconds: float) -> str:
-    """Measure honest requests and probes at the same time, and return a table row."""
+    """Measure how long honest requests and probes take, and return a table row."""
     probes: list[float] = []
     watching = threading.Thread(target=lambda: probes.extend(timed(probe, seconds)))
     watching.start()

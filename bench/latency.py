@@ -1,7 +1,7 @@
 """Compare the HTTP latency of thoughts_api for a thousand and a million thoughts.
 
 There are two databases on one PostgreSQL server, a small one and a large one. Each has its own thoughts_api server.
-Requests are sent at a fixed rate, alternately to both servers. Every round contains all kinds of requests. So if
+Requests are sent at a fixed rate, alternately to both servers. Every round contains requests of each kind. So if
 other programs use the CPU, they slow down all measurements alike.
 """
 
@@ -106,9 +106,9 @@ def percentile(times: list[float], share: float) -> float:
 
 
 def report(database_url: str, rows: int, folder: Path) -> str:
-    """Measure all kinds of requests, and return the table as Markdown.
+    """Measure the response times, and return the table as Markdown.
 
-    The database at `database_url` has `rows` thoughts. Keys are stored in `folder`.
+    The database at `database_url` must already contain `rows` thoughts. This function stores keys in `folder`.
     """
     small = postgres.database(database_url, "template1")
     tokens = authorizations(folder, *(f"user{number * 7919 % 20011}" for number in range(50)))

@@ -255,7 +255,7 @@ def pages(corpus: Corpus, random: Random, substring: str) -> list[tuple[range, b
 
 
 def measure(all_queries: list[Query], corpus: Corpus, random: Random) -> tuple[float, float]:
-    """Measure all queries, and set their `shares`.
+    """Measure each query, and set its `shares`.
 
     Compare each result with the scan in Python.
 

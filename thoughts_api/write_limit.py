@@ -17,9 +17,9 @@ from thoughts_api.models import WriteCount
 
 MINUTE, DAY = 60, 24 * 3600  # seconds
 
-# Each condition is true until the minute or the day in the row is over. The stored start may be up to CLOCK_SKEW
-# seconds in the future, because the clocks of pods differ. A start further in the future comes from a wrong clock, and
-# is replaced.
+# The row contains the times at which a minute and a day of counting began. Each condition is true until this minute or
+# day is over. Because the clocks of pods differ, the beginning may be up to CLOCK_SKEW seconds in the future. If it is
+# further in the future, a clock was wrong, so the statement replaces the beginning.
 IN_MINUTE = f"counted.minute_start > %(now)s - {MINUTE} AND counted.minute_start <= %(now)s + {CLOCK_SKEW}"
 IN_DAY = f"counted.day_start > %(now)s - {DAY} AND counted.day_start <= %(now)s + {CLOCK_SKEW}"
 # The statement changes no row if a limit is reached. It locks the user's row until the transaction ends. So concurrent

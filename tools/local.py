@@ -60,7 +60,7 @@ class Local:
     """An instance of the system on this machine.
 
     Each instance has a folder for its files, and a port for each project. If `pipes` is a folder, the projects run in
-    development mode. Each project then has a named pipe in that folder, for its load checks
+    development mode. Each project then has a named pipe in that folder, which tells whether its changed code loads
     (`common/server/reload.py`).
     """
 
@@ -117,7 +117,7 @@ class Local:
         return {**passed, **shared, **development, **own}
 
     def pipe(self, project: str) -> Path:
-        """Return the path of the named pipe with a project's load-check results."""
+        """Return the named pipe that tells whether a project's changed code loads."""
         assert self.pipes
         return self.pipes / project
 
