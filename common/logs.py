@@ -36,8 +36,8 @@ class JSONFormatter(JsonFormatter):
     def process_log_record(self, log_data: dict[str, Any]) -> dict[str, Any]:
         """Return the fields that have a value.
 
-        Django's messages about a request contain its path, and may quote its headers. So the phrase of the status, such
-        as "Not Found", replaces such a message.
+        Django's message about a request contains the path, and may quote a header. So this method replaces the message
+        with the reason phrase of the response, for example "Not Found".
         """
         if "request" in log_data and "status_code" in log_data:
             log_data["message"] = responses.get(log_data["status_code"], "Unknown Status Code")
@@ -48,7 +48,7 @@ class JSONFormatter(JsonFormatter):
     def formatException(self, ei: Any) -> str:  # noqa: N802 - the name in `logging.Formatter`
         """Return the frames and classes of an exception, without messages.
 
-        Include the exceptions that it chains or groups.
+        Chained exceptions, and the exceptions in an exception group, are included.
         """
         return "\n".join(_lines(ei[1]))
 
@@ -56,8 +56,8 @@ class JSONFormatter(JsonFormatter):
 def _lines(error: BaseException | None, groups: tuple[BaseException, ...] = ()) -> Iterator[str]:
     """Yield the lines of a traceback, without messages and source code.
 
-    The exception that was raised last comes last. `groups` are the groups that contain the exception. This function
-    does not follow them again, because exceptions may refer to each other.
+    The exception that was raised last comes last. `groups` are the exception groups that contain `error`. Exceptions
+    may refer to each other in a circle, so the function stops at an exception that it has already visited.
     """
     chain: list[BaseException] = []
     while error and error not in (*chain, *groups):
@@ -66,7 +66,7 @@ def _lines(error: BaseException | None, groups: tuple[BaseException, ...] = ()) 
     for each in reversed(chain):
         yield "Traceback (most recent call last):"
         frames = [(frame.f_code, line) for frame, line in traceback.walk_tb(each.__traceback__)]
-        # The empty text stands for the line of source code. The summary shortens a recursion.
+        # The empty string replaces the line of source code. `summary.format` shortens the frames of a recursion.
         summary = traceback.StackSummary.from_list(
             [(code.co_filename, line, code.co_name, "") for code, line in frames]
         )
@@ -81,6 +81,6 @@ def _lines(error: BaseException | None, groups: tuple[BaseException, ...] = ()) 
 def formatter(name: str, text: str = TEXT) -> logging.Formatter:
     """Return the formatter for a value of LOG_FORMAT: "text" or "json".
 
-    `text` is the format of a line of text, without a date.
+    `text` is the format string for "text". The time in these lines has no date.
     """
     return JSONFormatter() if name == "json" else logging.Formatter(text, TIME)

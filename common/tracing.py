@@ -126,7 +126,7 @@ def span(name: str, **attributes: str | int) -> AbstractContextManager[Any]:
     """Open a span for a call to another system if the current span is recorded.
 
     Otherwise, do nothing. The new span is a child of the current one. A double underscore in the name of an attribute
-    stands for a dot. The span does not get the attributes whose value is empty.
+    stands for a dot. Attributes with empty values are left out.
     """
     return _client_span(name, attributes) if _trace_id.get() else nullcontext()
 

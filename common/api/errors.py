@@ -69,9 +69,10 @@ def log_unavailable(error: BaseException) -> None:
 def reason(error: BaseException) -> str:
     """Return why a database call failed, for the log.
 
-    If PostgreSQL reported the error, return its class and SQLSTATE, because the message may quote a value. Otherwise
-    the service could not connect, or lost the connection: return the first line, which may name the host and the port.
-    The other lines are not returned, because they may contain the SQL statement and its parameters.
+    If PostgreSQL reported the error, return the error's class and SQLSTATE, because the message may quote a value. If
+    the service could not connect, or lost the connection, return the first line of the message. That line may name the
+    host and the port. The other lines may contain the SQL statement and its parameters. For any other error, or if
+    that line is empty, return the name of the class.
     https://www.postgresql.org/docs/current/errcodes-appendix.html
     """
     if sqlstate := getattr(error.__cause__, "sqlstate", None):

@@ -109,9 +109,9 @@ def parse(header: str) -> dict[str, Fault]:
 
 
 def read(file: Path) -> Fault:
-    """Return the fault in a file.
+    """Return the fault that a file names.
 
-    Return `NORMAL` if the file is missing or contains anything else.
+    Return `NORMAL` if the file is missing, or does not contain the name of a fault.
     """
     try:
         return Fault(file.read_text().strip())

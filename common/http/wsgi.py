@@ -77,8 +77,8 @@ class Handler(WSGIHandler):
 def get_wsgi_application() -> Handler:
     """Return the WSGI application.
 
-    Start its metrics, and set the time limit for its SQL statements, which `common.database.postgresql` enforces.
-    Projects call this function instead of `django.core.wsgi.get_wsgi_application`.
+    Also create the application's metrics, and set the time limit for its SQL statements. `common.database.postgresql`
+    enforces the limit. Projects call this function instead of `django.core.wsgi.get_wsgi_application`.
     """
     django.setup(set_prefix=False)
     for database in settings.DATABASES.values():

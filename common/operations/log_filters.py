@@ -7,8 +7,8 @@ class ClientFaultFilter(logging.Filter):
     """Log filter that makes each client error a WARNING without a traceback.
 
     Django logs some client errors, such as an unknown host, with a traceback. The filter also removes the traceback of
-    a 503, because `common.api.errors` has already logged the reason for the 503. The field `reason` keeps the class of
-    the exception.
+    a 503, because `common.api.errors` has already logged the reason for the 503. The filter stores the name of the
+    exception's class in the field `reason`.
     """
 
     def filter(self, record: logging.LogRecord) -> bool:

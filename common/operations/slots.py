@@ -11,7 +11,7 @@ logger = logging.getLogger(__name__)
 class Slots:
     """A limited number of slots for slow work.
 
-    There is one slot fewer than the process has `threads`, but at least one.
+    The number of slots is `threads` minus one, but at least one. `threads` is the number of the process's threads.
     """
 
     def __init__(self, threads: int) -> None:

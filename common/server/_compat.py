@@ -32,8 +32,9 @@ def invalid_request(message: str) -> tuple[str, str] | None:
 
 
 def without_target(message: str) -> str:
-    """Return gunicorn's log message about an exception without placeholders.
+    """Return gunicorn's log message without placeholders for request data.
 
-    They stand for the method and the URI, which contains the query.
+    If gunicorn logs an exception, the message has placeholders for the request's method and URI. The URI contains the
+    query string. Other messages are returned unchanged.
     """
     return "Error handling request" if message.startswith("Error handling request") else message

@@ -29,7 +29,7 @@ def _error(status: int, reason: str, message: str) -> bytes:
     """
     render: Render = import_string(getattr(settings, "SERVER_ERROR", "common.server.errors.as_json"))
     response = add_security_headers(render(status, message))
-    response["Cache-Control"] = "no-store"  # caches may store a 414 (RFC 9110 section 15.1)
+    response["Cache-Control"] = "no-store"  # otherwise, caches may store a 414 (RFC 9110 section 15.1)
     headers = {**response.headers, "Connection": "close", "Content-Length": str(len(response.content))}
     lines = [f"HTTP/1.1 {status} {reason}", *(f"{name}: {value}" for name, value in headers.items())]
     return "\r\n".join([*lines, "", ""]).encode("latin-1") + response.content

@@ -80,6 +80,6 @@ class QuietLogger(Logger):
 
 
 def _network(address: str) -> str:
-    from common.http.addresses import network  # it imports Django, which gunicorn's master must not import
+    from common.http.addresses import network  # this module imports Django; gunicorn's master must not
 
     return network(address)

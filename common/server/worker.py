@@ -215,7 +215,7 @@ class BufferingWorker(ThreadWorker):
         return True
 
     def requests(self) -> int:
-        """Return the number of requests that a thread handles or that wait for a thread."""
+        """Return the number of requests that are running or waiting for a thread."""
         return max(self.nr_conns - len(self.parked), 0)
 
     # Connections that are waiting in the event loop

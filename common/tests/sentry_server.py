@@ -1,4 +1,4 @@
-"""Act as Sentry's server, for the tests of common and for e2e/."""
+"""Simulate Sentry's server, for the tests in common/ and e2e/."""
 
 import gzip
 import json
@@ -10,7 +10,7 @@ from typing import Any
 class Server(ThreadingHTTPServer):
     """A server that receives Sentry's envelopes.
 
-    The server does not answer before `answering` is set.
+    The server does not respond to requests until `answering` is set.
     https://develop.sentry.dev/sdk/foundations/transport/envelopes/
     """
 

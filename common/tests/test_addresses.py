@@ -1,4 +1,4 @@
-"""Test the client's address, behind trusted proxies and with forged headers."""
+"""Test `client_address` with trusted proxies and with forged headers."""
 
 import ipaddress
 import threading

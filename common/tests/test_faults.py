@@ -1,4 +1,4 @@
-"""Test simulated faults: header, file, setting and the effect of each fault."""
+"""Test how faults are enabled and chosen, and how each fault affects a request."""
 
 import errno
 from pathlib import Path

@@ -119,7 +119,7 @@ def test_connection_limit_leaves_file_descriptors_for_other_uses(
 def cpus(monkeypatch: pytest.MonkeyPatch, files: dict[str, str], cores: int = 8) -> int:
     """Return the result of `available_cpus` with these files in /sys/fs/cgroup.
 
-    The host has `cores` CPUs.
+    `cores` is the number of CPUs of the host.
     """
 
     def read_text(self: Path) -> str:
@@ -151,7 +151,7 @@ def test_all_cpus_are_used_without_a_quota(monkeypatch: pytest.MonkeyPatch) -> N
     assert cpus(monkeypatch, {}) == 8
 
 
-TIME = r"\d\d:\d\d:\d\d\.\d{3}"  # at the start of each line of text
+TIME = r"\d\d:\d\d:\d\d\.\d{3}"  # at the start of each line with LOG_FORMAT=text
 
 
 def access_log(capsys: pytest.CaptureFixture[str], path: str) -> list[str]:

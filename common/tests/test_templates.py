@@ -1,4 +1,4 @@
-"""Test changed and broken templates with the template loader for development."""
+"""Test the development template loader with changed and broken templates."""
 
 from collections.abc import Callable
 from pathlib import Path

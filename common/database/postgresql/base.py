@@ -56,8 +56,8 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
         If psycopg raises an error, count it, and release the socket that psycopg opened.
 
-        Without this, the exception's traceback would keep the socket open until the next garbage collection. Each
-        attempt to connect to an unresponsive server would leave an open socket.
+        If the socket were not released, the exception's traceback would keep it open until the next garbage collection.
+        Each attempt to connect to an unresponsive server would leave an open socket.
         """
         try:
             connection = super().get_new_connection(conn_params)
