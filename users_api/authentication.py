@@ -10,7 +10,7 @@ from users_api.tokens import session_key
 
 
 class AccountAuthentication(authentication.TokenAuthentication):
-    """DRF authentication class that also checks the account and the session.
+    """DRF authentication class that checks a token, its account and its session.
 
     The class sets `request.user` to the token's account, and `request.auth` to the token's session. The class reads the
     account from the database, because the claims in the token may be up to 15 minutes old.

@@ -57,7 +57,7 @@ def page_in_admin(handler: Callable[..., HttpResponse]) -> Callable[..., HttpRes
 def _form_url(request: HttpRequest) -> str | None:
     """Return the URL of the page with the form that the browser sent.
 
-    Return None for logout, because each page has that form, and a GET request for the URL is a 405.
+    Return None for logout. The logout form has no page of its own, and a GET request for its URL is a 405.
     """
     return None if request.path == reverse("admin:logout") else request.get_full_path()
 

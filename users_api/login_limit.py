@@ -99,7 +99,9 @@ def record(username: str, address: str) -> None:
     own = LoginFailure.objects.create(
         name_digest=_digest(username), address=origin(address), site=origin(address, SITE_BITS), time=now
     )
-    now = timezone.now()  # read again: the insert may have waited for requests whose failures count too
+    # Read the clock again. On SQLite, the INSERT waits while other requests write. They may store failures that count
+    # too, but `_limits` ignores failures that are much later than `now`.
+    now = timezone.now()
     for limit in _limits(username, address, now):
         # Count the rows again. If there are too many, keep only those with the lowest ids.
         if len(limit.failures) > limit.maximum:

@@ -29,7 +29,7 @@ class LoopbackCookiesMiddleware(Middleware):
 class NotAllowedMiddleware(Middleware):
     """Middleware that adds a body to a response with status 405.
 
-    Django's views send none, for example for logout.
+    Django's views, such as the logout view, send a 405 without a body.
     """
 
     def __call__(self, request: HttpRequest) -> HttpResponse:

@@ -27,7 +27,7 @@ def normalize(password: str) -> str:
 
 
 class LengthValidator(MinimumLengthValidator):
-    """Django's validator for the minimum length, extended by a maximum length.
+    """Django's validator for the minimum length, extended with a maximum length.
 
     The minimum applies to the password as the user typed it, and to its NFC form.
     """

@@ -37,9 +37,9 @@ class TooManySignUps(TooManyRequests):
 
 
 class StaffAction(StrEnum):
-    """An action of staff on an account.
+    """An action that staff take on an account.
 
-    The events `staff.acted` contain its value in the field `action`. Alerts may use the values, so do not rename them.
+    The field `action` of a `staff.acted` event contains the value. Alerts may use the values, so do not rename them.
     """
 
     CREATE_ACCOUNT = "create_account"
@@ -53,13 +53,16 @@ class StaffAction(StrEnum):
 def record_staff_action(action: StaffAction, account: User) -> None:
     """Record an action on an account.
 
-    The log adds the staff user, because they sent the current request.
+    The event's log line also contains the id of the staff user, who sent the current request.
     """
     events.record(Event.STAFF_ACTED, action=action, target=account.pk)
 
 
 def log_creation(staff: User, created: User) -> None:
-    """Record that staff created an account with the API, also in the admin's log."""
+    """Record that staff created an account with the API.
+
+    Add an entry to the admin's log, and record a `staff.acted` event.
+    """
     LogEntry.objects.log_actions(staff.pk, [created], ADDITION, change_message=[{"added": {}}], single_object=True)
     record_staff_action(StaffAction.CREATE_ACCOUNT, created)
 
@@ -68,7 +71,7 @@ def log_creation(staff: User, created: User) -> None:
 def end_sessions_of_deleted_account(instance: User, **kwargs: object) -> None:
     """End the sessions of an account before the account is deleted.
 
-    The deletion alone would not record the event that the sessions ended.
+    Otherwise, Django would delete the sessions with the account, but no `session.ended` event would be recorded.
     """
     instance.end_sessions()
 

@@ -1,6 +1,6 @@
 """Sign and read tokens.
 
-The classes are subclasses of djangorestframework-simplejwt's classes.
+The classes of this module are subclasses of djangorestframework-simplejwt's classes.
 
 All projects verify access tokens with `common.tokens`. Only users_api reads refresh tokens, with this module.
 """

@@ -1,6 +1,6 @@
 """Test that users_api records each event exactly once.
 
-The tests also check the accounts and the actions of staff in the events.
+The tests also check which account and which staff action each event names.
 """
 
 from collections.abc import Callable
@@ -36,8 +36,8 @@ def superuser(admin: User) -> Client:
 def recorded(bruce: User, caplog: pytest.LogCaptureFixture) -> Events:
     """Return a function that returns the events since the function's last call.
 
-    Each event is a tuple `(name, action)`. `action` is the action of staff, or None. The function ignores refused
-    requests, and fails if an event is about another account than bruce.
+    Each event is a tuple `(name, action)`. `action` is the staff action, or None. The function ignores refused
+    requests, and fails if an event is about an account other than bruce's.
     """
     caplog.set_level("INFO", logger="events")
     pk = bruce.pk  # `bruce` has no `pk` after it is deleted

@@ -1,6 +1,6 @@
 """Test that the commands of CronJobs work without the secret key.
 
-The CronJobs do not have it.
+The pods of the CronJobs do not have this key.
 """
 
 from pathlib import Path

@@ -1,6 +1,6 @@
-"""Test that the responses of the API reveal no password and are not cached.
+"""Test that API responses reveal no password, and private ones are not cached.
 
-The tests make each call of the API.
+The tests call every operation of the API.
 """
 
 import json
@@ -23,7 +23,7 @@ PUBLIC = {"/.well-known/jwks.json", "/api/status/"}
 def answers(
     api: Client, admin: User, bruce: User, bearer: Callable[[User], dict[str, str]], settings: Settings
 ) -> list[Any]:
-    """Return the responses to all calls, with valid and with invalid passwords."""
+    """Call every operation, with valid and invalid data, and return the responses."""
     settings.SIGN_UP = "open"
     found = []
 
