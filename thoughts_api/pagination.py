@@ -90,8 +90,8 @@ class KeysetPagination(BasePagination):
 def _ends(rows: Sequence[dict[str, Any]], anchor: int | None, descending: bool) -> tuple[int, int]:
     """Return the ids for the links to the previous page and to the next page.
 
-    The link to the previous page has the first id as `before`. The link to the next page has the second id as `after`.
-    `anchor` is the value of the request's `after` or `before` parameter.
+    In the link to the previous page, the first id is the value of `before`. In the link to the next page, the second id
+    is the value of `after`. `anchor` is the value of the request's `after` or `before` parameter.
     """
     if rows:
         return rows[0]["id"], rows[-1]["id"]

@@ -93,10 +93,10 @@ class Replica:
             connections[DEFAULT_DB_ALIAS].close()
 
     def check_replica(self) -> None:
-        """Query the replica's position, and remove or restore the replica.
+        """Check the replica, and remove it from rotation or restore it.
 
-        If the query fails, remove the replica from rotation. Otherwise, `compare` decides whether to remove or restore
-        the replica.
+        If the query for the replica's position fails, remove the replica. Otherwise, `compare` decides whether to
+        remove or restore the replica.
         """
         try:
             replayed = _query(ALIAS, REPLAYED)
@@ -146,7 +146,7 @@ class Replica:
             before, self.usable = self.usable, usable
             self.outages += before is not False and not usable
             USABLE.labels(ALIAS).set(usable)
-            # With several workers, prometheus_client cannot remove a value, so set NaN.
+            # With several workers, prometheus_client cannot remove a metric's value. So set NaN.
             LAG.labels(ALIAS).set(lag)
         if usable and not before:
             logger.info("the replica is in rotation for searches")

@@ -53,7 +53,7 @@ slots = Slots(settings.THREADS)  # slow searches take seconds, so they must leav
 
 
 class TooManySearches(ServiceUnavailable):
-    """Response 503, because this process already runs the maximum number of searches."""
+    """Response 503, because this process is running as many searches as allowed."""
 
     default_detail = "Too many searches are running. Try again in a second."
     wait = 1
@@ -136,8 +136,8 @@ def walk(matches: Selection, ids: range, descending: bool, count: int, width: in
 def walk_of_author(matches: Selection, ids: range, descending: bool, count: int) -> tuple[list[Row], range]:
     """Read the matches among the author's first WALK_OF_AUTHOR thoughts.
 
-    The thoughts are in the order of their ids, ascending or descending. Return up to `count` rows, and the ids that
-    remain to be searched. The remaining ids end at the author's last thought.
+    The first thoughts are those with the lowest ids, or if `descending`, those with the highest ids. Return up to
+    `count` rows, and the ids that remain to be searched. The remaining ids end at the author's last thought.
     """
     own = replace(EVERYONE, author=matches.author, using=matches.using).with_ids(ids)
     own_rows = f"thoughts_api_thought WHERE {own.condition} ORDER BY"

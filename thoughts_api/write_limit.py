@@ -17,9 +17,9 @@ from thoughts_api.models import WriteCount
 
 MINUTE, DAY = 60, 24 * 3600  # seconds
 
-# The row contains the times at which a minute and a day of counting began. Each condition is true until this minute or
-# day is over. Because the clocks of pods differ, the beginning may be up to CLOCK_SKEW seconds in the future. If it is
-# further in the future, a clock was wrong, so the statement replaces the beginning.
+# IN_MINUTE is true until the minute that began at `minute_start` is over. IN_DAY is the same for the day that began at
+# `day_start`. The clocks of pods differ, so these times may be up to CLOCK_SKEW seconds in the future. A time that is
+# further in the future comes from a wrong clock, so the statement replaces it with the current time.
 IN_MINUTE = f"counted.minute_start > %(now)s - {MINUTE} AND counted.minute_start <= %(now)s + {CLOCK_SKEW}"
 IN_DAY = f"counted.day_start > %(now)s - {DAY} AND counted.day_start <= %(now)s + {CLOCK_SKEW}"
 # The statement changes no row if a limit is reached. It locks the user's row until the transaction ends. So concurrent

@@ -77,8 +77,8 @@ def test_concurrent_users_do_not_share_a_limit(sign: Sign, settings: Settings) -
 def blocked_searches(count: int) -> Iterator[list["Future[Any]"]]:
     """Lock the table, start `count` searches, and yield their futures.
 
-    The block starts when all searches are waiting for the lock. On exit, release the lock and wait until the searches
-    have finished.
+    The `with` block starts once all searches are waiting for the lock. On exit, release the lock and wait until the
+    searches have finished.
     """
 
     def search(_: int) -> Any:

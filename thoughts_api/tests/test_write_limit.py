@@ -21,7 +21,7 @@ MINE = "/api/me/thoughts/"
 
 @pytest.fixture(autouse=True)
 def stopped_clock(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Stop the clock of the limits.
+    """Stop the clock that `write_limit` uses.
 
     Otherwise, a minute could end while a slow machine creates thoughts.
     """
