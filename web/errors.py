@@ -96,7 +96,7 @@ TITLES = {
     500: "Something went wrong",
     503: "Temporarily unavailable",
 }
-# What pages call the APIs.
+# The names that pages show for the APIs.
 NAMES = {thoughts.SERVICE: "thoughts", users.SERVICE: "login"}
 KINDS = {401: "login", 429: "slow", 503: "unavailable"}
 TEMPORARY = {429, 500, 503}

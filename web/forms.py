@@ -16,8 +16,8 @@ USERNAME_ATTRS = {"autocomplete": "username", "autocapitalize": "none", "spellch
 class BoundedField(forms.CharField):
     """A text field that accepts at most `limit` characters.
 
-    The value keeps leading and trailing spaces. The HTML has no `maxlength` attribute, because browsers would then
-    silently truncate pasted text.
+    The value keeps leading and trailing spaces. The HTML has no `maxlength` attribute, because that attribute makes
+    browsers silently truncate pasted text.
     """
 
     def __init__(self, *, limit: int, **kwargs: Any) -> None:

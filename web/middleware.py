@@ -34,9 +34,9 @@ class AccountMiddleware(Middleware):
         if account.user:
             add_log_fields(account=account.user.user_id)
         account.save(request, response)
-        # Pages depend on the cookies: they contain a CSRF token, and the name of a logged-in user.
+        # Pages depend on the cookies, because pages contain a CSRF token and the name of a logged-in user.
         patch_vary_headers(response, ["Cookie"])
-        # Responses to a logged-in user contain personal data. Changed cookies contain tokens.
+        # Responses to a logged-in user contain personal data. If the account has changed, cookies may contain tokens.
         storage = "no-store" if account.user or account.changed else "no-cache"
         response.setdefault("Cache-Control", f"private, {storage}")
         return response

@@ -67,7 +67,7 @@ class TooManyRequests(BackendError):
 
 
 class TooManyThoughts(TooManyRequests):
-    """The user wrote too many thoughts, and may retry after `retry_after` seconds."""
+    """The user wrote too many thoughts, and must wait for `retry_after` seconds."""
 
 
 class Unavailable(BackendError):

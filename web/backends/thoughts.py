@@ -74,7 +74,7 @@ def newest() -> list[Thought]:
 def check(timeout: float) -> None:
     """Raise a `BackendError` if the API returns no list within `timeout` seconds.
 
-    The API reads the list from its database.
+    The API reads the list from its database, so this function also checks the database.
     """
     _page("/api/thoughts/", {"limit": "1"}, read_timeout=timeout)
 

@@ -43,8 +43,8 @@ def isolate(text: str) -> str:
     """Return the text between U+2068 and U+2069, which isolate the text's direction.
 
     Without these characters, a right-to-left text would reorder the surrounding text. Use this filter where HTML allows
-    no `<bdi>`, such as in `<title>`. See Unicode Standard Annex #9, section 2.4. The filter removes such characters
-    from the text itself. Otherwise, a U+2069 in the text would end the isolate early.
+    no `<bdi>`, such as in `<title>`. See Unicode Standard Annex #9, section 2.4. The filter removes isolate
+    characters from the text itself. Otherwise, a U+2069 in the text would end the isolate early.
     """
     return f"\u2068{text.translate(ISOLATES)}\u2069"
 

@@ -1,4 +1,4 @@
-"""Fixtures: a fake HTTP server in place of both APIs, and test clients.
+"""Fixtures for a fake HTTP server that replaces both APIs, and for test clients.
 
 Some of the test clients are logged in.
 """

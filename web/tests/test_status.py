@@ -24,7 +24,7 @@ CODE = re.compile(r"tell us this code: <code>(.*?)</code>")
 def checker(monkeypatch: pytest.MonkeyPatch, backend: Backend) -> status.Checker:
     """Forget earlier reports. Both APIs work, unless a test sets other answers.
 
-    The clock stands still, and checks may take 5 seconds. So a busy machine changes no result.
+    The clock stands still, and checks may take 5 seconds. So a busy machine cannot change the result of a test.
     """
     monkeypatch.setattr(status, "time", SimpleNamespace(monotonic=lambda: 1000.0))
     monkeypatch.setattr(status, "TIMEOUT", 5)
