@@ -311,7 +311,7 @@ def logging(level: int, log_format: str = "text", sentry: bool = False) -> dict[
 def template_loaders(cached: bool) -> list[Any]:
     """Return the template loaders.
 
-    They cache each template if `cached`, or else read it whenever it is used.
+    If `cached`, they cache each template. Otherwise, they read a template whenever it is used.
     """
     if cached:
         return [("django.template.loaders.cached.Loader", ["django.template.loaders.app_directories.Loader"])]

@@ -11,7 +11,7 @@ _one_at_a_time = threading.Lock()
 class Argon2idPasswordHasher(Argon2PasswordHasher):
     """Argon2id with parameters that OWASP recommends.
 
-    It needs 19 MiB of memory; Django's default needs 100 MiB.
+    Hashing a password needs 19 MiB of memory. With Django's default parameters, it needs 100 MiB.
 
     https://cheatsheetseries.owasp.org/cheatsheets/Password_Storage_Cheat_Sheet.html#argon2id
     """

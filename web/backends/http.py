@@ -70,7 +70,7 @@ class Answer:
 class Retry(urllib3.Retry):
     """urllib3's retry policy.
 
-    It also stops if another attempt could exceed the deadline of the call.
+    It also stops retrying if another attempt could exceed the deadline of the call.
     """
 
     def is_exhausted(self) -> bool:
