@@ -106,8 +106,8 @@ each service takes to start, and its memory in MB.""",
 The benchmark compares logins and refreshes with those of an older commit, which had no sessions. "before" means that
 commit, and "now" means the current one.""",
     "tracing": """\
-Two servers run the same code of thoughts_api, and one of them records a part of the traces. They receive searches in
-turn. The collector runs on the same CPUs as the servers.""",
+Two servers run the same code of thoughts_api, and one of them traces a fraction of its requests. The benchmark sends
+searches to each server in turn. The collector of the traces runs on the same CPUs as the servers.""",
     "hostile": """\
 Each row of the first table describes one test. In the first test, there are no hostile clients. In each of the next
 tests, 200 hostile clients of one kind stay connected to thoughts_api. In the last two, other clients keep all threads

@@ -71,7 +71,7 @@ def resources() -> dict[str, Any]:
 def green() -> bool:
     """Return whether all resources that Tilt starts are green.
 
-    Tilt does not start the resources that run tests.
+    The resources that run tests do not count, because Tilt does not start them.
     """
     states = [(status.get("updateStatus"), status.get("runtimeStatus")) for status in resources().values()]
     return ("ok", "ok") in states and {each for both in states for each in both} <= {"ok", "none", "not_applicable"}
@@ -126,7 +126,7 @@ class Kind:
     def edit(self) -> None:
         """Edit the file and wait until the edit is live.
 
-        Then restore the file and wait until that is live.
+        Then restore the file and wait until the old content is live again.
         """
         before = self.file.read_text() if self.file.exists() else None
         word = f"edit-{time.time_ns()}"
@@ -143,7 +143,7 @@ class Kind:
 def shown(name: str, path: str, text: str, instead: str, *urls: str) -> Kind:
     """Return a kind of edit that replaces `text` with `instead`.
 
-    It is live when all `urls` return the new word.
+    `instead` contains a new word. The edit is live when all `urls` return this word.
     """
 
     def change(before: str, word: str) -> str:

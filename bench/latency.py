@@ -1,4 +1,4 @@
-"""Compare the HTTP latency of thoughts_api for a thousand and a million thoughts.
+"""Compare the HTTP latency of thoughts_api with a thousand and a million thoughts.
 
 There are two databases on one PostgreSQL server, a small one and a large one. Each has its own thoughts_api server.
 Requests are sent at a fixed rate, alternately to both servers. Every round contains requests of each kind. So if
@@ -44,7 +44,7 @@ Send = Callable[[requests.Session, str], requests.Response]
 def kinds(tokens: list[str], random: Random) -> dict[str, Send]:
     """Return a function for each kind of request.
 
-    The function sends one request to a server.
+    Each function sends one request of its kind to a server.
     """
     common = list(islice(texts(), SMALL))  # the texts that both databases contain
 

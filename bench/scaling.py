@@ -88,9 +88,9 @@ def memory(kubectl: Kubectl, deployment: str) -> float:
 
 
 def percentile(times: dict[float, int], share: float) -> float:
-    """Return the duration that a share of the requests (0 to 1) does not exceed.
+    """Return the duration that a given fraction of the requests does not exceed.
 
-    `times` maps each duration to the number of requests with this duration.
+    `share` is the fraction, from 0 to 1. `times` maps each duration to the number of requests with this duration.
     """
     wanted = share * sum(times.values())
     seen = 0

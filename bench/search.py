@@ -244,7 +244,9 @@ def _cut(random: Random, folded: list[str]) -> Iterator[tuple[str, str]]:
 
 
 def pages(corpus: Corpus, random: Random, substring: str) -> list[tuple[range, bool]]:
-    """Return three pages, each as a range of ids and whether the order is descending.
+    """Return three result pages, each as a pair of an id range and a direction.
+
+    The direction is True if the order is descending.
 
     The first two are the pages with the lowest and with the highest ids. The third is page 1000, or starts at a
     random id if there are fewer pages.
@@ -257,7 +259,7 @@ def pages(corpus: Corpus, random: Random, substring: str) -> list[tuple[range, b
 def measure(all_queries: list[Query], corpus: Corpus, random: Random) -> tuple[float, float]:
     """Measure each query, and set its `shares`.
 
-    Compare each result with the scan in Python.
+    Compare each result with that of a full scan in Python.
 
     Return two durations of the full scan, in seconds: the CPU time of a single process, and the elapsed time with
     PostgreSQL's parallel workers.
@@ -428,9 +430,9 @@ Every query returned the same thoughts as a full scan.
 
 The median query takes {each:.1f} ms of CPU. For comparison, other reads take {others}.
 
-The next table shows the slowest query of each kind. The last column lists each
-statement that reads the first page of its results. It shows how PostgreSQL scanned the rows, and the execution time in
-milliseconds (EXPLAIN ANALYZE):
+The next table shows the slowest query of each kind. The last column has an entry for each statement that reads the
+query's first page of results. The entry shows how PostgreSQL scanned the rows, and the execution time in milliseconds
+(EXPLAIN ANALYZE):
 
 {plan_table(explained)}
 

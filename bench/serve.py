@@ -261,7 +261,7 @@ def system() -> Iterator[tuple[dict[str, Server], Server]]:
 
 
 def authorizations(folder: Path, *names: str) -> list[str]:
-    """Write a key set to jwks.json, and return an Authorization header for each name."""
+    """Write jwks.json to `folder`, and return an Authorization header for each user."""
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     jwk = RSAAlgorithm.to_jwk(key.public_key(), as_dict=True) | {"kid": "bench", "use": "sig"}
     (folder / "jwks.json").write_text(json.dumps({"keys": [jwk]}))
@@ -322,8 +322,8 @@ def rates(servers: dict[str, Server], constant: Server, rounds: int, seconds: fl
 
 The column "ratio" compares each rate with the rate of the constant view, which does no work. The database contains the
 eight sample thoughts. A page of web takes {whole_page:.2f} times as much CPU as the constant template and the page's
-API call together. A login takes {alone:.2f} times as much CPU as Argon2id alone. A process verifies a new token with
-{first:.3f} ms of CPU, and a known token with {again:.3f} ms.
+API call together. A login takes {alone:.2f} times as much CPU as Argon2id alone. To verify a token, a process needs
+{first:.3f} ms of CPU the first time, and {again:.3f} ms each later time.
 """
     )
 
@@ -380,9 +380,9 @@ def reads(users: Server, seconds: float) -> str:
 
 
 def connections(servers: dict[str, Server], pages: int = 1000) -> str:
-    """Return a sentence with the number of connections that web opens to the APIs.
+    """Return a sentence about how many connections web opens to the APIs.
 
-    Meanwhile, web serves `pages` pages.
+    The function requests `pages` pages from web, and counts the new connections.
     """
     ports = {int(servers[name].url.rpartition(":")[2]) for name in ("thoughts_api", "users_api")}
 

@@ -25,7 +25,7 @@ ENDINGS = [".", ".", ".", ".", "!", "?", "…", "", ""]
 class Language:
     """A language.
 
-    `share` is its part of all texts, and `between` is the text between two words.
+    `share` is the fraction of texts in this language, and `between` is the text between two words.
     """
 
     share: float

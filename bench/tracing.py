@@ -1,8 +1,8 @@
 """Compare searches with and without traces: `python -m bench.tracing`.
 
-Two servers run the same code of thoughts_api, and one of them records traces. A collector in this process receives and
-drops the traces, so it competes with the servers for the CPUs. The load generator sends searches to one server and then
-to the other, and the order changes in each round.
+Two servers run the same code of thoughts_api, and one of them traces a tenth of its requests. A collector in this
+process receives and drops the traces, so it competes with the servers for the CPUs. The load generator sends searches
+to one server and then to the other, and the order changes in each round.
 """
 
 import argparse
@@ -55,7 +55,7 @@ def collector() -> Iterator[Collector]:
 
 
 def report(rounds: int, seconds: int) -> str:
-    """Return the table as Markdown."""
+    """Measure both servers in several rounds, and return the table as Markdown."""
     *ports, traced_port = free_ports(len(PROJECTS) + 1)
     with ExitStack() as stack:
         found = stack.enter_context(environments(dict(zip(PROJECTS, ports, strict=True))))
