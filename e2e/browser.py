@@ -43,7 +43,8 @@ def search(page: Page, text: str) -> None:
 def wait_until_everything_works(system: System) -> None:
     """Wait until the status page says that everything works.
 
-    A check fails if an API needs longer than a second, for example on a busy machine. web shows a result for 5 seconds.
+    A check fails if an API needs longer than a second, which can happen on a busy machine. web checks again after 5
+    seconds.
     """
     url = f"{system.web}/status"
     assert within(TIMEOUT, lambda: "Everything works" in requests.get(url, timeout=TIMEOUT).text)

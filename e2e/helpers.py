@@ -9,7 +9,7 @@ import requests
 from tools.system import System
 
 TIMEOUT = 30  # seconds
-CANARY = "canary5b1f"  # tests send this word as private data, and check that it appears nowhere else
+CANARY = "canary5b1f"  # tests send this as private data, then check that no log, trace or report contains it
 
 
 def lines(system: System, **fields: Any) -> list[dict[str, Any]]:

@@ -179,7 +179,7 @@ def test_every_response_has_security_headers(system: System, project: str) -> No
     assert file
     style = requests.get(f"{url}{file[1]}", timeout=TIMEOUT)
     assert style.status_code == 200
-    # /admin/ redirects at users_api, and /thoughts/ at web.
+    # users_api redirects /admin/, and web redirects /thoughts/.
     paths = ("/nowhere", "/static/nothing.css", "/healthz", "/admin/", "/thoughts/")
     others = [requests.get(f"{url}{path}", allow_redirects=False, timeout=TIMEOUT) for path in paths]
     for response in (page, style, *others):

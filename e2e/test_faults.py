@@ -21,9 +21,9 @@ FAULTS = ("slow", "failing", "down")
 
 @pytest.fixture(scope="module")
 def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
-    """Start a system with FAULTS, which `make run` also sets.
+    """Start a system with FAULTS=true, as `make run` does.
 
-    In an earlier run, web had a fault.
+    Before it starts, create a fault file for web, as if an earlier run had left it behind.
     """
     var = tmp_path_factory.mktemp("own")
     write(Local(var, PORTS).fault_file("web"), "failing")

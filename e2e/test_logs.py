@@ -1,7 +1,7 @@
 """Test that the system's JSON log is complete and contains no private data.
 
-The log must contain the events, and a single trace id for each page. The tests send canaries (unusual words) wherever a
-request can contain private data, then look for them in the log.
+The log must contain the security events, and a single trace id for each page. The tests send canaries (unusual words)
+wherever a request can contain private data, then look for them in the log.
 """
 
 import socket
@@ -139,7 +139,7 @@ def test_log_contains_no_private_data(own: System) -> None:
     assert "This exception was requested" not in log
     errors = [line["exc_info"].splitlines()[-1] for line in lines(own, message="Internal Server Error")]
     assert "common.http.faults.SimulatedFault" in errors
-    # The event loop, gunicorn and Django refused requests. The log contains the network of their client.
+    # The event loop, gunicorn and Django each refused requests. The log contains the client's network, not its address.
     refused = lines(own, route="unknown", network="127.0.0.0/24")
     assert {line.get("status") for line in refused} >= {404, 413, 431}
     messages = [line["message"] for line in lines(own, logger="gunicorn.error", network="127.0.0.0/24")]

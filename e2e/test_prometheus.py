@@ -106,7 +106,7 @@ def test_outage_triggers_the_right_alerts(own: System, query: Query) -> None:
     def alerts() -> set[str]:
         return {each["metric"]["alertname"] for each in query('ALERTS{alertstate="firing"}')}
 
-    # A scrape must take less than a second. On a busy machine, one may fail, which triggers an alert for a second.
+    # On a busy machine, a scrape may take longer than a second. It then fails, and triggers an alert for a second.
     assert within(TIMEOUT, lambda: alerts() == set()), alerts()
     fired: set[str] = set()
     expected = {"NoPods", "PodNotScraped", "ErrorBudgetBurnsFast", "ErrorBudgetBurnsSlowly"}

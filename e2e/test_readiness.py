@@ -1,6 +1,6 @@
 """Test the probes of thoughts_api while PostgreSQL fails in different ways.
 
-thoughts_api answers readiness and other probes on its management port.
+The tests send the probes to the management port.
 """
 
 import os

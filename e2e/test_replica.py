@@ -140,9 +140,9 @@ def serve(replicated: Replicated, folder: Path, **environment: str) -> Iterator[
 
 @pytest.fixture(scope="module")
 def api(replicated: Replicated, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
-    """Serve thoughts_api for the tests of this file.
+    """Serve thoughts_api for all tests of this file except one.
 
-    One test starts its own server, with other settings.
+    That test starts its own server, with other settings.
     """
     with serve(replicated, tmp_path_factory.mktemp("api"), REPLICA_MAX_LAG="1", THREADS="5", MAX_PODS="100") as api:
         yield api
@@ -219,7 +219,8 @@ def test_lagging_replica_is_removed_from_rotation_until_it_is_in_sync(replicated
 def test_replica_of_an_idle_primary_stays_in_rotation(replicated: Replicated, api: Api) -> None:
     before = len(api.log_lines())
     time.sleep(2)  # twice the allowed lag
-    # On a very busy machine, a slow check may remove the replica for another reason, but only for a moment.
+    # On a very busy machine, a check of the replica may fail. Searches then use the primary for a moment, but the log
+    # does not report a lag.
     assert not [line for line in api.log_lines()[before:] if "lags" in line]
     assert within(SOON, api.usable)
 
@@ -233,7 +234,7 @@ def changes(api: Api, before: int) -> str:
 
 
 def disturb(api: Api, interrupt: Callable[[], None], restore: Callable[[], None]) -> None:
-    """Interrupt the replica and restore it, during searches.
+    """Interrupt and restore the replica while searches run.
 
     Check that no search fails.
     """
@@ -267,7 +268,7 @@ def test_searches_succeed_while_the_replica_is_stuck(replicated: Replicated, api
 def without_primary(replicated: Replicated, api: Api, stuck: bool) -> Iterator[None]:
     """Stop the primary, or make it unresponsive, while the block runs.
 
-    Then restore it.
+    After the block, restore the primary.
     """
     primary = replicated.primary
     if stuck:

@@ -1,6 +1,6 @@
 """Test login sessions in the whole system.
 
-In one test, threads share the cookies of a session. In the other, a refresh token is stolen.
+In one test, threads share the cookies of a session. In the other, an attacker uses stolen refresh tokens.
 """
 
 import os

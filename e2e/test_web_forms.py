@@ -1,6 +1,6 @@
 """Fuzz the pages and forms of web with schemathesis.
 
-The file web.openapi.yaml describes them.
+The file web.openapi.yaml describes these pages and forms.
 """
 
 import os
