@@ -47,7 +47,7 @@ def find_or_install() -> Path:
 def launch_options() -> dict[str, Any]:
     """Return the options with which Playwright starts the installed Chromium.
 
-    If root starts Chromium, disable its sandbox, which root cannot use.
+    If root starts Chromium, the options disable Chromium's sandbox, which root cannot use.
     """
     sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []
     return {"executable_path": str(find_or_install()), "args": sandbox}

@@ -8,7 +8,7 @@ from tools.projects import PORTS
 
 
 def main(arguments: list[str]) -> None:
-    """Write the file that the service reads on each request.
+    """Write the fault to the file that the service reads on each request.
 
     Raise SystemExit if an argument is invalid.
     """

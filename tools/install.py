@@ -1,6 +1,6 @@
 """Install locked packages into .venv: `python3 tools/install.py run`.
 
-It imports only the standard library.
+This script imports only the standard library.
 
 A stamp in .venv contains a digest of the installed lock files. If a lock file changes, the packages are installed
 again. If the folder was moved or copied, or its Python is missing, .venv is created again.

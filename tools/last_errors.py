@@ -19,9 +19,9 @@ RECORD = re.compile(rf"{TIME}(DEBUG|INFO|WARNING|ERROR|CRITICAL) ")
 
 
 def as_text(line: str) -> list[str]:
-    """Return the lines of a log record in JSON as they would be with LOG_FORMAT=text.
+    """Convert a JSON log record to the lines that LOG_FORMAT=text would produce.
 
-    Other lines stay the same.
+    Return any other line unchanged.
     """
     try:
         record = json.loads(line)

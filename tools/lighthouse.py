@@ -1,4 +1,4 @@
-"""`make lighthouse`: print the scores of the three main pages in Lighthouse.
+"""Print the Lighthouse scores of the three main pages: `make lighthouse`.
 
 The script starts the system as `make run` does, but on free ports and with a temporary folder. npx downloads
 Lighthouse, which needs Node.js 18.16 or newer. The exit code is 1 if a score is below 95. CI does not run this script,

@@ -47,9 +47,9 @@ for command in sys.argv[1:]:
 
 
 def is_deleted(path: str) -> bool:
-    """Return whether this path is in an optional folder that was deleted.
+    """Return whether this path is, or is below, a deleted path of `OPTIONAL`.
 
-    The path is relative to the repository.
+    `path` is relative to the repository.
     """
     top = path.partition("/")[0]
     return top in OPTIONAL and not (ROOT / top).exists()
@@ -199,9 +199,10 @@ class Local:
 
 
 def without_settings() -> dict[str, str]:
-    """Return this environment without the settings of projects and libraries.
+    """Return the environment of this process without the projects' settings.
 
-    The user may have exported a database or a port for another program. Tests must not use them.
+    The result also lacks the variables of OpenTelemetry and of the Prometheus client. The user may have exported a
+    setting, such as a port, for another program. Tests must not use it.
     """
     files = [file for folder in ("common", *PROJECTS) for file in (ROOT / folder).rglob("*.py")]
     text = "".join(file.read_text(encoding="utf-8") for file in files)

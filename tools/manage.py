@@ -15,7 +15,7 @@ from tools.projects import PORTS
 def ports(var: Path) -> dict[str, int]:
     """Return the ports that `make run` uses in a folder.
 
-    If it is not running, return those in projects.toml.
+    If `make run` is not running there, return the ports in projects.toml.
     """
     if (var / "lock").exists():
         with (var / "lock").open() as file:

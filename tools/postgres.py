@@ -215,7 +215,7 @@ def _from_wheel() -> Path | None:
 class _Runner:
     """Runs PostgreSQL's programs.
 
-    The server refuses to run as root, so root runs them under another account.
+    PostgreSQL refuses to run as root. If the user is root, the programs run under another account.
     """
 
     def __init__(self, folder: Path) -> None:

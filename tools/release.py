@@ -78,7 +78,7 @@ def numbers(version: str) -> tuple[int, ...]:
 def git(*arguments: str) -> str:
     """Run git and return its output.
 
-    Raise `Refused` with its error output if it fails.
+    If git fails, raise `Refused` with git's error output.
     """
     done = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=False)
     if done.returncode:

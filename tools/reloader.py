@@ -1,6 +1,6 @@
 """Reload changed code in projects that `make run` started.
 
-The pods of `tilt up` reload code in the same way (`common/server/reload.py`).
+Pods that `tilt up` starts reload code in the same way (`common/server/reload.py`).
 """
 
 import os

@@ -40,7 +40,8 @@ RATE = 50  # requests a second
 LIMIT = 1200  # seconds at most
 TIMEOUT = 15  # seconds for one request
 TEXT = "written during a rollout"
-# How many searches all clients run at a time. A pod of thoughts-api has five threads, and refuses a fifth search.
+# All clients together run at most four searches at a time. A pod of thoughts-api has five threads, and refuses a search
+# while it runs four others.
 SEARCHES = threading.BoundedSemaphore(4)
 
 

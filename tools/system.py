@@ -48,9 +48,10 @@ class System:
 def free_ports(count: int) -> list[int]:
     """Return `count` TCP ports that are free on 127.0.0.1 and ::1.
 
-    A connection that was closed recently reserves each port for a minute (TIME-WAIT, RFC 9293 section 3.6.1). During
-    this time, the system gives the port to no process that binds to port 0. But a server that sets SO_REUSEADDR can
-    open the port, and all servers of this repository do.
+    To reserve a port, the function opens and closes a connection to it. The port then stays in the state TIME-WAIT for
+    a minute (RFC 9293, section 3.6.1). During this time, the operating system does not assign the port to a process
+    that binds to port 0. But a server can listen on the port if it sets SO_REUSEADDR, as all servers of this repository
+    do.
     """
     ports: list[int] = []
     while len(ports) < count:
@@ -58,7 +59,7 @@ def free_ports(count: int) -> list[int]:
             port = server.getsockname()[1]
             with socket.create_connection(("127.0.0.1", port)):
                 accepted, _ = server.accept()
-                accepted.close()  # before the client, because the side that closes first keeps TIME-WAIT
+                accepted.close()  # before the client, because the side that closes first enters TIME-WAIT
         if not bind_error(port):
             ports.append(port)
     return ports

@@ -1,7 +1,7 @@
 """Refuse migrations that pods of the previous release cannot survive.
 
 `python -m tools.upgrade users_api` checks the migrations of users_api. During a rollout, pods of the previous release
-use the tables of the new release. After a rollback, they do so for days.
+use the tables of the new release. After a rollback, they may do so for days.
 
 This command migrates an empty database to the last migration of the previous release, and then to the newest one. The
 project's pyproject.toml names the former (`migration` of `[tool.release]`). The command compares the tables, not the
@@ -36,7 +36,7 @@ REMEDY = "See docs/development.md, “Migrations”."
 class Column:
     """A column as the database describes it.
 
-    `size` is a number of characters, or None for no limit.
+    `size` is the maximum number of characters, or None if there is no limit.
     """
 
     kind: str
@@ -100,7 +100,7 @@ def _size(size: int | None) -> int | None:
 def find_conflicts(models: list[Any], before: dict[str, Table], after: dict[str, Table]) -> Iterator[str]:
     """Yield a sentence for each change that breaks the previous release.
 
-    The code of the previous release uses these models.
+    `models` are the models of the previous release.
     """
     for model in models:
         table = model._meta.db_table
@@ -151,9 +151,9 @@ def _describe(column: Column) -> str:
 
 
 def _binds(kind: str, columns: tuple[str, ...], used: Any, new: dict[str, Column]) -> bool:
-    """Return whether a new constraint can refuse rows of the previous release.
+    """Return whether a new constraint can refuse rows that the old release writes.
 
-    The code of that release sets only the columns `used`.
+    The old release sets only the columns `used`.
     """
     if kind == "unique":  # rows with NULL in a column are never duplicates
         left_null = [name for name in columns if name not in used and new[name].nullable and not new[name].has_default]
@@ -192,8 +192,8 @@ def check_project(project: str) -> list[str]:
 def empty_database(project: str, folder: Path) -> str:
     """Create an empty database, and return its URL.
 
-    The server of DATABASE_URL stores the database. Without a PostgreSQL server, SQLite stores it as a file in the
-    folder.
+    If DATABASE_URL is the URL of a PostgreSQL server, create the database on this server. Otherwise, the URL is that of
+    an SQLite file in `folder`.
     """
     import psycopg
     from psycopg import sql

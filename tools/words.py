@@ -1,6 +1,6 @@
 """Check the language of all files: `python -m tools.words [FILE_OR_FOLDER ...]`.
 
-The check finds the words in tools/words.toml, each with the words to write instead. It also finds docstrings of Python
+The check finds the words in tools/words.toml, and says what to write instead. It also finds docstrings of Python
 files whose first line is longer than `FIRST_LINE` characters.
 """
 
@@ -35,7 +35,7 @@ def without_code(markdown: str) -> str:
 
 
 def long_docstrings(source: str) -> Iterator[tuple[int, int]]:
-    """Yield the line number of each docstring with a long first line, and its length."""
+    """Yield the line number and the length of each first line that is too long."""
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             first = (ast.get_docstring(node) or "").partition("\n")[0]

@@ -44,7 +44,7 @@ def find_or_install() -> str:
 def _compile(go: str, folder: str) -> None:
     """Compile actionlint in `folder`, then move the program to its final path.
 
-    Two steps may do this at the same time. The move keeps each step from using an incomplete program.
+    Two processes may do this at the same time. Because of the move, neither can use an incomplete program.
     """
     environment = {name: value for name, value in os.environ.items() if name not in ("GOFLAGS", "GOOS", "GOARCH")}
     environment["GOBIN"] = f"{folder}/bin"

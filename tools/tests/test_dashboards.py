@@ -23,7 +23,7 @@ def test_queries_read_only_metrics_of_our_namespace() -> None:
         limited = rf'[\w:]+\{{namespace="{NAMESPACE}"[^}}]*\}}(\[\w+\])?'
         rest, count = re.subn(limited, "", re.sub(r"by \(.*?\)", "", query))
         assert count
-        # The remaining words are functions.
+        # All remaining words must be names of functions.
         assert re.findall(r"\b[A-Za-z_]\w*\b(?! *\()", rest) == [], query
 
 

@@ -1,8 +1,8 @@
 """Tests of `make cluster` with stand-ins for docker, kind, k3d and kubectl.
 
-CI has none of these programs. We also checked the files in k8s/cluster/ by hand with the parser of the real kind 0.33,
-and with its `docker run` command. We checked them with the schema of k3d 5.8, and deployed k8s/cluster/traefik to a
-cluster.
+CI has none of these programs. So we also checked the files in k8s/cluster/ by hand. For kind, we used the parser and
+the `docker run` command of kind 0.33. For k3d, we used the schema of k3d 5.8. We also deployed
+k8s/cluster/traefik to a cluster.
 """
 
 import os

@@ -1,6 +1,6 @@
 """Test that the import rules in pyproject.toml reject forbidden imports.
 
-They also apply to a service that `make service` creates.
+The rules also apply to a service that `make service` creates.
 """
 
 import shutil

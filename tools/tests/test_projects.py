@@ -1,6 +1,6 @@
-"""Some files cannot read projects.toml.
+"""Test that other files list every project that is in projects.toml.
 
-Each of them must list every project that is in projects.toml.
+These files, such as the Procfile, cannot read projects.toml.
 """
 
 import shutil
@@ -14,7 +14,7 @@ from tools.projects import TABLE, Project
 
 
 def expected(project: Project) -> list[tuple[str, str]]:
-    """Return pairs of a file and a line that a project needs in that file."""
+    """Return pairs `(file, line)`: the lines that a project needs in each file."""
     package, service = project.package, project.service
     lines = [
         ("Procfile", f"{package}: gunicorn -c python:common.server.gunicorn_conf {package}.wsgi"),

@@ -1,4 +1,4 @@
-"""Ports for the systems that tests start."""
+"""Test that a free port stays reserved for the system that a test starts."""
 
 import socket
 

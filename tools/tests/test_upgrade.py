@@ -95,7 +95,7 @@ def apply(connection: Any, operations: list[Operation], state: ProjectState) -> 
 
 
 def conflicts(alias: str, operations: list[Operation]) -> list[str]:
-    """Return what the operations break for code that uses the old table of books.
+    """Return the conflicts of operations with code that uses the old table of books.
 
     The function first creates the old table, and then applies the operations.
     """
