@@ -69,9 +69,9 @@ def refuses(port: int) -> bool:
 
 @contextmanager
 def server(folder: Path, processes: int, **environment: str) -> Iterator[tuple["subprocess.Popen[str]", int]]:
-    """Start a server of `APPLICATION` with this number of workers.
+    """Start gunicorn with `APPLICATION` and this number of workers.
 
-    The module of the application is written to `folder`. When the server listens, yield its process and its port.
+    The function writes `APPLICATION` to a module in `folder`. When gunicorn listens, yield its process and its port.
     """
     (folder / "slow.py").write_text(APPLICATION)
     (port,) = free_ports(1)

@@ -16,7 +16,7 @@ TEMPLATE = ROOT / "tools" / "template" / FOLDER.relative_to(ROOT)
 WIDTH, HEIGHT = 12, 8  # the size of a panel in grid units; Grafana's grid has 24 columns
 
 # A panel: title, unit, and a list of queries with their legends. `$system` selects the metrics of our namespace, and
-# `$service` those of the dashboard's service. Without either, a panel would also show other systems.
+# `$service` those of the dashboard's service. Without a selector, a panel would also show other systems.
 Panel = tuple[str, str, list[tuple[str, str]]]
 
 SYSTEM: list[Panel] = [

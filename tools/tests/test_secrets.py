@@ -7,8 +7,8 @@ import pytest
 
 from tools.local import ROOT
 
-# Matches private keys, tokens with a known form, long passwords in URLs, and long random values after a name such as
-# "password". Short values, such as those of tests and examples, do not match.
+# This pattern matches private keys, tokens with a known form, long passwords in URLs, and long random values after a
+# name such as "password". It does not match short values, such as the passwords in tests and examples.
 SECRET = re.compile(
     rb"-----BEGIN (?:[A-Z]+ )*PRIVATE KEY-----\s*(?:\\n)?[A-Za-z0-9+/=]{16}"
     rb"|\bAKIA[0-9A-Z]{16}\b|\bgh[pousr]_[A-Za-z0-9]{36}|\bgithub_pat_\w{22}|\bglpat-[\w-]{20}|\bxox[abprs]-[\w-]{10}"

@@ -82,7 +82,7 @@ def test_dependabot_updates_every_list_of_packages() -> None:
 
 
 def package_manager(name: str) -> str | None:
-    """Return Dependabot's name of the package manager that reads this file, or None."""
+    """Return Dependabot's name for the package manager that reads this file, or None."""
     file = Path(name).name
     if file.startswith("requirements") and file.endswith(".txt"):
         return "pip"
