@@ -16,7 +16,7 @@ from tools.chromium import launch_options
 from tools.kubectl import Kubectl
 from tools.system import within
 
-expect.set_options(timeout=30_000)  # milliseconds, because the browser and the cluster may share a busy machine
+expect.set_options(timeout=30_000)  # milliseconds; the browser and the cluster may share a busy machine
 
 
 @pytest.fixture(scope="session")
@@ -65,8 +65,8 @@ def wait(condition: Callable[[], bool], timeout: float = 180) -> None:
 def wait_for_status(url: str, status: int = 200, session: requests.Session | None = None) -> None:
     """Wait until a GET request is answered with this status. Fail after a minute.
 
-    The ingress controller needs a moment to find new pods. Until then, it answers with an error of its own. Or it sends
-    the request to a pod that no longer exists, and the request times out.
+    The ingress controller needs a moment to find new pods. Until then, it answers with an error of its own, or it sends
+    requests to a pod that no longer exists. Such a request times out.
     """
 
     def answered() -> bool:

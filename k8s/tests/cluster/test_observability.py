@@ -1,10 +1,11 @@
 """Tests of Prometheus on the cluster.
 
-It scrapes the pods, panels show data, and outages trigger only the right alerts.
+The tests check that Prometheus scrapes every pod, that every panel shows data, and that an outage triggers only the
+right alerts.
 
 The tests deploy the overlay of `tilt up -- --observability` without Grafana and Jaeger. Prometheus comes from Debian,
 because the cluster in CI cannot pull images from the internet. It scrapes every second instead of every 15 seconds, and
-the `for` durations of the alerts are also 15 times shorter. Everything else is what `tilt up` deploys.
+the `for` durations of the alerts are also 15 times shorter.
 """
 
 import itertools

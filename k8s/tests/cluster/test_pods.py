@@ -38,7 +38,7 @@ def test_image_contains_the_bytecode_of_the_service(kubectl: Kubectl, service: s
 def ready(kubectl: Kubectl, database: str) -> bool:
     """Return whether a pod of this database exists and is ready.
 
-    `kubectl wait` would fail if the StatefulSet has not yet created the new pod.
+    Use this function instead of `kubectl wait`, which fails if the StatefulSet has not yet created the new pod.
     """
     return any(map(is_ready, kubectl.json("get", "pods", f"--selector=app.kubernetes.io/name={database}")["items"]))
 

@@ -1,6 +1,6 @@
 """Tests of the production overlay.
 
-The commands in docs/production.md deploy it, with an external PostgreSQL.
+The commands in docs/production.md deploy the overlay, with a PostgreSQL server in another namespace.
 """
 
 import base64
@@ -142,9 +142,9 @@ def controller(kubectl: Kubectl) -> str:
 
 
 def steps(tree: Path) -> list[str]:
-    """Read docs/production.md in a copy of the repository.
+    """Return the ten commands in docs/production.md, one string per step.
 
-    Return its commands, one string per step.
+    `tree` is a copy of the repository.
     """
     section = (tree / "docs" / "production.md").read_text().partition("## Ten commands\n")[2].partition("\n## ")[0]
     found = [
@@ -190,7 +190,7 @@ def production(
     policy = tree / "k8s" / "components" / "network-policies" / "ingress-controller.yaml"
     policy.write_text(policy.read_text().replace("[ingress-nginx, traefik]", f"[{controller(Kubectl())}]"))
 
-    # The cluster's registry may have its own copy of the base image, with another digest.
+    # Remove the digest, because the base image in the cluster's registry may have another one.
     base = tree / ".github" / "base-images" / "Dockerfile"
     base.write_text(re.sub("@sha256:.*", "", base.read_text()))
     for name in ("user.name", "user.email"):
@@ -284,7 +284,7 @@ def test_commands_run_migrations_again_and_roll_back(production: tuple[Kubectl, 
     _, delete_jobs = printed(tree, "The next release")
     [roll_back] = printed(tree, "Rolling back a release")
 
-    # The next release allows more pods. A change of the image would restart all pods, which takes minutes.
+    # In this test, the next release only allows more pods. A new image would restart all pods, which takes minutes.
     autoscaler = tree / "k8s" / "components" / "autoscaling" / "web.yaml"
     tagged = autoscaler.read_text()
     assert "maxReplicas: 10\n" in tagged

@@ -16,7 +16,7 @@ from tools.cluster import unlimited
 from tools.kubectl import Kubectl
 from tools.local import ROOT
 
-# Turns the image of thoughts_api into that of a synthetic release, which has a new field.
+# These lines of a Dockerfile turn the image of thoughts_api into that of a synthetic release, which has a new field.
 MOOD = """USER 0
 RUN printf '%s\\n' \\
     'from django.db import migrations, models' \\
@@ -46,7 +46,7 @@ def pods(kubectl: Kubectl, service: str) -> dict[str, bool]:
 
 @contextmanager
 def load() -> Iterator[rollout.Phase]:
-    """Send requests to all services in the background, and yield their results.
+    """Send requests to all services in the background, and yield the results.
 
     Delete the written data at the end.
     """

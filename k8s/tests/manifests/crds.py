@@ -1,8 +1,8 @@
 """Schemas of the custom resources in k8s/, made from published definitions.
 
 `python -m k8s.tests.manifests.crds MODULE@VERSION FILE...` writes the schemas of the definitions in these files,
-without their descriptions. Download the files first: they are in the folder `config/crd/bases` or `manifests/crds` of
-the project's Go module. The command only records MODULE@VERSION as their source.
+without their descriptions. Download the files first, from the folder `config/crd/bases` or `manifests/crds` of the
+project's Go module. The command does not download MODULE@VERSION, but only records it as the source of the files.
 """
 
 import json

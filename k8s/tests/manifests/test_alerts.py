@@ -105,7 +105,7 @@ SCENARIOS: list[tuple[dict[str, str], set[str]]] = [
     # The key has never been rotated.
     ({'kube_cronjob_status_last_successful_time{cronjob="users-api-rotate-keys"}': "_x1000"}, {"CronJobFails"}),
 ]
-# Everything has failed. `BROKEN` also has a service and a certificate that are not ours.
+# In this system, everything has failed, including a service and a certificate that are not ours.
 BROKEN = HEALTHY | {
     'up{job="billing-api",instance="1"}': "0x1000",
     'certmanager_certificate_ready_status{name="billing-tls",condition="True"}': "0x1000",
@@ -125,7 +125,7 @@ def in_namespace(values: dict[str, str], namespace: str = NAMESPACE, label: str 
 
 
 def fire(series: dict[str, str], alerts: set[str]) -> dict[str, Any]:
-    """Return a test for promtool: with these series, exactly these alerts fire."""
+    """Return a promtool test which checks that these series trigger only these alerts."""
     return {
         "interval": "1m",
         "input_series": [{"series": name, "values": values} for name, values in series.items()],
@@ -167,7 +167,7 @@ def test_certificates_may_have_their_namespace_in_another_label(tmp_path: Path) 
 
 @pytest.mark.parametrize("values", ["0x1000", "_x1000"], ids=["down", "missing"])
 def test_alert_names_the_service_without_pods(tmp_path: Path, values: str) -> None:
-    # The web of another system is up.
+    # A service `web` of another system is up.
     series = in_namespace(HEALTHY, "billing") | in_namespace(HEALTHY | {'up{job="web",instance="1"}': values})
     alert = {
         "exp_labels": {"severity": "critical", "namespace": NAMESPACE, "job": "web"},
