@@ -40,7 +40,8 @@ def nginx(kubectl: Kubectl) -> Iterator[None]:
         ingress["spec"]["rules"][0]["host"] = f"nginx.{ingress['spec']['rules'][0]['host']}"
         del ingress["status"]
     kubectl("apply", "--filename=-", given=json.dumps({"apiVersion": "v1", "kind": "List", "items": ingresses}))
-    # The ingress controller may find the Ingresses one after another. Until then, it answers 404 or 503.
+    # The ingress controller may find the Ingresses one after another. For an Ingress that it has not found yet, it
+    # answers 404 or 503.
     within(60, lambda: all(get("nginx", host, path).status_code in (200, 400) for host, path in PUBLIC))
     yield
     kubectl("delete", "ingress", "--selector=test=nginx")

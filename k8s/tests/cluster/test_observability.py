@@ -1,6 +1,6 @@
 """Tests of Prometheus on the cluster.
 
-The tests check that Prometheus scrapes every pod, that every panel shows data, and that an outage triggers only the
+The tests check that Prometheus scrapes every pod, that the panels show data, and that an outage triggers only the
 right alerts.
 
 The tests deploy the overlay of `tilt up -- --observability` without Grafana and Jaeger. Prometheus comes from Debian,
