@@ -300,7 +300,7 @@ def measure(all_queries: list[Query], corpus: Corpus, random: Random) -> tuple[f
 def creating(write: Callable[[str], Any]) -> tuple[float, float]:
     """Create thoughts with `write`, then delete them.
 
-    Return the CPU and the elapsed seconds for each creation.
+    Return two averages for one creation: the CPU seconds and the elapsed seconds.
     """
     from thoughts_api.models import Thought
 

@@ -445,9 +445,9 @@ def csrf_failure(request: Request, reason: str = "") -> HttpResponse:
 
 
 def bad_request(request: Request, exception: Exception) -> HttpResponse:
-    """Return the page for requests that Django refuses (handler400).
+    """Return the page for a request that Django refuses (handler400).
 
-    For example, the body is too large (413) or the host is unknown (400).
+    Django refuses a request if, for example, its body is too large (413) or its host is unknown (400).
     """
     if isinstance(exception, (RequestDataTooBig, TooManyFieldsSent)):
         status = 413 if isinstance(exception, RequestDataTooBig) else 400  # RFC 9110 section 15.5.14

@@ -55,7 +55,7 @@ class QuietLogger(Logger):
     def refused(self, request_line: str, status: int, reason: str, address: str) -> None:
         """Log that the event loop has refused a request from this address.
 
-        With LOG_FORMAT=json, `request_line` is left out, because it contains the path.
+        With LOG_FORMAT=json, the line does not contain `request_line`, because its path may contain a user name.
         """
         fields = {"status": status, "route": "unknown", "network": _network(address)}
         line = "a request" if self.json else request_line

@@ -437,7 +437,7 @@ def test_reloaded_key_is_the_same_object_unless_its_value_changed(clock: Clock, 
 @pytest.mark.parametrize(
     "error", [RecursionError("deep"), AttributeError("get"), UnicodeDecodeError("utf-8", b"", 0, 1, "")]
 )
-def test_request_is_503_if_the_key_source_is_broken(api: Client, settings: Settings, error: Exception) -> None:
+def test_response_is_503_if_the_key_source_is_broken(api: Client, settings: Settings, error: Exception) -> None:
     settings.TOKENS_JWKS = source = Source("ours")
     source.error = error
     assert me(api) == 503
@@ -487,7 +487,7 @@ def test_old_keys_stay_in_use_after_their_server_stops(
     ("status", "answer"),
     [(500, b"{}"), (404, b"{}"), (200, b""), (200, b"<html>"), (200, b"[]"), (200, b"\xff"), (200, b"[" * 100_000)],
 )
-def test_request_is_503_until_the_key_server_sends_a_valid_key_set(
+def test_response_is_503_until_the_key_server_sends_a_valid_key_set(
     api: Client, settings: Settings, key_server: KeyServer, clock: Clock, status: int, answer: bytes
 ) -> None:
     settings.TOKENS_JWKS = key_server.url
@@ -499,19 +499,19 @@ def test_request_is_503_until_the_key_server_sends_a_valid_key_set(
     assert me(api) == 200
 
 
-def test_request_is_503_if_the_key_server_does_not_use_http(api: Client, settings: Settings) -> None:
+def test_response_is_503_if_the_key_server_does_not_use_http(api: Client, settings: Settings) -> None:
     with raw_server(b"SSH-2.0-OpenSSH_9.2\r\n") as url:
         settings.TOKENS_JWKS = url
         assert me(api) == 503
 
 
-def test_request_is_503_if_the_response_from_the_key_server_is_truncated(api: Client, settings: Settings) -> None:
+def test_response_is_503_if_the_response_from_the_key_server_is_truncated(api: Client, settings: Settings) -> None:
     with raw_server(b'HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\n{"keys": [') as url:
         settings.TOKENS_JWKS = url
         assert me(api) == 503
 
 
-def test_request_is_503_if_the_key_server_is_unresponsive(
+def test_response_is_503_if_the_key_server_is_unresponsive(
     api: Client, settings: Settings, key_server: KeyServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(keys, "TIMEOUT", 0.1)

@@ -156,7 +156,7 @@ def test_accounts_are_not_listed(api: Client, admin: User, bearer: Callable[[Use
     assert response["Allow"] == "POST, OPTIONS"
 
 
-def test_name_stored_by_a_concurrent_request_is_400(
+def test_response_is_400_if_a_concurrent_request_stored_the_name(
     create: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     create()

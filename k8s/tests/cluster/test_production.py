@@ -265,7 +265,7 @@ def test_autoscaler_starts_three_pods_and_apply_keeps_them(production: tuple[Kub
     assert pods() == before
 
 
-def test_commands_run_migrations_again_and_roll_back(production: tuple[Kubectl, Path]) -> None:
+def test_printed_commands_repeat_the_migrations_and_roll_back_a_release(production: tuple[Kubectl, Path]) -> None:
     kubectl, tree = production
 
     def run(commands: str) -> None:
