@@ -7,12 +7,14 @@ number of the newest one.
 | Refresh token that the client sends | Result |
 | --- | --- |
 | the newest one | The client gets its successor, which is now the newest one. |
-| the one before the newest | The client gets the same successor again. Two tabs may have refreshed at the same time. |
+| the one before the newest, within `OVERLAP` after the refresh | The client gets the same successor again. |
+| the one before the newest, later, from the same device | The client gets the same successor again. |
 | an older one, within `OVERLAP` after the use of its successor | The client gets the same successor again. |
 | any other | The client gets 401, and the session ends: the token may have been stolen (RFC 9700 section 4.14.2). |
 
-If two requests send the newest token at the same time, `UPDATE … WHERE rotation = …` succeeds for only one of them. The
-other request then reads the row again.
+A client sends an earlier token if it refreshes in two tabs at the same time, or if a response is lost. If two requests
+send the newest token at the same time, `UPDATE … WHERE rotation = …` succeeds for only one of them. The other request
+then reads the row again.
 """
 
 import json
