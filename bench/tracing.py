@@ -87,7 +87,7 @@ def report(rounds: int, seconds: int) -> str:
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--rounds", type=int, default=30)
     parser.add_argument("--seconds", type=int, default=3, help="seconds of load for each server in a round")
     arguments = parser.parse_args()
     print(report(arguments.rounds, arguments.seconds))
