@@ -4,9 +4,9 @@ import requests
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
 
+from e2e.helpers import TIMEOUT
 from tools.system import System, within
 
-TIMEOUT = 30  # seconds; a few are enough, unless the machine is busy
 User = tuple[str, str]  # name and password
 
 

@@ -18,7 +18,8 @@ import pytest
 import requests
 from playwright.sync_api import BrowserContext, ConsoleMessage, Request, expect
 
-from e2e.browser import TIMEOUT, User
+from e2e.browser import User
+from e2e.helpers import TIMEOUT
 from tools.chromium import launch_options
 from tools.system import System, start, stop
 

@@ -8,7 +8,7 @@ import requests
 
 from tools.system import System
 
-TIMEOUT = 30  # seconds
+TIMEOUT = 30  # seconds; a few are enough, unless the machine is busy
 CANARY = "canary5b1f"  # tests send this as private data, then check that no log, trace or report contains it
 
 

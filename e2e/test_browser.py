@@ -9,7 +9,6 @@ import requests
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
 
 from e2e.browser import (
-    TIMEOUT,
     User,
     fill_in,
     log_in,
@@ -19,6 +18,7 @@ from e2e.browser import (
     wait_until_everything_works,
     write,
 )
+from e2e.helpers import TIMEOUT
 from tools.system import System, answers, outage, within
 
 pytestmark = pytest.mark.usefixtures("no_page_errors")

@@ -7,7 +7,8 @@ import pytest
 import requests
 from playwright.sync_api import Page, Route, expect
 
-from e2e.browser import TIMEOUT, User, log_in, open_menu, write
+from e2e.browser import User, log_in, open_menu, write
+from e2e.helpers import TIMEOUT
 from tools.system import System
 
 pytestmark = pytest.mark.usefixtures("no_page_errors")

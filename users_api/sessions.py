@@ -142,7 +142,8 @@ def end_by_token(text: str) -> None:
         session = Session.objects.filter(key=RefreshToken(text).key).first()
     except TokenError:
         return
-    if session and session.delete()[0]:  # else another request has ended the session since it was read
+    # `delete` returns 0 rows if a concurrent request has already deleted the session.
+    if session and session.delete()[0]:
         events.record(Event.LOGGED_OUT, account=session.user_id)
 
 
