@@ -60,15 +60,16 @@ def _lines(error: BaseException | None, groups: tuple[BaseException, ...] = ()) 
     may refer to each other in a circle, so the function stops at an exception that it has already visited.
     """
     chain: list[BaseException] = []
-    while error and error not in (*chain, *groups):
+    # Compare identities, because exceptions such as Django's ValidationError may be equal.
+    while error is not None and all(error is not each for each in (*chain, *groups)):
         chain.append(error)
         error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
     for each in reversed(chain):
         yield "Traceback (most recent call last):"
-        frames = [(frame.f_code, line) for frame, line in traceback.walk_tb(each.__traceback__)]
+        frames = traceback.walk_tb(each.__traceback__)
         # The empty string replaces the line of source code. `summary.format` shortens the frames of a recursion.
         summary = traceback.StackSummary.from_list(
-            [(code.co_filename, line, code.co_name, "") for code, line in frames]
+            [(frame.f_code.co_filename, line, frame.f_code.co_name, "") for frame, line in frames]
         )
         yield from (text.rstrip("\n") for text in summary.format())
         yield f"{type(each).__module__}.{type(each).__qualname__}".removeprefix("builtins.")

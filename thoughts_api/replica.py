@@ -41,7 +41,7 @@ LAG = Gauge(
     "Bytes of the write-ahead log that the replica has not replayed yet, or NaN if unknown.",
     ["database"],
     registry=REGISTRY,
-    multiprocess_mode="livemax",
+    multiprocess_mode="livemostrecent",  # "livemax" cannot compare NaN with the values of other workers
 )
 
 Found = TypeVar("Found")
@@ -137,7 +137,7 @@ class Replica:
     def remove(self, reason: str) -> None:
         """Remove the replica from rotation until a later check finds that it is usable.
 
-        Until then, the lag is unknown.
+        The lag is unknown until the next check that measures it.
         """
         self._set(False, math.nan, reason)
 

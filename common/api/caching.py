@@ -1,6 +1,7 @@
 """Tell HTTP caches (RFC 9111) which responses they may store.
 
-The decorators are for view classes. They set the header Cache-Control of all the view's responses, including errors.
+The decorators are for view classes. They set the header Cache-Control of the view's responses, including
+errors that Django REST framework handles.
 """
 
 from django.utils.decorators import method_decorator

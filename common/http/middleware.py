@@ -127,7 +127,8 @@ def add_security_headers(response: HttpResponse) -> HttpResponse:
     """Add the security headers to a response, and return it.
 
     Call this function for a response that does not pass through the middleware. The headers have the same values as
-    those of other responses, because the same middleware adds them.
+    those of other responses, because the same middleware adds them. X-Frame-Options is left out, because
+    Content-Security-Policy already forbids frames.
     """
     request = HttpRequest()
     if settings.SECURE_PROXY_SSL_HEADER:  # SecurityMiddleware sends Strict-Transport-Security only over https

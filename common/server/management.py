@@ -24,9 +24,9 @@ class _Server(ThreadingMixIn, WSGIServer):
     allow_reuse_port = True  # all workers listen on the port; the kernel chooses one for each connection
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Log an exception that occurred during a request.
+        """Log that a connection failed, for example because the client disconnected.
 
-        For example, the client disconnected. The base class would print the traceback and the client's address.
+        The base class would print the client's address.
         """
         logger.warning("A request to the management port failed.", exc_info=True)
 

@@ -4,6 +4,7 @@ import itertools
 import json
 import logging
 import re
+import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from io import StringIO
@@ -11,6 +12,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from django.core.exceptions import ValidationError
 from django.test import Client
 from gunicorn.config import Config
 
@@ -273,3 +275,11 @@ def test_replaced_keys_are_an_event(monkeypatch: pytest.MonkeyPatch, lines: Line
         with pytest.raises(keys.UnknownKey):
             key_set.find("unknown")
     assert [line["event"] for line in lines()] == ["keys.replaced"]
+
+
+def test_traceback_contains_both_of_two_equal_exceptions() -> None:
+    try:
+        raise ValidationError("a") from ValidationError("a")
+    except ValidationError:
+        text = logs.JSONFormatter().formatException(sys.exc_info())
+    assert text.count("django.core.exceptions.ValidationError") == 2

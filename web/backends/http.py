@@ -119,22 +119,30 @@ def call(
     Record the duration in a metric. If `read_timeout` is given, the call waits at most that many seconds for an answer,
     and is not retried. Raise a `BackendError` if the call fails, or if the status of the answer is not `expected`.
     """
-    start, outcome, address = time.perf_counter(), "ok", urlsplit(url)
+    start, outcome = time.perf_counter(), "ok"
+    attributes = _attributes(service, method, url) if tracing.is_on() else {}
     try:
-        # https://opentelemetry.io/docs/specs/semconv/http/http-spans/#http-client-span
-        with tracing.span(
-            method,
-            http__request__method=method,
-            server__address=address.hostname or "",
-            server__port=address.port or {"http": 80, "https": 443}[address.scheme],
-            peer__service=service,
-        ):
+        with tracing.span(method, **attributes):
             return _call(service, method, url, expected, read_timeout, **kwargs)
     except BackendError as error:
         outcome = "unavailable" if isinstance(error, Unavailable) else "refused"
         raise
     finally:
         DURATION.labels(service, outcome).observe(time.perf_counter() - start)
+
+
+def _attributes(service: str, method: str, url: str) -> dict[str, str | int]:
+    """Return the attributes of the span of a call.
+
+    https://opentelemetry.io/docs/specs/semconv/http/http-spans/#http-client-span
+    """
+    address = urlsplit(url)
+    return {
+        "http__request__method": method,
+        "server__address": address.hostname or "",
+        "server__port": address.port or {"http": 80, "https": 443}[address.scheme],
+        "peer__service": service,
+    }
 
 
 def _call(service: str, method: str, url: str, expected: int, read_timeout: float | None, **kwargs: Any) -> Answer:
